@@ -1,0 +1,8 @@
+//! Generates the messages and the client and server of `proto/config.proto`, without protoc.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto/config.proto");
+    let files = protox::compile(["proto/config.proto"], ["proto"])?;
+    tonic_prost_build::configure().bytes(".genkan.config.v1alpha1.SnapshotChunk.payload").compile_fds(files)?;
+    Ok(())
+}

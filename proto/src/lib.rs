@@ -1,0 +1,15 @@
+//! The wire contract between the operator and the data plane. Order, acknowledgement, hash and limits are
+//! documented in `proto/config.proto`; this crate holds what was generated from it and the few functions
+//! that both ends must share.
+
+mod snapshot;
+
+pub use snapshot::{
+    Hash, HashBuilder, MAX_CHUNK, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress, resource_hash,
+};
+
+/// Generated from `proto/config.proto`.
+#[allow(clippy::all, clippy::pedantic, missing_debug_implementations)]
+pub mod v1alpha1 {
+    tonic::include_proto!("genkan.config.v1alpha1");
+}

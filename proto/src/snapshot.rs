@@ -1,0 +1,124 @@
+use bytes::Bytes;
+use prost::Message;
+
+use crate::v1alpha1::{Resource, Snapshot};
+
+/// The version that `Hello` announces.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// Payload bytes of one chunk, at most.
+pub const MAX_CHUNK: usize = 1 << 20;
+/// Bytes of a snapshot before compression, at most.
+pub const MAX_SNAPSHOT: usize = 64 << 20;
+
+/// The content hash of a set of resources.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Hash(pub [u8; 32]);
+
+/// Feeds resources in the order of their keys into a [`Hash`].
+#[derive(Debug, Default)]
+pub struct HashBuilder(blake3::Hasher);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    #[error("the snapshot cannot be compressed: {0}")]
+    Compress(#[source] std::io::Error),
+    #[error("the snapshot cannot be decompressed, or is larger than {MAX_SNAPSHOT} bytes: {0}")]
+    Decompress(#[source] std::io::Error),
+    #[error("the snapshot cannot be decoded: {0}")]
+    Decode(#[source] prost::DecodeError),
+}
+
+/// The hash of one resource's encoded bytes.
+pub fn resource_hash(resource: &Resource) -> [u8; 32] {
+    *blake3::hash(&resource.encode_to_vec()).as_bytes()
+}
+
+/// A zstd frame of the encoded snapshot, to be cut into chunks of [`MAX_CHUNK`].
+///
+/// # Errors
+/// When zstd fails, which only memory can cause.
+pub fn compress(snapshot: &Snapshot) -> Result<Bytes, SnapshotError> {
+    zstd::bulk::compress(&snapshot.encode_to_vec(), 1).map(Bytes::from).map_err(SnapshotError::Compress)
+}
+
+/// The reverse of [`compress`].
+///
+/// # Errors
+/// When the frame is broken, unpacks to more than [`MAX_SNAPSHOT`] bytes, or is no `Snapshot`.
+pub fn decompress(frame: &[u8]) -> Result<Snapshot, SnapshotError> {
+    use std::io::Read;
+    let mut plain = Vec::new();
+    let decoder = zstd::stream::read::Decoder::new(frame).map_err(SnapshotError::Decompress)?;
+    decoder.take(MAX_SNAPSHOT as u64 + 1).read_to_end(&mut plain).map_err(SnapshotError::Decompress)?;
+    if plain.len() > MAX_SNAPSHOT {
+        return Err(SnapshotError::Decompress(std::io::ErrorKind::FileTooLarge.into()));
+    }
+    Snapshot::decode(plain.as_slice()).map_err(SnapshotError::Decode)
+}
+
+// === impl HashBuilder ===
+
+impl HashBuilder {
+    /// Must be called in ascending order of `key`.
+    pub fn add(&mut self, key: &str, resource: &[u8; 32]) {
+        self.0.update(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.0.update(key.as_bytes());
+        self.0.update(resource);
+    }
+
+    pub fn finish(self) -> Hash {
+        Hash(*self.0.finalize().as_bytes())
+    }
+}
+
+// === impl Hash ===
+
+impl Hash {
+    /// The hash of a world without objects.
+    pub fn empty() -> Self {
+        HashBuilder::default().finish()
+    }
+}
+
+impl std::fmt::Display for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1alpha1::{EndpointSet, resource};
+
+    fn mk_resource(key: &str) -> Resource {
+        let set = EndpointSet { endpoints: vec![] };
+        Resource { key: key.into(), resource: Some(resource::Resource::EndpointSet(set)) }
+    }
+
+    #[test]
+    fn snapshot_survives_compression() {
+        let snapshot = Snapshot { upserts: (0..500).map(|n| mk_resource(&format!("k{n}"))).collect(), removals: vec![] };
+        assert_eq!(decompress(&compress(&snapshot).unwrap()).unwrap(), snapshot);
+    }
+
+    #[test]
+    fn broken_frames_are_refused() {
+        assert!(matches!(decompress(b"not zstd"), Err(SnapshotError::Decompress(_))));
+        let bomb = zstd::bulk::compress(&vec![0; MAX_SNAPSHOT + 1], 1).unwrap();
+        assert!(matches!(decompress(&bomb), Err(SnapshotError::Decompress(_))));
+    }
+
+    #[test]
+    fn hash_tells_keys_and_content_apart() {
+        let of = |pairs: &[(&str, u8)]| {
+            let mut b = HashBuilder::default();
+            pairs.iter().for_each(|(k, v)| b.add(k, &[*v; 32]));
+            b.finish()
+        };
+        assert_eq!(of(&[]), Hash::empty());
+        assert_ne!(of(&[("a", 1)]), of(&[("a", 2)]));
+        assert_ne!(of(&[("a", 1)]), of(&[("b", 1)]));
+        assert_eq!(Hash::empty().to_string().len(), 64);
+    }
+}
