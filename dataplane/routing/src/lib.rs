@@ -1,1 +1,3 @@
-//! The pure routing library.
+//! The pure part of genkan's data plane: canonical requests, matching, directives.
+
+pub mod strict;

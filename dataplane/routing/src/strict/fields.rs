@@ -1,0 +1,276 @@
+use super::request_line::{is_token, is_token_byte};
+use super::{Framing, Refused, Version};
+
+/// More than these the proxy engine refuses by itself, without an answer that says why.
+const MAX_CONNECTION_OPTIONS: usize = 9;
+
+/// What the header lines say about the message as a whole.
+#[derive(Clone, Debug)]
+pub(super) struct Fields<'h> {
+    /// The header lines, without the empty one at the end.
+    pub lines: &'h [u8],
+    pub host: Option<&'h [u8]>,
+    pub framing: Framing,
+    pub upgrade: bool,
+    /// An Upgrade header is there that leads nowhere.
+    pub idle_upgrade: bool,
+    pub connection: Connection,
+}
+
+/// The union of all Connection lines.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Connection {
+    pub lines: usize,
+    options: usize,
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+}
+
+/// The union of all Upgrade lines.
+#[derive(Clone, Copy, Debug, Default)]
+struct Upgrade {
+    lines: usize,
+    known: usize,
+    foreign: usize,
+}
+
+/// One header line: its name and its value without the spaces around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field<'h> {
+    pub name: &'h [u8],
+    pub value: &'h [u8],
+}
+
+// === impl Fields ===
+
+impl<'h> Fields<'h> {
+    /// Reads the lines after the request line, which end with an empty one.
+    pub(super) fn read(rest: &'h [u8], version: Version, limit: usize) -> Result<Self, Refused> {
+        let (mut host, mut length, mut chunked) = (None, None, None);
+        let mut connection = Connection::default();
+        let mut upgrade = Upgrade::default();
+        let mut lines = Lines { rest };
+        let mut count = 0;
+        while let Some(line) = lines.next()? {
+            let field = Field::parse(line)?;
+            count += 1;
+            if count > limit {
+                return Err(Refused::too_many_headers(limit));
+            }
+            if field.is("host") {
+                only(&mut host, field.value, "Host")?;
+            } else if field.is("content-length") {
+                only(&mut length, parse_length(field.value)?, "Content-Length")?;
+            } else if field.is("transfer-encoding") {
+                only(&mut chunked, field.value, "Transfer-Encoding")?;
+            } else if field.is("connection") {
+                connection.add(field.value)?;
+            } else if field.is("upgrade") {
+                upgrade.add(field.value);
+            }
+        }
+        if !lines.rest.is_empty() {
+            return Err(Refused::framing("there are bytes behind the empty line"));
+        }
+        let wanted = version == Version::Http11 && connection.upgrade && upgrade.is_known();
+        Ok(Self {
+            lines: &rest[..rest.len() - 2],
+            host,
+            framing: framing(length, chunked, version)?,
+            upgrade: wanted,
+            idle_upgrade: upgrade.lines > 0 && !wanted,
+            connection,
+        })
+    }
+
+    pub(super) fn keep_alive(&self, version: Version) -> bool {
+        match version {
+            Version::Http11 => !self.connection.close,
+            Version::Http10 => self.connection.keep_alive && !self.connection.close,
+        }
+    }
+
+    /// The lines again, for a second pass; they have been judged.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'h [u8], Field<'h>)> {
+        let mut lines = Lines { rest: self.lines };
+        std::iter::from_fn(move || {
+            let line = lines.next().ok().flatten()?;
+            Field::parse(line).ok().map(|field| (line, field))
+        })
+    }
+}
+
+/// A header that decides something must stand there once.
+fn only<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), Refused> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Refused::framing(format!(
+            "the request has more than one {name} header"
+        ))),
+    }
+}
+
+fn parse_length(value: &[u8]) -> Result<u64, Refused> {
+    let plain = value.iter().all(u8::is_ascii_digit) && (value == b"0" || value.first() != Some(&b'0'));
+    let number = std::str::from_utf8(value)
+        .ok()
+        .filter(|_| plain)
+        .and_then(|text| text.parse().ok());
+    number
+        .filter(|number| i64::try_from(*number).is_ok())
+        .ok_or_else(|| Refused::framing("the Content-Length header is not one plain number"))
+}
+
+fn framing(length: Option<u64>, coding: Option<&[u8]>, version: Version) -> Result<Framing, Refused> {
+    match (length, coding) {
+        (None, None) => Ok(Framing::None),
+        (Some(length), None) => Ok(Framing::Length(length)),
+        (Some(_), Some(_)) => Err(Refused::framing(
+            "the request has both Content-Length and Transfer-Encoding",
+        )),
+        (None, Some(_)) if version == Version::Http10 => Err(Refused::framing(
+            "an HTTP/1.0 request must not have Transfer-Encoding",
+        )),
+        (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        (None, Some(codings)) => Err(refuse_codings(codings)),
+    }
+}
+
+fn refuse_codings(codings: &[u8]) -> Refused {
+    let is_chunked = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let mut codings = codings.rsplit(|byte| *byte == b',');
+    let ends_chunked = codings.next().is_some_and(is_chunked);
+    let mut before = codings.map(<[u8]>::trim_ascii).peekable();
+    if ends_chunked && before.peek().is_some() && before.all(|coding| is_token(coding) && !is_chunked(coding))
+    {
+        Refused::transfer_coding()
+    } else {
+        Refused::framing("the Transfer-Encoding header must be chunked, once")
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    fn add(&mut self, value: &[u8]) -> Result<(), Refused> {
+        self.lines += 1;
+        for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if option.is_empty() {
+                continue;
+            }
+            self.options += 1;
+            if self.options > MAX_CONNECTION_OPTIONS {
+                return Err(Refused::framing(format!(
+                    "the Connection header has more than {MAX_CONNECTION_OPTIONS} options"
+                )));
+            }
+            if !is_token(option) {
+                return Err(Refused::framing(
+                    "the Connection header holds something that is not a token",
+                ));
+            }
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                self.upgrade = true;
+            } else if is_protected(option) {
+                return Err(Refused::nomination(&String::from_utf8_lossy(option)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Headers that are for the receiver at the far end, or that frame the message: a client that could have
+/// them taken out on the way would decide what the backend believes.
+fn is_protected(option: &[u8]) -> bool {
+    let starts =
+        |prefix: &[u8]| option.len() > prefix.len() && option[..prefix.len()].eq_ignore_ascii_case(prefix);
+    let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
+    starts(b"x-forwarded-")
+        || starts(b"impersonate-")
+        || is(b"host")
+        || is(b"authorization")
+        || is(b"content-length")
+        || is(b"transfer-encoding")
+}
+
+// === impl Upgrade ===
+
+impl Upgrade {
+    fn add(&mut self, value: &[u8]) {
+        self.lines += 1;
+        for protocol in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if protocol.eq_ignore_ascii_case(b"websocket") || protocol.eq_ignore_ascii_case(b"spdy/3.1") {
+                self.known += 1;
+            } else if !protocol.is_empty() {
+                self.foreign += 1;
+            }
+        }
+    }
+
+    fn is_known(self) -> bool {
+        self.known > 0 && self.foreign == 0
+    }
+}
+
+// === impl Field ===
+
+impl<'h> Field<'h> {
+    fn parse(line: &'h [u8]) -> Result<Self, Refused> {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            return Err(Refused::framing("a header is folded over several lines"));
+        }
+        let colon = line
+            .iter()
+            .position(|byte| !is_token_byte(*byte))
+            .filter(|at| *at > 0 && line[*at] == b':')
+            .ok_or_else(|| Refused::framing("a header line is not a name, a colon and a value"))?;
+        let value = &line[colon + 1..];
+        if value
+            .iter()
+            .any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f)
+        {
+            return Err(Refused::framing("a header value contains a control character"));
+        }
+        Ok(Self {
+            name: &line[..colon],
+            value: trim(value),
+        })
+    }
+
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+/// Optional white space of HTTP: space and tab, nothing else.
+fn trim(value: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
+    let end = value
+        .iter()
+        .rposition(|byte| !blank(byte))
+        .map_or(start, |at| at + 1);
+    &value[start..end]
+}
+
+// === Lines ===
+
+struct Lines<'h> {
+    rest: &'h [u8],
+}
+
+impl<'h> Lines<'h> {
+    /// The next line; `None` at the empty one.
+    fn next(&mut self) -> Result<Option<&'h [u8]>, Refused> {
+        let feed = memchr::memchr(b'\n', self.rest).filter(|at| *at > 0 && self.rest[at - 1] == b'\r');
+        let feed = feed.ok_or_else(|| Refused::framing("a line does not end with CR LF"))?;
+        let line = &self.rest[..feed - 1];
+        self.rest = &self.rest[feed + 1..];
+        Ok((!line.is_empty()).then_some(line))
+    }
+}

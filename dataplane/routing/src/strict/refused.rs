@@ -1,0 +1,110 @@
+/// Why a head is refused, as the answer to give.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// The HTTP status code.
+    pub code: u16,
+    /// `reason` of the Status body.
+    pub status: &'static str,
+    /// Value of `x-genkan-reason`.
+    pub reason: &'static str,
+    /// One sentence for the client.
+    pub message: String,
+}
+
+// === impl Refused ===
+
+impl Refused {
+    fn bad_request(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code: 400,
+            status: "BadRequest",
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// The head or its framing can be read in more than one way.
+    pub fn framing(message: impl Into<String>) -> Self {
+        Self::bad_request("Framing", message)
+    }
+
+    pub(super) fn host(message: impl Into<String>) -> Self {
+        Self::bad_request("HostRefused", message)
+    }
+
+    pub(super) fn target(message: impl Into<String>) -> Self {
+        Self::bad_request("PathRefused", message)
+    }
+
+    pub(super) fn nomination(token: &str) -> Self {
+        Self::bad_request(
+            "ConnectionRefused",
+            format!("the Connection header must not name {token}"),
+        )
+    }
+
+    pub(super) fn method(method: &str) -> Self {
+        Self {
+            code: 405,
+            status: "MethodNotAllowed",
+            reason: "MethodRefused",
+            message: format!("the method {method} is not served"),
+        }
+    }
+
+    /// The client took longer than `seconds` for its head.
+    pub fn timeout(seconds: u64) -> Self {
+        Self {
+            code: 408,
+            status: "Timeout",
+            reason: "RequestTimeout",
+            message: format!("the request head did not arrive within {seconds} seconds"),
+        }
+    }
+
+    pub(super) fn target_too_long(limit: usize) -> Self {
+        Self {
+            code: 414,
+            status: "RequestURITooLong",
+            reason: "TargetTooLong",
+            message: format!("the request target is longer than {limit} bytes"),
+        }
+    }
+
+    pub(super) fn head_too_large(limit: usize) -> Self {
+        Self {
+            code: 431,
+            status: "RequestHeaderFieldsTooLarge",
+            reason: "HeaderTooLarge",
+            message: format!("the request head is larger than {limit} bytes"),
+        }
+    }
+
+    pub(super) fn too_many_headers(limit: usize) -> Self {
+        Self {
+            code: 431,
+            status: "RequestHeaderFieldsTooLarge",
+            reason: "HeaderTooLarge",
+            message: format!("the request has more than {limit} header lines"),
+        }
+    }
+
+    pub(super) fn transfer_coding() -> Self {
+        Self {
+            code: 501,
+            status: "NotImplemented",
+            reason: "TransferCoding",
+            message: "no transfer coding but chunked is understood".to_owned(),
+        }
+    }
+
+    pub(super) fn version() -> Self {
+        Self {
+            code: 505,
+            status: "HTTPVersionNotSupported",
+            reason: "VersionRefused",
+            message: "only HTTP/1.0 and HTTP/1.1 are spoken in this form".to_owned(),
+        }
+    }
+}
