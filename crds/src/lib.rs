@@ -1,1 +1,23 @@
-//! The API types of genkan.
+//! The API types of genkan, and the CustomResourceDefinitions made from them.
+//!
+//! The types read whatever the API server stores: what a schema refuses today may have been stored yesterday, so
+//! every field but the outermost is optional here, and judging a value is left to the operator.
+
+pub mod api_service;
+pub mod condition;
+pub mod definition;
+pub mod directives;
+pub mod endpoint;
+pub mod reverse_proxy;
+
+pub use api_service::{APIService, APIServiceSpec, APIServiceStatus};
+pub use condition::Condition;
+pub use definition::{all, files, yaml};
+pub use directives::Directives;
+pub use endpoint::{Endpoint, ServiceReference};
+pub use reverse_proxy::{Matcher, ReverseProxy, ReverseProxySpec, ReverseProxyStatus};
+
+/// API group of the kinds that KubeSphere defined.
+pub const GROUP: &str = "extensions.kubesphere.io";
+/// The only version of [`GROUP`].
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,36 @@
+//! The CustomResourceDefinitions, as objects and as files.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+use crate::{APIService, ReverseProxy};
+
+/// All definitions.
+#[must_use]
+pub fn all() -> Vec<CustomResourceDefinition> {
+    vec![APIService::crd(), ReverseProxy::crd()]
+}
+
+/// All definitions as files: name and content.
+#[must_use]
+pub fn files() -> Vec<(String, String)> {
+    all()
+        .iter()
+        .map(|crd| {
+            let name = format!("{}.yaml", crd.metadata.name.as_deref().unwrap_or_default());
+            (
+                name,
+                serde_yaml::to_string(crd).expect("a definition has only string keys"),
+            )
+        })
+        .collect()
+}
+
+/// All definitions as one YAML stream.
+#[must_use]
+pub fn yaml() -> String {
+    files()
+        .into_iter()
+        .map(|(_, content)| format!("---\n{content}"))
+        .collect()
+}

@@ -1,0 +1,107 @@
+//! `ReverseProxy`: publishes a backend below `/proxy`.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Condition, Directives, Endpoint};
+
+/// Label that says which program serves a ReverseProxy.
+pub const TARGET_LABEL: &str = "kubesphere.io/reverse-proxy-target";
+/// Value of [`TARGET_LABEL`] that gives the object to the console of KubeSphere.
+pub const TARGET_CONSOLE: &str = "ks-console";
+
+/// What is published where.
+#[derive(Clone, CustomResource, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[kube(
+    group = "extensions.kubesphere.io",
+    version = "v1alpha1",
+    kind = "ReverseProxy",
+    plural = "reverseproxies",
+    shortname = "rp",
+    category = "genkan",
+    status = "ReverseProxyStatus",
+    doc = "Publishes a backend below /proxy: requests that match are changed by the directives and sent to the upstream.",
+    derive = "PartialEq",
+    printcolumn = r#"{"name":"Path","type":"string","jsonPath":".spec.matcher.path","description":"Path that is matched"}"#,
+    printcolumn = r#"{"name":"Method","type":"string","jsonPath":".spec.matcher.method","description":"Method that is matched; * is any"}"#,
+    printcolumn = r#"{"name":"Upstream","type":"string","jsonPath":".status.upstream","description":"Where requests go"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status","description":"Whether requests are answered"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","description":"Why, in one word"}"#,
+    printcolumn = r#"{"name":"Proxies","type":"string","jsonPath":".status.proxies","description":"Proxies that serve this generation, of those that count"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].message","description":"What to do"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ReverseProxySpec {
+    /// Which requests are meant.
+    /// Default: none, it is required.
+    /// Example: {path: /proxy/grafana/*, method: "*"}
+    #[serde(default)]
+    #[schemars(required)]
+    pub matcher: Matcher,
+
+    /// Where they are sent: a url, or a service.
+    /// Default: none, it is required.
+    /// Example: {url: "http://grafana.monitoring.svc:3000"}
+    #[serde(default)]
+    #[schemars(required)]
+    pub upstream: Endpoint,
+
+    /// Changes made to the request on its way to the backend, in the order of these fields, and to the answer on its way back.
+    /// Default: none.
+    /// Example: {stripPathPrefix: /proxy/grafana, headerUp: ["-Authorization"]}
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directives: Option<Directives>,
+
+    /// Hand the caller's verified credential on to the backend. It is a token of this cluster: only for backends that you trust with it.
+    /// Default: false.
+    /// Example: true
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_authorization: Option<bool>,
+}
+
+/// Which requests are meant.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Matcher {
+    /// Path of the request, below /proxy; with * at the end, everything that begins so. Written without percent-encoding.
+    /// Default: none, it is required.
+    /// Example: /proxy/grafana/*
+    #[serde(default)]
+    #[schemars(required)]
+    pub path: String,
+
+    /// Method of the request, in capitals as clients send it; * is any. GET does not cover HEAD.
+    /// Default: none, it is required.
+    /// Example: "*"
+    #[serde(default)]
+    #[schemars(required)]
+    pub method: String,
+}
+
+/// What genkan found out; written by the operator.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReverseProxyStatus {
+    /// The generation of the object that this status was computed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Available while the condition Ready is True, else Unavailable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+
+    /// Where requests go, as resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+
+    /// How many proxies serve this generation, of those that count.
+    /// Example: 2/3
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxies: Option<String>,
+
+    /// Accepted, ResolvedRefs, Programmed and Ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
