@@ -1,1 +1,19 @@
-//! End-to-end harness.
+//! Starts a real Kubernetes control plane and the programs of genkan beside it, in a network of their own.
+//!
+//! [`suite::run`] is the entry: it finds or builds what is needed, starts the same program again inside a private
+//! network, sets up a [`world::World`] there and carries out scenarios. Nothing that it starts outlives it.
+
+pub mod backend;
+pub mod binaries;
+pub mod control_plane;
+pub mod http1;
+pub mod kubeconfig;
+pub mod kubectl;
+pub mod namespace;
+pub mod pki;
+pub mod process;
+pub mod product;
+pub mod programs;
+pub mod suite;
+pub mod wait;
+pub mod world;

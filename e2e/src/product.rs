@@ -1,0 +1,222 @@
+//! The operator and the data planes, as processes.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use parking_lot::Mutex;
+use serde::Deserialize;
+
+use crate::http1;
+use crate::process::{Launch, Process};
+use crate::programs::Programs;
+use crate::wait;
+
+/// What the operator reads.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// With this kubeconfig.
+    Kubernetes(PathBuf),
+    /// A folder of manifests.
+    Folder(PathBuf),
+}
+
+/// The operator and its addresses.
+#[derive(Debug)]
+pub struct Operator {
+    launch: Launch,
+    folder: PathBuf,
+    pub grpc: SocketAddr,
+    pub admin: SocketAddr,
+    process: Mutex<Option<Process>>,
+}
+
+/// One data plane and its addresses.
+#[derive(Debug)]
+pub struct Proxy {
+    launch: Launch,
+    folder: PathBuf,
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    process: Mutex<Option<Process>>,
+}
+
+/// What `GET /config` says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Config {
+    pub hash: String,
+    pub sequence: u64,
+}
+
+const START: Duration = Duration::from_secs(30);
+
+/// A loopback address with this port.
+pub fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// `GET /config` of a program.
+pub async fn config(admin: SocketAddr) -> Result<Config> {
+    let answer = http1::get(admin, "/config").await?;
+    serde_json::from_slice(&answer.body).with_context(|| format!("/config of {admin}: {}", answer.text()))
+}
+
+// === impl Operator ===
+
+impl Operator {
+    /// Prepares the command line; nothing runs yet.
+    pub fn new(programs: &Programs, folder: &Path, source: &Source, grpc: u16, admin: u16) -> Self {
+        let (grpc, admin) = (local(grpc), local(admin));
+        let launch = Launch::new("operator", &programs.genkan).arg("operator");
+        let launch = match source {
+            Source::Kubernetes(kubeconfig) => launch
+                .args(["--source", "kubernetes", "--kubeconfig"])
+                .arg(kubeconfig.display().to_string()),
+            Source::Folder(path) => launch.arg("--source").arg(format!("dir:{}", path.display())),
+        };
+        let launch = launch
+            .arg("--grpc-listen")
+            .arg(grpc.to_string())
+            .arg("--grpc-plaintext")
+            .arg("--admin-listen")
+            .arg(admin.to_string());
+        Self {
+            launch,
+            folder: folder.to_owned(),
+            grpc,
+            admin,
+            process: Mutex::new(None),
+        }
+    }
+
+    pub async fn start(&self) -> Result<()> {
+        let process = self.launch.start(&self.folder)?;
+        *self.process.lock() = Some(process);
+        ready(&self.process, self.admin, "the operator is ready").await
+    }
+
+    pub async fn stop(&self) -> Result<()> {
+        stop(&self.process).await
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&self) {
+        drop(self.process.lock().take());
+    }
+
+    pub async fn config(&self) -> Result<Config> {
+        config(self.admin).await
+    }
+
+    /// The end of its log.
+    pub fn tail(&self, lines: usize) -> String {
+        self.process
+            .lock()
+            .as_ref()
+            .map(|process| process.tail(lines))
+            .unwrap_or_default()
+    }
+
+    pub fn expect_running(&self) -> Result<()> {
+        self.process
+            .lock()
+            .as_mut()
+            .map_or(Ok(()), Process::expect_running)
+    }
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Prepares the command line; nothing runs yet. Authentication is disabled: every caller is anonymous.
+    pub fn new(
+        programs: &Programs,
+        folder: &Path,
+        n: u16,
+        operator: SocketAddr,
+        listen: u16,
+        admin: u16,
+    ) -> Self {
+        let (listen, admin) = (local(listen), local(admin));
+        let name = format!("dataplane-{n}");
+        let state = folder.join(&name);
+        let launch = Launch::new(name, &programs.dataplane)
+            .arg("--operator")
+            .arg(format!("http://{operator}"))
+            .arg("--listen")
+            .arg(listen.to_string())
+            .arg("--admin-listen")
+            .arg(admin.to_string())
+            .arg("--state-dir")
+            .arg(state.display().to_string())
+            .args(["--authentication", "disabled"]);
+        Self {
+            launch,
+            folder: folder.to_owned(),
+            listen,
+            admin,
+            process: Mutex::new(None),
+        }
+    }
+
+    pub async fn start(&self) -> Result<()> {
+        let process = self.launch.start(&self.folder)?;
+        let what = format!("{} is ready", process.name());
+        *self.process.lock() = Some(process);
+        ready(&self.process, self.admin, &what).await
+    }
+
+    pub async fn stop(&self) -> Result<()> {
+        stop(&self.process).await
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&self) {
+        drop(self.process.lock().take());
+    }
+
+    pub async fn config(&self) -> Result<Config> {
+        config(self.admin).await
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident(&self) -> Option<u64> {
+        self.process.lock().as_ref().and_then(Process::resident)
+    }
+
+    /// Everything it has logged.
+    pub fn output(&self) -> String {
+        self.process
+            .lock()
+            .as_ref()
+            .map(Process::output)
+            .unwrap_or_default()
+    }
+
+    pub fn expect_running(&self) -> Result<()> {
+        self.process
+            .lock()
+            .as_mut()
+            .map_or(Ok(()), Process::expect_running)
+    }
+}
+
+async fn ready(process: &Mutex<Option<Process>>, admin: SocketAddr, what: &str) -> Result<()> {
+    wait::until_true(what, START, || {
+        let running = process.lock().as_mut().map_or(Ok(()), Process::expect_running);
+        async move {
+            running?;
+            Ok(http1::get(admin, "/readyz").await?.status == 200)
+        }
+    })
+    .await
+}
+
+async fn stop(process: &Mutex<Option<Process>>) -> Result<()> {
+    let taken = process.lock().take();
+    if let Some(mut process) = taken {
+        process.stop(Duration::from_secs(60)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! What scenarios run in: a control plane, and the programs of genkan as a cluster would run them.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use tokio::time::{Instant, timeout};
+
+use crate::backend::Backend;
+use crate::control_plane::{ControlPlane, Options};
+use crate::http1::{self, Answer, Request};
+use crate::kubectl::Kubectl;
+use crate::namespace::BACKENDS;
+use crate::product::{Operator, Proxy, Source};
+use crate::programs::{Prepared, Programs};
+use crate::suite::Stage;
+use crate::wait;
+
+/// Roles and accounts of the operator, as the chart carries them.
+pub const RBAC: &str = include_str!("../../charts/genkan/rbac/operator.yaml");
+
+/// The control plane, and on stage `Product` the programs.
+#[derive(Debug)]
+pub struct World {
+    pub control_plane: ControlPlane,
+    product: Option<Product>,
+    programs: Option<Programs>,
+    folder: PathBuf,
+    next_address: AtomicU8,
+    next_name: AtomicU32,
+}
+
+/// The programs of genkan.
+#[derive(Debug)]
+pub struct Product {
+    pub operator: Operator,
+    pub proxies: Vec<Proxy>,
+}
+
+// === impl World ===
+
+impl World {
+    pub async fn start(stage: Stage, prepared: &Prepared, folder: &Path) -> Result<Self> {
+        let options = Options {
+            controller_manager: stage == Stage::Product,
+            ..Options::default()
+        };
+        let control_plane = ControlPlane::start(folder, &prepared.kubernetes, options).await?;
+        let product = match (stage, &prepared.programs) {
+            (Stage::Product, Some(programs)) => {
+                Some(Product::start(&control_plane, programs, folder, Addresses::default()).await?)
+            }
+            (Stage::Product, None) => bail!("the programs of genkan were not built"),
+            (Stage::ApiServer, _) => None,
+        };
+        Ok(Self {
+            control_plane,
+            product,
+            programs: prepared.programs.clone(),
+            folder: folder.to_owned(),
+            next_address: AtomicU8::new(1),
+            next_name: AtomicU32::new(1),
+        })
+    }
+
+    pub fn kubectl(&self) -> &Kubectl {
+        self.control_plane.kubectl()
+    }
+
+    /// The programs of genkan; only on stage `Product`.
+    pub fn product(&self) -> &Product {
+        self.product.as_ref().expect("this suite runs on stage Product")
+    }
+
+    /// Paths of the programs; only on stage `Product`.
+    pub fn programs(&self) -> &Programs {
+        self.programs.as_ref().expect("this suite runs on stage Product")
+    }
+
+    /// A new folder, for a scenario that starts programs of its own.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.join(self.name(name));
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// A name that no other scenario uses.
+    pub fn name(&self, stem: &str) -> String {
+        format!("{stem}-{}", self.next_name.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A backend on an address of its own.
+    pub async fn backend(&self, name: &str, port: u16) -> Result<Backend> {
+        let n = self.next_address.fetch_add(1, Ordering::Relaxed);
+        if n > BACKENDS {
+            bail!("the private network has only {BACKENDS} addresses for backends");
+        }
+        Backend::start(name, format!("10.99.0.{n}:{port}").parse()?).await
+    }
+
+    /// Waits until the condition is true with `kubectl wait`, as a script would.
+    pub async fn wait_for(&self, object: &str, condition: &str) -> Result<()> {
+        let condition = format!("--for=condition={condition}");
+        self.kubectl()
+            .run(&["wait", &condition, object, "--timeout=30s"])
+            .await?;
+        Ok(())
+    }
+
+    /// A value of an object, by JSONPath.
+    pub async fn value(&self, object: &str, path: &str) -> Result<String> {
+        self.kubectl()
+            .run(&["get", object, "-o", &format!("jsonpath={path}")])
+            .await
+    }
+
+    /// `status reason message` of a condition.
+    pub async fn condition(&self, object: &str, kind: &str) -> Result<Condition> {
+        let path = format!("{{.status.conditions[?(@.type==\"{kind}\")]}}");
+        let text = self.value(object, &path).await?;
+        if text.is_empty() {
+            bail!("{object} has no condition {kind}");
+        }
+        serde_json::from_str(&text).with_context(|| text)
+    }
+
+    /// Waits until a condition has this status and reason.
+    pub async fn wait_condition(
+        &self,
+        object: &str,
+        kind: &str,
+        status: &str,
+        reason: &str,
+    ) -> Result<Condition> {
+        let what = format!("{object}: {kind}={status} {reason}");
+        let mut last = None;
+        let end = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < end {
+            let seen = timeout(Duration::from_secs(5), self.condition(object, kind)).await?;
+            match seen {
+                Ok(seen) if seen.status == status && seen.reason == reason => return Ok(seen),
+                Ok(seen) => last = Some(format!("{seen:?}")),
+                Err(error) => last = Some(format!("{error:#}")),
+            }
+        }
+        Err(anyhow!(
+            "{what} did not come; last seen: {}",
+            last.unwrap_or_default()
+        ))
+    }
+
+    /// The same request through every proxy.
+    pub async fn through_all(&self, request: Request<'_>) -> Result<Vec<Answer>> {
+        let mut answers = Vec::new();
+        for proxy in &self.product().proxies {
+            answers.push(http1::send(proxy.listen, request).await?);
+        }
+        Ok(answers)
+    }
+
+    /// An error if a process of the world has ended by itself.
+    pub fn expect_running(&self) -> Result<()> {
+        self.control_plane.expect_running()?;
+        if let Some(product) = &self.product {
+            product.operator.expect_running()?;
+            product.proxies.iter().try_for_each(Proxy::expect_running)?;
+        }
+        Ok(())
+    }
+}
+
+/// A condition as the API server shows it.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    pub status: String,
+    #[serde(default)]
+    pub reason: String,
+    #[serde(default)]
+    pub message: String,
+    #[serde(default)]
+    pub observed_generation: i64,
+}
+
+/// Ports of the programs; the admin ports of the proxies follow each other.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    pub operator_grpc: u16,
+    pub operator_admin: u16,
+    /// Listener and admin listener of each proxy.
+    pub proxies: Vec<(u16, u16)>,
+}
+
+// === impl Addresses ===
+
+impl Default for Addresses {
+    fn default() -> Self {
+        Self {
+            operator_grpc: 9300,
+            operator_admin: 9301,
+            proxies: vec![(8001, 9401), (8002, 9402)],
+        }
+    }
+}
+
+// === impl Product ===
+
+impl Product {
+    /// Installs CRDs and RBAC, and starts the operator as its ServiceAccount and the proxies.
+    pub async fn start(
+        control_plane: &ControlPlane,
+        programs: &Programs,
+        folder: &Path,
+        addresses: Addresses,
+    ) -> Result<Self> {
+        install(control_plane, programs).await?;
+        let kubeconfig = control_plane
+            .service_account_kubeconfig("genkan-system", "genkan-operator")
+            .await?;
+        let source = Source::Kubernetes(kubeconfig);
+        Self::launch(programs, folder, &source, addresses).await
+    }
+
+    /// Starts the programs on a source.
+    pub async fn launch(
+        programs: &Programs,
+        folder: &Path,
+        source: &Source,
+        addresses: Addresses,
+    ) -> Result<Self> {
+        let operator = Operator::new(
+            programs,
+            folder,
+            source,
+            addresses.operator_grpc,
+            addresses.operator_admin,
+        );
+        let proxies: Vec<_> = (1..)
+            .zip(&addresses.proxies)
+            .map(|(n, (listen, admin))| Proxy::new(programs, folder, n, operator.grpc, *listen, *admin))
+            .collect();
+        operator.start().await?;
+        for proxy in &proxies {
+            proxy.start().await?;
+        }
+        Ok(Self { operator, proxies })
+    }
+
+    /// Waits until every proxy serves what the operator compiled.
+    pub async fn in_step(&self) -> Result<()> {
+        wait::until_true(
+            "every proxy serves what the operator compiled",
+            Duration::from_secs(30),
+            || async {
+                let wanted = self.operator.config().await?.hash;
+                for proxy in &self.proxies {
+                    if proxy.config().await?.hash != wanted {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            },
+        )
+        .await
+    }
+}
+
+/// CRDs as `genkan crds` prints them, without a warning, and the operator's rights.
+pub async fn install(control_plane: &ControlPlane, programs: &Programs) -> Result<()> {
+    let out = tokio::process::Command::new(&programs.genkan)
+        .arg("crds")
+        .output()
+        .await?;
+    if !out.status.success() {
+        bail!("genkan crds: {}", String::from_utf8_lossy(&out.stderr).trim());
+    }
+    let kubectl = control_plane.kubectl();
+    kubectl
+        .apply(&String::from_utf8(out.stdout)?)
+        .await
+        .context("the CRDs")?;
+    kubectl
+        .run(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=30s",
+            "crd/reverseproxies.extensions.kubesphere.io",
+            "crd/apiservices.extensions.kubesphere.io",
+        ])
+        .await?;
+    kubectl.apply(RBAC).await.context("the operator's rights")?;
+    Ok(())
+}
