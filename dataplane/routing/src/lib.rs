@@ -1,3 +1,30 @@
-//! The pure part of genkan's data plane: canonical requests, matching, directives.
+//! The pure part of the data plane: what a request means, which object takes it and what its backend is sent.
+//!
+//! No I/O, no clock, no async. The data plane serves with this library and the operator answers questions with it, so that
+//! a question asked offline is answered by the code that serves.
 
+pub mod directives;
+pub mod endpoint;
+pub mod headers;
+pub mod identity;
+pub mod info;
+pub mod links;
+pub mod matcher;
+pub mod path;
+pub mod precedence;
+pub mod redirect;
+pub mod status;
 pub mod strict;
+pub mod table;
+pub mod target;
+
+pub use directives::{DirectiveSpec, Directives, Input, Outgoing, Problem, RewriteError};
+pub use endpoint::{Endpoint, EndpointError, Scheme, service_of_host};
+pub use headers::{HeaderRules, HeaderStore};
+pub use info::{InfoError, RequestInfo, Scope};
+pub use matcher::{Pattern, RouteTable, is_served_path};
+pub use path::{Refusal, canonicalize, comparable};
+pub use precedence::{Claim, Claims, Standing};
+pub use status::Status;
+pub use table::{Decision, Table};
+pub use target::{Target, repair_query};

@@ -1,0 +1,214 @@
+//! The directives of a ReverseProxy: compiled once, then applied to each request in their fixed order.
+
+mod clean;
+mod glob;
+mod go_syntax;
+mod pattern;
+mod placeholder;
+mod regexp;
+mod replace;
+mod rewrite;
+mod spec;
+mod strip;
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use crate::headers::HeaderRules;
+use crate::path::{Refusal, canonicalize};
+pub use clean::clean_path;
+use regexp::RegexpRule;
+use replace::ReplaceRule;
+use rewrite::RewriteRule;
+pub use spec::{DirectiveSpec, Problem};
+
+/// Directives ready for use.
+#[derive(Debug, Clone, Default)]
+pub struct Directives {
+    pub header_up: HeaderRules,
+    pub header_down: HeaderRules,
+    pub auth_proxy: bool,
+    pub wrap_transport: bool,
+    pub reject_forwarding_redirects: bool,
+    method: Option<Box<str>>,
+    strip_path_prefix: Box<str>,
+    strip_path_suffix: Box<str>,
+    rewrite: Box<[RewriteRule]>,
+    replace: Box<[ReplaceRule]>,
+    path_regexp: Box<[RegexpRule]>,
+}
+
+/// The part of a request that directives read.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    pub method: &'a str,
+    /// Canonical, without the part that names a cluster.
+    pub path: &'a str,
+    pub query: Option<&'a [u8]>,
+    /// What the client sent as `Host`.
+    pub host: &'a str,
+}
+
+/// What the backend is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing<'a> {
+    pub method: Cow<'a, str>,
+    /// Canonical. May be empty or lack the first slash; [`Outgoing::target`] puts it in.
+    pub path: Cow<'a, str>,
+    pub query: Option<Cow<'a, [u8]>>,
+    /// What stripPathPrefix took off, in canonical form.
+    pub stripped_prefix: Option<&'a str>,
+}
+
+/// Why a request cannot be sent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RewriteError {
+    #[error("the path that the directives make cannot be sent: {0}")]
+    Path(#[from] Refusal),
+    #[error("the directives make a path or query of more than {MAX_RESULT} bytes")]
+    TooLong,
+}
+
+/// Rules can multiply what a client sends; nothing longer than this is built.
+const MAX_RESULT: usize = 64 * 1024;
+
+/// A request on its way through the rules.
+#[derive(Debug)]
+pub(crate) struct Course<'a> {
+    method: &'a str,
+    host: &'a str,
+    path: Cow<'a, str>,
+    query: Option<Cow<'a, [u8]>>,
+}
+
+// === impl RewriteError ===
+
+impl RewriteError {
+    /// The code of the answer.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Path(_) => 400,
+            Self::TooLong => 414,
+        }
+    }
+}
+
+// === impl Directives ===
+
+impl Directives {
+    /// Checks and compiles. All problems are reported, not only the first.
+    pub fn compile(spec: &DirectiveSpec) -> Result<Self, Vec<Problem>> {
+        let mut problems = spec.check_limits();
+        spec.check_method(&mut problems);
+        let header_up = compile_headers(&spec.header_up, "headerUp", &mut problems);
+        let header_down = compile_headers(&spec.header_down, "headerDown", &mut problems);
+        let rewrite = compile_rules(&spec.rewrite, "rewrite", RewriteRule::parse, &mut problems);
+        let replace = compile_rules(&spec.replace, "replace", ReplaceRule::parse, &mut problems);
+        let path_regexp = compile_rules(&spec.path_regexp, "pathRegexp", RegexpRule::parse, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+        Ok(Self {
+            header_up,
+            header_down,
+            auth_proxy: spec.auth_proxy,
+            wrap_transport: spec.wrap_transport,
+            reject_forwarding_redirects: spec.reject_forwarding_redirects,
+            method: spec
+                .method
+                .as_deref()
+                .filter(|method| !method.is_empty())
+                .map(Into::into),
+            strip_path_prefix: text(&spec.strip_path_prefix),
+            strip_path_suffix: text(&spec.strip_path_suffix),
+            rewrite,
+            replace,
+            path_regexp,
+        })
+    }
+
+    /// What the backend is asked for. Borrows whatever does not change.
+    pub fn rewrite_request<'a>(&'a self, input: Input<'a>) -> Result<Outgoing<'a>, RewriteError> {
+        let method = self.method.as_deref().unwrap_or(input.method);
+        let (stripped_prefix, path) = strip::prefix(input.path, &self.strip_path_prefix);
+        let path = strip::suffix(path, &self.strip_path_suffix);
+        let mut course = Course {
+            method,
+            host: input.host,
+            path: Cow::Borrowed(path),
+            query: input.query.map(Cow::Borrowed),
+        };
+        for rule in &self.rewrite {
+            rule.apply(&mut course)?;
+        }
+        for rule in &self.replace {
+            rule.apply(&mut course)?;
+        }
+        for rule in &self.path_regexp {
+            rule.apply(&mut course)?;
+        }
+        // A canonical path comes back as it is; this looks for what a path may not hold.
+        canonicalize(course.path.as_bytes())?;
+        Ok(Outgoing {
+            method: Cow::Borrowed(method),
+            path: course.path,
+            query: course.query,
+            stripped_prefix,
+        })
+    }
+}
+
+// === impl Outgoing ===
+
+impl Outgoing<'_> {
+    /// The request target behind the base path of the endpoint.
+    pub fn target(&self, base_path: &str) -> Vec<u8> {
+        let query = self.query.as_deref();
+        let mut target =
+            Vec::with_capacity(base_path.len() + self.path.len() + query.map_or(0, <[u8]>::len) + 2);
+        target.extend_from_slice(base_path.as_bytes());
+        if !self.path.starts_with('/') {
+            target.push(b'/');
+        }
+        target.extend_from_slice(self.path.as_bytes());
+        if let Some(query) = query {
+            target.push(b'?');
+            target.extend_from_slice(query);
+        }
+        target
+    }
+}
+
+/// Does a rewrite rule with this pattern apply to this canonical path?
+pub fn rewrite_pattern_matches(pattern: &str, path: &str) -> bool {
+    pattern::matches(pattern.as_bytes(), path)
+}
+
+fn compile_headers(items: &[String], list: &str, problems: &mut Vec<Problem>) -> HeaderRules {
+    HeaderRules::compile(items).unwrap_or_else(|errors| {
+        problems.extend(
+            errors
+                .into_iter()
+                .map(|(index, reason)| Problem::at(list, index, reason)),
+        );
+        HeaderRules::default()
+    })
+}
+
+fn compile_rules<T>(
+    items: &[String],
+    list: &str,
+    parse: impl Fn(&str) -> Result<Option<T>, String>,
+    problems: &mut Vec<Problem>,
+) -> Box<[T]> {
+    let mut rules = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        match parse(item) {
+            Ok(rule) => rules.extend(rule),
+            Err(reason) => problems.push(Problem::at(list, index, reason)),
+        }
+    }
+    rules.into()
+}

@@ -1,0 +1,167 @@
+//! `wrapTransport`: links of a backend that believes to live at the root are moved below its public prefix.
+
+use std::borrow::Cow;
+
+use crate::endpoint::Scheme;
+use crate::redirect::scheme_length;
+
+/// The prefix under which a backend is seen, and the origin that it knows itself by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicPrefix<'a> {
+    /// Canonical, begins with a slash, without one at the end; empty if nothing was stripped.
+    pub prefix: Cow<'a, str>,
+    pub scheme: Scheme,
+    /// As sent in `Host`.
+    pub authority: &'a str,
+}
+
+/// Elements and attributes that hold a link; an empty element stands for any.
+pub const LINK_ATTRIBUTES: &[(&str, &str)] = &[
+    ("a", "href"),
+    ("area", "href"),
+    ("base", "href"),
+    ("link", "href"),
+    ("audio", "src"),
+    ("embed", "src"),
+    ("frame", "src"),
+    ("iframe", "src"),
+    ("img", "src"),
+    ("input", "src"),
+    ("script", "src"),
+    ("source", "src"),
+    ("video", "src"),
+    ("video", "poster"),
+    ("form", "action"),
+    ("button", "formaction"),
+    ("input", "formaction"),
+    ("blockquote", "cite"),
+    ("del", "cite"),
+    ("ins", "cite"),
+    ("q", "cite"),
+    ("body", "background"),
+    ("applet", "codebase"),
+    ("object", "codebase"),
+    ("object", "classid"),
+    ("object", "data"),
+    ("img", "usemap"),
+    ("input", "usemap"),
+    ("object", "usemap"),
+    ("frame", "longdesc"),
+    ("iframe", "longdesc"),
+    ("img", "longdesc"),
+    ("html", "manifest"),
+    ("head", "profile"),
+];
+
+// === impl PublicPrefix ===
+
+impl<'a> PublicPrefix<'a> {
+    /// `cluster` is the cluster named in the request path (or empty), `stripped` what stripPathPrefix took off.
+    pub fn new(cluster: &str, stripped: Option<&'a str>, scheme: Scheme, authority: &'a str) -> Self {
+        let stripped = stripped.unwrap_or_default();
+        let stripped = stripped.strip_suffix('/').unwrap_or(stripped);
+        let prefix = if cluster.is_empty() {
+            Cow::Borrowed(stripped)
+        } else {
+            Cow::Owned(["/clusters/", cluster, stripped].concat())
+        };
+        Self {
+            prefix,
+            scheme,
+            authority,
+        }
+    }
+
+    /// The link as the client must see it; `None`: it stays.
+    pub fn link(&self, link: &[u8]) -> Option<Vec<u8>> {
+        let path = self.own_path(link)?;
+        if self.prefix.is_empty() && path.len() == link.len()
+            || self.is_below(path) && path.len() == link.len()
+        {
+            return None;
+        }
+        let slash: &[u8] = if path.starts_with(b"/") { b"" } else { b"/" };
+        let prefix: &[u8] = if self.is_below(path) {
+            b""
+        } else {
+            self.prefix.as_bytes()
+        };
+        Some([prefix, slash, path].concat())
+    }
+
+    /// A `Set-Cookie` value whose `Path` attribute is moved below the prefix; `None`: it stays.
+    pub fn cookie(&self, cookie: &[u8]) -> Option<Vec<u8>> {
+        if self.prefix.is_empty() {
+            return None;
+        }
+        let mut out = Vec::with_capacity(cookie.len() + self.prefix.len());
+        let mut changed = false;
+        for (index, part) in cookie.split(|&byte| byte == b';').enumerate() {
+            if index > 0 {
+                out.push(b';');
+            }
+            let value = memchr::memchr(b'=', part)
+                .filter(|&at| index > 0 && part[..at].trim_ascii().eq_ignore_ascii_case(b"path"));
+            let Some(at) = value else {
+                out.extend_from_slice(part);
+                continue;
+            };
+            let (name, value) = part.split_at(at + 1);
+            let path = value.trim_ascii();
+            out.extend_from_slice(name);
+            if !path.starts_with(b"/") || self.is_below(path) {
+                out.extend_from_slice(value);
+                continue;
+            }
+            changed = true;
+            out.extend_from_slice(self.prefix.as_bytes());
+            if path != b"/" {
+                out.extend_from_slice(path);
+            }
+        }
+        changed.then_some(out)
+    }
+
+    /// What follows the origin, if the link is rooted or names the backend itself.
+    fn own_path<'l>(&self, link: &'l [u8]) -> Option<&'l [u8]> {
+        let rest = match scheme_length(link) {
+            Some(length) if link[..length].eq_ignore_ascii_case(self.scheme.as_str().as_bytes()) => {
+                link[length + 1..].strip_prefix(b"//")?
+            }
+            Some(_) => return None,
+            None => match link.strip_prefix(b"//") {
+                Some(rest) => rest,
+                None => return link.starts_with(b"/").then_some(link),
+            },
+        };
+        let end = rest
+            .iter()
+            .position(|byte| b"/?#\\".contains(byte))
+            .unwrap_or(rest.len());
+        same_authority(&rest[..end], self.scheme, self.authority).then_some(&rest[end..])
+    }
+
+    fn is_below(&self, path: &[u8]) -> bool {
+        !self.prefix.is_empty()
+            && path
+                .strip_prefix(self.prefix.as_bytes())
+                .is_some_and(|rest| rest.is_empty() || b"/?#".contains(&rest[0]))
+    }
+}
+
+/// Do two authorities name the same host and port under this scheme? User information never matches.
+pub(crate) fn same_authority(one: &[u8], scheme: Scheme, other: &str) -> bool {
+    let split = |text: &'_ [u8]| -> Option<(Vec<u8>, u16)> {
+        let colon = memchr::memrchr(b':', text).filter(|&at| memchr::memchr(b']', &text[at..]).is_none());
+        let (host, port) = match colon {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, &text[text.len()..]),
+        };
+        let port = match port {
+            [] => scheme.default_port(),
+            digits => std::str::from_utf8(digits).ok()?.parse().ok()?,
+        };
+        Some((host.to_ascii_lowercase(), port))
+    };
+    split(one).is_some_and(|one| Some(one) == split(other.as_bytes()))
+}

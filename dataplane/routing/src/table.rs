@@ -1,0 +1,167 @@
+//! The doors behind which a request can belong, and the order in which they are tried.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::info::RequestInfo;
+use crate::matcher::{RouteTable, is_served_path};
+use crate::path::comparable;
+
+/// Everything that requests are routed by. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Table<R, A> {
+    pub reverse_proxies: RouteTable<R>,
+    /// By `group/version`; the group may be empty.
+    pub api_services: Arc<HashMap<String, A>>,
+    /// The name under which this cluster is found below `/clusters/`, if it has one.
+    pub host_cluster: Option<Arc<str>>,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision<'t, R, A> {
+    ReverseProxy(&'t R),
+    ApiService(&'t A),
+    /// 308 to the same path with a slash, which a proxy takes.
+    BarePrefix {
+        location: Vec<u8>,
+    },
+    /// An `APIGroup`, made from what is published.
+    ApiGroup {
+        group: &'t str,
+        versions: Vec<&'t str>,
+    },
+    /// An `APIGroupList`: groups with their versions.
+    ApiGroupList(Vec<(&'t str, Vec<&'t str>)>),
+    Kubernetes,
+    /// Another cluster, which may not exist.
+    Cluster {
+        name: String,
+    },
+    NotFound,
+}
+
+// === impl Table ===
+
+impl<R, A> Default for Table<R, A> {
+    fn default() -> Self {
+        Self {
+            reverse_proxies: RouteTable::default(),
+            api_services: Arc::default(),
+            host_cluster: None,
+        }
+    }
+}
+
+impl<R, A> Table<R, A> {
+    /// `query` is only needed to be kept by a redirect.
+    pub fn decide<'t>(
+        &'t self,
+        method: &str,
+        info: &RequestInfo<'_>,
+        query: Option<&[u8]>,
+    ) -> Decision<'t, R, A> {
+        if !info.cluster.is_empty() && self.host_cluster.as_deref() != Some(info.cluster) {
+            return Decision::Cluster {
+                name: info.cluster.to_owned(),
+            };
+        }
+        if info.is_kubernetes || is_kubernetes_document(&info.path) {
+            return Decision::Kubernetes;
+        }
+        if info.is_resource {
+            return self
+                .api_service(info.group, info.version)
+                .map_or(Decision::NotFound, Decision::ApiService);
+        }
+        if is_served_path(&info.path) {
+            return self.decide_proxy(method, info, query);
+        }
+        self.decide_discovery(&info.path)
+    }
+
+    pub fn api_service(&self, group: &str, version: &str) -> Option<&A> {
+        if self.api_services.is_empty() {
+            return None;
+        }
+        self.api_services.get(&[group, "/", version].concat())
+    }
+
+    fn decide_proxy<'t>(
+        &'t self,
+        method: &str,
+        info: &RequestInfo<'_>,
+        query: Option<&[u8]>,
+    ) -> Decision<'t, R, A> {
+        let path = comparable(&info.path);
+        if let Some(route) = self.reverse_proxies.lookup(method, &path) {
+            return Decision::ReverseProxy(route);
+        }
+        if !matches!(method, "GET" | "HEAD") || path.ends_with(b"/") {
+            return Decision::NotFound;
+        }
+        let mut with_slash = path.into_owned();
+        with_slash.push(b'/');
+        if self.reverse_proxies.lookup(method, &with_slash).is_none() {
+            return Decision::NotFound;
+        }
+        let mut location = Vec::with_capacity(info.path.len() + 16);
+        if !info.cluster.is_empty() {
+            location.extend_from_slice(b"/clusters/");
+            location.extend_from_slice(info.cluster.as_bytes());
+        }
+        location.extend_from_slice(info.path.as_bytes());
+        location.push(b'/');
+        if let Some(query) = query {
+            location.push(b'?');
+            location.extend_from_slice(query);
+        }
+        Decision::BarePrefix { location }
+    }
+
+    /// `/kapis`, `/kapis/{group}` and `/kapis/{group}/{version}`, with or without a slash at the end.
+    fn decide_discovery(&self, path: &str) -> Decision<'_, R, A> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if path == "/kapis" {
+            return Decision::ApiGroupList(self.groups());
+        }
+        let Some(rest) = path.strip_prefix("/kapis/") else {
+            return Decision::NotFound;
+        };
+        match rest.split_once('/') {
+            Some((group, version)) => self
+                .api_service(group, version)
+                .map_or(Decision::NotFound, Decision::ApiService),
+            None => {
+                let found = self.groups().into_iter().find(|(group, _)| *group == rest);
+                found.map_or(Decision::NotFound, |(group, versions)| Decision::ApiGroup {
+                    group,
+                    versions,
+                })
+            }
+        }
+    }
+
+    /// The published groups in order, each with its versions in order.
+    fn groups(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut keys: Vec<(&str, &str)> = self
+            .api_services
+            .keys()
+            .filter_map(|key| key.rsplit_once('/'))
+            .collect();
+        keys.sort_unstable();
+        let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (group, version) in keys.into_iter().filter(|(group, _)| !group.is_empty()) {
+            match groups.last_mut() {
+                Some((last, versions)) if *last == group => versions.push(version),
+                _ => groups.push((group, vec![version])),
+            }
+        }
+        groups
+    }
+}
+
+/// Paths beside `/api` and `/apis` that kube-apiserver answers.
+fn is_kubernetes_document(path: &str) -> bool {
+    path == "/version" || path == "/openapi" || path.starts_with("/openapi/")
+}

@@ -1,0 +1,80 @@
+//! The request target in origin form: a canonical path and the query as it came.
+
+use std::borrow::Cow;
+
+use crate::path::{Refusal, canonicalize, escaped_byte};
+
+/// A request target, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// Canonical; begins with a slash.
+    pub path: Cow<'a, str>,
+    /// Without the question mark; `Some` of nothing when the target ends with one.
+    pub query: Option<&'a [u8]>,
+}
+
+// === impl Target ===
+
+impl Target<'_> {
+    /// Reads an origin-form target.
+    pub fn parse(raw: &[u8]) -> Result<Target<'_>, Refusal> {
+        if memchr::memchr(b'#', raw).is_some() {
+            return Err(Refusal::Fragment);
+        }
+        let (path, query) = match memchr::memchr(b'?', raw) {
+            Some(at) => (&raw[..at], Some(&raw[at + 1..])),
+            None => (raw, None),
+        };
+        if !path.starts_with(b"/") {
+            return Err(Refusal::NotOriginForm);
+        }
+        let path = canonicalize(path)?;
+        Ok(Target { path, query })
+    }
+}
+
+/// Older KubeSphere clients write `dryrun`; Kubernetes knows only `dryRun`. When the query has such a key, the first such
+/// text in the query is corrected.
+pub fn repair_query(query: &[u8]) -> Cow<'_, [u8]> {
+    let has_key = parameters(query).any(|(key, _)| key.as_ref() == b"dryrun");
+    let Some(at) = has_key.then(|| memchr::memmem::find(query, b"dryrun")).flatten() else {
+        return Cow::Borrowed(query);
+    };
+    let mut repaired = query.to_vec();
+    repaired[at..at + 6].copy_from_slice(b"dryRun");
+    Cow::Owned(repaired)
+}
+
+/// Keys and values of a form-encoded query, decoded. Pairs with a bad escape or a semicolon are left out, as Go does.
+pub(crate) fn parameters(query: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    query.split(|&byte| byte == b'&').filter_map(|pair| {
+        if pair.is_empty() || pair.contains(&b';') {
+            return None;
+        }
+        let (key, value) = match memchr::memchr(b'=', pair) {
+            Some(at) => (&pair[..at], &pair[at + 1..]),
+            None => (pair, &pair[pair.len()..]),
+        };
+        Some((form_decode(key)?, form_decode(value)?))
+    })
+}
+
+fn form_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if memchr::memchr2(b'%', b'+', text).is_none() {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match byte {
+            b'+' => out.push(b' '),
+            b'%' => {
+                out.push(escaped_byte(tail)?);
+                rest = &tail[2..];
+            }
+            byte => out.push(*byte),
+        }
+    }
+    Some(Cow::Owned(out))
+}
