@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use node::Node;
 
+use crate::headers::is_token;
+
 /// A matcher path: a literal and, when it was written with a star at the end, everything below it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pattern {
@@ -143,4 +145,12 @@ impl<T> RouteTable<T> {
             rest = below;
         }
     }
+}
+
+/// Why this cannot be the method of a matcher, if it cannot.
+pub fn method_problem(method: &str) -> Option<String> {
+    if method.is_empty() {
+        return Some("a method is needed; \"*\" takes every one".into());
+    }
+    (!is_token(method)).then(|| format!("{method:?} is not an HTTP method; \"*\" takes every one"))
 }

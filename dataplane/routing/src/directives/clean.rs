@@ -38,7 +38,7 @@ pub fn clean_path(path: &[u8], merge_slashes: bool) -> Cow<'_, [u8]> {
     if out.is_empty() {
         out.push(b'.');
     }
-    if trailing && out != b"/" {
+    if trailing && !(rooted && kept.is_empty()) {
         out.push(b'/');
     }
     Cow::Owned(out)
