@@ -1,5 +1,8 @@
 //! The CustomResourceDefinitions, as objects and as files.
 
+mod refine;
+pub mod rules;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
@@ -8,7 +11,10 @@ use crate::{APIService, ReverseProxy};
 /// All definitions.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![APIService::crd(), ReverseProxy::crd()]
+    vec![
+        refine::api_service(APIService::crd()),
+        refine::reverse_proxy(ReverseProxy::crd()),
+    ]
 }
 
 /// All definitions as files: name and content.

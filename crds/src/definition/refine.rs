@@ -1,0 +1,167 @@
+//! What the derived schemas cannot say: limits, list types, required fields, rules.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, ValidationRule,
+};
+use serde_json::json;
+
+use super::rules::{self, Rule};
+
+const MAX_RULES: i64 = 64;
+const MAX_ITEM: i64 = 8 * 1024;
+const MAX_PATH: i64 = 1024;
+const MAX_METHOD: i64 = 32;
+const MAX_URL: i64 = 2048;
+const MAX_NAME: i64 = 253;
+const MAX_CA_BUNDLE: i64 = 256 * 1024;
+
+pub(super) fn api_service(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    refine(&mut crd, |spec| {
+        require(spec, &["version"]);
+        limit(at(spec, "group"), MAX_NAME, rules::GROUP);
+        limit(at(spec, "version"), MAX_NAME, rules::VERSION);
+        endpoint(spec);
+    });
+    crd
+}
+
+pub(super) fn reverse_proxy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    refine(&mut crd, |spec| {
+        require(spec, &["matcher", "upstream"]);
+        let matcher = at(spec, "matcher");
+        require(matcher, &["path", "method"]);
+        limit(at(matcher, "path"), MAX_PATH, &[]);
+        limit(at(matcher, "method"), MAX_METHOD, rules::MATCHER_METHOD);
+        endpoint(at(spec, "upstream"));
+        directives(at(spec, "directives"));
+    });
+    crd
+}
+
+fn refine(crd: &mut CustomResourceDefinition, spec: impl Fn(&mut JSONSchemaProps)) {
+    for version in &mut crd.spec.versions {
+        let root = version
+            .schema
+            .as_mut()
+            .and_then(|schema| schema.open_api_v3_schema.as_mut());
+        let root = root.expect("the derived definition has a schema");
+        root.title = None;
+        // A default would be written into stored objects, and every tool that compares them with their source would
+        // see a difference.
+        forget_defaults(root);
+        conditions(at(at(root, "status"), "conditions"));
+        spec(at(root, "spec"));
+    }
+}
+
+fn endpoint(holder: &mut JSONSchemaProps) {
+    add(holder, rules::ENDPOINT);
+    limit(at(holder, "url"), MAX_URL, rules::URL);
+    limit(at(holder, "caBundle"), MAX_CA_BUNDLE, &[]);
+    let service = at(holder, "service");
+    require(service, &["namespace", "name"]);
+    limit(at(service, "namespace"), MAX_NAME, &[]);
+    limit(at(service, "name"), MAX_NAME, &[]);
+    limit(at(service, "path"), MAX_PATH, &[]);
+    let scheme = at(service, "scheme");
+    scheme.nullable = None;
+    scheme.enum_ = Some(["http", "https"].iter().map(|word| JSON(json!(word))).collect());
+}
+
+fn directives(schema: &mut JSONSchemaProps) {
+    limit(at(schema, "method"), MAX_METHOD, rules::DIRECTIVE_METHOD);
+    limit(at(schema, "stripPathPrefix"), MAX_PATH, &[]);
+    limit(at(schema, "stripPathSuffix"), MAX_PATH, &[]);
+    for (name, of_items) in [
+        ("headerUp", rules::HEADER),
+        ("headerDown", rules::HEADER),
+        ("rewrite", rules::REWRITE),
+        ("replace", rules::REPLACE),
+        ("pathRegexp", rules::PATH_REGEXP),
+    ] {
+        let list = at(schema, name);
+        list.max_items = Some(MAX_RULES);
+        list.x_kubernetes_list_type = Some("atomic".into());
+        limit(items_of(list), MAX_ITEM, of_items);
+    }
+}
+
+/// The constraints of `metav1.Condition`, whose own schema has none.
+fn conditions(list: &mut JSONSchemaProps) {
+    list.max_items = Some(16);
+    list.x_kubernetes_list_type = Some("map".into());
+    list.x_kubernetes_list_map_keys = Some(vec!["type".into()]);
+    let condition = items_of(list);
+    require(
+        condition,
+        &["lastTransitionTime", "message", "reason", "status", "type"],
+    );
+    let kind = at(condition, "type");
+    kind.max_length = Some(316);
+    kind.pattern = Some(
+        r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$".into(),
+    );
+    let status = at(condition, "status");
+    status.enum_ = Some(
+        ["True", "False", "Unknown"]
+            .iter()
+            .map(|word| JSON(json!(word)))
+            .collect(),
+    );
+    let reason = at(condition, "reason");
+    reason.min_length = Some(1);
+    reason.max_length = Some(1024);
+    reason.pattern = Some("^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$".into());
+    at(condition, "message").max_length = Some(32_768);
+    at(condition, "observedGeneration").minimum = Some(0.0);
+}
+
+fn limit(schema: &mut JSONSchemaProps, most: i64, rules: &[Rule]) {
+    schema.max_length = Some(most);
+    add(schema, rules);
+}
+
+fn add(schema: &mut JSONSchemaProps, rules: &[Rule]) {
+    if rules.is_empty() {
+        return;
+    }
+    let rules = rules.iter().map(|rule| ValidationRule {
+        rule: rule.expression.into(),
+        message: Some(rule.message.into()),
+        field_path: rule.field.map(Into::into),
+        ..ValidationRule::default()
+    });
+    schema
+        .x_kubernetes_validations
+        .get_or_insert_default()
+        .extend(rules);
+}
+
+fn require(schema: &mut JSONSchemaProps, names: &[&str]) {
+    schema.required = Some(names.iter().map(|name| (*name).to_owned()).collect());
+}
+
+fn at<'s>(schema: &'s mut JSONSchemaProps, name: &str) -> &'s mut JSONSchemaProps {
+    schema
+        .properties
+        .as_mut()
+        .and_then(|properties| properties.get_mut(name))
+        .unwrap_or_else(|| panic!("the schema has no property {name}"))
+}
+
+fn items_of(schema: &mut JSONSchemaProps) -> &mut JSONSchemaProps {
+    match schema.items.as_mut() {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => items,
+        _ => panic!("the schema is not that of a list"),
+    }
+}
+
+fn forget_defaults(schema: &mut JSONSchemaProps) {
+    schema.default = None;
+    for property in schema.properties.iter_mut().flat_map(|map| map.values_mut()) {
+        forget_defaults(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
+        forget_defaults(items);
+    }
+}
