@@ -3,6 +3,8 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto/config.proto");
     let files = protox::compile(["proto/config.proto"], ["proto"])?;
-    tonic_prost_build::configure().bytes(".genkan.config.v1alpha1.SnapshotChunk.payload").compile_fds(files)?;
+    tonic_prost_build::configure()
+        .bytes(".genkan.config.v1alpha1.SnapshotChunk.payload")
+        .compile_fds(files)?;
     Ok(())
 }

@@ -62,6 +62,18 @@ const TOOLS: [Tool; 4] = [
 // === impl Binaries ===
 
 impl Binaries {
+    /// `kubectl` alone: the one in the reader's PATH, if there is one.
+    pub fn kubectl() -> Result<PathBuf> {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        match std::env::split_paths(&paths)
+            .map(|folder| folder.join("kubectl"))
+            .find(|path| path.is_file())
+        {
+            Some(path) => Ok(path),
+            None => Ok(Self::find()?.kubectl),
+        }
+    }
+
     /// Finds or builds the programs; blocks while it builds, and says so on standard error.
     pub fn find() -> Result<Self> {
         let mut found = BTreeMap::new();

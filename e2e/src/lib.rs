@@ -1,7 +1,8 @@
 //! Starts a real Kubernetes control plane and the programs of genkan beside it, in a network of their own.
 //!
-//! [`suite::run`] is the entry: it finds or builds what is needed, starts the same program again inside a private
-//! network, sets up a [`world::World`] there and carries out scenarios. Nothing that it starts outlives it.
+//! [`suite::run`] is the entry of a test program: it finds or builds what is needed, starts the same program again
+//! inside a private network, sets up a [`world::World`] there and carries out scenarios. [`run`] does the same for
+//! people. Nothing that is started outlives the program that started it.
 
 pub mod backend;
 pub mod binaries;
@@ -14,6 +15,10 @@ pub mod pki;
 pub mod process;
 pub mod product;
 pub mod programs;
+pub mod relay;
+pub mod run;
+pub mod seeds;
+pub mod service;
 pub mod suite;
 pub mod wait;
 pub mod world;

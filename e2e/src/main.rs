@@ -1,3 +1,58 @@
 //! `genkan-e2e run`: a real control plane with genkan beside it, to try things on.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use genkan_e2e::programs::Prepared;
+use genkan_e2e::run::{self, Wish};
+
+#[derive(Debug, Parser)]
+#[command(about = "Runs genkan on a real Kubernetes control plane", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build everything that the other commands need
+    Prepare,
+    /// Start the control plane, the operator, two data planes and a sample backend; Ctrl-C ends them
+    Run {
+        /// Use the cluster of this kubeconfig instead, after asking
+        #[arg(long, env = "KUBECONFIG")]
+        kubeconfig: Option<PathBuf>,
+        /// Folder for kubeconfig and logs
+        #[arg(long, default_value = ".genkan")]
+        folder: PathBuf,
+        /// Read manifests from a folder instead of a control plane
+        #[arg(long)]
+        directory: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Prepare => Prepared::make(true).map(|_| ()),
+        Command::Run {
+            kubeconfig,
+            folder,
+            directory,
+        } => {
+            let kubeconfig = kubeconfig.filter(|path| !path.as_os_str().is_empty());
+            run::run(Wish {
+                kubeconfig,
+                folder,
+                directory,
+            })
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

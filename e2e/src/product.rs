@@ -135,8 +135,8 @@ impl Proxy {
         folder: &Path,
         n: u16,
         operator: SocketAddr,
-        listen: u16,
-        admin: u16,
+        (listen, admin): (u16, u16),
+        arguments: &[&str],
     ) -> Self {
         let (listen, admin) = (local(listen), local(admin));
         let name = format!("dataplane-{n}");
@@ -150,7 +150,8 @@ impl Proxy {
             .arg(admin.to_string())
             .arg("--state-dir")
             .arg(state.display().to_string())
-            .args(["--authentication", "disabled"]);
+            .args(["--authentication", "disabled"])
+            .args(arguments.iter().copied());
         Self {
             launch,
             folder: folder.to_owned(),

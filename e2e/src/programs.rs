@@ -51,21 +51,21 @@ impl Programs {
                 .filter(|v| !v.is_empty())
                 .map(PathBuf::from)
         };
-        let genkan = match given("GENKAN_BIN") {
-            Some(path) => path,
-            None => cargo_build("genkan-operator", "genkan")?,
-        };
-        let dataplane = match given("GENKAN_DATAPLANE_BIN") {
-            Some(path) => path,
-            None => cargo_build("genkan-dataplane", "genkan-dataplane")?,
-        };
-        Ok(Self { genkan, dataplane })
+        match (given("GENKAN_BIN"), given("GENKAN_DATAPLANE_BIN")) {
+            (Some(genkan), Some(dataplane)) => Ok(Self { genkan, dataplane }),
+            (genkan, dataplane) => {
+                let built = cargo_build()?;
+                Ok(Self {
+                    genkan: genkan.unwrap_or(built.genkan),
+                    dataplane: dataplane.unwrap_or(built.dataplane),
+                })
+            }
+        }
     }
 }
 
 #[derive(Deserialize)]
 struct Message {
-    reason: String,
     executable: Option<PathBuf>,
     target: Option<Target>,
 }
@@ -75,29 +75,41 @@ struct Target {
     name: String,
 }
 
-fn cargo_build(package: &str, bin: &str) -> Result<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+/// Builds for the whole workspace, so that features, and with them what is compiled, are those of `cargo test`.
+fn cargo_build() -> Result<Programs> {
     let out = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(workspace)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args([
             "build",
-            "--quiet",
             "--locked",
-            "--message-format=json-render-diagnostics",
+            "--workspace",
+            "--bin",
+            "genkan",
+            "--bin",
+            "genkan-dataplane",
         ])
-        .args(["--package", package, "--bin", bin])
+        .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .context("start cargo build")?;
     if !out.status.success() {
-        bail!("cargo build of {bin} failed; what is wrong stands above");
+        bail!("cargo build failed; what is wrong stands above");
     }
-    out.stdout
+    let messages: Vec<Message> = out
+        .stdout
         .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Message>(line).ok())
-        .filter(|message| message.reason == "compiler-artifact")
-        .filter(|message| message.target.as_ref().is_some_and(|target| target.name == bin))
-        .find_map(|message| message.executable)
-        .ok_or_else(|| anyhow!("cargo did not say where it put {bin}"))
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect();
+    let find = |bin: &str| {
+        messages
+            .iter()
+            .filter(|message| message.target.as_ref().is_some_and(|target| target.name == bin))
+            .find_map(|message| message.executable.clone())
+            .ok_or_else(|| anyhow!("cargo did not say where it put {bin}"))
+    };
+    Ok(Programs {
+        genkan: find("genkan")?,
+        dataplane: find("genkan-dataplane")?,
+    })
 }

@@ -163,8 +163,7 @@ impl World {
     pub fn expect_running(&self) -> Result<()> {
         self.control_plane.expect_running()?;
         if let Some(product) = &self.product {
-            product.operator.expect_running()?;
-            product.proxies.iter().try_for_each(Proxy::expect_running)?;
+            product.expect_running()?;
         }
         Ok(())
     }
@@ -214,20 +213,20 @@ impl Product {
         folder: &Path,
         addresses: Addresses,
     ) -> Result<Self> {
-        install(control_plane, programs).await?;
+        install(control_plane.kubectl(), programs).await?;
         let kubeconfig = control_plane
             .service_account_kubeconfig("genkan-system", "genkan-operator")
             .await?;
-        let source = Source::Kubernetes(kubeconfig);
-        Self::launch(programs, folder, &source, addresses).await
+        Self::launch(programs, folder, &Source::Kubernetes(kubeconfig), addresses, &[]).await
     }
 
-    /// Starts the programs on a source.
+    /// Starts the programs on a source; the proxies with these further arguments.
     pub async fn launch(
         programs: &Programs,
         folder: &Path,
         source: &Source,
         addresses: Addresses,
+        arguments: &[&str],
     ) -> Result<Self> {
         let operator = Operator::new(
             programs,
@@ -238,13 +237,19 @@ impl Product {
         );
         let proxies: Vec<_> = (1..)
             .zip(&addresses.proxies)
-            .map(|(n, (listen, admin))| Proxy::new(programs, folder, n, operator.grpc, *listen, *admin))
+            .map(|(n, ports)| Proxy::new(programs, folder, n, operator.grpc, *ports, arguments))
             .collect();
         operator.start().await?;
         for proxy in &proxies {
             proxy.start().await?;
         }
         Ok(Self { operator, proxies })
+    }
+
+    /// An error if a program has ended by itself.
+    pub fn expect_running(&self) -> Result<()> {
+        self.operator.expect_running()?;
+        self.proxies.iter().try_for_each(Proxy::expect_running)
     }
 
     /// Waits until every proxy serves what the operator compiled.
@@ -267,7 +272,7 @@ impl Product {
 }
 
 /// CRDs as `genkan crds` prints them, without a warning, and the operator's rights.
-pub async fn install(control_plane: &ControlPlane, programs: &Programs) -> Result<()> {
+pub async fn install(kubectl: &Kubectl, programs: &Programs) -> Result<()> {
     let out = tokio::process::Command::new(&programs.genkan)
         .arg("crds")
         .output()
@@ -275,7 +280,6 @@ pub async fn install(control_plane: &ControlPlane, programs: &Programs) -> Resul
     if !out.status.success() {
         bail!("genkan crds: {}", String::from_utf8_lossy(&out.stderr).trim());
     }
-    let kubectl = control_plane.kubectl();
     kubectl
         .apply(&String::from_utf8(out.stdout)?)
         .await

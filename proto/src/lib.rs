@@ -5,7 +5,8 @@
 mod snapshot;
 
 pub use snapshot::{
-    Hash, HashBuilder, MAX_CHUNK, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress, resource_hash,
+    Hash, HashBuilder, MAX_CHUNK, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress,
+    resource_hash,
 };
 
 /// Generated from `proto/config.proto`.

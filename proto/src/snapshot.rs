@@ -38,7 +38,9 @@ pub fn resource_hash(resource: &Resource) -> [u8; 32] {
 /// # Errors
 /// When zstd fails, which only memory can cause.
 pub fn compress(snapshot: &Snapshot) -> Result<Bytes, SnapshotError> {
-    zstd::bulk::compress(&snapshot.encode_to_vec(), 1).map(Bytes::from).map_err(SnapshotError::Compress)
+    zstd::bulk::compress(&snapshot.encode_to_vec(), 1)
+        .map(Bytes::from)
+        .map_err(SnapshotError::Compress)
 }
 
 /// The reverse of [`compress`].
@@ -49,7 +51,10 @@ pub fn decompress(frame: &[u8]) -> Result<Snapshot, SnapshotError> {
     use std::io::Read;
     let mut plain = Vec::new();
     let decoder = zstd::stream::read::Decoder::new(frame).map_err(SnapshotError::Decompress)?;
-    decoder.take(MAX_SNAPSHOT as u64 + 1).read_to_end(&mut plain).map_err(SnapshotError::Decompress)?;
+    decoder
+        .take(MAX_SNAPSHOT as u64 + 1)
+        .read_to_end(&mut plain)
+        .map_err(SnapshotError::Decompress)?;
     if plain.len() > MAX_SNAPSHOT {
         return Err(SnapshotError::Decompress(std::io::ErrorKind::FileTooLarge.into()));
     }
@@ -61,7 +66,8 @@ pub fn decompress(frame: &[u8]) -> Result<Snapshot, SnapshotError> {
 impl HashBuilder {
     /// Must be called in ascending order of `key`.
     pub fn add(&mut self, key: &str, resource: &[u8; 32]) {
-        self.0.update(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.0
+            .update(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
         self.0.update(key.as_bytes());
         self.0.update(resource);
     }
@@ -93,18 +99,27 @@ mod tests {
 
     fn mk_resource(key: &str) -> Resource {
         let set = EndpointSet { endpoints: vec![] };
-        Resource { key: key.into(), resource: Some(resource::Resource::EndpointSet(set)) }
+        Resource {
+            key: key.into(),
+            resource: Some(resource::Resource::EndpointSet(set)),
+        }
     }
 
     #[test]
     fn snapshot_survives_compression() {
-        let snapshot = Snapshot { upserts: (0..500).map(|n| mk_resource(&format!("k{n}"))).collect(), removals: vec![] };
+        let snapshot = Snapshot {
+            upserts: (0..500).map(|n| mk_resource(&format!("k{n}"))).collect(),
+            removals: vec![],
+        };
         assert_eq!(decompress(&compress(&snapshot).unwrap()).unwrap(), snapshot);
     }
 
     #[test]
     fn broken_frames_are_refused() {
-        assert!(matches!(decompress(b"not zstd"), Err(SnapshotError::Decompress(_))));
+        assert!(matches!(
+            decompress(b"not zstd"),
+            Err(SnapshotError::Decompress(_))
+        ));
         let bomb = zstd::bulk::compress(&vec![0; MAX_SNAPSHOT + 1], 1).unwrap();
         assert!(matches!(decompress(&bomb), Err(SnapshotError::Decompress(_))));
     }

@@ -1,0 +1,44 @@
+# The verbs of this workspace. `make` alone lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test every check fmt lint unit e2e golden deny clean
+
+CARGO ?= cargo
+ARGS ?=
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: check ## Run genkan on a real control plane of its own; KUBECONFIG=F: on that cluster, after asking
+	@$(CARGO) build --locked --workspace --bin genkan-e2e
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/genkan-e2e" run $(ARGS)
+
+test: check fmt lint every deny ## Prove everything: format, lints, unit tests, scenarios on a real control plane
+
+every: # One invocation, so that nothing is compiled twice with different features.
+	$(CARGO) test --locked --workspace --no-fail-fast
+
+check: ## Look for what has to be installed
+	@sh e2e/tools/prerequisites
+
+fmt: ## Check the format
+	$(CARGO) fmt --all --check
+
+lint: ## Run clippy
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+unit: ## Run the tests that need no control plane
+	$(CARGO) test --locked --workspace --exclude genkan-e2e
+
+e2e: ## Run the scenarios; ARGS='part of a name' chooses some
+	$(CARGO) test --locked --workspace --test control_plane --test scenarios -- $(ARGS)
+
+golden: ## Rewrite the golden files; read the difference before committing it
+	GENKAN_REWRITE=1 $(CARGO) test --locked --workspace
+
+deny: ## Check licences, advisories and duplicate dependencies, where cargo-deny is installed
+	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --workspace check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
+
+clean: ## Remove what was built here; the Kubernetes programs stay in the cache
+	$(CARGO) clean
+	rm -rf .genkan

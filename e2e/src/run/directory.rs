@@ -1,0 +1,64 @@
+//! A run without Kubernetes: the operator reads a folder of manifests.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::{asked_to_end, sample, while_running};
+use crate::backend::Backend;
+use crate::product::{Source, local};
+use crate::programs::Programs;
+use crate::relay::Held;
+use crate::seeds;
+use crate::world::{Addresses, Product};
+
+pub(super) async fn run(folder: &Path) -> Result<()> {
+    let programs = tokio::task::spawn_blocking(Programs::build).await??;
+    let backend = Backend::start("sample", local(0)).await?;
+    let manifests = folder.join("manifests");
+    std::fs::create_dir_all(&manifests)?;
+    let sample = [
+        &sample::services(backend.address),
+        seeds::EMPLOYEE,
+        seeds::WEAVE_SCOPE,
+    ]
+    .join("\n---\n");
+    std::fs::write(manifests.join("sample.yaml"), sample).context("write the sample")?;
+    let product = Product::launch(
+        &programs,
+        folder,
+        &Source::Folder(manifests.clone()),
+        free_ports().await?,
+        // The sample backend is on loopback, which a proxy dials only when told.
+        &["--allow-upstream-cidr", "127.0.0.0/8"],
+    )
+    .await?;
+    let proxies: Vec<SocketAddr> = product.proxies.iter().map(|proxy| proxy.listen).collect();
+    sample::answered(&proxies).await?;
+    println!(
+        "\ngenkan is running on {}; Ctrl-C ends everything.",
+        manifests.display()
+    );
+    println!("Add, edit or remove manifests there; they are read at once. In another shell:\n");
+    for proxy in &proxies {
+        println!("  curl http://{proxy}{}", sample::EMPLOYEES);
+    }
+    println!("\n  logs and conditions: {}/*.log", folder.display());
+    tokio::select! {
+        outcome = while_running(|| product.expect_running()) => outcome,
+        () = asked_to_end()? => Ok(()),
+    }
+}
+
+async fn free_ports() -> Result<Addresses> {
+    let mut ports = Vec::new();
+    for wanted in [9300, 9301, 8001, 9401, 8002, 9402] {
+        ports.push(Held::near(wanted).await?);
+    }
+    Ok(Addresses {
+        operator_grpc: ports[0].port,
+        operator_admin: ports[1].port,
+        proxies: vec![(ports[2].port, ports[3].port), (ports[4].port, ports[5].port)],
+    })
+}
