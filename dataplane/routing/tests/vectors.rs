@@ -17,8 +17,10 @@ use std::collections::BTreeMap;
 
 use case::{Case, Outcome};
 
+type Judge = fn(&Case) -> Outcome;
+
 /// Decided here, as far as no socket is needed.
-const HERE: &[(&str, fn(&Case) -> Outcome)] = &[
+const HERE: &[(&str, Judge)] = &[
     ("admission", request::judge),
     ("apiservice", request::judge),
     ("cleanPath", functions::clean_path),

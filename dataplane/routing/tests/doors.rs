@@ -1,0 +1,79 @@
+//! Which door a request goes to.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use genkan_routing::{Decision, RequestInfo, RouteTable, Table, Target};
+
+fn mk_table() -> Table<&'static str, &'static str> {
+    let mut reverse_proxies = RouteTable::new();
+    reverse_proxies.insert("/proxy/x/*", "*", "x");
+    reverse_proxies.insert("/proxy/get/*", "GET", "get");
+    let api_services = [
+        ("g.io/v1", "g1"),
+        ("g.io/v2", "g2"),
+        ("a.io/v1", "a1"),
+        ("/v1", "core"),
+    ];
+    let api_services: HashMap<_, _> = api_services.map(|(key, name)| (key.to_owned(), name)).into();
+    Table {
+        reverse_proxies,
+        api_services: Arc::new(api_services),
+        host_cluster: Some("host".into()),
+    }
+}
+
+fn ask(method: &str, target: &str) -> String {
+    let table = mk_table();
+    let target = Target::parse(target.as_bytes()).unwrap();
+    let info = RequestInfo::parse(method, &target.path, target.query).unwrap();
+    match table.decide(method, &info, target.query) {
+        Decision::ReverseProxy(name) => format!("proxy {name}"),
+        Decision::ApiService(name) => format!("api {name}"),
+        Decision::BarePrefix { location } => format!("308 {}", String::from_utf8(location).unwrap()),
+        Decision::ApiGroup { group, versions } => format!("group {group} {versions:?}"),
+        Decision::ApiGroupList(groups) => format!("groups {groups:?}"),
+        Decision::Kubernetes => "kubernetes".into(),
+        Decision::Cluster { name } => format!("cluster {name}"),
+        Decision::NotFound => "nothing".into(),
+    }
+}
+
+#[test]
+fn every_request_has_one_door() {
+    let cases = [
+        ("GET", "/proxy/x/a", "proxy x"),
+        ("GET", "/proxy/x?a=1", "308 /proxy/x/?a=1"),
+        ("HEAD", "/proxy/x?", "308 /proxy/x/?"),
+        ("POST", "/proxy/x", "nothing"),
+        ("HEAD", "/proxy/get", "nothing"),
+        ("GET", "/clusters/host/proxy/x/a", "proxy x"),
+        ("GET", "/clusters/host/proxy/x", "308 /clusters/host/proxy/x/"),
+        ("GET", "/clusters/m1/proxy/x/a", "cluster m1"),
+        ("GET", "/clusters/host%2Fproxy/x/y", "cluster host%2Fproxy"),
+        ("GET", "/kapis/g.io/v1/things", "api g1"),
+        ("GET", "/kapis/G.io/v1/things", "nothing"),
+        ("GET", "/kapi/v1/things", "api core"),
+        ("GET", "/clusters/host/kapis/g.io/v2/things/a%2Fb", "api g2"),
+        ("GET", "/kapis/g.io/v1", "api g1"),
+        ("GET", "/kapis/g.io/v1/", "api g1"),
+        ("GET", "/kapis/g.io", "group g.io [\"v1\", \"v2\"]"),
+        ("GET", "/kapis/none.io", "nothing"),
+        (
+            "GET",
+            "/kapis",
+            "groups [(\"a.io\", [\"v1\"]), (\"g.io\", [\"v1\", \"v2\"])]",
+        ),
+        ("GET", "/api/v1/pods", "kubernetes"),
+        ("GET", "/apis", "kubernetes"),
+        ("GET", "/version", "kubernetes"),
+        ("GET", "/openapi/v3/api", "kubernetes"),
+        ("GET", "/openapix", "nothing"),
+        ("GET", "/", "nothing"),
+    ];
+    for (method, target, expected) in cases {
+        assert_eq!(ask(method, target), expected, "{method} {target}");
+    }
+}
