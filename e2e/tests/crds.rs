@@ -1,0 +1,270 @@
+//! What the API server refuses by itself, and what `kubectl` shows of the definitions.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use genkan_crds::definition::rules::{self, Rule};
+use genkan_e2e::scenarios;
+use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::wait;
+use genkan_e2e::world::World;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// A value that one rule accepts, and one that it refuses.
+#[derive(Debug, Deserialize)]
+struct Case {
+    #[serde(default = "reverse_proxy")]
+    kind: String,
+    set: String,
+    good: Value,
+    bad: Value,
+}
+
+fn main() -> ExitCode {
+    suite::run(
+        Stage::ApiServer,
+        scenarios!(
+            together: [
+                the_definitions_install_without_a_warning,
+                each_rule_accepts_and_refuses_in_the_words_recorded,
+                lists_and_texts_have_limits,
+                explain_tells_what_each_field_is_for,
+                unknown_fields_are_refused,
+                an_object_comes_back_as_it_was_applied,
+            ],
+            alone: [],
+        ),
+    )
+}
+
+async fn the_definitions_install_without_a_warning(world: Arc<World>) -> Result<()> {
+    install(&world).await
+}
+
+async fn each_rule_accepts_and_refuses_in_the_words_recorded(world: Arc<World>) -> Result<()> {
+    install(&world).await?;
+    let cases: Vec<Case> = serde_yaml::from_str(include_str!("crds/cases.yaml"))?;
+    let mut said = String::new();
+    for (index, case) in cases.iter().enumerate() {
+        let good = manifest(&case.kind, &format!("rule-{index}"), &case.set, &case.good);
+        dry_run(&world, &good)
+            .await?
+            .map_err(|refusal| anyhow::anyhow!("{}: refused {}: {refusal}", case.set, case.good))?;
+        let bad = manifest(&case.kind, &format!("rule-{index}"), &case.set, &case.bad);
+        let refusal = dry_run(&world, &bad)
+            .await?
+            .err()
+            .with_context(|| format!("{}: accepted {}", case.set, case.bad))?;
+        said.push_str(&format!("{} = {}\n{}\n\n", case.set, case.bad, refusal.trim()));
+    }
+    for rule in all_rules() {
+        assert!(
+            said.contains(rule.message),
+            "no case for the rule {:?}",
+            rule.message
+        );
+    }
+    golden("refusals.txt", &said)
+}
+
+async fn lists_and_texts_have_limits(world: Arc<World>) -> Result<()> {
+    install(&world).await?;
+    let long = |length| Value::String("a".repeat(length));
+    let list = |item: Value, length| Value::Array(vec![item; length]);
+    let header = |length: usize| Value::String(format!("A {}", "a".repeat(length - 2)));
+    for (set, most, one_more) in [
+        ("matcher.path", long(1024), long(1025)),
+        ("matcher.method", long(32), long(33)),
+        ("directives.method", long(32), long(33)),
+        ("directives.stripPathPrefix", long(1024), long(1025)),
+        ("directives.stripPathSuffix", long(1024), long(1025)),
+        ("upstream.caBundle", long(256 << 10), long((256 << 10) + 1)),
+        ("directives.headerUp", list(header(8192), 64), list(header(9), 65)),
+        ("directives.headerDown", list(header(9), 1), list(header(8193), 1)),
+        ("directives.rewrite", list(long(8192), 64), list(long(1), 65)),
+        ("directives.replace", list(long(8192), 64), list(long(1), 65)),
+        ("directives.pathRegexp", list(long(8192), 2), list(long(1), 65)),
+    ] {
+        dry_run(&world, &manifest("ReverseProxy", "limits", set, &most))
+            .await?
+            .map_err(|refusal| anyhow::anyhow!("{set}: refused what is allowed: {refusal:.500}"))?;
+        let refusal = dry_run(&world, &manifest("ReverseProxy", "limits", set, &one_more))
+            .await?
+            .err()
+            .with_context(|| format!("{set}: accepted too much"))?;
+        assert!(
+            refusal.contains("Too long") || refusal.contains("Too many"),
+            "{set}: {refusal:.500}"
+        );
+    }
+    Ok(())
+}
+
+async fn explain_tells_what_each_field_is_for(world: Arc<World>) -> Result<()> {
+    install(&world).await?;
+    let kubectl = world.kubectl();
+    let mut printed = String::new();
+    for what in [
+        "rp.spec",
+        "rp.spec.matcher",
+        "rp.spec.upstream",
+        "rp.spec.upstream.service",
+        "rp.spec.directives",
+        "xapi.spec",
+    ] {
+        // The API server publishes the schemas a moment after the definition is established.
+        let text = wait::until(what, std::time::Duration::from_secs(20), || async {
+            let said = kubectl.output(&["explain", what], "").await?;
+            Ok(said.success.then_some(said.stdout))
+        })
+        .await?;
+        printed.push_str(&text);
+        printed.push('\n');
+    }
+    golden("explain.txt", &printed)
+}
+
+async fn unknown_fields_are_refused(world: Arc<World>) -> Result<()> {
+    install(&world).await?;
+    let body = manifest("APIService", "unknown", "nonResourceURLs", &json!([]));
+    let refusal = dry_run(&world, &body).await?.err().context("accepted")?;
+    assert!(
+        refusal.contains(".spec.nonResourceURLs: field not declared in schema"),
+        "{refusal}"
+    );
+    Ok(())
+}
+
+async fn an_object_comes_back_as_it_was_applied(world: Arc<World>) -> Result<()> {
+    install(&world).await?;
+    let applied = manifest(
+        "ReverseProxy",
+        "round-trip",
+        "upstream",
+        &json!({"service": {"namespace": "n", "name": "s"}}),
+    );
+    world.kubectl().apply(&applied).await?;
+    let stored = world
+        .kubectl()
+        .run(&["get", "rp", "round-trip", "-o", "json"])
+        .await?;
+    let (stored, applied): (Value, Value) = (serde_json::from_str(&stored)?, serde_json::from_str(&applied)?);
+    assert_eq!(stored["spec"], applied["spec"]);
+    assert_eq!(stored["status"], Value::Null);
+    let listed = world.kubectl().run(&["get", "genkan", "-A"]).await?;
+    assert!(
+        listed.contains("reverseproxy.extensions.kubesphere.io/round-trip"),
+        "{listed}"
+    );
+    let header = world.kubectl().run(&["get", "rp"]).await?;
+    let columns: Vec<&str> = header
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    assert_eq!(
+        columns,
+        [
+            "NAME", "PATH", "METHOD", "UPSTREAM", "READY", "REASON", "PROXIES", "AGE"
+        ]
+    );
+    Ok(())
+}
+
+/// Applies the definitions and waits until they serve, rules included.
+async fn install(world: &World) -> Result<()> {
+    world.kubectl().apply(&genkan_crds::yaml()).await?;
+    let args = ["wait", "--for=condition=Established", "--timeout=30s", "crd"];
+    world
+        .kubectl()
+        .run(
+            &[
+                &args[..],
+                &[
+                    "reverseproxies.extensions.kubesphere.io",
+                    "apiservices.extensions.kubesphere.io",
+                ],
+            ]
+            .concat(),
+        )
+        .await?;
+    wait::until_true(
+        "the definitions are served",
+        std::time::Duration::from_secs(20),
+        || async {
+            let bad = manifest("ReverseProxy", "probe", "matcher.method", &json!("G T"));
+            let said = dry_run(world, &bad).await?;
+            Ok(said.is_err_and(|said| said.contains("not an HTTP method")))
+        },
+    )
+    .await
+}
+
+/// What the API server says to it: nothing, or a refusal.
+async fn dry_run(world: &World, manifest: &str) -> Result<Result<(), String>> {
+    let args = ["apply", "--server-side", "--dry-run=server", "-f", "-"];
+    let printed = world.kubectl().output(&args, manifest).await?;
+    Ok(if printed.success {
+        Ok(())
+    } else {
+        Err(printed.stderr)
+    })
+}
+
+/// An object that is valid but for, perhaps, one field.
+fn manifest(kind: &str, name: &str, set: &str, value: &Value) -> String {
+    let mut spec = if kind == "APIService" {
+        json!({"group": "shop.example", "version": "v1", "url": "http://h.example"})
+    } else {
+        json!({"matcher": {"path": "/proxy/x/*", "method": "*"}, "upstream": {"url": "http://h.example"}})
+    };
+    let mut place = &mut spec;
+    for part in set.split('.') {
+        place = &mut place[part];
+    }
+    *place = value.clone();
+    json!({
+        "apiVersion": "extensions.kubesphere.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec,
+    })
+    .to_string()
+}
+
+fn all_rules() -> impl Iterator<Item = &'static Rule> {
+    [
+        rules::MATCHER_METHOD,
+        rules::DIRECTIVE_METHOD,
+        rules::HEADER,
+        rules::REWRITE,
+        rules::REPLACE,
+        rules::PATH_REGEXP,
+        rules::URL,
+        rules::ENDPOINT,
+        rules::GROUP,
+        rules::VERSION,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn golden(name: &str, found: &str) -> Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/crds")
+        .join(name);
+    if std::env::var_os("GENKAN_REWRITE").is_some() {
+        std::fs::write(&path, found)?;
+    }
+    let recorded = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        recorded == found,
+        "{name} has changed; GENKAN_REWRITE=1 rewrites it. Found:\n{found}"
+    );
+    Ok(())
+}
+
+fn reverse_proxy() -> String {
+    "ReverseProxy".to_owned()
+}
