@@ -1,1 +1,3 @@
 //! genkan data plane.
+
+pub mod front;

@@ -1,0 +1,222 @@
+//! The strict front: reads and judges each request head before the proxy engine sees it.
+//!
+//! The engine answers a bad head by itself, without a body and without telling anybody, and lets heads pass
+//! that can be read in two ways. So this [`ServerApp`] stands in its place on the listener: it waits for a
+//! head under its own deadlines, refuses what is not plain, and hands the bytes of the rest to the engine.
+
+mod answer;
+mod head;
+mod http2;
+mod traffic;
+
+pub use answer::{Refusals, RefusedRequest};
+pub use traffic::{Guard, Traffic};
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use genkan_routing::strict::{self, Limits, Refused};
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ServerApp};
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::{ALPN, Stream};
+use pingora_core::server::ShutdownWatch;
+
+use answer::Client;
+use head::{Head, Wait};
+use http2::Http2;
+
+/// The application of a listener: the engine `A` behind the strict reading of heads.
+pub struct Front<A> {
+    engine: Arc<A>,
+    http2: Arc<Http2<A>>,
+    config: Arc<FrontConfig>,
+    traffic: Arc<Traffic>,
+}
+
+/// Budgets and deadlines of the front.
+#[derive(Clone)]
+pub struct FrontConfig {
+    pub limits: Limits,
+    /// For a whole head, from its first byte; for a new connection, from the start.
+    pub head_timeout: Duration,
+    /// Between two requests of a connection.
+    pub idle_timeout: Duration,
+    /// How long an idle connection is kept once draining has begun, so that a request that is on its way
+    /// at that moment is still answered.
+    pub drain_idle: Duration,
+    /// Between two reads of a request body.
+    pub body_timeout: Duration,
+    /// For one write of an answer.
+    pub write_timeout: Duration,
+    /// For the rest of a request body that nobody wanted.
+    pub discard_timeout: Duration,
+    pub requests_per_connection: u32,
+    /// HTTP/2 connections without a stream.
+    pub http2_idle_timeout: Duration,
+    /// True from the first step of draining on: connections end with the answer they wait for.
+    pub draining: ShutdownWatch,
+    /// Told of every request that the front refuses.
+    pub refusals: Arc<dyn Refusals>,
+}
+
+// === impl FrontConfig ===
+
+impl FrontConfig {
+    /// The defaults; `draining` becomes true when the process is told to end.
+    pub fn new(draining: ShutdownWatch) -> Self {
+        Self {
+            limits: Limits::default(),
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            drain_idle: Duration::from_secs(1),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            discard_timeout: Duration::from_secs(5),
+            requests_per_connection: 10_000,
+            http2_idle_timeout: Duration::from_secs(300),
+            draining,
+            refusals: Arc::new(answer::AccessLine),
+        }
+    }
+
+    /// Tells about a refused request.
+    fn record(&self, request: &RefusedRequest<'_>) {
+        self.refusals.refused(request);
+    }
+}
+
+impl std::fmt::Debug for FrontConfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("FrontConfig")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Front ===
+
+impl<A> std::fmt::Debug for Front<A> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Front")
+            .field("traffic", &self.traffic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
+    pub fn new(engine: A, config: FrontConfig) -> Self {
+        let (engine, config, traffic) = (Arc::new(engine), Arc::new(config), Arc::new(Traffic::default()));
+        let http2 = Arc::new(Http2::new(
+            Arc::clone(&engine),
+            Arc::clone(&config),
+            Arc::clone(&traffic),
+        ));
+        Self {
+            engine,
+            http2,
+            config,
+            traffic,
+        }
+    }
+
+    /// Counts what is going on; draining waits for it.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
+    }
+
+    /// The engine behind the front. Its `http_cleanup` comes last in draining: it drops requests.
+    pub fn engine(&self) -> Arc<A> {
+        Arc::clone(&self.engine)
+    }
+
+    /// Serves HTTP/1 until the connection cannot be used again, or turns out to speak HTTP/2.
+    async fn serve(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let client = Client::of(&stream);
+        let mut memo: Option<HttpPersistentSettings> = None;
+        let mut served = 0;
+        loop {
+            let wait = if served == 0 { Wait::First } else { Wait::Next };
+            let (bytes, end) = match head::read(&mut stream, wait, &self.config, shutdown).await {
+                Head::Whole { bytes, end } => (bytes, end),
+                Head::Http2Preface { bytes } => return http2::rewind(stream, &bytes),
+                Head::Refused { bytes, refused } => {
+                    self.refuse(stream, &client, &bytes, &refused).await;
+                    return None;
+                }
+                Head::Gone => return None,
+            };
+            let _request = self.traffic.request();
+            let accepted = match strict::check(&bytes[..end], &self.config.limits) {
+                Ok(accepted) => accepted,
+                Err(refused) => {
+                    self.refuse(stream, &client, &bytes, &refused).await;
+                    return None;
+                }
+            };
+            served += 1;
+            if accepted.is_server_options() {
+                let last = bytes.len() > end
+                    || !accepted.keep_alive
+                    || accepted.framing.has_body()
+                    || *self.config.draining.borrow();
+                answer::server_options(&mut stream, &bytes, last, &self.config)
+                    .await
+                    .ok()?;
+                if last {
+                    return None;
+                }
+                continue;
+            }
+            let rewritten = match accepted.head {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(head) => Some(head),
+            };
+            let prefix = match rewritten {
+                None => bytes,
+                Some(head) => [head.as_slice(), &bytes[end..]].concat().as_slice().into(),
+            };
+            let mut session = ServerSession::new_http1(stream);
+            if let Some(memo) = memo.take() {
+                memo.apply_to_session(&mut session);
+            }
+            self.prepare(&mut session, prefix, served);
+            let reused = self
+                .engine
+                .process_new_http(session, &self.config.draining)
+                .await?;
+            (stream, memo) = reused.consume();
+        }
+    }
+
+    /// Deadlines of one request, and its head and whatever came behind it.
+    fn prepare(&self, session: &mut ServerSession, prefix: BytesMut, served: u32) {
+        let config = &self.config;
+        session.set_read_timeout(Some(config.body_timeout));
+        session.set_write_timeout(Some(config.write_timeout));
+        session.set_total_drain_timeout(Some(config.discard_timeout));
+        session.set_keepalive_reuses_remaining(Some(config.requests_per_connection.saturating_sub(served)));
+        session.set_pipelined_prefix(prefix);
+    }
+
+    async fn refuse(&self, stream: Stream, client: &Client, bytes: &[u8], refused: &Refused) {
+        answer::refuse(stream, client, bytes, refused, &self.config).await;
+    }
+}
+
+#[async_trait]
+impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let _connection = self.traffic.connection();
+        let http2 = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            stream
+        } else {
+            self.serve(stream, shutdown).await?
+        };
+        self.http2.process_new(http2, shutdown).await
+    }
+}

@@ -1,0 +1,168 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use genkan_routing::strict::{Decoded, Refused};
+use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora_core::protocols::Stream;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora_core::protocols::l4::stream::Stream as PlainStream;
+use pingora_core::server::ShutdownWatch;
+use pingora_http::ResponseHeader;
+
+use super::answer::{self, RefusedRequest};
+use super::{FrontConfig, Traffic};
+
+/// What an HTTP/2 client with prior knowledge sends first.
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The streams of HTTP/2 connections, on their way to the engine.
+pub(super) struct Http2<A> {
+    engine: Arc<A>,
+    config: Arc<FrontConfig>,
+    traffic: Arc<Traffic>,
+    options: HttpServerOptions,
+}
+
+/// Puts the preface back. Only a plain connection can take it; over TLS the protocol is agreed on before.
+pub(super) fn rewind(stream: Stream, bytes: &[u8]) -> Option<Stream> {
+    let mut plain = stream.into_any().downcast::<PlainStream>().ok()?;
+    plain.rewind(bytes);
+    Some(plain)
+}
+
+// === impl Http2 ===
+
+impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
+    pub(super) fn new(engine: Arc<A>, config: Arc<FrontConfig>, traffic: Arc<Traffic>) -> Self {
+        let mut options = HttpServerOptions::default();
+        // Safe only because the front has seen the preface: the engine waits for it without a deadline.
+        options.h2c = true;
+        options.h2_idle_timeout = Some(config.http2_idle_timeout);
+        Self {
+            engine,
+            config,
+            traffic,
+            options,
+        }
+    }
+
+    /// The rules of the strict front that a decoded head can still break.
+    fn judge(&self, session: &ServerSession) -> Result<(), Refused> {
+        let header = session.req_header();
+        let host = header.headers.get(http::header::HOST).map(|host| host.as_bytes());
+        let head = decoded(header, host);
+        head.check(&self.config.limits)
+    }
+
+    async fn refuse(&self, session: &mut ServerSession, refused: &Refused) {
+        let request_id = self.record(session, refused);
+        let body = answer::status_json(refused);
+        let head_only = session.req_header().method == http::Method::HEAD;
+        let answer = ResponseHeader::build(refused.code, Some(4)).and_then(|mut header| {
+            header.insert_header(http::header::CONTENT_TYPE, "application/json")?;
+            header.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
+            header.insert_header("x-genkan-reason", refused.reason)?;
+            header.insert_header("x-request-id", request_id)?;
+            Ok(header)
+        });
+        let Ok(header) = answer else { return };
+        self.send(
+            session,
+            header,
+            if head_only {
+                Bytes::new()
+            } else {
+                Bytes::from(body)
+            },
+        )
+        .await;
+    }
+
+    fn record(&self, session: &ServerSession, refused: &Refused) -> String {
+        let header = session.req_header();
+        let sent = header.headers.get("x-request-id").map(|id| id.as_bytes());
+        let request_id = answer::request_id(sent);
+        let client = session
+            .client_addr()
+            .and_then(|address| address.as_inet().copied());
+        let line = (header.method.as_str().as_bytes(), header.raw_path());
+        self.config
+            .record(&RefusedRequest::new(&request_id, client, line, "HTTP/2", refused));
+        request_id
+    }
+
+    /// A client that is gone does not get its answer; there is nobody to tell.
+    async fn send(&self, session: &mut ServerSession, header: ResponseHeader, body: Bytes) {
+        if session.write_response_header(Box::new(header)).await.is_ok() {
+            let _ = session.write_response_body(body, true).await;
+        }
+    }
+
+    async fn server_options(&self, session: &mut ServerSession) {
+        let sent = session
+            .req_header()
+            .headers
+            .get("x-request-id")
+            .map(|id| id.as_bytes());
+        let request_id = answer::request_id(sent);
+        let answer = ResponseHeader::build(200, Some(3)).and_then(|mut header| {
+            header.insert_header(http::header::ALLOW, answer::ALLOWED)?;
+            header.insert_header(http::header::CONTENT_LENGTH, "0")?;
+            header.insert_header("x-request-id", request_id)?;
+            Ok(header)
+        });
+        let Ok(header) = answer else { return };
+        self.send(session, header, Bytes::new()).await;
+    }
+}
+
+fn decoded<'a>(header: &'a pingora_http::RequestHeader, host: Option<&'a [u8]>) -> Decoded<'a> {
+    Decoded {
+        method: header.method.as_str(),
+        target: header.raw_path(),
+        authority: header
+            .uri
+            .authority()
+            .map(|authority| authority.as_str().as_bytes())
+            .or(host),
+        headers: header.headers.len(),
+    }
+}
+
+#[async_trait]
+impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        _shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let _request = self.traffic.request();
+        session.set_write_timeout(Some(self.config.write_timeout));
+        session.set_total_drain_timeout(Some(self.config.discard_timeout));
+        if let Err(refused) = self.judge(&session) {
+            self.refuse(&mut session, &refused).await;
+            return None;
+        }
+        let header = session.req_header();
+        if decoded(header, None).is_server_options() {
+            self.server_options(&mut session).await;
+            return None;
+        }
+        self.engine.process_new_http(session, &self.config.draining).await
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let mut options = default_h2_options();
+        options
+            .initial_window_size(1024 * 1024)
+            .initial_connection_window_size(4 * 1024 * 1024)
+            .max_send_buffer_size(256 * 1024);
+        Some(options)
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+}
