@@ -1,1 +1,18 @@
-//! genkan operator.
+//! The operator of genkan: watch → index → compile → serve; verdicts and acknowledgements → status.
+
+pub mod admin;
+pub mod assess;
+pub mod cli;
+pub mod compile;
+pub mod engine;
+pub mod fleet;
+pub mod index;
+pub mod lease;
+pub mod metrics;
+pub mod object;
+pub mod operator;
+pub mod serve;
+pub mod snapshot;
+pub mod source;
+pub mod status;
+pub mod verdict;

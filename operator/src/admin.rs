@@ -1,0 +1,62 @@
+//! The administration listener: what is published, and whether this process is well.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use parking_lot::RwLock;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::engine::View;
+use crate::metrics::Metrics;
+
+#[derive(Clone)]
+struct Admin {
+    view: Arc<RwLock<View>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Serves until the process ends.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    view: Arc<RwLock<View>>,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/config", get(config))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_text))
+        .with_state(Admin { view, metrics });
+    axum::serve(listener, router).await
+}
+
+async fn config(State(admin): State<Admin>) -> impl IntoResponse {
+    let view = admin.view.read();
+    Json(json!({"hash": view.hash, "sequence": view.sequence}))
+}
+
+/// Ready as soon as the streams have something to say; whether status is written does not matter for that.
+async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
+    let view = admin.view.read();
+    if view.synced {
+        (StatusCode::OK, "ok".to_string())
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("waiting for the first list of {}", view.missing.join(", ")),
+        )
+    }
+}
+
+async fn metrics_text(State(admin): State<Admin>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(axum::http::header::CONTENT_TYPE, kind)], admin.metrics.text())
+}

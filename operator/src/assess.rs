@@ -1,0 +1,288 @@
+//! From a verdict and the fleet to the status of an object. Pure but for the clock, which is a parameter.
+
+use std::time::Duration;
+
+use genkan_crds::condition::{kind, reason};
+use genkan_proto::v1alpha1::health;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::fleet::{Fleet, GRACE, Progress};
+use crate::object::Kind;
+use crate::snapshot::{Since, World};
+use crate::verdict::{Backend, Finding, ObjectKey, Verdict};
+
+/// A first acknowledgement is usually milliseconds away; waiting for it saves a write.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Longer messages are cut: they end in terminals and dashboards.
+const MAX_MESSAGE: usize = 1024;
+
+/// What is known about the endpoint set of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetState {
+    pub usable: bool,
+    /// When it last became usable.
+    pub since: Since,
+}
+
+/// The four conditions of an object, in their order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Assessment {
+    pub conditions: [(&'static str, Finding); 4],
+    /// `2/3`.
+    pub proxies: String,
+    pub standing: Standing,
+}
+
+/// How final an assessment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing more is expected.
+    Settled,
+    /// Proxies are expected to answer; look again then.
+    Pending { again: Instant, first: bool },
+    /// It waits for something without a date.
+    Waiting,
+}
+
+/// Looks at one object.
+pub fn assess(
+    key: &ObjectKey,
+    verdict: &Verdict,
+    world: &World,
+    fleet: &Fleet,
+    set: Option<SetState>,
+    now: Instant,
+) -> Assessment {
+    let resource = key.to_string();
+    let Some(since) = world.since(&resource).filter(|_| verdict.sent) else {
+        let because = |what| {
+            Finding::no(
+                verdict.accepted.reason,
+                format!("{what}: {}", verdict.accepted.message),
+            )
+        };
+        return Assessment {
+            conditions: [
+                (kind::ACCEPTED, verdict.accepted.clone()),
+                (kind::RESOLVED_REFS, verdict.resolved.clone()),
+                (kind::PROGRAMMED, because("sent to no proxy")),
+                (kind::READY, because("not served")),
+            ],
+            proxies: format!("0/{}", fleet.counted()),
+            standing: Standing::Settled,
+        };
+    };
+    let progress = fleet.progress(&resource, &verdict.uid, verdict.generation, since, now);
+    let (programmed, mut standing) = programmed(&progress, since, now);
+    let (ready, more) = ready(key, verdict, &programmed, fleet, set, now);
+    if standing == Standing::Settled {
+        standing = more;
+    }
+    Assessment {
+        conditions: [
+            (kind::ACCEPTED, verdict.accepted.clone()),
+            (kind::RESOLVED_REFS, verdict.resolved.clone()),
+            (kind::PROGRAMMED, programmed),
+            (kind::READY, ready),
+        ],
+        proxies: format!("{}/{}", progress.ready, progress.counted),
+        standing,
+    }
+}
+
+fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Standing) {
+    let Progress { ready, counted, .. } = progress;
+    if let Some((proxy, objection)) = &progress.rejected {
+        let message = format!("proxy {proxy} cannot build it: {}", objection.message);
+        return (Finding::no(reason::REJECTED_BY_PROXY, message), Standing::Settled);
+    }
+    if *counted == 0 {
+        let pending = now.duration_since(since.at) < GRACE;
+        let message =
+            "no data-plane process is connected; see that the data plane runs and reaches the operator";
+        return if pending {
+            let finding = Finding::no(reason::PENDING, "no data-plane process is connected yet");
+            (
+                finding,
+                Standing::Pending {
+                    again: since.at + GRACE,
+                    first: now.duration_since(since.at) < PATIENCE,
+                },
+            )
+        } else {
+            (Finding::no(reason::NO_PROXIES, message), Standing::Waiting)
+        };
+    }
+    let Some(behind) = progress.behind_since else {
+        let message = format!("{ready} of {counted} proxies serve this generation");
+        return (Finding::yes(reason::PROGRAMMED, message), Standing::Settled);
+    };
+    let age = now.duration_since(behind);
+    let names = match progress.waiting.as_slice() {
+        [a, b, c, _, ..] => format!("{a}, {b}, {c} and more"),
+        few => few.join(", "),
+    };
+    let message = format!("{ready} of {counted} proxies serve this generation; waiting for {names}");
+    if age < GRACE {
+        let first = age < PATIENCE;
+        let again = behind + if first { PATIENCE } else { GRACE };
+        (
+            Finding::no(reason::PENDING, message),
+            Standing::Pending { again, first },
+        )
+    } else {
+        (
+            Finding::no(reason::WAITING_FOR_PROXIES, message),
+            Standing::Waiting,
+        )
+    }
+}
+
+fn ready(
+    key: &ObjectKey,
+    verdict: &Verdict,
+    programmed: &Finding,
+    fleet: &Fleet,
+    set: Option<SetState>,
+    now: Instant,
+) -> (Finding, Standing) {
+    for finding in [&verdict.accepted, &verdict.resolved, programmed] {
+        if !finding.ok {
+            return (finding.clone(), Standing::Settled);
+        }
+    }
+    let resource = key.to_string();
+    let mut reports: Vec<_> = fleet
+        .reports(&resource, &verdict.uid, verdict.generation)
+        .collect();
+    reports.sort_by_key(|(_, report)| report.is_none());
+    for (proxy, report) in reports.iter().filter_map(|(proxy, r)| Some((proxy, (*r)?))) {
+        let reason = match report.state {
+            health::State::Unresolved => reason::HOST_UNRESOLVED,
+            health::State::Unreachable => reason::BACKEND_UNREACHABLE,
+            health::State::TlsFailed => reason::BACKEND_TLS_FAILED,
+            health::State::Reachable | health::State::Unspecified => continue,
+        };
+        return (
+            Finding::no(reason, format!("proxy {proxy} reports: {}", report.error)),
+            Standing::Waiting,
+        );
+    }
+    match &verdict.backend {
+        Backend::Endpoints {
+            key: set_key,
+            service,
+        } => {
+            let Some(set) = set.filter(|s| s.usable) else {
+                let message = format!(
+                    "Service {service} has no ready endpoint; see that its Pods run and pass their readiness probe"
+                );
+                return (
+                    Finding::no(reason::NO_READY_ENDPOINTS, message),
+                    Standing::Waiting,
+                );
+            };
+            let taken = fleet.progress(set_key, "", 0, set.since, now);
+            if taken.behind_since.is_some() {
+                let message = format!("proxies are taking in the endpoints of Service {service}");
+                return (Finding::no(reason::PENDING, message), Standing::Waiting);
+            }
+        }
+        Backend::Host(host) => {
+            if let Some((proxy, _)) = reports.iter().find(|(_, report)| report.is_none()) {
+                let message = format!("proxy {proxy} has not resolved {host} yet");
+                return (Finding::no(reason::PENDING, message), Standing::Waiting);
+            }
+        }
+        Backend::None => {}
+    }
+    (
+        Finding::yes(reason::READY, "requests are answered"),
+        Standing::Settled,
+    )
+}
+
+// === impl Assessment ===
+
+impl Assessment {
+    fn condition(&self, name: &str) -> &Finding {
+        let found = self.conditions.iter().find(|(kind, _)| *kind == name);
+        found.map_or(&self.conditions[0].1, |(_, finding)| finding)
+    }
+
+    /// The status to be written. Times of conditions whose status stays are kept from what is stored.
+    pub fn status(&self, key: &ObjectKey, verdict: &Verdict, stored: &Value, now: jiff::Timestamp) -> Value {
+        let condition = |(kind, finding): &(&'static str, Finding)| {
+            let status = match (finding.ok, finding.reason) {
+                (true, _) => "True",
+                (false, reason::PENDING) => "Unknown",
+                (false, _) => "False",
+            };
+            let old = stored_condition(stored, kind).filter(|c| c["status"] == status);
+            let time = old
+                .and_then(|c| c["lastTransitionTime"].as_str())
+                .map(str::to_string);
+            let time = time.unwrap_or_else(|| now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+            json!({
+                "type": kind, "status": status, "reason": finding.reason, "message": clean(&finding.message),
+                "observedGeneration": verdict.generation, "lastTransitionTime": time,
+            })
+        };
+        let mut status = json!({
+            "observedGeneration": verdict.generation,
+            "state": if self.condition(kind::READY).ok { "Available" } else { "Unavailable" },
+            "proxies": self.proxies,
+            "conditions": self.conditions.iter().map(condition).collect::<Vec<_>>(),
+        });
+        let columns = &verdict.columns;
+        match key.kind {
+            Kind::ReverseProxy => status["upstream"] = columns.upstream.as_str().into(),
+            _ => {
+                status["prefix"] = columns.prefix.as_str().into();
+                status["backend"] = columns.upstream.as_str().into();
+            }
+        }
+        status
+    }
+
+    /// The stored status holds for this generation, and says that every proxy serves it.
+    pub fn was_programmed(&self, verdict: &Verdict, stored: &Value) -> bool {
+        let same = |name: &str| {
+            stored_condition(stored, name).is_some_and(|c| {
+                let finding = self.condition(name);
+                c["status"] == if finding.ok { "True" } else { "False" } && c["reason"] == finding.reason
+            })
+        };
+        stored["observedGeneration"] == verdict.generation
+            && stored_condition(stored, kind::PROGRAMMED).is_some_and(|c| c["status"] == "True")
+            && same(kind::ACCEPTED)
+            && same(kind::RESOLVED_REFS)
+    }
+}
+
+fn stored_condition<'s>(stored: &'s Value, kind: &str) -> Option<&'s Value> {
+    stored["conditions"]
+        .as_array()?
+        .iter()
+        .find(|c| c["type"] == kind)
+}
+
+fn clean(message: &str) -> String {
+    let mut text: String = message
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.len() > MAX_MESSAGE {
+        let cut = (0..=MAX_MESSAGE - 3)
+            .rev()
+            .find(|i| text.is_char_boundary(*i))
+            .unwrap_or(0);
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The command line of `genkan`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::operator;
+
+/// One front door for the APIs that extend a Kubernetes cluster.
+#[derive(Debug, Parser)]
+#[command(
+    name = "genkan",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What is logged, for example info or genkan_operator=debug
+    #[arg(
+        long,
+        env = "GENKAN_LOG",
+        default_value = "info",
+        global = true,
+        value_name = "FILTER"
+    )]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch objects, stream routes to the data plane, write statuses
+    Operator(operator::Args),
+    /// Print the CustomResourceDefinitions
+    Crds,
+    /// Print the version
+    Version,
+}
+
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Operator(args) => run_operator(args, &cli.log),
+        Command::Crds => {
+            print!("{}", genkan_crds::yaml());
+            ExitCode::SUCCESS
+        }
+        Command::Version => {
+            println!("genkan {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn run_operator(args: operator::Args, filter: &str) -> ExitCode {
+    let filter = match EnvFilter::try_new(filter) {
+        Ok(filter) => filter,
+        Err(e) => return fail(&format!("--log {filter:?}: {e}")),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(&format!("no threads can be started: {e}")),
+    };
+    match runtime.block_on(operator::run(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => fail(&format!("{e:#}")),
+    }
+}
+
+fn fail(sentence: &str) -> ExitCode {
+    eprintln!("genkan: {sentence}");
+    ExitCode::FAILURE
+}

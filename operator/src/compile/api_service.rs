@@ -1,0 +1,158 @@
+use genkan_crds::APIServiceSpec;
+use genkan_crds::condition::reason;
+use genkan_proto::v1alpha1::{ApiService, api_service, resource};
+
+use super::{Compiled, Compiler, reference, unavailable, upstream};
+use crate::index::Index;
+use crate::object::Record;
+use crate::verdict::{Backend, Columns, Finding, ObjectKey, Verdict};
+
+// === impl Compiler ===
+
+impl Compiler {
+    /// Enters an object among the contenders for its group and version. Returns every object that this concerns.
+    pub(super) fn contend(&mut self, index: &Index, name: &str) -> Vec<ObjectKey> {
+        let mut affected = vec![name.to_string()];
+        if let Some((group, created)) = self.group_of.remove(name)
+            && let Some(contenders) = self.groups.get_mut(&group)
+        {
+            contenders.remove(&(created, name.to_string()));
+            affected.extend(contenders.iter().map(|(_, n)| n.clone()));
+            if contenders.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+        let record = index.api_services.get(name);
+        if let Some((record, (group, version))) = record.and_then(|r| Some((r, published(r)?))) {
+            let group = format!("{group}/{version}");
+            let contenders = self.groups.entry(group.clone()).or_default();
+            affected.extend(contenders.iter().map(|(_, n)| n.clone()));
+            contenders.insert((record.created, name.to_string()));
+            self.group_of.insert(name.to_string(), (group, record.created));
+        }
+        affected.into_iter().map(ObjectKey::api_service).collect()
+    }
+
+    /// The object that publishes the same group and version and comes before this one.
+    pub(super) fn winner_over(&self, name: &str) -> Option<(&str, &'static str)> {
+        let (group, created) = self.group_of.get(name)?;
+        let (first, winner) = self.groups.get(group)?.first()?;
+        let rule = if first < created {
+            "it is older"
+        } else {
+            "it is as old and its name comes first"
+        };
+        (winner != name).then_some((winner.as_str(), rule))
+    }
+}
+
+pub(super) fn compile(
+    record: &Record<APIServiceSpec>,
+    index: &Index,
+    winner: Option<(&str, &'static str)>,
+) -> Compiled {
+    let key = ObjectKey::api_service(&record.name);
+    let published = published(record);
+    let prefix = published
+        .as_ref()
+        .map_or_else(String::new, |(group, version)| prefix(group, version));
+    let mut verdict = Verdict {
+        uid: record.uid.clone(),
+        generation: record.generation,
+        accepted: Finding::yes(
+            reason::ACCEPTED,
+            format!("the specification is valid and {prefix} is its own"),
+        ),
+        resolved: Finding::no(reason::INVALID, "not looked at, because the object is not valid"),
+        sent: false,
+        backend: Backend::None,
+        columns: Columns {
+            prefix: prefix.clone(),
+            upstream: String::new(),
+        },
+    };
+    let spec = record.spec.as_ref().map_err(|e| vec![e.message.clone()]);
+    let checked = spec.and_then(|spec| Ok((spec, upstream::validate(&spec.endpoint, "spec")?)));
+    let resolved = checked.as_ref().ok().map(|(_, endpoint)| endpoint.resolve(index));
+    if let (Ok((_, endpoint)), Some(resolved)) = (&checked, &resolved) {
+        verdict.columns.upstream = endpoint.display.clone();
+        verdict.resolved = resolved.finding.clone();
+    }
+    let Some((group, version)) = published else {
+        let problems = checked
+            .err()
+            .unwrap_or_else(|| vec!["spec.version: is empty; give one, such as v1".into()]);
+        verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
+        return Compiled {
+            verdict,
+            resource: None,
+            needs: resolved.and_then(|r| r.needs),
+        };
+    };
+    if let Some((winner, rule)) = winner {
+        let message = format!("{prefix} belongs to APIService {winner}, which wins because {rule}");
+        verdict.accepted = Finding::no(reason::CONFLICTED, message);
+        return Compiled {
+            verdict,
+            resource: None,
+            needs: resolved.and_then(|r| r.needs),
+        };
+    }
+    verdict.sent = true;
+    let mut needs = None;
+    let mut forward_authorization = false;
+    let action = match (checked, resolved) {
+        (Ok((spec, endpoint)), Some(resolved)) => {
+            if let Some(remark) = endpoint.remark {
+                verdict.accepted.message = remark;
+            }
+            forward_authorization = spec.forward_authorization.unwrap_or(false);
+            needs = resolved.needs;
+            match resolved.upstream {
+                Some(upstream) => {
+                    verdict.backend = resolved.backend;
+                    api_service::Action::Upstream(upstream)
+                }
+                None => api_service::Action::Unavailable(unavailable(&resolved.finding)),
+            }
+        }
+        (checked, _) => {
+            let problems = checked.err().unwrap_or_default();
+            verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
+            api_service::Action::Unavailable(unavailable(&verdict.accepted))
+        }
+    };
+    let service = ApiService {
+        r#ref: Some(reference(&key, &record.uid, record.generation)),
+        group,
+        version,
+        action: Some(action),
+        forward_authorization,
+    };
+    Compiled {
+        verdict,
+        resource: Some(resource::Resource::ApiService(service)),
+        needs,
+    }
+}
+
+/// Where requests find it.
+fn prefix(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        format!("/kapi/{version}")
+    } else {
+        format!("/kapis/{group}/{version}")
+    }
+}
+
+/// Group and version, also of a specification that cannot be read as a whole.
+fn published(record: &Record<APIServiceSpec>) -> Option<(String, String)> {
+    match &record.spec {
+        Ok(spec) => Some((spec.group.clone(), spec.version.clone())),
+        Err(unreadable) => {
+            let text = |name: &str| unreadable.raw[name].as_str().map(str::to_string);
+            Some((text("group").unwrap_or_default(), text("version")?))
+        }
+    }
+    .filter(|(_, version)| !version.is_empty())
+}

@@ -1,0 +1,238 @@
+use genkan_crds::ReverseProxySpec;
+use genkan_crds::condition::reason;
+use genkan_proto::v1alpha1::{Directives, ReverseProxy, resource, reverse_proxy};
+use genkan_routing::directives::{DirectiveSpec, Directives as CompiledDirectives};
+use genkan_routing::precedence::{Claim, Claims, Standing};
+
+use super::{Compiled, Compiler, reference, unavailable, upstream};
+use crate::index::Index;
+use crate::object::Record;
+use crate::verdict::{Backend, Columns, Finding, ObjectKey, Verdict};
+
+/// What a request is compared with.
+struct Matcher {
+    path: String,
+    method: String,
+}
+
+// === impl Compiler ===
+
+impl Compiler {
+    /// Renews an object's claim on its match. Returns every object whose standing may have changed with it.
+    pub(super) fn claim(&mut self, index: &Index, name: &str) -> Vec<ObjectKey> {
+        let before = self.claims.remove(name);
+        let mut affected = before
+            .as_ref()
+            .map(|claim| self.claims.affected(claim))
+            .unwrap_or_default();
+        let record = index.reverse_proxies.get(name).filter(|r| !r.console);
+        if let Some((record, matcher)) = record.and_then(|r| Some((r, matcher(r)?))) {
+            let claim = Claim {
+                name: name.into(),
+                path: matcher.path,
+                method: matcher.method,
+                created: record.created,
+            };
+            self.claims.insert(claim.clone());
+            affected.extend(self.claims.affected(&claim));
+        }
+        affected.push(name.to_string());
+        affected.into_iter().map(ObjectKey::reverse_proxy).collect()
+    }
+}
+
+pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: &Claims) -> Compiled {
+    let key = ObjectKey::reverse_proxy(&record.name);
+    let mut verdict = Verdict {
+        uid: record.uid.clone(),
+        generation: record.generation,
+        accepted: Finding::yes(
+            reason::ACCEPTED,
+            "the specification is valid and no other object takes its requests",
+        ),
+        resolved: Finding::no(reason::INVALID, "not looked at, because the object is not valid"),
+        sent: false,
+        backend: Backend::None,
+        columns: Columns::default(),
+    };
+    let checked = check(record);
+    let resolved = checked.as_ref().ok().map(|c| c.endpoint.resolve(index));
+    if let (Ok(checked), Some(resolved)) = (&checked, &resolved) {
+        verdict.columns.upstream = checked.endpoint.display.clone();
+        verdict.resolved = resolved.finding.clone();
+    }
+    let Some(matcher) = matcher(record) else {
+        let problems = checked.err().unwrap_or_default();
+        verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
+        return Compiled {
+            verdict,
+            resource: None,
+            needs: resolved.and_then(|r| r.needs),
+        };
+    };
+    if let Some(finding) = standing(record, &matcher, claims) {
+        verdict.accepted = finding;
+        return Compiled {
+            verdict,
+            resource: None,
+            needs: resolved.and_then(|r| r.needs),
+        };
+    }
+    verdict.sent = true;
+    let mut route = ReverseProxy {
+        r#ref: Some(reference(&key, &record.uid, record.generation)),
+        path: matcher.path,
+        method: matcher.method,
+        directives: None,
+        action: None,
+        forward_authorization: false,
+    };
+    let needs = match (checked, resolved) {
+        (Ok(checked), Some(resolved)) => {
+            if let Some(remark) = &checked.endpoint.remark {
+                verdict.accepted.message = remark.clone();
+            }
+            route.forward_authorization = checked.forward_authorization;
+            match resolved.upstream {
+                Some(upstream) => {
+                    route.directives = checked.directives.map(on_the_wire);
+                    verdict.backend = resolved.backend;
+                    route.action = Some(reverse_proxy::Action::Upstream(upstream));
+                }
+                None => {
+                    route.action = Some(reverse_proxy::Action::Unavailable(unavailable(&resolved.finding)))
+                }
+            }
+            resolved.needs
+        }
+        (Err(problems), _) => {
+            verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
+            route.action = Some(reverse_proxy::Action::Unavailable(unavailable(&verdict.accepted)));
+            None
+        }
+        (Ok(_), None) => None,
+    };
+    Compiled {
+        verdict,
+        resource: Some(resource::Resource::ReverseProxy(route)),
+        needs,
+    }
+}
+
+struct Checked {
+    endpoint: upstream::Valid,
+    directives: Option<DirectiveSpec>,
+    forward_authorization: bool,
+}
+
+/// Everything that can be said about the object alone.
+fn check(record: &Record<ReverseProxySpec>) -> Result<Checked, Vec<String>> {
+    let spec = record.spec.as_ref().map_err(|e| vec![e.message.clone()])?;
+    let directives = spec.directives.as_ref().map(rules);
+    let mut problems = Vec::new();
+    if spec.matcher.method.is_empty() {
+        problems.push("spec.matcher.method: is empty; give a method, or * for any".to_string());
+    }
+    if let Some(Err(found)) = directives.as_ref().map(CompiledDirectives::compile) {
+        problems.extend(
+            found
+                .into_iter()
+                .map(|p| format!("spec.{}: {}", p.field, p.reason)),
+        );
+    }
+    match upstream::validate(&spec.upstream, "spec.upstream") {
+        Ok(endpoint) if problems.is_empty() => Ok(Checked {
+            endpoint,
+            directives,
+            forward_authorization: spec.forward_authorization.unwrap_or(false),
+        }),
+        Ok(_) => Err(problems),
+        Err(found) => {
+            problems.extend(found);
+            Err(problems)
+        }
+    }
+}
+
+/// The matcher, also of a specification that cannot be read as a whole.
+fn matcher(record: &Record<ReverseProxySpec>) -> Option<Matcher> {
+    match &record.spec {
+        Ok(spec) => Some(Matcher {
+            path: spec.matcher.path.clone(),
+            method: spec.matcher.method.clone(),
+        }),
+        Err(unreadable) => {
+            let text = |name: &str| unreadable.raw["matcher"][name].as_str().map(str::to_string);
+            Some(Matcher {
+                path: text("path")?,
+                method: text("method")?,
+            })
+        }
+    }
+    .filter(|m| !m.method.is_empty())
+}
+
+/// Why the object is not served although nothing is wrong with it; `None` if it is.
+fn standing(record: &Record<ReverseProxySpec>, matcher: &Matcher, claims: &Claims) -> Option<Finding> {
+    if record.console {
+        let message = "the label kubesphere.io/reverse-proxy-target: ks-console leaves it to the console; \
+                       remove the label to serve it here";
+        return Some(Finding::no(reason::HANDLED_ELSEWHERE, message));
+    }
+    let Matcher { path, method } = matcher;
+    match claims.standing(&record.name) {
+        None | Some(Standing::Wins) => None,
+        Some(Standing::Conflicted { winner, rule }) => {
+            let message =
+                format!("{method} {path} belongs to ReverseProxy {winner}, which wins because {rule}");
+            Some(Finding::no(reason::CONFLICTED, message))
+        }
+        Some(Standing::Shadowed { winner, rule }) => {
+            let message = format!(
+                "every request for {method} {path} goes to ReverseProxy {winner}, which wins because {rule}"
+            );
+            Some(Finding::no(reason::SHADOWED, message))
+        }
+        Some(Standing::Unreachable { .. }) => {
+            let message = format!(
+                "no request can reach spec.matcher.path {path:?}: a ReverseProxy answers only below /proxy; \
+                 begin the path with /proxy"
+            );
+            Some(Finding::no(reason::SHADOWED, message))
+        }
+    }
+}
+
+/// The directives in the words of the routing library.
+pub fn rules(spec: &genkan_crds::Directives) -> DirectiveSpec {
+    let list = |items: &Option<Vec<String>>| items.clone().unwrap_or_default();
+    DirectiveSpec {
+        method: spec.method.clone(),
+        strip_path_prefix: spec.strip_path_prefix.clone(),
+        strip_path_suffix: spec.strip_path_suffix.clone(),
+        header_up: list(&spec.header_up),
+        header_down: list(&spec.header_down),
+        rewrite: list(&spec.rewrite),
+        replace: list(&spec.replace),
+        path_regexp: list(&spec.path_regexp),
+        auth_proxy: spec.auth_proxy.unwrap_or(false),
+        wrap_transport: spec.wrap_transport.unwrap_or(false),
+        reject_forwarding_redirects: spec.reject_forwarding_redirects.unwrap_or(false),
+    }
+}
+
+fn on_the_wire(spec: DirectiveSpec) -> Directives {
+    Directives {
+        method: spec.method.unwrap_or_default(),
+        strip_path_prefix: spec.strip_path_prefix.unwrap_or_default(),
+        strip_path_suffix: spec.strip_path_suffix.unwrap_or_default(),
+        header_up: spec.header_up,
+        header_down: spec.header_down,
+        rewrite: spec.rewrite,
+        replace: spec.replace,
+        path_regexp: spec.path_regexp,
+        auth_proxy: spec.auth_proxy,
+        wrap_transport: spec.wrap_transport,
+        reject_forwarding_redirects: spec.reject_forwarding_redirects,
+    }
+}

@@ -1,0 +1,234 @@
+//! Where an object's requests go: the one place that resolves what an endpoint names.
+
+use genkan_crds::Endpoint as Spec;
+use genkan_crds::condition::reason;
+use genkan_proto::v1alpha1::{Host, Tls, Upstream, upstream};
+use genkan_routing::endpoint::{Endpoint, Scheme, service_of_host};
+
+use super::{Use, bundle};
+use crate::compile::endpoints::SetKey;
+use crate::index::Index;
+use crate::object::{Key, Service};
+use crate::verdict::{Backend, Finding};
+
+const H2C: &str = "kubernetes.io/h2c";
+
+/// A specification that is valid by itself.
+pub struct Valid {
+    endpoint: Endpoint,
+    /// The Service that it names, by reference or by the host of its URL.
+    service: Option<Key>,
+    form: Form,
+    ca: Vec<u8>,
+    insecure: bool,
+    /// For `kubectl get`.
+    pub display: String,
+    /// Worth saying although nothing is wrong.
+    pub remark: Option<String>,
+}
+
+/// How the author wrote it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Url,
+    /// With a scheme of its own.
+    Service {
+        scheme: bool,
+    },
+}
+
+/// What became of the references.
+pub struct Resolved {
+    pub finding: Finding,
+    pub upstream: Option<Upstream>,
+    pub backend: Backend,
+    pub needs: Option<Use>,
+}
+
+/// Checks an endpoint that stands at `path` in its object, without looking at any other object.
+///
+/// # Errors
+/// One sentence for each thing that is wrong, with the path of its field.
+pub fn validate(spec: &Spec, path: &str) -> Result<Valid, Vec<String>> {
+    let (endpoint, form, display) = match (&spec.url, &spec.service) {
+        (Some(url), _) => {
+            let endpoint = Endpoint::from_url(url).map_err(|e| vec![format!("{path}.url: {e}")])?;
+            (endpoint, Form::Url, url.clone())
+        }
+        (None, Some(s)) => {
+            let port = s.effective_port().ok_or_else(|| {
+                let port = s.port.unwrap_or_default();
+                vec![format!(
+                    "{path}.service.port: {port} is not a port; give a number from 1 to 65535"
+                )]
+            })?;
+            let scheme = match s.effective_scheme() {
+                "http" => Scheme::Http,
+                "https" => Scheme::Https,
+                other => {
+                    return Err(vec![format!(
+                        "{path}.service.scheme: {other:?} is not a scheme; give http or https"
+                    )]);
+                }
+            };
+            let endpoint = Endpoint::from_service(
+                &s.namespace,
+                &s.name,
+                port,
+                s.path.as_deref().unwrap_or_default(),
+                scheme,
+            )
+            .map_err(|e| vec![format!("{path}.service: {e}")])?;
+            let display = format!("svc/{}/{}:{port}", s.namespace, s.name);
+            (
+                endpoint,
+                Form::Service {
+                    scheme: s.scheme.is_some(),
+                },
+                display,
+            )
+        }
+        (None, None) => {
+            return Err(vec![format!(
+                "{path}: url or service is required; give one of them"
+            )]);
+        }
+    };
+    let insecure = spec.skips_verification();
+    let mut ca = Vec::new();
+    if let Some(bundle) = spec.ca_bundle.as_deref().filter(|b| !b.is_empty())
+        && endpoint.scheme == Scheme::Https
+        && !insecure
+    {
+        ca = bundle::read(bundle).map_err(|e| vec![format!("{path}.caBundle: {e}")])?;
+    }
+    let both = spec.url.is_some() && spec.service.is_some();
+    let remark =
+        both.then(|| format!("{path}.url is used and {path}.service is ignored; remove one of them"));
+    let service = match (form, &spec.service) {
+        (Form::Service { .. }, Some(s)) => Some((s.namespace.clone(), s.name.clone())),
+        _ => {
+            service_of_host(&endpoint.host).map(|(namespace, name)| (namespace.to_string(), name.to_string()))
+        }
+    };
+    Ok(Valid {
+        endpoint,
+        service,
+        form,
+        ca,
+        insecure,
+        display,
+        remark,
+    })
+}
+
+// === impl Valid ===
+
+impl Valid {
+    /// Finds what it refers to.
+    pub fn resolve(&self, index: &Index) -> Resolved {
+        let Some(key) = &self.service else {
+            return self.external();
+        };
+        match self.find(index, key) {
+            Ok((service, app_protocol)) => self.through(service, app_protocol),
+            Err(finding) => Resolved {
+                finding,
+                upstream: None,
+                backend: Backend::None,
+                needs: Some(Use {
+                    service: key.clone(),
+                    set: None,
+                }),
+            },
+        }
+    }
+
+    fn external(&self) -> Resolved {
+        let name = self.endpoint.host.clone();
+        let target = upstream::Target::Host(Host {
+            name: name.clone(),
+            port: self.endpoint.port.into(),
+        });
+        Resolved {
+            finding: Finding::yes(reason::RESOLVED_REFS, "no Kubernetes object is referred to"),
+            upstream: Some(self.upstream(target, None)),
+            backend: Backend::Host(name),
+            needs: None,
+        }
+    }
+
+    fn find<'i>(&self, index: &'i Index, key: &Key) -> Result<(&'i Service, Option<&'i str>), Finding> {
+        let (namespace, name) = key;
+        let port = self.endpoint.port;
+        let Some(service) = index.services.get(key) else {
+            let message =
+                format!("Service {namespace}/{name} does not exist; create it, or correct the reference");
+            return Err(Finding::no(reason::BACKEND_NOT_FOUND, message));
+        };
+        if service.external_name {
+            let message = format!(
+                "Service {namespace}/{name} is of type ExternalName, which is never followed; \
+                 give the external address as url instead"
+            );
+            return Err(Finding::no(reason::REF_NOT_PERMITTED, message));
+        }
+        match service.ports.iter().find(|p| p.port == port) {
+            Some(p) => Ok((service, p.app_protocol.as_deref())),
+            None if service.headless && service.ports.is_empty() => Ok((service, None)),
+            None => {
+                let has: Vec<String> = service.ports.iter().map(|p| p.port.to_string()).collect();
+                let has = match has.as_slice() {
+                    [] => "it has none".to_string(),
+                    [one] => format!("its only port is {one}"),
+                    many => format!("its ports are {}", many.join(", ")),
+                };
+                let message = format!("Service {namespace}/{name} has no port {port}; {has}");
+                Err(Finding::no(reason::BACKEND_NOT_FOUND, message))
+            }
+        }
+    }
+
+    fn through(&self, service: &Service, app_protocol: Option<&str>) -> Resolved {
+        let set = SetKey {
+            service: (service.namespace.clone(), service.name.clone()),
+            port: self.endpoint.port,
+        };
+        let key = set.to_string();
+        Resolved {
+            finding: Finding::yes(
+                reason::RESOLVED_REFS,
+                format!(
+                    "Service {}/{} has port {}",
+                    service.namespace, service.name, set.port
+                ),
+            ),
+            upstream: Some(self.upstream(upstream::Target::Endpoints(key.clone()), app_protocol)),
+            backend: Backend::Endpoints {
+                key,
+                service: format!("{}/{}", service.namespace, service.name),
+            },
+            needs: Some(Use {
+                service: set.service.clone(),
+                set: Some(set),
+            }),
+        }
+    }
+
+    fn upstream(&self, target: upstream::Target, app_protocol: Option<&str>) -> Upstream {
+        let http2 = app_protocol == Some(H2C);
+        let https = self.endpoint.scheme == Scheme::Https && !http2;
+        Upstream {
+            authority: self.endpoint.authority.clone(),
+            base_path: self.endpoint.base_path.clone(),
+            target: Some(target),
+            tls: https.then(|| Tls {
+                server_name: self.endpoint.host.clone(),
+                ca: self.ca.clone(),
+                insecure_skip_verify: self.insecure,
+            }),
+            http2,
+            https_by_default: https && self.form == Form::Service { scheme: false },
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The one task that owns the index, the compiler, the world and the fleet.
+//!
+//! Changes are gathered for a few milliseconds, compiled together, published as one snapshot, and the objects that
+//! they concern are assessed; acknowledgements and time only lead to assessments.
+
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use crate::assess::SetState;
+use crate::compile::Compiler;
+use crate::fleet::{Fleet, Objection, Report, SessionId};
+use crate::index::{Change, Dirty, Index};
+use crate::metrics::Metrics;
+use crate::object::Key;
+use crate::snapshot::{Push, Since, World};
+use crate::status::{Outcome, Queue};
+use crate::verdict::ObjectKey;
+
+/// Quiet time that ends a batch, and the longest that a batch may take to gather.
+const QUIET: Duration = Duration::from_millis(3);
+const LONGEST: Duration = Duration::from_millis(100);
+
+/// What the engine is told.
+#[derive(Debug)]
+pub enum Input {
+    Changes(Vec<Change>),
+    Connected {
+        name: String,
+        instance: String,
+        session: SessionId,
+        reply: oneshot::Sender<String>,
+    },
+    Acknowledged {
+        name: String,
+        session: SessionId,
+        sequence: u64,
+        objections: HashMap<String, Objection>,
+    },
+    Reported {
+        name: String,
+        session: SessionId,
+        key: ObjectKey,
+        report: Report,
+    },
+    Disconnected {
+        name: String,
+        session: SessionId,
+    },
+    Written(Outcome),
+    /// This replica writes status from now on, or no longer.
+    Leading(bool),
+}
+
+/// What other tasks may read of the engine.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The hash in hexadecimal and the local sequence of what is published.
+    pub hash: String,
+    pub sequence: u64,
+    pub synced: bool,
+    pub leading: bool,
+    /// Kinds that have not been listed yet.
+    pub missing: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    index: Index,
+    compiler: Compiler,
+    world: World,
+    fleet: Fleet,
+    dirty: Dirty,
+    batch: Option<Batch>,
+    sets: BTreeMap<String, SetState>,
+    /// Objects that are not programmed on every proxy, and when to look at them again without being told.
+    waiting: BTreeMap<ObjectKey, Option<Instant>>,
+    /// The next moment at which time alone changes who is counted.
+    fleet_due: Option<Instant>,
+    leading: bool,
+    service: Key,
+    publisher: watch::Sender<Option<Arc<Push>>>,
+    view: Arc<RwLock<View>>,
+    queue: Arc<Queue>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Batch {
+    began: Instant,
+    due: Instant,
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// `service` names the data-plane Service, whose Pods are counted.
+    pub fn new(
+        service: Key,
+        publisher: watch::Sender<Option<Arc<Push>>>,
+        view: Arc<RwLock<View>>,
+        queue: Arc<Queue>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            index: Index::default(),
+            compiler: Compiler::default(),
+            world: World::default(),
+            fleet: Fleet::default(),
+            dirty: Dirty::default(),
+            batch: None,
+            sets: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            fleet_due: None,
+            leading: false,
+            service,
+            publisher,
+            view,
+            queue,
+            metrics,
+        }
+    }
+
+    /// Runs until every sender of inputs is gone.
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                input = inputs.recv() => match input {
+                    Some(input) => self.take(input, Instant::now()),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+            }
+            self.tick(Instant::now());
+        }
+    }
+
+    /// When time alone next matters.
+    fn wake(&self) -> Option<Instant> {
+        let batch = self.batch.filter(|_| self.index.is_synced()).map(|b| b.due);
+        let waiting = self.waiting.values().copied().flatten().min();
+        [batch, waiting, self.fleet_due].into_iter().flatten().min()
+    }
+
+    fn take(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Changes(changes) => {
+                self.metrics.changes.inc_by(changes.len() as u64);
+                changes
+                    .into_iter()
+                    .for_each(|change| self.index.take(change, &mut self.dirty));
+                let began = self.batch.map_or(now, |b| b.began);
+                self.batch = Some(Batch {
+                    began,
+                    due: (now + QUIET).min(began + LONGEST),
+                });
+                if !self.view.read().synced {
+                    self.view.write().missing = self.index.missing();
+                }
+            }
+            Input::Connected {
+                name,
+                instance,
+                session,
+                reply,
+            } => {
+                let name = self.fleet.connect(&name, &instance, session, now);
+                info!(proxy = %name, "proxy connected");
+                // If the stream ended meanwhile its `Disconnected` follows.
+                let _ = reply.send(name);
+                self.fleet_changed(now);
+            }
+            Input::Acknowledged {
+                name,
+                session,
+                sequence,
+                objections,
+            } => {
+                let Some(objected) = self.fleet.acknowledge(&name, session, sequence, objections) else {
+                    return;
+                };
+                debug!(proxy = %name, sequence, "acknowledged");
+                let mut concerned: BTreeSet<ObjectKey> = self.waiting.keys().cloned().collect();
+                concerned.extend(objected.iter().filter_map(|key| ObjectKey::parse(key)));
+                self.fleet_due = self.fleet.next_deadline(now);
+                self.assess_each(concerned, now);
+            }
+            Input::Reported {
+                name,
+                session,
+                key,
+                report,
+            } => {
+                if self.fleet.report(&name, session, key.to_string(), report) {
+                    self.assess_each([key], now);
+                }
+            }
+            Input::Disconnected { name, session } => {
+                warn!(proxy = %name, "proxy disconnected");
+                self.fleet.disconnect(&name, session, now);
+                self.fleet_changed(now);
+            }
+            Input::Written(outcome) => self.written(outcome, now),
+            Input::Leading(leading) => {
+                self.leading = leading;
+                self.view.write().leading = leading;
+                self.queue.clear();
+                if leading {
+                    self.assess_all(now);
+                }
+            }
+        }
+    }
+
+    /// Does what is due.
+    fn tick(&mut self, now: Instant) {
+        if self.batch.is_some_and(|b| b.due <= now) && self.index.is_synced() {
+            self.batch = None;
+            self.compile(now);
+        }
+        if self.fleet_due.is_some_and(|at| at <= now) {
+            self.fleet.prune(now);
+            self.fleet_changed(now);
+        }
+        let due: Vec<ObjectKey> = self
+            .waiting
+            .iter()
+            .filter(|(_, at)| at.is_some_and(|at| at <= now))
+            .map(|(key, _)| key.clone())
+            .collect();
+        self.assess_each(due, now);
+    }
+
+    fn compile(&mut self, now: Instant) {
+        let dirty = std::mem::take(&mut self.dirty);
+        if dirty.pods || dirty.services.contains(&self.service) {
+            let pods = self.index.pods_of(&self.service);
+            if self.fleet.set_pods(pods, now) {
+                self.fleet_changed(now);
+            }
+        }
+        let out = self.compiler.compile(&self.index, &dirty);
+        let first = self.publisher.borrow().is_none();
+        let changed = self.world.apply(out.upserts, &out.removals, now);
+        if changed || first {
+            self.publish(now);
+        }
+        let mut concerned = out.judged;
+        concerned.extend(dirty.touched);
+        for (set, usable) in out.sets {
+            concerned.extend(self.note_set(set, usable, now));
+        }
+        for set in &out.removals {
+            self.sets.remove(set);
+        }
+        for key in out.gone {
+            self.waiting.remove(&key);
+            self.fleet.forget_object(&key.to_string());
+            self.queue.remove(&key);
+            self.metrics.forget(&key);
+        }
+        self.assess_each(concerned, now);
+    }
+
+    fn note_set(&mut self, set: String, usable: bool, now: Instant) -> Vec<ObjectKey> {
+        let before = self.sets.get(&set);
+        if before.is_some_and(|s| s.usable == usable) {
+            return Vec::new();
+        }
+        let since = Since {
+            sequence: self.world.sequence(),
+            at: now,
+        };
+        let users = self.compiler.users_of_set(&set);
+        self.sets.insert(set, SetState { usable, since });
+        users
+    }
+
+    fn publish(&mut self, now: Instant) {
+        match self.world.push() {
+            Ok(push) => {
+                let mut view = self.view.write();
+                view.hash = push.hash.to_string();
+                view.sequence = push.sequence;
+                view.synced = true;
+                view.missing.clear();
+                drop(view);
+                self.metrics.published(self.world.len());
+                info!(sequence = push.sequence, resources = self.world.len(), hash = %push.hash, "published");
+                self.publisher.send_replace(Some(push));
+            }
+            Err(e) => error!(error = %e, "the snapshot cannot be encoded; proxies keep what they have"),
+        }
+        self.fleet_due = self.fleet.next_deadline(now);
+    }
+
+    fn fleet_changed(&mut self, now: Instant) {
+        self.metrics.fleet(self.fleet.connected(), self.fleet.counted());
+        self.fleet_due = self.fleet.next_deadline(now);
+        self.assess_all(now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

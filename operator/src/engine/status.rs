@@ -1,0 +1,97 @@
+//! The engine's way from assessments to status writes.
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::Engine;
+use crate::assess::{Standing, assess};
+use crate::object::Kind;
+use crate::status::{Outcome, Write, differs};
+use crate::verdict::{Backend, ObjectKey};
+
+/// A write that met a newer object, or failed, is tried again after this, in case no event comes.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
+
+impl Engine {
+    pub(super) fn assess_all(&mut self, now: Instant) {
+        let all: Vec<ObjectKey> = self.compiler.verdicts().map(|(key, _)| key.clone()).collect();
+        self.assess_each(all, now);
+    }
+
+    pub(super) fn assess_each(&mut self, keys: impl IntoIterator<Item = ObjectKey>, now: Instant) {
+        for key in keys {
+            self.assess(key, now);
+        }
+    }
+
+    fn assess(&mut self, key: ObjectKey, now: Instant) {
+        let Some(verdict) = self.compiler.verdict(&key) else {
+            return;
+        };
+        let Some((resource_version, stored)) = self.stored(&key) else {
+            return;
+        };
+        let set = match &verdict.backend {
+            Backend::Endpoints { key, .. } => self.sets.get(key).copied(),
+            _ => None,
+        };
+        let assessment = assess(&key, verdict, &self.world, &self.fleet, set, now);
+        self.metrics.ready(&key, assessment.conditions[3].1.ok);
+        let hold = match assessment.standing {
+            Standing::Pending { first, .. } => first || assessment.was_programmed(verdict, stored),
+            _ => false,
+        };
+        if !hold && self.leading {
+            let status = assessment.status(&key, verdict, stored, jiff::Timestamp::now());
+            if differs(&status, stored) {
+                let write = Write {
+                    uid: verdict.uid.clone(),
+                    resource_version: resource_version.to_string(),
+                    before: stored.clone(),
+                    status,
+                };
+                self.queue.put(key.clone(), write);
+            } else {
+                self.queue.remove(&key);
+            }
+        }
+        match assessment.standing {
+            Standing::Settled => self.waiting.remove(&key),
+            Standing::Waiting => self.waiting.insert(key, None),
+            Standing::Pending { again, .. } => self.waiting.insert(key, Some(again)),
+        };
+    }
+
+    fn stored(&self, key: &ObjectKey) -> Option<(&str, &Value)> {
+        match key.kind {
+            Kind::ReverseProxy => self
+                .index
+                .reverse_proxies
+                .get(&key.name)
+                .map(|r| (r.resource_version.as_str(), &r.status)),
+            _ => self
+                .index
+                .api_services
+                .get(&key.name)
+                .map(|r| (r.resource_version.as_str(), &r.status)),
+        }
+    }
+
+    pub(super) fn written(&mut self, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::Done {
+                key,
+                uid,
+                before,
+                after,
+                status,
+            } => {
+                self.index.written(&key, &uid, &before, &after, status);
+                self.assess(key, now);
+            }
+            Outcome::Refused { key } => {
+                self.waiting.insert(key, Some(now + AGAIN));
+            }
+        }
+    }
+}

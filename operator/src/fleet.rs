@@ -1,0 +1,275 @@
+//! Which proxies count, and what each of them serves.
+//!
+//! Counted are the Pods of the data-plane Service that are not being deleted, and every connected process. A process
+//! without a Pod stays counted for [`FORGET_AFTER`] after its stream ended. What a proxy acknowledged counts while its
+//! stream lives, and for [`GRACE`] after, so that a reconnect does not flip every object.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use genkan_proto::v1alpha1::health;
+use tokio::time::Instant;
+
+/// How long a proxy may be behind before objects say so.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// How long a proxy without a Pod is still expected back.
+pub const FORGET_AFTER: Duration = Duration::from_secs(30);
+
+/// One per stream; never used twice.
+pub type SessionId = u64;
+
+/// A proxy's word about one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objection {
+    pub uid: String,
+    pub generation: i64,
+    pub reason: String,
+    pub message: String,
+}
+
+/// What a proxy learnt about the backend of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub uid: String,
+    pub generation: i64,
+    pub state: health::State,
+    pub error: String,
+}
+
+#[derive(Debug)]
+struct Proxy {
+    instance: String,
+    /// `None`: no stream since `changed`.
+    session: Option<SessionId>,
+    /// When the stream began or ended, or the Pod was first seen.
+    changed: Instant,
+    acked: Option<u64>,
+    objections: HashMap<String, Objection>,
+    reports: HashMap<String, Report>,
+}
+
+#[derive(Debug, Default)]
+pub struct Fleet {
+    proxies: BTreeMap<String, Proxy>,
+    pods: BTreeSet<String>,
+}
+
+/// How far one resource has come.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub ready: usize,
+    pub counted: usize,
+    /// Names of counted proxies that have not acknowledged it.
+    pub waiting: Vec<String>,
+    /// Since when the longest of them is behind.
+    pub behind_since: Option<Instant>,
+    /// Proxies that cannot build it.
+    pub rejected: Option<(String, Objection)>,
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    /// A proxy opened a stream. Returns the name under which it counts.
+    pub fn connect(&mut self, name: &str, instance: &str, session: SessionId, now: Instant) -> String {
+        let taken = self
+            .proxies
+            .get(name)
+            .is_some_and(|p| p.session.is_some() && p.instance != instance);
+        let name = if taken {
+            format!("{name} ({instance})")
+        } else {
+            name.to_string()
+        };
+        let returning = self.proxies.remove(&name).filter(|p| p.instance == instance);
+        let (acked, objections, reports) =
+            returning.map_or_else(Default::default, |p| (p.acked, p.objections, p.reports));
+        let instance = instance.to_string();
+        self.proxies.insert(
+            name.clone(),
+            Proxy {
+                instance,
+                session: Some(session),
+                changed: now,
+                acked,
+                objections,
+                reports,
+            },
+        );
+        name
+    }
+
+    /// The stream ended. Ignored if another one of the same proxy took its place.
+    pub fn disconnect(&mut self, name: &str, session: SessionId, now: Instant) {
+        if let Some(proxy) = self.proxies.get_mut(name).filter(|p| p.session == Some(session)) {
+            proxy.session = None;
+            proxy.changed = now;
+        }
+    }
+
+    /// The proxy serves this sequence, but for what it objects to. Returns the resources that it objects to, or did
+    /// before; `None` if the stream is not the proxy's.
+    pub fn acknowledge(
+        &mut self,
+        name: &str,
+        session: SessionId,
+        sequence: u64,
+        objections: HashMap<String, Objection>,
+    ) -> Option<Vec<String>> {
+        let proxy = self
+            .proxies
+            .get_mut(name)
+            .filter(|p| p.session == Some(session))?;
+        proxy.acked = Some(sequence);
+        let before = std::mem::replace(&mut proxy.objections, objections);
+        Some(
+            before
+                .into_keys()
+                .chain(proxy.objections.keys().cloned())
+                .collect(),
+        )
+    }
+
+    pub fn report(&mut self, name: &str, session: SessionId, key: String, report: Report) -> bool {
+        match self.proxies.get_mut(name).filter(|p| p.session == Some(session)) {
+            Some(proxy) => {
+                proxy.reports.insert(key, report);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// What was said about an object that exists no longer is forgotten.
+    pub fn forget_object(&mut self, key: &str) {
+        for proxy in self.proxies.values_mut() {
+            proxy.reports.remove(key);
+        }
+    }
+
+    /// The names of the Pods that are not being deleted. Returns true if that changes who is counted.
+    pub fn set_pods(&mut self, pods: BTreeSet<String>, now: Instant) -> bool {
+        if pods == self.pods {
+            return false;
+        }
+        for name in &pods {
+            self.proxies.entry(name.clone()).or_insert_with(|| Proxy {
+                instance: String::new(),
+                session: None,
+                changed: now,
+                acked: None,
+                objections: HashMap::new(),
+                reports: HashMap::new(),
+            });
+        }
+        self.pods = pods;
+        self.prune(now);
+        true
+    }
+
+    /// Drops who no longer counts. Returns true if anyone left.
+    pub fn prune(&mut self, now: Instant) -> bool {
+        let before = self.proxies.len();
+        let (pods, has_pods) = (&self.pods, !self.pods.is_empty());
+        self.proxies.retain(|name, p| {
+            p.session.is_some()
+                || pods.contains(name)
+                || (!has_pods && now.duration_since(p.changed) < FORGET_AFTER)
+        });
+        before != self.proxies.len()
+    }
+
+    /// When time alone next changes an answer of this fleet.
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let of = |p: &Proxy| {
+            let grace =
+                Some(p.changed + GRACE).filter(|at| *at > now && (p.session.is_none() || p.acked.is_none()));
+            let forget = Some(p.changed + FORGET_AFTER).filter(|at| *at > now && p.session.is_none());
+            [grace, forget].into_iter().flatten().min()
+        };
+        self.proxies.values().filter_map(of).min()
+    }
+
+    pub fn connected(&self) -> usize {
+        self.proxies.values().filter(|p| p.session.is_some()).count()
+    }
+
+    pub fn counted(&self) -> usize {
+        self.proxies.len()
+    }
+
+    /// How far the resource `key`, changed at `since`, has come.
+    pub fn progress(
+        &self,
+        key: &str,
+        uid: &str,
+        generation: i64,
+        since: crate::snapshot::Since,
+        now: Instant,
+    ) -> Progress {
+        let mut out = Progress {
+            ready: 0,
+            counted: 0,
+            waiting: Vec::new(),
+            behind_since: None,
+            rejected: None,
+        };
+        let others = self.proxies.values().any(|p| p.acked.is_some());
+        for (name, proxy) in &self.proxies {
+            // One that is just starting is kept from traffic by its own readiness, not by every object's status.
+            let starting = proxy.acked.is_none() && now.duration_since(proxy.changed) < GRACE;
+            if starting && others {
+                continue;
+            }
+            out.counted += 1;
+            let lives = proxy.session.is_some() || now.duration_since(proxy.changed) < GRACE;
+            let objection = proxy
+                .objections
+                .get(key)
+                .filter(|o| o.uid == uid && o.generation == generation);
+            if lives && proxy.acked.is_some_and(|acked| acked >= since.sequence) {
+                match objection {
+                    None => out.ready += 1,
+                    Some(o) => out.rejected = out.rejected.or_else(|| Some((name.clone(), o.clone()))),
+                }
+            } else {
+                let behind = if lives {
+                    proxy.changed.max(since.at)
+                } else {
+                    proxy.changed
+                };
+                let behind = if proxy.acked.is_none() {
+                    proxy.changed.max(since.at)
+                } else {
+                    behind
+                };
+                out.behind_since = Some(out.behind_since.map_or(behind, |b| b.min(behind)));
+                out.waiting.push(name.clone());
+            }
+        }
+        out
+    }
+
+    /// What counted proxies say about the backend of an object.
+    pub fn reports<'a>(
+        &'a self,
+        key: &'a str,
+        uid: &'a str,
+        generation: i64,
+    ) -> impl Iterator<Item = (&'a str, Option<&'a Report>)> {
+        self.proxies
+            .iter()
+            .filter(|(_, p)| p.session.is_some())
+            .map(move |(name, p)| {
+                (
+                    name.as_str(),
+                    p.reports
+                        .get(key)
+                        .filter(|r| r.uid == uid && r.generation == generation),
+                )
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use super::*;
+use crate::snapshot::Since;
+
+const KEY: &str = "ReverseProxy/x";
+
+fn mk_since(sequence: u64, at: Instant) -> Since {
+    Since { sequence, at }
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn programmed(fleet: &Fleet, since: Since, now: Instant) -> (usize, usize) {
+    let p = fleet.progress(KEY, "u", 1, since, now);
+    (p.ready, p.counted)
+}
+
+#[tokio::test]
+async fn every_counted_proxy_must_acknowledge() {
+    let t = Instant::now();
+    let mut fleet = Fleet::default();
+    fleet.connect("a", "1", 1, t);
+    fleet.connect("b", "2", 2, t);
+    assert!(fleet.acknowledge("a", 1, 7, HashMap::new()).is_some());
+    assert!(fleet.acknowledge("b", 2, 6, HashMap::new()).is_some());
+    let since = mk_since(7, t);
+    assert_eq!(programmed(&fleet, since, t), (1, 2));
+    assert_eq!(fleet.progress(KEY, "u", 1, since, t).waiting, ["b"]);
+    fleet.acknowledge("b", 2, 9, HashMap::new());
+    assert_eq!(programmed(&fleet, since, t), (2, 2));
+}
+
+#[tokio::test]
+async fn an_acknowledgement_outlives_its_stream_by_the_grace_only() {
+    let t = Instant::now();
+    let mut fleet = Fleet::default();
+    for (name, session) in [("a", 1), ("b", 2)] {
+        fleet.connect(name, name, session, t);
+        fleet.acknowledge(name, session, 1, HashMap::new());
+    }
+    fleet.disconnect("b", 2, t);
+    let since = mk_since(1, t);
+    assert_eq!(programmed(&fleet, since, t + seconds(4)), (2, 2));
+    assert_eq!(programmed(&fleet, since, t + seconds(5)), (1, 2));
+    assert_eq!(
+        fleet.progress(KEY, "u", 1, since, t + seconds(5)).behind_since,
+        Some(t)
+    );
+    assert_eq!(fleet.next_deadline(t), Some(t + seconds(5)));
+    assert!(!fleet.prune(t + seconds(29)));
+    assert!(fleet.prune(t + seconds(30)));
+    assert_eq!(programmed(&fleet, since, t + seconds(30)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_pod_stays_counted_until_it_is_deleted() {
+    let t = Instant::now();
+    let mut fleet = Fleet::default();
+    let pods = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    fleet.set_pods(pods(&["a", "b"]), t);
+    for (name, session) in [("a", 1), ("b", 2)] {
+        fleet.connect(name, name, session, t);
+        fleet.acknowledge(name, session, 1, HashMap::new());
+    }
+    fleet.disconnect("b", 2, t);
+    fleet.prune(t + seconds(100));
+    assert_eq!(programmed(&fleet, mk_since(1, t), t + seconds(100)), (1, 2));
+    assert!(fleet.set_pods(pods(&["a"]), t + seconds(100)));
+    assert_eq!(programmed(&fleet, mk_since(1, t), t + seconds(100)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_starting_proxy_does_not_flip_what_others_serve() {
+    let t = Instant::now();
+    let mut fleet = Fleet::default();
+    fleet.connect("a", "1", 1, t);
+    assert_eq!(
+        programmed(&fleet, mk_since(0, t), t),
+        (0, 1),
+        "the only one counts at once"
+    );
+    fleet.acknowledge("a", 1, 1, HashMap::new());
+    fleet.connect("b", "2", 2, t + seconds(10));
+    assert_eq!(programmed(&fleet, mk_since(1, t), t + seconds(14)), (1, 1));
+    assert_eq!(programmed(&fleet, mk_since(1, t), t + seconds(15)), (1, 2));
+}
+
+#[tokio::test]
+async fn an_old_stream_cannot_speak_for_a_new_one() {
+    let t = Instant::now();
+    let mut fleet = Fleet::default();
+    fleet.connect("a", "1", 1, t);
+    fleet.disconnect("a", 1, t);
+    fleet.connect("a", "2", 2, t);
+    assert!(fleet.acknowledge("a", 1, 5, HashMap::new()).is_none());
+    fleet.disconnect("a", 1, t);
+    assert_eq!(fleet.connected(), 1);
+    assert_eq!(programmed(&fleet, mk_since(5, t), t), (0, 1));
+}
+
+#[tokio::test]
+async fn two_processes_of_one_name_are_two_proxies() {
+    let t = Instant::now();
+    let mut fleet = Fleet::default();
+    assert_eq!(fleet.connect("a", "1", 1, t), "a");
+    assert_eq!(fleet.connect("a", "2", 2, t), "a (2)");
+    assert_eq!(fleet.counted(), 2);
+}
+
+#[tokio::test]
+async fn an_objection_counts_for_its_own_generation() {
+    let t = Instant::now();
+    let mut fleet = Fleet::default();
+    fleet.connect("a", "1", 1, t);
+    let objection = Objection {
+        uid: "u".into(),
+        generation: 1,
+        reason: "Invalid".into(),
+        message: "no such thing".into(),
+    };
+    fleet.acknowledge("a", 1, 3, HashMap::from([(KEY.to_string(), objection)]));
+    let progress = fleet.progress(KEY, "u", 1, mk_since(3, t), t);
+    assert_eq!((progress.ready, progress.rejected.unwrap().0.as_str()), (0, "a"));
+    assert!(fleet.progress(KEY, "u", 2, mk_since(3, t), t).rejected.is_none());
+}

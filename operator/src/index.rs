@@ -1,0 +1,238 @@
+//! Everything that was seen, by kind. One writer; the compiler reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use genkan_crds::{APIServiceSpec, ReverseProxySpec};
+
+use crate::object::{Key, Kind, Object, Pod, Record, Service, Slice};
+use crate::verdict::ObjectKey;
+
+/// One thing that happened to the objects of a kind.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Apply(Box<Object>),
+    Delete(Kind, Key),
+    /// The whole list, after a start or a gap: what is not in it exists no longer.
+    Reset(Kind, Vec<Object>),
+}
+
+/// What has to be compiled again.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    pub reverse_proxies: BTreeSet<String>,
+    pub api_services: BTreeSet<String>,
+    /// Services of which the object or a slice changed.
+    pub services: BTreeSet<Key>,
+    /// Objects of which only the status, or something that is not compiled, changed.
+    pub touched: BTreeSet<ObjectKey>,
+    pub pods: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Index {
+    pub reverse_proxies: BTreeMap<String, Arc<Record<ReverseProxySpec>>>,
+    pub api_services: BTreeMap<String, Arc<Record<APIServiceSpec>>>,
+    pub services: BTreeMap<Key, Service>,
+    /// By Service, then by the name of the slice.
+    pub slices: BTreeMap<Key, BTreeMap<String, Slice>>,
+    pub pods: BTreeMap<Key, Pod>,
+    /// The Service that each slice belongs to.
+    slice_owners: BTreeMap<Key, Key>,
+    synced: BTreeSet<Kind>,
+}
+
+// === impl Dirty ===
+
+impl Dirty {
+    pub fn is_empty(&self) -> bool {
+        self.reverse_proxies.is_empty()
+            && self.api_services.is_empty()
+            && self.services.is_empty()
+            && self.touched.is_empty()
+            && !self.pods
+    }
+}
+
+// === impl Index ===
+
+impl Index {
+    /// Takes in a change and says what it concerns.
+    pub fn take(&mut self, change: Change, dirty: &mut Dirty) {
+        match change {
+            Change::Apply(object) => self.apply(*object, dirty),
+            Change::Delete(kind, key) => self.delete(kind, &key, dirty),
+            Change::Reset(kind, objects) => self.reset(kind, objects, dirty),
+        }
+    }
+
+    /// Has every watched kind been listed once?
+    pub fn is_synced(&self) -> bool {
+        self.synced.len() == Kind::ALL.len()
+    }
+
+    /// The kinds that have not been listed yet, for people who wait.
+    pub fn missing(&self) -> Vec<&'static str> {
+        Kind::ALL
+            .iter()
+            .filter(|k| !self.synced.contains(k))
+            .map(|k| k.name())
+            .collect()
+    }
+
+    fn apply(&mut self, object: Object, dirty: &mut Dirty) {
+        let key = object.key();
+        match object {
+            Object::ReverseProxy(r) => {
+                if self
+                    .reverse_proxies
+                    .get(&key.1)
+                    .is_some_and(|old| old.compiles_as(&r))
+                {
+                    dirty.touched.insert(ObjectKey::reverse_proxy(&key.1));
+                } else {
+                    dirty.reverse_proxies.insert(key.1.clone());
+                }
+                self.reverse_proxies.insert(key.1, Arc::new(r));
+            }
+            Object::ApiService(r) => {
+                if self
+                    .api_services
+                    .get(&key.1)
+                    .is_some_and(|old| old.compiles_as(&r))
+                {
+                    dirty.touched.insert(ObjectKey::api_service(&key.1));
+                } else {
+                    dirty.api_services.insert(key.1.clone());
+                }
+                self.api_services.insert(key.1, Arc::new(r));
+            }
+            Object::Service(s) => {
+                if self.services.get(&key) != Some(&s) {
+                    dirty.services.insert(key.clone());
+                    self.services.insert(key, s);
+                }
+            }
+            Object::EndpointSlice(s) => self.apply_slice(key, s, dirty),
+            Object::Pod(p) => {
+                dirty.pods |= self.pods.get(&key) != Some(&p);
+                self.pods.insert(key, p);
+            }
+        }
+    }
+
+    fn apply_slice(&mut self, key: Key, slice: Slice, dirty: &mut Dirty) {
+        let owner = (slice.namespace.clone(), slice.service.clone());
+        if self.slice_owners.get(&key).is_some_and(|old| *old != owner) {
+            self.delete(Kind::EndpointSlice, &key, dirty);
+        }
+        self.slice_owners.insert(key.clone(), owner.clone());
+        let slices = self.slices.entry(owner.clone()).or_default();
+        if slices.get(&key.1) != Some(&slice) {
+            slices.insert(key.1, slice);
+            dirty.services.insert(owner);
+        }
+    }
+
+    fn delete(&mut self, kind: Kind, key: &Key, dirty: &mut Dirty) {
+        match kind {
+            Kind::ReverseProxy => {
+                if self.reverse_proxies.remove(&key.1).is_some() {
+                    dirty.reverse_proxies.insert(key.1.clone());
+                }
+            }
+            Kind::ApiService => {
+                if self.api_services.remove(&key.1).is_some() {
+                    dirty.api_services.insert(key.1.clone());
+                }
+            }
+            Kind::Service => {
+                if self.services.remove(key).is_some() {
+                    dirty.services.insert(key.clone());
+                }
+            }
+            Kind::EndpointSlice => {
+                if let Some(owner) = self.slice_owners.remove(key) {
+                    if let Some(slices) = self.slices.get_mut(&owner) {
+                        slices.remove(&key.1);
+                        if slices.is_empty() {
+                            self.slices.remove(&owner);
+                        }
+                    }
+                    dirty.services.insert(owner);
+                }
+            }
+            Kind::Pod => dirty.pods |= self.pods.remove(key).is_some(),
+        }
+    }
+
+    fn reset(&mut self, kind: Kind, objects: Vec<Object>, dirty: &mut Dirty) {
+        let listed: BTreeSet<Key> = objects.iter().map(Object::key).collect();
+        for gone in self.keys(kind).into_iter().filter(|key| !listed.contains(key)) {
+            self.delete(kind, &gone, dirty);
+        }
+        objects.into_iter().for_each(|object| self.apply(object, dirty));
+        self.synced.insert(kind);
+    }
+
+    /// Notes what a status write of our own made of an object, unless a newer one has been seen.
+    pub fn written(
+        &mut self,
+        key: &ObjectKey,
+        uid: &str,
+        before: &str,
+        after: &str,
+        status: serde_json::Value,
+    ) {
+        match key.kind {
+            Kind::ReverseProxy => {
+                if let Some(r) = self.reverse_proxies.get_mut(&key.name) {
+                    Arc::make_mut(r).written(uid, before, after, status);
+                }
+            }
+            _ => {
+                if let Some(r) = self.api_services.get_mut(&key.name) {
+                    Arc::make_mut(r).written(uid, before, after, status);
+                }
+            }
+        }
+    }
+
+    fn keys(&self, kind: Kind) -> Vec<Key> {
+        let cluster_scoped = |name: &String| (String::new(), name.clone());
+        match kind {
+            Kind::ReverseProxy => self.reverse_proxies.keys().map(cluster_scoped).collect(),
+            Kind::ApiService => self.api_services.keys().map(cluster_scoped).collect(),
+            Kind::Service => self.services.keys().cloned().collect(),
+            Kind::EndpointSlice => self.slice_owners.keys().cloned().collect(),
+            Kind::Pod => self.pods.keys().cloned().collect(),
+        }
+    }
+
+    /// Names of the Pods that a Service selects and that are not being deleted.
+    pub fn pods_of(&self, service: &Key) -> BTreeSet<String> {
+        let Some(selector) = self
+            .services
+            .get(service)
+            .map(|s| &s.selector)
+            .filter(|s| !s.is_empty())
+        else {
+            return BTreeSet::new();
+        };
+        let chosen = |p: &&Pod| {
+            p.namespace == service.0
+                && !p.deleting
+                && selector
+                    .iter()
+                    .all(|(name, value)| p.labels.get(name) == Some(value))
+        };
+        self.pods
+            .values()
+            .filter(chosen)
+            .map(|p| p.name.clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+use serde_json::json;
+
+use super::*;
+
+fn mk_slice(name: &str, service: &str) -> Object {
+    let value = json!({
+        "metadata": {"namespace": "n", "name": name, "labels": {"kubernetes.io/service-name": service}},
+        "addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}],
+    });
+    Object::read(Kind::EndpointSlice, value).unwrap()
+}
+
+fn mk_proxy(name: &str) -> Object {
+    let value = json!({"metadata": {"name": name}, "spec": {
+        "matcher": {"path": "/proxy/x", "method": "*"}, "upstream": {"url": "http://backend.example"}}});
+    Object::read(Kind::ReverseProxy, value).unwrap()
+}
+
+fn key(name: &str) -> Key {
+    ("n".into(), name.into())
+}
+
+#[test]
+fn a_list_removes_what_it_does_not_name() {
+    let (mut index, mut dirty) = (Index::default(), Dirty::default());
+    index.take(Change::Apply(Box::new(mk_proxy("a"))), &mut dirty);
+    index.take(Change::Apply(Box::new(mk_proxy("b"))), &mut dirty);
+    let mut dirty = Dirty::default();
+    index.take(Change::Reset(Kind::ReverseProxy, vec![mk_proxy("b")]), &mut dirty);
+    assert_eq!(index.reverse_proxies.keys().collect::<Vec<_>>(), ["b"]);
+    assert!(dirty.reverse_proxies.contains("a"));
+}
+
+#[test]
+fn a_slice_that_moves_concerns_both_services() {
+    let (mut index, mut dirty) = (Index::default(), Dirty::default());
+    index.take(Change::Apply(Box::new(mk_slice("s", "old"))), &mut dirty);
+    let mut dirty = Dirty::default();
+    index.take(Change::Apply(Box::new(mk_slice("s", "new"))), &mut dirty);
+    assert_eq!(dirty.services, BTreeSet::from([key("old"), key("new")]));
+    assert!(!index.slices.contains_key(&key("old")));
+    let mut dirty = Dirty::default();
+    index.take(Change::Apply(Box::new(mk_slice("s", "new"))), &mut dirty);
+    assert!(dirty.is_empty(), "an echo is no change");
+    index.take(Change::Delete(Kind::EndpointSlice, key("s")), &mut dirty);
+    assert!(index.slices.is_empty() && dirty.services.contains(&key("new")));
+}
+
+#[test]
+fn nothing_is_synced_before_every_kind_was_listed() {
+    let (mut index, mut dirty) = (Index::default(), Dirty::default());
+    for kind in Kind::ALL {
+        assert!(!index.is_synced());
+        index.take(Change::Reset(kind, vec![]), &mut dirty);
+    }
+    assert!(index.is_synced());
+}
+
+#[test]
+fn an_unreadable_specification_is_kept() {
+    let value = json!({"metadata": {"name": "x"}, "spec": {"matcher": "wrong"}});
+    let Object::ReverseProxy(record) = Object::read(Kind::ReverseProxy, value).unwrap() else {
+        panic!()
+    };
+    assert!(
+        record
+            .spec
+            .unwrap_err()
+            .message
+            .starts_with("spec cannot be read")
+    );
+}
+
+/// Random changes against the simplest model there is: a map that is cleared and filled.
+#[test]
+fn agrees_with_a_naive_map() {
+    let mut seed = 7u64;
+    let mut next = |n: u64| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    let (mut index, mut naive) = (Index::default(), BTreeMap::<String, String>::new());
+    for _ in 0..5_000 {
+        let (name, service) = (format!("s{}", next(6)), format!("svc{}", next(3)));
+        let mut dirty = Dirty::default();
+        match next(4) {
+            0 => {
+                naive.remove(&name);
+                index.take(Change::Delete(Kind::EndpointSlice, key(&name)), &mut dirty);
+            }
+            1 => {
+                naive = BTreeMap::from([(name.clone(), service.clone())]);
+                index.take(
+                    Change::Reset(Kind::EndpointSlice, vec![mk_slice(&name, &service)]),
+                    &mut dirty,
+                );
+            }
+            _ => {
+                naive.insert(name.clone(), service.clone());
+                index.take(Change::Apply(Box::new(mk_slice(&name, &service))), &mut dirty);
+            }
+        }
+        let got: BTreeMap<String, String> = (index.slices.iter())
+            .flat_map(|(owner, slices)| slices.keys().map(|s| (s.clone(), owner.1.clone())))
+            .collect();
+        assert_eq!(got, naive);
+    }
+}

@@ -1,0 +1,116 @@
+//! The operator's metrics, in the format of OpenMetrics.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
+
+use parking_lot::Mutex;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::verdict::ObjectKey;
+
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    pub changes: Counter,
+    pub snapshots: Counter,
+    pub resources: Gauge,
+    pub connected: Gauge,
+    pub counted: Gauge,
+    pub not_ready: Gauge,
+    pub status_writes: Counter,
+    pub status_conflicts: Counter,
+    pub status_errors: Counter,
+    pub refused_streams: Counter,
+    pub refused_snapshots: Counter,
+    pub acknowledged: Counter<u64, AtomicU64>,
+    unready: Mutex<BTreeSet<ObjectKey>>,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("genkan_operator");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let changes = counter("changes", "Changes of watched objects that were taken in");
+        let snapshots = counter("snapshots", "Snapshots that were published");
+        let status_writes = counter("status_writes", "Statuses that were written");
+        let status_conflicts = counter("status_conflicts", "Status writes that met a newer object");
+        let status_errors = counter("status_errors", "Status writes that the API server did not take");
+        let refused_streams = counter("refused_streams", "Streams that were refused");
+        let refused_snapshots = counter("refused_snapshots", "Snapshots that a proxy refused as a whole");
+        let acknowledged = counter("acknowledgements", "Snapshots that a proxy acknowledged");
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let resources = gauge("resources", "Resources in the published snapshot");
+        let connected = gauge("proxies_connected", "Proxies with a stream");
+        let counted = gauge("proxies_counted", "Proxies that must acknowledge a change");
+        let not_ready = gauge("objects_not_ready", "Published objects that are not ready");
+        Self {
+            registry,
+            changes,
+            snapshots,
+            resources,
+            connected,
+            counted,
+            not_ready,
+            status_writes,
+            status_conflicts,
+            status_errors,
+            refused_streams,
+            refused_snapshots,
+            acknowledged,
+            unready: Mutex::default(),
+        }
+    }
+
+    pub fn published(&self, resources: usize) {
+        self.snapshots.inc();
+        self.resources.set(i64::try_from(resources).unwrap_or(i64::MAX));
+    }
+
+    pub fn fleet(&self, connected: usize, counted: usize) {
+        self.connected.set(i64::try_from(connected).unwrap_or(i64::MAX));
+        self.counted.set(i64::try_from(counted).unwrap_or(i64::MAX));
+    }
+
+    pub fn ready(&self, key: &ObjectKey, ready: bool) {
+        let mut unready = self.unready.lock();
+        if ready {
+            unready.remove(key);
+        } else {
+            unready.insert(key.clone());
+        }
+        self.not_ready
+            .set(i64::try_from(unready.len()).unwrap_or(i64::MAX));
+    }
+
+    pub fn forget(&self, key: &ObjectKey) {
+        self.ready(key, true);
+    }
+
+    /// The text that `/metrics` answers.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(_) => String::new(),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,316 @@
+//! What the operator keeps of each watched object: lean views, made once where the object arrives.
+
+use std::collections::BTreeMap;
+
+use genkan_crds::{APIServiceSpec, ReverseProxySpec};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The label with which a ReverseProxy is left to the KubeSphere console.
+const TARGET_LABEL: &str = "kubesphere.io/reverse-proxy-target";
+const CONSOLE: &str = "ks-console";
+
+/// The kinds that are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    ReverseProxy,
+    ApiService,
+    Service,
+    EndpointSlice,
+    Pod,
+}
+
+/// Namespace (empty for cluster-scoped objects) and name.
+pub type Key = (String, String);
+
+/// An object of one of the watched kinds.
+#[derive(Clone, Debug)]
+pub enum Object {
+    ReverseProxy(Record<ReverseProxySpec>),
+    ApiService(Record<APIServiceSpec>),
+    Service(Service),
+    EndpointSlice(Slice),
+    Pod(Pod),
+}
+
+/// A custom resource.
+#[derive(Clone, Debug)]
+pub struct Record<S> {
+    pub name: String,
+    pub uid: String,
+    pub generation: i64,
+    pub resource_version: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// It is served by the KubeSphere console, not by genkan.
+    pub console: bool,
+    pub spec: Result<S, Unreadable>,
+    /// As stored; null if there is none.
+    pub status: Value,
+}
+
+/// A stored specification that does not fit the schema.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    pub message: String,
+    /// The specification as it stands, from which a matcher may still be read.
+    pub raw: Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub namespace: String,
+    pub name: String,
+    pub external_name: bool,
+    pub headless: bool,
+    pub ports: Vec<ServicePort>,
+    pub selector: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Empty if it has none.
+    pub name: String,
+    pub port: u16,
+    pub app_protocol: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    pub namespace: String,
+    pub name: String,
+    /// Of the label `kubernetes.io/service-name`; empty if it has none.
+    pub service: String,
+    /// Name and number; a port without a number stands for all.
+    pub ports: Vec<(String, Option<u16>)>,
+    pub endpoints: Vec<SliceEndpoint>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SliceEndpoint {
+    pub addresses: Vec<String>,
+    pub ready: bool,
+    pub serving: bool,
+    pub terminating: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    pub namespace: String,
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub deleting: bool,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    pub const ALL: [Self; 5] = [
+        Self::ReverseProxy,
+        Self::ApiService,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Pod,
+    ];
+
+    /// Of the API group and kind of an object, if it is watched.
+    pub fn of(api_version: &str, kind: &str) -> Option<Self> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        match (group, kind) {
+            ("extensions.kubesphere.io", "ReverseProxy") => Some(Self::ReverseProxy),
+            ("extensions.kubesphere.io", "APIService") => Some(Self::ApiService),
+            ("", "Service") => Some(Self::Service),
+            ("discovery.k8s.io", "EndpointSlice") => Some(Self::EndpointSlice),
+            ("", "Pod") => Some(Self::Pod),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReverseProxy => "ReverseProxy",
+            Self::ApiService => "APIService",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Pod => "Pod",
+        }
+    }
+}
+
+// === impl Object ===
+
+impl Object {
+    /// Reads a JSON object of a kind. A specification that does not fit is kept as [`Unreadable`]; anything else that
+    /// does not fit is an error, in one sentence.
+    ///
+    /// # Errors
+    /// When there is no name, or a Service, EndpointSlice or Pod does not have the form of its kind.
+    pub fn read(kind: Kind, value: Value) -> Result<Self, String> {
+        Ok(match kind {
+            Kind::ReverseProxy => Self::ReverseProxy(record(value)?),
+            Kind::ApiService => Self::ApiService(record(value)?),
+            Kind::Service => Self::Service(service(decode(kind, value)?)),
+            Kind::EndpointSlice => Self::EndpointSlice(slice(decode(kind, value)?)),
+            Kind::Pod => Self::Pod(pod(decode(kind, value)?)),
+        })
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::ReverseProxy(_) => Kind::ReverseProxy,
+            Self::ApiService(_) => Kind::ApiService,
+            Self::Service(_) => Kind::Service,
+            Self::EndpointSlice(_) => Kind::EndpointSlice,
+            Self::Pod(_) => Kind::Pod,
+        }
+    }
+
+    pub fn key(&self) -> Key {
+        match self {
+            Self::ReverseProxy(r) => (String::new(), r.name.clone()),
+            Self::ApiService(r) => (String::new(), r.name.clone()),
+            Self::Service(s) => (s.namespace.clone(), s.name.clone()),
+            Self::EndpointSlice(s) => (s.namespace.clone(), s.name.clone()),
+            Self::Pod(p) => (p.namespace.clone(), p.name.clone()),
+        }
+    }
+}
+
+// === impl Record ===
+
+impl<S> Record<S> {
+    /// Nothing that a compile looks at differs. Within one uid the generation tells specifications apart.
+    pub fn compiles_as(&self, other: &Self) -> bool {
+        self.uid == other.uid
+            && self.generation == other.generation
+            && self.generation > 0
+            && self.created == other.created
+            && self.console == other.console
+            && self.spec.is_ok()
+            && other.spec.is_ok()
+    }
+
+    /// A write computed from `before` made it `after`.
+    pub fn written(&mut self, uid: &str, before: &str, after: &str, status: Value) {
+        if self.uid == uid && self.resource_version == before {
+            self.resource_version = after.to_string();
+            self.status = status;
+        }
+    }
+}
+
+/// Namespace and name of a JSON object.
+pub fn key_of(value: &Value) -> Key {
+    let text = |name| value["metadata"][name].as_str().unwrap_or_default().to_string();
+    (text("namespace"), text("name"))
+}
+
+fn decode<T: DeserializeOwned>(kind: Kind, value: Value) -> Result<T, String> {
+    let (namespace, name) = key_of(&value);
+    serde_json::from_value(value)
+        .map_err(|e| format!("{} {namespace}/{name} cannot be read: {e}", kind.name()))
+}
+
+fn record<S: DeserializeOwned>(mut value: Value) -> Result<Record<S>, String> {
+    let raw = value["spec"].take();
+    let meta = &value["metadata"];
+    let text = |name: &str| meta[name].as_str().unwrap_or_default().to_string();
+    let name = text("name");
+    if name.is_empty() {
+        return Err("an object has no metadata.name; give it one".into());
+    }
+    let created = meta["creationTimestamp"]
+        .as_str()
+        .and_then(|t| t.parse::<jiff::Timestamp>().ok());
+    let spec = S::deserialize(&raw).map_err(|e| Unreadable {
+        message: format!("spec cannot be read: {e}"),
+        raw,
+    });
+    Ok(Record {
+        name,
+        uid: text("uid"),
+        generation: meta["generation"].as_i64().unwrap_or_default(),
+        resource_version: text("resourceVersion"),
+        created: created.map_or(0, |t| t.as_second()),
+        console: meta["labels"][TARGET_LABEL] == CONSOLE,
+        spec,
+        status: value["status"].take(),
+    })
+}
+
+fn service(s: k8s_openapi::api::core::v1::Service) -> Service {
+    let spec = s.spec.unwrap_or_default();
+    let ports = spec
+        .ports
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|p| p.protocol.as_deref().unwrap_or("TCP") == "TCP");
+    Service {
+        namespace: s.metadata.namespace.unwrap_or_else(|| "default".into()),
+        name: s.metadata.name.unwrap_or_default(),
+        external_name: spec.type_.as_deref() == Some("ExternalName"),
+        headless: spec.cluster_ip.as_deref() == Some("None"),
+        ports: ports
+            .filter_map(|p| {
+                let port = u16::try_from(p.port).ok()?;
+                Some(ServicePort {
+                    name: p.name.unwrap_or_default(),
+                    port,
+                    app_protocol: p.app_protocol,
+                })
+            })
+            .collect(),
+        selector: spec.selector.unwrap_or_default(),
+    }
+}
+
+fn slice(s: k8s_openapi::api::discovery::v1::EndpointSlice) -> Slice {
+    let service = s
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|l| l.get("kubernetes.io/service-name"))
+        .cloned();
+    // Addresses of the type FQDN are names; Kubernetes itself deprecates them and no proxy dials them.
+    let dialled = s.address_type != "FQDN";
+    let ports = s
+        .ports
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|p| p.protocol.as_deref().unwrap_or("TCP") == "TCP");
+    let endpoints = s.endpoints.unwrap_or_default().into_iter().filter(|_| dialled);
+    Slice {
+        namespace: s.metadata.namespace.unwrap_or_else(|| "default".into()),
+        name: s.metadata.name.unwrap_or_default(),
+        service: service.unwrap_or_default(),
+        ports: ports
+            .map(|p| {
+                (
+                    p.name.unwrap_or_default(),
+                    p.port.and_then(|n| u16::try_from(n).ok()),
+                )
+            })
+            .collect(),
+        endpoints: endpoints
+            .map(|e| {
+                let c = e.conditions.unwrap_or_default();
+                let ready = c.ready.unwrap_or(true);
+                SliceEndpoint {
+                    addresses: e.addresses,
+                    ready,
+                    serving: c.serving.unwrap_or(ready),
+                    terminating: c.terminating.unwrap_or(false),
+                }
+            })
+            .collect(),
+    }
+}
+
+fn pod(p: k8s_openapi::api::core::v1::Pod) -> Pod {
+    Pod {
+        namespace: p.metadata.namespace.unwrap_or_else(|| "default".into()),
+        name: p.metadata.name.unwrap_or_default(),
+        labels: p.metadata.labels.unwrap_or_default(),
+        deleting: p.metadata.deletion_timestamp.is_some(),
+    }
+}

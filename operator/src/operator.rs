@@ -1,0 +1,253 @@
+//! `genkan operator`: the wiring of its parts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args as ClapArgs;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use parking_lot::RwLock;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::engine::{Engine, View};
+use crate::metrics::Metrics;
+use crate::object::Key;
+use crate::source::{Source, directory, kubernetes};
+use crate::status::{KubernetesWriter, Printer, Queue};
+use crate::{admin, lease, serve};
+
+const IN_CLUSTER_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Args {
+    /// Where objects come from: kubernetes, or dir:PATH
+    #[arg(
+        long,
+        env = "GENKAN_SOURCE",
+        default_value = "kubernetes",
+        value_name = "SOURCE"
+    )]
+    pub source: Source,
+    /// Kubeconfig of the API server [default: the Pod's ServiceAccount, else ~/.kube/config]
+    #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Namespace of the operator's Lease [default: the Pod's own, else genkan-system]
+    #[arg(long, env = "GENKAN_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Service whose Pods are the data plane [default: genkan-dataplane in --namespace]
+    #[arg(long, env = "GENKAN_DATAPLANE_SERVICE", value_name = "NAMESPACE/NAME")]
+    pub dataplane_service: Option<String>,
+    /// Address of the configuration stream
+    #[arg(
+        long,
+        env = "GENKAN_GRPC_LISTEN",
+        default_value = "127.0.0.1:9300",
+        value_name = "ADDRESS"
+    )]
+    pub grpc_listen: SocketAddr,
+    /// Serve the configuration stream in plain text; only between loopback addresses
+    #[arg(long, env = "GENKAN_GRPC_PLAINTEXT")]
+    pub grpc_plaintext: bool,
+    /// Address of /config, /healthz, /readyz and /metrics
+    #[arg(
+        long,
+        env = "GENKAN_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9301",
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: SocketAddr,
+    /// With dir:PATH: folder for a status file an object, instead of lines on standard output
+    #[arg(long, env = "GENKAN_STATUS_DIR", value_name = "DIRECTORY")]
+    pub status_dir: Option<PathBuf>,
+}
+
+/// Runs until a signal, or until a part that must not end has ended.
+///
+/// # Errors
+/// When it cannot start, or a part failed.
+pub async fn run(args: Args) -> Result<()> {
+    serve::permitted(args.grpc_listen, args.grpc_plaintext).map_err(|e| anyhow!(e))?;
+    let namespace = args.namespace.clone().unwrap_or_else(own_namespace);
+    let service = dataplane_service(&args, &namespace)?;
+    if let Some(folder) = args.status_dir.as_ref().filter(|f| !f.is_dir()) {
+        bail!(
+            "--status-dir {} is not a folder; create it first",
+            folder.display()
+        );
+    }
+    let client = match &args.source {
+        Source::Kubernetes => Some(client(args.kubeconfig.as_deref()).await?),
+        Source::Directory(_) => None,
+    };
+    let grpc = bind(args.grpc_listen, "--grpc-listen").await?;
+    let admin_listener = bind(args.admin_listen, "--admin-listen").await?;
+    info!(grpc = %grpc.local_addr()?, admin = %admin_listener.local_addr()?, source = ?args.source, "operator starts");
+
+    let (inputs, engine_inputs) = mpsc::channel(1024);
+    let (publisher, pushes) = watch::channel(None);
+    let (stop, stopped) = watch::channel(false);
+    let view = Arc::new(RwLock::new(View::default()));
+    let queue = Arc::new(Queue::default());
+    let metrics = Arc::new(Metrics::new());
+    let engine = Engine::new(
+        service.clone(),
+        publisher,
+        Arc::clone(&view),
+        Arc::clone(&queue),
+        Arc::clone(&metrics),
+    );
+
+    // The end of any of these is the end of the process: none may die unseen.
+    let mut parts: JoinSet<(&'static str, Result<()>)> = JoinSet::new();
+    parts.spawn(async move {
+        engine.run(engine_inputs).await;
+        ("engine", Ok(()))
+    });
+    let served = serve::Service::new(inputs.clone(), pushes, stopped.clone(), Arc::clone(&metrics));
+    parts.spawn(async move {
+        (
+            "configuration stream",
+            served.serve(grpc).await.map_err(Into::into),
+        )
+    });
+    let administration = admin::serve(admin_listener, view, Arc::clone(&metrics));
+    parts.spawn(async move { ("admin listener", administration.await.map_err(Into::into)) });
+    let mut election = None;
+    match (client, args.source) {
+        (Some(client), _) => {
+            let writer = KubernetesWriter::new(client.clone(), queue, inputs.clone(), metrics);
+            parts.spawn(async move {
+                writer.run().await;
+                ("status writer", Ok(()))
+            });
+            let identity = format!("{}_{}", hostname(), uuid::Uuid::new_v4());
+            election = Some(tokio::spawn(lease::run(
+                client.clone(),
+                namespace,
+                identity,
+                inputs.clone(),
+                stopped,
+            )));
+            let engine = inputs.clone();
+            parts.spawn(async move {
+                kubernetes::run(client, service.0, engine).await;
+                ("watches", Ok(()))
+            });
+        }
+        (None, Source::Directory(path)) => {
+            inputs.send(crate::engine::Input::Leading(true)).await?;
+            let printer = Printer {
+                queue,
+                engine: inputs.clone(),
+                folder: args.status_dir,
+            };
+            parts.spawn(async move {
+                printer.run().await;
+                ("status printer", Ok(()))
+            });
+            let engine = inputs.clone();
+            parts.spawn(async move {
+                (
+                    "directory",
+                    directory::run(path, engine).await.map_err(Into::into),
+                )
+            });
+        }
+        (None, Source::Kubernetes) => bail!("no client for the API server"),
+    }
+
+    let ended = wait(&mut parts, election.as_mut()).await;
+    stop.send_replace(true);
+    if let Some(election) = election.filter(|e| !e.is_finished()) {
+        // Giving the Lease back lets the next replica write at once; it is not worth more than this.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), election).await;
+    }
+    ended
+}
+
+/// Returns at a signal, or when a part has ended.
+async fn wait(
+    parts: &mut JoinSet<(&'static str, Result<()>)>,
+    election: Option<&mut tokio::task::JoinHandle<()>>,
+) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    let election = async {
+        match election {
+            Some(task) => task.await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => info!("SIGTERM: the operator ends; proxies keep serving"),
+        _ = interrupt.recv() => info!("SIGINT: the operator ends; proxies keep serving"),
+        ended = election => return Err(anyhow!("the leader election ended: {ended:?}")),
+        Some(ended) = parts.join_next() => {
+            let (name, result) = ended.context("a part of the operator panicked")?;
+            result.with_context(|| format!("the {name} failed"))?;
+            bail!("the {name} ended");
+        }
+    }
+    Ok(())
+}
+
+/// A client for the cluster that a kubeconfig, the Pod, or the user's own configuration names.
+///
+/// # Errors
+/// In one sentence, when there is none.
+pub async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client> {
+    let config = match kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path)
+                .with_context(|| format!("--kubeconfig {} cannot be read", path.display()))?;
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+                .await
+                .with_context(|| format!("--kubeconfig {} names no usable cluster", path.display()))?
+        }
+        None => Config::infer().await.context(
+            "no cluster is configured: give --kubeconfig, run inside a Pod, or use --source dir:PATH without a cluster",
+        )?,
+    };
+    info!(cluster = %config.cluster_url, "API server");
+    Client::try_from(config).context("no client for the API server can be made")
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{flag} {address} cannot be listened on"))
+}
+
+fn dataplane_service(args: &Args, namespace: &str) -> Result<Key> {
+    match &args.dataplane_service {
+        None => Ok((namespace.to_string(), "genkan-dataplane".to_string())),
+        Some(text) => match text.split_once('/') {
+            Some((ns, name)) if !ns.is_empty() && !name.is_empty() => Ok((ns.into(), name.into())),
+            _ => bail!("--dataplane-service {text:?} is not NAMESPACE/NAME"),
+        },
+    }
+}
+
+fn own_namespace() -> String {
+    let inside = std::fs::read_to_string(IN_CLUSTER_NAMESPACE).ok();
+    inside
+        .map(|n| n.trim().to_string())
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| "genkan-system".into())
+}
+
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() {
+        "genkan".into()
+    } else {
+        name.into()
+    }
+}

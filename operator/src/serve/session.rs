@@ -1,0 +1,253 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use genkan_proto::PROTOCOL_VERSION;
+use genkan_proto::v1alpha1::operator_message::Message as Out;
+use genkan_proto::v1alpha1::proxy_message::Message as In;
+use genkan_proto::v1alpha1::verdict::Severity;
+use genkan_proto::v1alpha1::{
+    Ack, Health, Hello, OperatorMessage, ProxyMessage, ResourceRef, SnapshotChunk, Verdict,
+};
+use rand::Rng;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tonic::{Status, Streaming};
+use tracing::{debug, warn};
+
+use crate::engine::Input;
+use crate::fleet::{Objection, Report, SessionId};
+use crate::metrics::Metrics;
+use crate::snapshot::Push;
+use crate::verdict::ObjectKey;
+
+/// A stream that says nothing at first, or never answers a push, is ended.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+const ACK_WITHIN: Duration = Duration::from_secs(60);
+/// Streams end by themselves after about this long, so that proxies spread over replicas again.
+const AGE: Duration = Duration::from_secs(30 * 60);
+
+/// One stream of one proxy.
+pub struct Session {
+    pub id: SessionId,
+    pub engine: mpsc::Sender<Input>,
+    pub pushes: watch::Receiver<Option<Arc<Push>>>,
+    pub stop: watch::Receiver<bool>,
+    pub out: mpsc::Sender<Result<OperatorMessage, Status>>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// A push that the proxy has not answered yet.
+struct InFlight {
+    nonce: u64,
+    push: Arc<Push>,
+    deadline: Instant,
+}
+
+// === impl Session ===
+
+impl Session {
+    pub async fn run(self, mut messages: Streaming<ProxyMessage>) {
+        let hello = match tokio::time::timeout(HELLO_WITHIN, messages.message()).await {
+            Ok(Ok(Some(ProxyMessage {
+                message: Some(In::Hello(hello)),
+            }))) => hello,
+            Ok(Ok(None)) => return,
+            Ok(Err(_)) => return,
+            _ => {
+                return self
+                    .refuse(Status::invalid_argument(
+                        "the first message must be Hello, within 10 s",
+                    ))
+                    .await;
+            }
+        };
+        if hello.protocol_version != PROTOCOL_VERSION {
+            let text = format!(
+                "protocol version {} is not spoken here, but {PROTOCOL_VERSION}; run the same release of both programs",
+                hello.protocol_version
+            );
+            return self.refuse(Status::failed_precondition(text)).await;
+        }
+        let Some(name) = self.connect(hello).await else {
+            return;
+        };
+        if let Err(status) = self.exchange(&name, &mut messages).await {
+            warn!(proxy = %name, reason = %status.message(), "stream ended by the operator");
+            self.refuse(status).await;
+        }
+        // The engine ends only with the process.
+        let _ = self
+            .engine
+            .send(Input::Disconnected {
+                name,
+                session: self.id,
+            })
+            .await;
+    }
+
+    async fn connect(&self, hello: Hello) -> Option<String> {
+        let (reply, answer) = oneshot::channel();
+        let name = if hello.name.is_empty() {
+            hello.instance.clone()
+        } else {
+            hello.name
+        };
+        let input = Input::Connected {
+            name,
+            instance: hello.instance,
+            session: self.id,
+            reply,
+        };
+        self.engine.send(input).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Pushes what is new whenever nothing is in flight, until the stream ends.
+    async fn exchange(&self, name: &str, messages: &mut Streaming<ProxyMessage>) -> Result<(), Status> {
+        let age = AGE.mul_f64(rand::rng().random_range(0.8..1.2));
+        let end = Instant::now() + age;
+        let mut nonce = 0;
+        let mut in_flight: Option<InFlight> = None;
+        let mut pushes = self.pushes.clone();
+        let mut stop = self.stop.clone();
+        pushes.mark_changed();
+        loop {
+            let deadline = in_flight.as_ref().map_or(end, |f| f.deadline.min(end));
+            tokio::select! {
+                changed = pushes.changed(), if in_flight.is_none() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    let Some(push) = pushes.borrow_and_update().clone() else { continue };
+                    nonce += 1;
+                    self.send(nonce, &push).await?;
+                    in_flight = Some(InFlight { nonce, push, deadline: Instant::now() + ACK_WITHIN });
+                }
+                message = messages.message() => match message? {
+                    None => return Ok(()),
+                    Some(ProxyMessage { message: Some(In::Ack(ack)) }) => {
+                        if let Some(sent) = in_flight.take_if(|f| f.nonce == ack.nonce) {
+                            self.acknowledged(name, &sent.push, ack).await?;
+                        }
+                    }
+                    Some(ProxyMessage { message: Some(In::Health(health)) }) => self.reported(name, health).await,
+                    Some(ProxyMessage { message: Some(In::Hello(_)) }) => {
+                        return Err(Status::invalid_argument("Hello was said already"));
+                    }
+                    Some(ProxyMessage { message: None }) => debug!(proxy = %name, "a message of a later version"),
+                },
+                () = tokio::time::sleep_until(deadline) => {
+                    return if Instant::now() >= end {
+                        Ok(())
+                    } else {
+                        Err(Status::deadline_exceeded("the last snapshot was not acknowledged within 60 s"))
+                    };
+                }
+                _ = stop.changed() => return Ok(()),
+            }
+        }
+    }
+
+    async fn send(&self, nonce: u64, push: &Push) -> Result<(), Status> {
+        let count = push.chunks.len();
+        for (index, payload) in push.chunks.iter().enumerate() {
+            let chunk = SnapshotChunk {
+                nonce,
+                base_hash: Vec::new(),
+                new_hash: push.hash.0.to_vec(),
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+                last: index + 1 == count,
+                payload: payload.clone(),
+            };
+            let message = OperatorMessage {
+                message: Some(Out::Snapshot(chunk)),
+            };
+            self.out
+                .send(Ok(message))
+                .await
+                .map_err(|_| Status::cancelled("the proxy has gone"))?;
+        }
+        Ok(())
+    }
+
+    async fn acknowledged(&self, name: &str, push: &Push, ack: Ack) -> Result<(), Status> {
+        if !ack.error.is_empty() || ack.hash != push.hash.0 {
+            self.metrics.refused_snapshots.inc();
+            let why = if ack.error.is_empty() {
+                "it computed another hash"
+            } else {
+                &ack.error
+            };
+            return Err(Status::aborted(format!("the proxy refused the snapshot: {why}")));
+        }
+        self.metrics.acknowledged.inc();
+        let objections = ack
+            .verdicts
+            .into_iter()
+            .filter_map(objection)
+            .collect::<HashMap<_, _>>();
+        let (name, session, sequence) = (name.to_string(), self.id, push.sequence);
+        // The engine ends only with the process.
+        let _ = self
+            .engine
+            .send(Input::Acknowledged {
+                name,
+                session,
+                sequence,
+                objections,
+            })
+            .await;
+        Ok(())
+    }
+
+    async fn reported(&self, name: &str, health: Health) {
+        let state = health.state();
+        let Some(resource) = health.resource else { return };
+        let Some(key) = key(&resource) else { return };
+        let report = Report {
+            uid: resource.uid,
+            generation: resource.generation,
+            state,
+            error: health.error,
+        };
+        let _ = self
+            .engine
+            .send(Input::Reported {
+                name: name.to_string(),
+                session: self.id,
+                key,
+                report,
+            })
+            .await;
+    }
+
+    async fn refuse(&self, status: Status) {
+        self.metrics.refused_streams.inc();
+        // The proxy may have gone already.
+        let _ = self.out.send(Err(status)).await;
+    }
+}
+
+fn key(resource: &ResourceRef) -> Option<ObjectKey> {
+    ObjectKey::parse(&format!("{}/{}", resource.kind, resource.name))
+}
+
+/// A verdict that keeps the resource from being served as it is meant.
+fn objection(verdict: Verdict) -> Option<(String, Objection)> {
+    if verdict.severity() != Severity::Error {
+        return None;
+    }
+    let resource = verdict.resource?;
+    let key = key(&resource)?.to_string();
+    let Verdict { reason, message, .. } = verdict;
+    Some((
+        key,
+        Objection {
+            uid: resource.uid,
+            generation: resource.generation,
+            reason,
+            message,
+        },
+    ))
+}

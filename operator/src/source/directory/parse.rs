@@ -1,0 +1,70 @@
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The documents of a YAML text, members of Lists among them, and the errors of those that cannot be read, each with
+/// its line in the text. Documents are cut apart first, so that one does not take the others with it.
+pub fn documents(text: &str) -> (Vec<Value>, Vec<String>) {
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for (line, document) in split(text) {
+        match read(document) {
+            Ok(Value::Null) => {}
+            Ok(value) if value["kind"] == "List" => {
+                values.extend(value["items"].as_array().cloned().unwrap_or_default());
+            }
+            Ok(value) => values.push(value),
+            Err(e) => {
+                let at = e
+                    .location()
+                    .map(|l| format!("line {}, column {}: ", l.line() + line, l.column()));
+                errors.push(format!(
+                    "{}{e}",
+                    at.unwrap_or_else(|| format!("the document at line {}: ", line + 1))
+                ));
+            }
+        }
+    }
+    (values, errors)
+}
+
+fn read(document: &str) -> Result<Value, serde_yaml::Error> {
+    let Some(first) = serde_yaml::Deserializer::from_str(document).next() else {
+        return Ok(Value::Null);
+    };
+    Value::deserialize(first)
+}
+
+/// Each document with the number of lines before it.
+fn split(text: &str) -> Vec<(usize, &str)> {
+    let (mut out, mut begin, mut first) = (Vec::new(), 0, 0);
+    let mut offset = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        if line.trim_end() == "---" || line.starts_with("--- ") {
+            out.push((first, &text[begin..offset]));
+            begin = offset + line.len();
+            first = number + 1;
+        }
+        offset += line.len();
+    }
+    out.push((first, &text[begin..]));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_broken_document_leaves_the_others() {
+        let (values, errors) =
+            documents("kind: A\n---\nkind: [\n---\nkind: List\nitems: [{kind: B}, {kind: C}]\n---\n");
+        let kinds: Vec<_> = values.iter().map(|v| v["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["A", "B", "C"]);
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].starts_with("line "), "{}", errors[0]);
+    }
+
+    #[test]
+    fn nothing_is_no_error() {
+        assert_eq!(documents("# only a remark\n---\n"), (vec![], vec![]));
+    }
+}

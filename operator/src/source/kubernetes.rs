@@ -1,0 +1,210 @@
+//! One watch for each kind, all feeding the engine.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::engine::Input;
+use crate::index::Change;
+use crate::object::{Kind, Object, key_of};
+
+/// How often a kind that the API server does not know is asked for again.
+const ABSENT: Duration = Duration::from_secs(1);
+/// A watch that is silent for longer is begun again.
+const IDLE: u32 = 90;
+const PAGE: u32 = 200;
+
+/// Watches every kind until the engine is gone; Pods only in the namespace of the data-plane Service.
+pub async fn run(client: Client, dataplane_namespace: String, engine: mpsc::Sender<Input>) {
+    let mut watches = JoinSet::new();
+    for kind in Kind::ALL {
+        let resource = match kind {
+            Kind::ReverseProxy => ApiResource::erase::<genkan_crds::ReverseProxy>(&()),
+            Kind::ApiService => ApiResource::erase::<genkan_crds::APIService>(&()),
+            Kind::Service => ApiResource::erase::<Service>(&()),
+            Kind::EndpointSlice => ApiResource::erase::<EndpointSlice>(&()),
+            Kind::Pod => ApiResource::erase::<Pod>(&()),
+        };
+        let api = match kind {
+            Kind::Pod => Api::namespaced_with(client.clone(), &dataplane_namespace, &resource),
+            _ => Api::all_with(client.clone(), &resource),
+        };
+        watches.spawn(
+            Watch {
+                kind,
+                api,
+                engine: engine.clone(),
+                told: HashSet::new(),
+            }
+            .run(),
+        );
+    }
+    // None of them ends before the engine does.
+    watches.join_next().await;
+}
+
+struct Watch {
+    kind: Kind,
+    api: Api<DynamicObject>,
+    engine: mpsc::Sender<Input>,
+    /// Sentences that were logged since the last success.
+    told: HashSet<String>,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    async fn run(mut self) {
+        while !self.engine.is_closed() {
+            self.appear().await;
+            self.follow().await;
+        }
+    }
+
+    /// Returns when the API server knows the kind. Until then the kind has no objects.
+    async fn appear(&mut self) {
+        let mut absent = false;
+        loop {
+            let one = ListParams::default().limit(1);
+            let found = match tokio::time::timeout(Duration::from_secs(5), self.api.list(&one)).await {
+                Ok(found) => found.map(|_| ()),
+                Err(_) => {
+                    self.tell("the API server did not answer within 5 s".into());
+                    tokio::time::sleep(ABSENT).await;
+                    continue;
+                }
+            };
+            match found {
+                Ok(()) => {
+                    if absent {
+                        info!(kind = self.kind.name(), "the kind has appeared");
+                    }
+                    self.told.clear();
+                    return;
+                }
+                Err(kube::Error::Api(e)) if e.code == 404 => {
+                    if !std::mem::replace(&mut absent, true) {
+                        warn!(
+                            kind = self.kind.name(),
+                            "the API server does not know this kind; install the CRDs with \
+                             `genkan crds | kubectl apply --server-side -f -`; waiting for it"
+                        );
+                        self.send(Change::Reset(self.kind, Vec::new())).await;
+                    }
+                }
+                Err(e) => self.tell(sentence(&e)),
+            }
+            tokio::time::sleep(ABSENT).await;
+        }
+    }
+
+    /// Passes events on until the kind disappears.
+    async fn follow(&mut self) {
+        let config = watcher::Config::default().timeout(IDLE).page_size(PAGE);
+        let mut events = std::pin::pin!(watcher(self.api.clone(), config).default_backoff());
+        let mut listed = None;
+        loop {
+            match events.try_next().await {
+                Ok(Some(event)) => {
+                    self.told.clear();
+                    match event {
+                        watcher::Event::Init => listed = Some(Vec::new()),
+                        watcher::Event::InitApply(object) => {
+                            listed.get_or_insert_with(Vec::new).extend(self.read(object));
+                        }
+                        watcher::Event::InitDone => {
+                            self.send(Change::Reset(self.kind, listed.take().unwrap_or_default()))
+                                .await;
+                        }
+                        watcher::Event::Apply(object) => {
+                            if let Some(object) = self.read(object) {
+                                self.send(Change::Apply(Box::new(object))).await;
+                            }
+                        }
+                        watcher::Event::Delete(object) => {
+                            let key = key_of(&value(object));
+                            self.send(Change::Delete(self.kind, key)).await;
+                        }
+                    }
+                }
+                Ok(None) => return,
+                Err(e) => {
+                    if is_absent(&e) {
+                        return;
+                    }
+                    self.tell(match &e {
+                        watcher::Error::InitialListFailed(e)
+                        | watcher::Error::WatchStartFailed(e)
+                        | watcher::Error::WatchFailed(e) => sentence(e),
+                        other => other.to_string(),
+                    });
+                }
+            }
+            if self.engine.is_closed() {
+                return;
+            }
+        }
+    }
+
+    /// One object that cannot be read is told and left out; it does not end the watch.
+    fn read(&self, object: DynamicObject) -> Option<Object> {
+        match Object::read(self.kind, value(object)) {
+            Ok(object) => Some(object),
+            Err(e) => {
+                warn!(kind = self.kind.name(), error = %e, "object left out");
+                None
+            }
+        }
+    }
+
+    async fn send(&self, change: Change) {
+        // The engine ends only with the process.
+        let _ = self.engine.send(Input::Changes(vec![change])).await;
+    }
+
+    /// Logs a sentence once until the next success.
+    fn tell(&mut self, sentence: String) {
+        if self.told.insert(sentence.clone()) {
+            warn!(kind = self.kind.name(), error = %sentence, "cannot be watched now; trying again");
+        }
+    }
+}
+
+fn value(object: DynamicObject) -> Value {
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    value
+}
+
+fn is_absent(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(e) | watcher::Error::WatchStartFailed(e)) = error else {
+        return false;
+    };
+    matches!(e, kube::Error::Api(e) if e.code == 404)
+}
+
+/// An error of the client with its causes, each once: hyper's outermost text alone says nothing.
+pub fn sentence(error: &kube::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(e) = cause {
+        let more = e.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = e.source();
+    }
+    text
+}

@@ -1,0 +1,165 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use genkan_crds::{APIService, ReverseProxy};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use super::{Outcome, Queue, Write, event};
+use crate::engine::Input;
+use crate::metrics::Metrics;
+use crate::object::Kind;
+use crate::verdict::ObjectKey;
+
+/// The field manager of everything that the operator writes.
+const MANAGER: &str = "genkan";
+const TIMEOUT: Duration = Duration::from_secs(5);
+const CONCURRENCY: usize = 8;
+
+/// Writes statuses by server-side apply, and Events on transitions.
+#[derive(Clone)]
+pub struct KubernetesWriter {
+    client: Client,
+    recorder: Recorder,
+    queue: Arc<Queue>,
+    engine: mpsc::Sender<Input>,
+    metrics: Arc<Metrics>,
+}
+
+// === impl KubernetesWriter ===
+
+impl KubernetesWriter {
+    pub fn new(
+        client: Client,
+        queue: Arc<Queue>,
+        engine: mpsc::Sender<Input>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let recorder = Recorder::new(
+            client.clone(),
+            Reporter {
+                controller: MANAGER.into(),
+                instance: None,
+            },
+        );
+        Self {
+            client,
+            recorder,
+            queue,
+            engine,
+            metrics,
+        }
+    }
+
+    /// Runs until the engine is gone.
+    pub async fn run(self) {
+        let mut workers = JoinSet::new();
+        for _ in 0..CONCURRENCY {
+            let worker = self.clone();
+            workers.spawn(async move {
+                while !worker.engine.is_closed() {
+                    let (key, write) = worker.queue.next().await;
+                    worker.write(key, write).await;
+                }
+            });
+        }
+        // A worker that panicked must end the process, not leave status unwritten.
+        workers.join_next().await;
+    }
+
+    async fn write(&self, key: ObjectKey, write: Write) {
+        let answer = tokio::time::timeout(TIMEOUT, self.apply(&key, &write)).await;
+        let outcome = match answer {
+            Ok(Ok(after)) => {
+                self.metrics.status_writes.inc();
+                Outcome::Done {
+                    key: key.clone(),
+                    uid: write.uid.clone(),
+                    before: write.resource_version.clone(),
+                    after,
+                    status: write.status.clone(),
+                }
+            }
+            Ok(Err(kube::Error::Api(e))) if e.code == 404 => {
+                debug!(object = %key, "gone before its status was written");
+                return;
+            }
+            Ok(Err(kube::Error::Api(e))) if e.code == 409 => {
+                debug!(object = %key, "changed before its status was written");
+                self.metrics.status_conflicts.inc();
+                Outcome::Refused { key: key.clone() }
+            }
+            Ok(Err(e)) => {
+                warn!(object = %key, error = %e, "status not written");
+                self.metrics.status_errors.inc();
+                Outcome::Refused { key: key.clone() }
+            }
+            Err(_) => {
+                warn!(object = %key, "status not written: the API server did not answer within 5 s");
+                self.metrics.status_errors.inc();
+                Outcome::Refused { key: key.clone() }
+            }
+        };
+        let done = matches!(outcome, Outcome::Done { .. });
+        // The engine ends only with the process.
+        let _ = self.engine.send(Input::Written(outcome)).await;
+        if let Some(event) = done.then(|| event::of(&write.before, &write.status)).flatten() {
+            let (kind, api_version) = (
+                key.kind.name().to_string(),
+                "extensions.kubesphere.io/v1alpha1".to_string(),
+            );
+            let object = k8s_openapi::api::core::v1::ObjectReference {
+                kind: Some(kind),
+                api_version: Some(api_version),
+                name: Some(key.name.clone()),
+                uid: Some(write.uid),
+                ..Default::default()
+            };
+            let published = tokio::time::timeout(TIMEOUT, self.recorder.publish(&event, &object)).await;
+            if let Ok(Err(e)) = published {
+                debug!(object = %key, error = %e, "event not published");
+            }
+        }
+    }
+
+    /// Returns the resource version that the write made.
+    async fn apply(&self, key: &ObjectKey, write: &Write) -> Result<String, kube::Error> {
+        let resource = match key.kind {
+            Kind::ReverseProxy => ApiResource::erase::<ReverseProxy>(&()),
+            _ => ApiResource::erase::<APIService>(&()),
+        };
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
+        let patch = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": key.name, "uid": write.uid, "resourceVersion": write.resource_version},
+            "status": write.status,
+        });
+        let params = PatchParams::apply(MANAGER).force();
+        let written = api
+            .patch_status(&key.name, &params, &Patch::Apply(&without_empty(patch)))
+            .await?;
+        Ok(written.metadata.resource_version.unwrap_or_default())
+    }
+}
+
+/// An object read from a file has no uid or version; an empty one would be taken for a precondition.
+fn without_empty(mut patch: Value) -> Value {
+    if let Some(metadata) = patch["metadata"].as_object_mut() {
+        metadata.retain(|_, value| value != "");
+    }
+    patch
+}
+
+impl std::fmt::Debug for KubernetesWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KubernetesWriter")
+            .field("queue", &self.queue.len())
+            .finish_non_exhaustive()
+    }
+}
