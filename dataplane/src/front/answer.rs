@@ -112,7 +112,7 @@ pub(super) async fn refuse(
         "HTTP/1.1",
         refused,
     ));
-    let body = status_json(refused);
+    let body = refused.status().to_json();
     let mut answer = format!(
         "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nX-Genkan-Reason: {}\r\n\
          X-Request-Id: {request_id}\r\nConnection: close\r\n",
@@ -163,20 +163,6 @@ pub(super) async fn server_options(
         stream.flush().await
     })
     .await?
-}
-
-/// The Kubernetes Status of a refusal, compact.
-pub(super) fn status_json(refused: &Refused) -> String {
-    serde_json::json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": refused.message,
-        "reason": refused.status,
-        "code": refused.code,
-    })
-    .to_string()
 }
 
 /// The client's own request id if it is harmless, else a new one.

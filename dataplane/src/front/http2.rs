@@ -58,7 +58,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
 
     async fn refuse(&self, session: &mut ServerSession, refused: &Refused) {
         let request_id = self.record(session, refused);
-        let body = answer::status_json(refused);
+        let body = refused.status().to_json();
         let head_only = session.req_header().method == http::Method::HEAD;
         let answer = ResponseHeader::build(refused.code, Some(4)).and_then(|mut header| {
             header.insert_header(http::header::CONTENT_TYPE, "application/json")?;

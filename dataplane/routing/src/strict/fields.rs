@@ -1,5 +1,6 @@
 use super::request_line::{is_token, is_token_byte};
 use super::{Framing, Refused, Version};
+use crate::identity::forbidden_nomination;
 
 /// More than these the proxy engine refuses by itself, without an answer that says why.
 const MAX_CONNECTION_OPTIONS: usize = 9;
@@ -187,15 +188,9 @@ impl Connection {
 /// Headers that are for the receiver at the far end, or that frame the message: a client that could have
 /// them taken out on the way would decide what the backend believes.
 fn is_protected(option: &[u8]) -> bool {
-    let starts =
-        |prefix: &[u8]| option.len() > prefix.len() && option[..prefix.len()].eq_ignore_ascii_case(prefix);
-    let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
-    starts(b"x-forwarded-")
-        || starts(b"impersonate-")
-        || is(b"host")
-        || is(b"authorization")
-        || is(b"content-length")
-        || is(b"transfer-encoding")
+    let framing: [&[u8]; 2] = [b"content-length", b"transfer-encoding"];
+    framing.iter().any(|name| option.eq_ignore_ascii_case(name))
+        || std::str::from_utf8(option).is_ok_and(forbidden_nomination)
 }
 
 // === impl Upgrade ===

@@ -1,11 +1,11 @@
+use crate::status::Status;
+
 /// Why a head is refused, as the answer to give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refused {
     /// The HTTP status code.
     pub code: u16,
-    /// `reason` of the Status body.
-    pub status: &'static str,
     /// Value of `x-genkan-reason`.
     pub reason: &'static str,
     /// One sentence for the client.
@@ -15,10 +15,14 @@ pub struct Refused {
 // === impl Refused ===
 
 impl Refused {
+    /// The answer's body.
+    pub fn status(&self) -> Status {
+        Status::new(self.code, self.message.clone())
+    }
+
     fn bad_request(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             code: 400,
-            status: "BadRequest",
             reason,
             message: message.into(),
         }
@@ -47,7 +51,6 @@ impl Refused {
     pub(super) fn method(method: &str) -> Self {
         Self {
             code: 405,
-            status: "MethodNotAllowed",
             reason: "MethodRefused",
             message: format!("the method {method} is not served"),
         }
@@ -57,7 +60,6 @@ impl Refused {
     pub fn timeout(seconds: u64) -> Self {
         Self {
             code: 408,
-            status: "Timeout",
             reason: "RequestTimeout",
             message: format!("the request head did not arrive within {seconds} seconds"),
         }
@@ -66,7 +68,6 @@ impl Refused {
     pub(super) fn target_too_long(limit: usize) -> Self {
         Self {
             code: 414,
-            status: "RequestURITooLong",
             reason: "TargetTooLong",
             message: format!("the request target is longer than {limit} bytes"),
         }
@@ -75,7 +76,6 @@ impl Refused {
     pub(super) fn head_too_large(limit: usize) -> Self {
         Self {
             code: 431,
-            status: "RequestHeaderFieldsTooLarge",
             reason: "HeaderTooLarge",
             message: format!("the request head is larger than {limit} bytes"),
         }
@@ -84,7 +84,6 @@ impl Refused {
     pub(super) fn too_many_headers(limit: usize) -> Self {
         Self {
             code: 431,
-            status: "RequestHeaderFieldsTooLarge",
             reason: "HeaderTooLarge",
             message: format!("the request has more than {limit} header lines"),
         }
@@ -93,7 +92,6 @@ impl Refused {
     pub(super) fn transfer_coding() -> Self {
         Self {
             code: 501,
-            status: "NotImplemented",
             reason: "TransferCoding",
             message: "no transfer coding but chunked is understood".to_owned(),
         }
@@ -102,7 +100,6 @@ impl Refused {
     pub(super) fn version() -> Self {
         Self {
             code: 505,
-            status: "HTTPVersionNotSupported",
             reason: "VersionRefused",
             message: "only HTTP/1.0 and HTTP/1.1 are spoken in this form".to_owned(),
         }
