@@ -1,0 +1,315 @@
+//! Every rule about the framing of HTTP/1 requests, through the front: what is refused is answered with a
+//! Status, closes the connection, and nothing of it reaches the backend, neither as the first request of a
+//! connection nor as the second one.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "wire/kit.rs"]
+mod kit;
+
+use std::sync::Arc;
+
+use genkan_dataplane::front::{Front, FrontConfig};
+use kit::{Answer, Backend, Client, Listener, engine};
+use tokio::sync::watch;
+
+/// The front before the engine, before one backend.
+struct Door {
+    backend: Backend,
+    listener: Listener,
+    _draining: watch::Sender<bool>,
+}
+
+impl Door {
+    async fn open() -> Self {
+        let backend = Backend::ok().await;
+        let (draining, watch) = watch::channel(false);
+        let front = Front::new(engine(backend.address), FrontConfig::new(watch));
+        let listener = Listener::start(Arc::new(front)).await;
+        Self {
+            backend,
+            listener,
+            _draining: draining,
+        }
+    }
+
+    async fn client(&self) -> Client {
+        Client::connect(self.listener.address).await
+    }
+
+    /// The answer to `bytes`, on a new connection or on one that has served a request.
+    async fn ask(&self, bytes: &[u8], used: bool) -> (Client, Answer) {
+        let mut client = self.client().await;
+        if used {
+            client
+                .send("GET /warm HTTP/1.1\r\nHost: gw.example\r\n\r\n")
+                .await;
+            assert_eq!(client.answer().await.unwrap().code, 200);
+        }
+        client.try_send(bytes).await;
+        let answer = client.answer().await;
+        let answer = answer.unwrap_or_else(|| panic!("no answer to {}", bytes.escape_ascii()));
+        (client, answer)
+    }
+
+    async fn refuses(&self, bytes: &[u8], code: u16) {
+        for used in [false, true] {
+            let before = self.backend.requests() + usize::from(used);
+            let (mut client, answer) = self.ask(bytes, used).await;
+            assert_eq!(answer.code, code, "{}", bytes.escape_ascii());
+            answer.assert_status(code);
+            assert_eq!(
+                answer.header("connection"),
+                Some("close"),
+                "{}",
+                bytes.escape_ascii()
+            );
+            assert!(client.closes().await, "{}", bytes.escape_ascii());
+            assert_eq!(
+                self.backend.requests(),
+                before,
+                "the backend got {}",
+                bytes.escape_ascii()
+            );
+        }
+    }
+
+    /// Sends and expects 200; returns what the backend got, in lower case.
+    async fn passes(&self, bytes: &[u8]) -> String {
+        let before = self.backend.received().len();
+        let (_, answer) = self.ask(bytes, false).await;
+        assert_eq!(answer.code, 200, "{}: {answer:?}", bytes.escape_ascii());
+        self.backend.received()[before..].to_ascii_lowercase()
+    }
+}
+
+/// `POST` with a Host, the given lines and what follows the head.
+fn post(lines: &str, body: &str) -> Vec<u8> {
+    format!("POST /p HTTP/1.1\r\nHost: gw.example\r\n{lines}\r\n{body}").into_bytes()
+}
+
+fn target(target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: gw.example\r\n\r\n").into_bytes()
+}
+
+#[tokio::test]
+async fn length_and_coding() {
+    let door = Door::open().await;
+    let chunks = "3\r\nabc\r\n0\r\n\r\n";
+    for (lines, body, code) in [
+        ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", chunks, 400),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", chunks, 400),
+        ("Transfer-Encoding: xchunked\r\n", chunks, 400),
+        ("Transfer-Encoding: chunked, identity\r\n", chunks, 400),
+        ("Transfer-Encoding: gzip, chunked\r\n", chunks, 501),
+        (
+            "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+            chunks,
+            400,
+        ),
+        ("Transfer-Encoding: chunked, chunked\r\n", chunks, 400),
+        ("Transfer-Encoding : chunked\r\n", chunks, 400),
+        ("Transfer-Encoding: \x0bchunked\r\n", chunks, 400),
+        ("Content-Length: 3\r\nContent-Length: 3\r\n", "abc", 400),
+        ("Content-Length: 3\r\nContent-Length: 4\r\n", "abc", 400),
+        ("Content-Length: 3,3\r\n", "abc", 400),
+        ("Content-Length: 3, 4\r\n", "abc", 400),
+        ("Content-Length: 03\r\n", "abc", 400),
+        ("Content-Length: +3\r\n", "abc", 400),
+        ("Content-Length: 0x5\r\n", "abcde", 400),
+        ("Content-Length: 5 5\r\n", "abcde", 400),
+        ("Content-Length:\r\n", "", 400),
+        ("Content-Length: 9223372036854775808\r\n", "", 400),
+        ("Content-Length: 18446744073709551616\r\n", "", 400),
+    ] {
+        door.refuses(&post(lines, body), code).await;
+    }
+    door.refuses(
+        b"POST /p HTTP/1.0\r\nHost: gw.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_get_with_a_length_is_forwarded_with_its_body() {
+    let door = Door::open().await;
+    let got = door
+        .passes(b"GET /g HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 3\r\n\r\nabc")
+        .await;
+    assert!(
+        got.starts_with("get /g http/1.1\r\n") && got.ends_with("\r\n\r\nabc"),
+        "{got}"
+    );
+}
+
+#[tokio::test]
+async fn chunks_are_framed_afresh() {
+    let mut door = Door::open().await;
+    let body = "3 \r\nabc\r\n3;a=b\r\ndef\r\n3 ;a\r\nghi\r\n0\r\nX-Trailer: 1\r\n\r\n";
+    let mut client = door.client().await;
+    client.send(post("Transfer-Encoding: chunked\r\n", body)).await;
+    door.backend.wait_for("\r\n0\r\n\r\n").await;
+    let received = door.backend.received();
+    assert!(received.contains("abc") && received.contains("def") && received.contains("ghi"));
+    assert!(
+        !received.contains("a=b") && !received.contains("X-Trailer"),
+        "{received}"
+    );
+}
+
+#[tokio::test]
+async fn hosts() {
+    let door = Door::open().await;
+    for head in [
+        "GET /h HTTP/1.1\r\n\r\n",
+        "GET /h HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET /h HTTP/1.1\r\nHost: gw.example\r\nHost: gw.example\r\n\r\n",
+        "GET /h HTTP/1.1\r\nHost: gw.example\r\nHost: other.example\r\n\r\n",
+        "GET /h HTTP/1.1\r\nHost: user@gw.example\r\n\r\n",
+        "GET /h HTTP/1.1\r\nHost: gw.example, other.example\r\n\r\n",
+        "GET http://other.example/h HTTP/1.1\r\nHost: gw.example\r\n\r\n",
+        "GET https://gw.example/h HTTP/1.1\r\nHost: gw.example\r\n\r\n",
+    ] {
+        door.refuses(head.as_bytes(), 400).await;
+    }
+    let got = door.passes(&target("http://gw.example/abs?a=1")).await;
+    assert!(got.starts_with("get /abs?a=1 http/1.1\r\n"), "{got}");
+}
+
+#[tokio::test]
+async fn lines() {
+    let door = Door::open().await;
+    for head in [
+        &b"GET /l HTTP/1.1\nHost: gw.example\n\n"[..],
+        b"GET /l HTTP/1.1\r\nHost: gw.example\n\r\n",
+        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX-A: 1\r\n folded\r\n\r\n",
+        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX-A : 1\r\n\r\n",
+        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX-A: 1\x002\r\n\r\n",
+        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX-A: 1\r2\r\n\r\n",
+        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX A: 1\r\n\r\n",
+        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nno colon\r\n\r\n",
+        b"GET /l\r\n\r\n",
+        b"GET /l HTTP/0.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ] {
+        door.refuses(head, 400).await;
+    }
+}
+
+#[tokio::test]
+async fn targets() {
+    let door = Door::open().await;
+    for bad in ["/a b", "/a#f", "/a?x=1#f", "*", "a", "/a\tb"] {
+        door.refuses(&target(bad), 400).await;
+    }
+    for same in ["//x//y", "/a%2Fb", "/a;v=1"] {
+        let got = door.passes(&target(same)).await;
+        assert!(
+            got.starts_with(&format!("get {} http/1.1\r\n", same.to_ascii_lowercase())),
+            "{got}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn methods() {
+    let door = Door::open().await;
+    door.refuses(b"TRACE /m HTTP/1.1\r\nHost: gw.example\r\n\r\n", 405)
+        .await;
+    door.refuses(
+        b"CONNECT db.example:5432 HTTP/1.1\r\nHost: db.example:5432\r\n\r\n",
+        405,
+    )
+    .await;
+    let got = door
+        .passes(b"PURGE /m HTTP/1.1\r\nHost: gw.example\r\n\r\n")
+        .await;
+    assert!(got.starts_with("purge /m http/1.1\r\n"), "{got}");
+}
+
+#[tokio::test]
+async fn connection() {
+    let door = Door::open().await;
+    for name in [
+        "Host",
+        "X-Forwarded-For",
+        "Authorization",
+        "Impersonate-User",
+        "Content-Length",
+    ] {
+        door.refuses(
+            &post(
+                &format!("Connection: close, {name}\r\nContent-Length: 3\r\n"),
+                "abc",
+            ),
+            400,
+        )
+        .await;
+    }
+    let got = door
+        .passes(&post("Connection: X-Secret\r\nX-Secret: 1\r\nX-Kept: 1\r\n", ""))
+        .await;
+    assert!(
+        !got.contains("x-secret") && got.contains("x-kept: 1\r\n"),
+        "{got}"
+    );
+    let got = door
+        .passes(&post(
+            "Connection: keep-alive\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\n",
+            "",
+        ))
+        .await;
+    assert!(!got.contains("x-secret"), "{got}");
+}
+
+#[tokio::test]
+async fn upgrades() {
+    let door = Door::open().await;
+    for body in ["Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let lines = format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{body}");
+        door.refuses(&post(&lines, "abc"), 400).await;
+    }
+    for lines in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        "Connection: Upgrade\r\nUpgrade: tcp\r\n",
+        "Connection: Upgrade\r\nUpgrade:\r\n",
+        "Connection: close\r\nUpgrade: websocket\r\n",
+        "Upgrade: websocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n",
+    ] {
+        let got = door.passes(&post(lines, "")).await;
+        assert!(
+            !got.contains("upgrade") && !got.contains("http2-settings"),
+            "{lines:?}: {got}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn budgets() {
+    let door = Door::open().await;
+    let base = "GET /b HTTP/1.1\r\nHost: gw.example\r\nX: \r\n\r\n".len();
+    let head = |length: usize| {
+        format!(
+            "GET /b HTTP/1.1\r\nHost: gw.example\r\nX: {}\r\n\r\n",
+            "a".repeat(length - base)
+        )
+        .into_bytes()
+    };
+    for length in [65_535, 65_536] {
+        assert_eq!(head(length).len(), length);
+        door.passes(&head(length)).await;
+    }
+    door.refuses(&head(65_537), 431).await;
+    door.refuses(&head(1_200_000), 431).await;
+    let path = |length: usize| target(&format!("/{}", "a".repeat(length - 1)));
+    for length in [32_767, 32_768] {
+        door.passes(&path(length)).await;
+    }
+    door.refuses(&path(32_769), 414).await;
+    door.refuses(&path(70_000), 414).await;
+    let lines = |count: usize| post(&"X-A: 1\r\n".repeat(count - 1), "");
+    door.passes(&lines(200)).await;
+    door.refuses(&lines(201), 431).await;
+}
