@@ -149,6 +149,34 @@ impl<'a> PublicPrefix<'a> {
     }
 }
 
+/// Can this be read as a link at all? What cannot is not passed on by a backend whose links are moved.
+pub fn is_readable(link: &[u8]) -> bool {
+    if link.first() == Some(&b':') || link.iter().any(u8::is_ascii_control) {
+        return false;
+    }
+    let rest = scheme_length(link).map_or(link, |length| &link[length + 1..]);
+    let Some(rest) = rest.strip_prefix(b"//") else {
+        return true;
+    };
+    let end = rest
+        .iter()
+        .position(|byte| b"/?#".contains(byte))
+        .unwrap_or(rest.len());
+    let authority = &rest[..end];
+    let host = memchr::memrchr(b'@', authority).map_or(authority, |at| &authority[at + 1..]);
+    let port = match memchr::memrchr(b']', host) {
+        Some(at) if host[0] == b'[' => match &host[at + 1..] {
+            [] => &[],
+            [b':', port @ ..] => port,
+            _ => return false,
+        },
+        Some(_) => return false,
+        None if host.contains(&b'[') => return false,
+        None => memchr::memchr(b':', host).map_or(&[][..], |at| &host[at + 1..]),
+    };
+    port.iter().all(u8::is_ascii_digit)
+}
+
 /// Do two authorities name the same host and port under this scheme? User information never matches.
 pub(crate) fn same_authority(one: &[u8], scheme: Scheme, other: &str) -> bool {
     let split = |text: &'_ [u8]| -> Option<(Vec<u8>, u16)> {

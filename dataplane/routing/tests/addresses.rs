@@ -1,6 +1,6 @@
 //! Addresses of backends, and links that lead to them.
 
-use genkan_routing::links::PublicPrefix;
+use genkan_routing::links::{PublicPrefix, is_readable};
 use genkan_routing::redirect::leaves_origin;
 use genkan_routing::{Endpoint, Scheme, service_of_host};
 
@@ -254,4 +254,32 @@ fn cookies_move_below_the_public_prefix() {
     assert_eq!(bare.cookie(b"a=b; Path=/"), None);
     assert_eq!(bare.link(b"/x"), None);
     assert_eq!(bare.link(b"http://b.example/x").as_deref(), Some(&b"/x"[..]));
+}
+
+#[test]
+fn links_that_cannot_be_read_are_known() {
+    for link in [
+        "",
+        "/x",
+        "x",
+        "#f",
+        "http://b.example:80/x",
+        "//[::1]:80",
+        "http://[::1]",
+        "http://u:p@b.example",
+        "mailto:a@b.example",
+    ] {
+        assert!(is_readable(link.as_bytes()), "{link}");
+    }
+    for link in [
+        "http://[bad",
+        "http://b]ad",
+        "http://[::1]x",
+        "http://b.example:x/",
+        "//b.example:8:9",
+        ":x",
+        "/a\u{1}b",
+    ] {
+        assert!(!is_readable(link.as_bytes()), "{link}");
+    }
 }
