@@ -1,0 +1,314 @@
+//! HTTP/2 without TLS, with prior knowledge, on the port that speaks HTTP/1 too.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "wire/frames.rs"]
+mod frames;
+#[path = "wire/kit.rs"]
+mod kit;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use frames::{Outcome, RawHttp2};
+use genkan_dataplane::front::{Front, FrontConfig, Traffic};
+use h2::client::SendRequest;
+use http::{Method, Request};
+use kit::{Answer, Backend, Client, Listener, Then, engine};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+struct Door {
+    backend: Backend,
+    listener: Listener,
+    traffic: Arc<Traffic>,
+    draining: watch::Sender<bool>,
+}
+
+impl Door {
+    async fn open(backend: Backend) -> Self {
+        let (draining, watch) = watch::channel(false);
+        let front = Front::new(engine(backend.address), FrontConfig::new(watch));
+        let traffic = front.traffic();
+        let listener = Listener::start(Arc::new(front)).await;
+        Self {
+            backend,
+            listener,
+            traffic,
+            draining,
+        }
+    }
+
+    async fn client(&self) -> SendRequest<Bytes> {
+        let stream = TcpStream::connect(self.listener.address).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        client
+    }
+
+    async fn raw(&self) -> RawHttp2 {
+        RawHttp2::connect(self.listener.address).await
+    }
+}
+
+fn request(method: Method, uri: &str) -> Request<()> {
+    Request::builder()
+        .method(method)
+        .uri(uri)
+        .version(http::Version::HTTP_2)
+        .body(())
+        .unwrap()
+}
+
+async fn ask(client: &SendRequest<Bytes>, request: Request<()>, body: Option<&'static str>) -> Answer {
+    let mut client = client.clone().ready().await.unwrap();
+    let (answer, mut sender) = client.send_request(request, body.is_none()).unwrap();
+    if let Some(body) = body {
+        sender
+            .send_data(Bytes::from_static(body.as_bytes()), true)
+            .unwrap();
+    }
+    let (head, mut body) = answer.await.unwrap().into_parts();
+    let mut text = Vec::new();
+    while let Some(piece) = body.data().await {
+        let piece = piece.unwrap();
+        text.extend_from_slice(&piece);
+        body.flow_control().release_capacity(piece.len()).unwrap();
+    }
+    let mut lines = String::from("HTTP/2\r\n");
+    for (name, value) in &head.headers {
+        lines.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+    }
+    Answer {
+        code: head.status.as_u16(),
+        head: lines,
+        body: String::from_utf8(text).unwrap(),
+    }
+}
+
+const PLAIN: [(&str, &[u8]); 4] = [
+    (":method", b"GET"),
+    (":scheme", b"http"),
+    (":authority", b"gw.example"),
+    (":path", b"/r"),
+];
+
+#[tokio::test]
+async fn both_protocols_on_one_port() {
+    let door = Door::open(Backend::ok().await).await;
+    let client = door.client().await;
+    let answer = ask(&client, request(Method::GET, "http://gw.example/two?a=1"), None).await;
+    assert_eq!((answer.code, answer.body.as_str()), (200, "ok"));
+    let mut old = Client::connect(door.listener.address).await;
+    old.send("GET /one HTTP/1.1\r\nHost: gw.example\r\n\r\n").await;
+    assert_eq!(old.answer().await.unwrap().code, 200);
+    let received = door.backend.received();
+    assert!(received.starts_with("GET /two?a=1 HTTP/1.1\r\n"), "{received}");
+    assert!(
+        received.to_ascii_lowercase().contains("host: gw.example\r\n"),
+        "{received}"
+    );
+}
+
+#[tokio::test]
+async fn bodies_and_head() {
+    let mut door = Door::open(Backend::ok().await).await;
+    let client = door.client().await;
+    let answer = ask(
+        &client,
+        request(Method::POST, "http://gw.example/up"),
+        Some("a body"),
+    )
+    .await;
+    assert_eq!(answer.code, 200);
+    door.backend.wait_for("a body").await;
+    let answer = ask(&client, request(Method::HEAD, "http://gw.example/head"), None).await;
+    assert_eq!((answer.code, answer.body.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn a_preface_cut_at_every_byte() {
+    let door = Door::open(Backend::ok().await).await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for cut in 1..preface.len() {
+        let mut client = Client::connect(door.listener.address).await;
+        client.send(&preface[..cut]).await;
+        client.send(&preface[cut..]).await;
+        assert!(client.until("\0\0").await, "no settings after a cut at {cut}");
+        assert_eq!(client.buffered[3], frames::SETTINGS, "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_strict_front_refuses_gets_a_status_here_too() {
+    let door = Door::open(Backend::ok().await).await;
+    let client = door.client().await;
+    let long = format!("http://gw.example/{}", "a".repeat(32_768));
+    ask(&client, request(Method::GET, &long), None)
+        .await
+        .assert_status(414);
+    ask(&client, request(Method::TRACE, "http://gw.example/t"), None)
+        .await
+        .assert_status(405);
+    let mut many = request(Method::GET, "http://gw.example/many");
+    for count in 0..201 {
+        many.headers_mut().append("x-a", http::HeaderValue::from(count));
+    }
+    ask(&client, many, None).await.assert_status(431);
+    let connect = Request::builder()
+        .method(Method::CONNECT)
+        .uri("db.example:5432")
+        .body(())
+        .unwrap();
+    let answer = timeout(kit::PATIENCE, ask(&client, connect, None)).await.unwrap();
+    assert_eq!(answer.code, 405);
+    answer.assert_status(405);
+    assert_eq!(door.backend.requests(), 0);
+    assert_eq!(
+        ask(&client, request(Method::GET, "http://gw.example/ok"), None)
+            .await
+            .code,
+        200
+    );
+}
+
+#[tokio::test]
+async fn the_server_itself_answers_options() {
+    let door = Door::open(Backend::ok().await).await;
+    let mut raw = door.raw().await;
+    let stream = raw
+        .request(&[
+            (":method", b"OPTIONS"),
+            (":scheme", b"http"),
+            (":authority", b"gw.example"),
+            (":path", b"*"),
+        ])
+        .await;
+    assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
+    assert_eq!(door.backend.requests(), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_framed_is_refused_and_the_rest_goes_on() {
+    let door = Door::open(Backend::ok().await).await;
+    let refused = [Outcome::Reset, Outcome::Status(400)];
+    for (name, value) in [
+        (":path", &b"/a b"[..]),
+        (":path", b"/a\rb"),
+        (":path", b"/a\0b"),
+        (":path", b"http://gw.example/a"),
+        (":path", b""),
+        (":authority", b"u@gw.example"),
+    ] {
+        let mut raw = door.raw().await;
+        let fields = PLAIN.map(|(field, good)| (field, if field == name { value } else { good }));
+        let stream = raw.request(&fields).await;
+        let outcome = raw.outcome(stream).await;
+        assert!(
+            refused.contains(&outcome),
+            "{name} {}: {outcome:?}",
+            value.escape_ascii()
+        );
+        let stream = raw.request(&PLAIN).await;
+        assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
+    }
+    for (name, value) in [
+        ("transfer-encoding", &b"chunked"[..]),
+        ("connection", b"x-a"),
+        ("upgrade", b"websocket"),
+        ("host", b"other.example"),
+        ("content-length", b"3, 4"),
+    ] {
+        let mut raw = door.raw().await;
+        let stream = raw.request(&[&PLAIN[..], &[(name, value)]].concat()).await;
+        let outcome = raw.outcome(stream).await;
+        assert!(refused.contains(&outcome), "{name}: {outcome:?}");
+    }
+    assert_eq!(door.backend.received().matches("GET /r HTTP/1.1").count(), 6);
+}
+
+#[tokio::test]
+async fn a_client_that_sends_only_rubbish_is_sent_away() {
+    let door = Door::open(Backend::ok().await).await;
+    let mut raw = door.raw().await;
+    let bad = [&PLAIN[..], &[("host", b"other.example")]].concat();
+    for _ in 0..33 {
+        raw.request(&bad).await;
+    }
+    assert!(raw.is_sent_away().await);
+}
+
+#[tokio::test]
+async fn a_header_list_over_the_limit_is_431() {
+    let door = Door::open(Backend::ok().await).await;
+    let client = door.client().await;
+    let mut large = request(Method::GET, "http://gw.example/large");
+    for _ in 0..8 {
+        large
+            .headers_mut()
+            .append("x-large", "a".repeat(8_200).parse().unwrap());
+    }
+    assert_eq!(ask(&client, large, None).await.code, 431);
+    assert_eq!(door.backend.requests(), 0);
+}
+
+#[tokio::test]
+async fn rapid_resets_end_the_connection() {
+    let door = Door::open(Backend::start(b"", Then::Silent).await).await;
+    let mut raw = door.raw().await;
+    for _ in 0..10_000 {
+        let stream = raw.request(&PLAIN).await;
+        raw.reset(stream).await;
+    }
+    assert!(raw.is_sent_away().await);
+}
+
+#[tokio::test]
+async fn a_thousand_streams_on_one_connection() {
+    let door = Door::open(Backend::ok().await).await;
+    let client = door.client().await;
+    // How many streams the server takes at once is known only after its first answer.
+    assert_eq!(
+        ask(&client, request(Method::GET, "http://gw.example/first"), None)
+            .await
+            .code,
+        200
+    );
+    let streams = (0..1_000).map(|count| {
+        let client = client.clone();
+        async move {
+            ask(
+                &client,
+                request(Method::GET, &format!("http://gw.example/{count}")),
+                None,
+            )
+            .await
+            .code
+        }
+    });
+    let codes = futures::future::join_all(streams).await;
+    assert!(codes.iter().all(|code| *code == 200), "{codes:?}");
+    assert_eq!((door.traffic.connections(), door.backend.requests()), (1, 1_001));
+}
+
+#[tokio::test]
+async fn draining_lets_streams_finish_and_sends_the_client_away() {
+    let mut door = Door::open(Backend::start(b"", Then::Silent).await).await;
+    let mut raw = door.raw().await;
+    raw.request(&PLAIN).await;
+    door.backend.wait_for("GET /r").await;
+    assert_eq!((door.traffic.connections(), door.traffic.requests()), (1, 1));
+    door.draining.send_replace(true);
+    door.listener.shut_down();
+    let mut goaway = raw.frame().await.unwrap();
+    while goaway.kind != frames::GOAWAY {
+        goaway = raw.frame().await.unwrap();
+    }
+    assert_eq!(&goaway.payload[4..8], &[0; 4], "not a plain farewell: {goaway:?}");
+    assert_eq!(door.traffic.requests(), 1, "the stream was cut");
+    drop(raw);
+    timeout(kit::PATIENCE, door.traffic.drained()).await.unwrap();
+}

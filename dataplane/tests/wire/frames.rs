@@ -1,0 +1,159 @@
+//! HTTP/2 frames written and read by hand, for what a proper client library would not send.
+
+#![allow(dead_code, clippy::unwrap_used, missing_debug_implementations)]
+
+use std::net::SocketAddr;
+
+use crate::kit::Client;
+
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const GOAWAY: u8 = 7;
+const END_BOTH: u8 = 0x5;
+
+/// One frame as it arrived.
+#[derive(Debug)]
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+/// A client of HTTP/2 that can say anything.
+pub struct RawHttp2 {
+    pub client: Client,
+    next: u32,
+}
+
+// === impl RawHttp2 ===
+
+impl RawHttp2 {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let mut client = Client::connect(address).await;
+        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        client.send(frame(SETTINGS, 0, 0, &[])).await;
+        Self { client, next: 1 }
+    }
+
+    /// Sends one request without a body; returns the number of its stream.
+    pub async fn request(&mut self, fields: &[(&str, &[u8])]) -> u32 {
+        let stream = self.next;
+        self.next += 2;
+        let block: Vec<u8> = fields
+            .iter()
+            .flat_map(|(name, value)| literal(name.as_bytes(), value))
+            .collect();
+        self.client
+            .try_send(frame(HEADERS, END_BOTH, stream, &block))
+            .await;
+        stream
+    }
+
+    pub async fn reset(&mut self, stream: u32) {
+        self.client
+            .try_send(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()))
+            .await;
+    }
+
+    /// The next frame; `None` at the end of the connection.
+    pub async fn frame(&mut self) -> Option<Frame> {
+        while self.client.buffered.len() < 9 {
+            if !self.client.more().await {
+                return None;
+            }
+        }
+        let buffered = &self.client.buffered;
+        let length = u32::from_be_bytes([0, buffered[0], buffered[1], buffered[2]]) as usize;
+        let (kind, flags) = (buffered[3], buffered[4]);
+        let stream = u32::from_be_bytes(buffered[5..9].try_into().unwrap());
+        while self.client.buffered.len() < 9 + length {
+            if !self.client.more().await {
+                return None;
+            }
+        }
+        let payload = self.client.buffered[9..9 + length].to_vec();
+        self.client.buffered.drain(..9 + length);
+        Some(Frame {
+            kind,
+            flags,
+            stream,
+            payload,
+        })
+    }
+
+    /// What became of a stream: the number that its answer begins with, or that it was reset.
+    pub async fn outcome(&mut self, stream: u32) -> Outcome {
+        loop {
+            match self.frame().await {
+                None => return Outcome::Closed,
+                Some(frame) if frame.kind == GOAWAY => return Outcome::GoAway,
+                Some(frame) if frame.stream != stream => {}
+                Some(frame) if frame.kind == RST_STREAM => return Outcome::Reset,
+                Some(frame) if frame.kind == HEADERS => return Outcome::Status(status(&frame.payload)),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Reads until the server says that it takes no more streams, or closes.
+    pub async fn is_sent_away(&mut self) -> bool {
+        loop {
+            match self.frame().await {
+                None => return true,
+                Some(frame) if frame.kind == GOAWAY => return true,
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// What became of one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Status(u16),
+    Reset,
+    GoAway,
+    Closed,
+}
+
+/// The first field of an answer is its status: an entry of the static table, or a literal with that name.
+fn status(block: &[u8]) -> u16 {
+    const STATIC: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
+    // A change of the size of the dynamic table may come first.
+    let block = if block[0] & 0xe0 == 0x20 {
+        &block[1..]
+    } else {
+        block
+    };
+    match block[0] {
+        indexed @ 0x88..=0x8e => STATIC[usize::from(indexed - 0x88)],
+        _ => u16::from(block[1] & 0x80 == 0) * text(&block[2..5]),
+    }
+}
+
+fn text(digits: &[u8]) -> u16 {
+    std::str::from_utf8(digits)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or_default()
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    frame.extend_from_slice(&[kind, flags]);
+    frame.extend_from_slice(&stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// A header field, never indexed, not compressed.
+fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
+    assert!(
+        name.len() < 127 && value.len() < 127,
+        "longer strings need another encoding"
+    );
+    [&[0x10, name.len() as u8], name, &[value.len() as u8], value].concat()
+}
