@@ -112,7 +112,7 @@ impl Compiler {
             _ => index
                 .api_services
                 .get(&key.name)
-                .map(|r| api_service::compile(r, index, self.winner_over(&key.name))),
+                .map(|r| api_service::compile(r, index, &self.rivals(&key.name))),
         };
         self.depend(&key, compiled.as_ref().and_then(|c| c.needs.clone()), sets);
         match compiled {
@@ -196,6 +196,26 @@ fn reference(key: &ObjectKey, uid: &str, generation: i64) -> ResourceRef {
         name: key.name.clone(),
         uid: uid.into(),
         generation,
+    }
+}
+
+/// The winner of a conflict learns of it as well.
+fn won(losers: &[String], kind: &str) -> Option<String> {
+    let (first, more) = losers.split_first()?;
+    let more = if more.is_empty() {
+        String::new()
+    } else {
+        format!(" and {} more", more.len())
+    };
+    Some(format!(
+        "it wins over {kind} {first}{more}, which asks for the same requests"
+    ))
+}
+
+/// Adds what is worth saying although nothing is wrong.
+fn remark(finding: &mut Finding, told: [Option<String>; 2]) {
+    for sentence in told.into_iter().flatten() {
+        finding.message = format!("{}; {sentence}", finding.message);
     }
 }
 

@@ -114,25 +114,31 @@ impl Claims {
         })
     }
 
-    /// The other claims whose standing may change when this one comes or goes.
+    /// The other claims that lose to this one, or to which it loses, or whose standing may change when it comes or
+    /// goes.
     pub fn affected(&self, claim: &Claim) -> Vec<String> {
-        let (pattern, method) = claim.key();
+        let (pattern, _) = claim.key();
         let mut patterns = vec![pattern.clone()];
         if covers_everything(&pattern) {
-            // The shorter ones may lose everything to it.
-            let shorter = |length| Pattern {
-                literal: pattern.literal[..length].to_vec(),
-                wildcard: true,
-            };
-            patterns.extend((0..pattern.literal.len()).map(shorter));
+            let served = SERVED_PREFIX.as_bytes();
+            let of_length = |length| Pattern { literal: served[..length].to_vec(), wildcard: true };
+            patterns.extend((0..=served.len()).map(of_length).filter(|other| *other != pattern));
         }
-        let mut names = Vec::new();
-        for methods in patterns.iter().filter_map(|pattern| self.by_match.get(pattern)) {
-            let touched = methods.iter().filter(|(of, _)| **of == method || method == "*");
-            let rivals = touched.flat_map(|(_, rivals)| rivals).map(|(_, name)| name);
-            names.extend(rivals.filter(|name| **name != claim.name).cloned());
-        }
-        names
+        let methods = patterns.iter().filter_map(|pattern| self.by_match.get(pattern)).flat_map(HashMap::values);
+        let names = methods.flatten().map(|(_, name)| name);
+        names.filter(|name| **name != claim.name).cloned().collect()
+    }
+
+    /// The claims that lose every request to this one, in the order of their names.
+    pub fn losers(&self, name: &str) -> Vec<String> {
+        let Some(claim) = self.by_name.get(name) else { return Vec::new() };
+        let loses = |other: &String| match self.standing(other) {
+            Some(Standing::Conflicted { winner, .. } | Standing::Shadowed { winner, .. }) => winner == name,
+            _ => false,
+        };
+        let mut losers: Vec<String> = self.affected(claim).into_iter().filter(loses).collect();
+        losers.sort();
+        losers
     }
 
     fn first(&self, pattern: &Pattern, method: &str) -> Option<&(i64, String)> {

@@ -1,1 +1,228 @@
+use std::collections::HashMap;
 
+use genkan_proto::v1alpha1::{Resource, ReverseProxy, resource};
+
+use super::*;
+use crate::fleet::{Objection, Report};
+use crate::verdict::Columns;
+
+struct Case {
+    key: ObjectKey,
+    verdict: Verdict,
+    world: World,
+    fleet: Fleet,
+    now: Instant,
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// An accepted object that one connected proxy has not acknowledged yet.
+fn mk_case() -> Case {
+    let now = Instant::now();
+    let (mut world, mut fleet) = (World::default(), Fleet::default());
+    let route = Resource {
+        key: "ReverseProxy/x".into(),
+        resource: Some(resource::Resource::ReverseProxy(ReverseProxy::default())),
+    };
+    fleet.connect("a", "1", 1, now);
+    world.apply(vec![route], &[], now);
+    let verdict = Verdict {
+        uid: "u".into(),
+        generation: 4,
+        accepted: Finding::yes(reason::ACCEPTED, "fine"),
+        resolved: Finding::yes(reason::RESOLVED_REFS, "fine"),
+        sent: true,
+        backend: Backend::None,
+        columns: Columns::default(),
+    };
+    Case {
+        key: ObjectKey::reverse_proxy("x"),
+        verdict,
+        world,
+        fleet,
+        now,
+    }
+}
+
+impl Case {
+    fn at(&self, now: Instant) -> Assessment {
+        assess(&self.key, &self.verdict, &self.world, &self.fleet, None, now)
+    }
+
+    fn said(&self, kind: &str, now: Instant) -> (bool, &'static str) {
+        let assessment = self.at(now);
+        let finding = assessment.condition(kind);
+        (finding.ok, finding.reason)
+    }
+
+    fn report(&mut self, state: health::State) {
+        let report = Report {
+            uid: "u".into(),
+            generation: 4,
+            state,
+            error: "no route to host".into(),
+        };
+        self.fleet.report("a", 1, self.key.to_string(), report);
+    }
+}
+
+#[tokio::test]
+async fn pending_first_then_waiting_then_programmed() {
+    let mut case = mk_case();
+    let t = case.now;
+    assert_eq!(case.said(kind::PROGRAMMED, t), (false, reason::PENDING));
+    assert_eq!(
+        case.at(t).standing,
+        Standing::Pending {
+            again: t + PATIENCE,
+            first: true
+        }
+    );
+    assert_eq!(
+        case.at(t + seconds(1)).standing,
+        Standing::Pending {
+            again: t + GRACE,
+            first: false
+        }
+    );
+    assert_eq!(
+        case.said(kind::PROGRAMMED, t + seconds(5)),
+        (false, reason::WAITING_FOR_PROXIES)
+    );
+    assert_eq!(case.at(t + seconds(5)).proxies, "0/1");
+    case.fleet.acknowledge("a", 1, 1, HashMap::new());
+    assert_eq!(
+        case.said(kind::PROGRAMMED, t + seconds(6)),
+        (true, reason::PROGRAMMED)
+    );
+    assert_eq!(case.at(t + seconds(6)).standing, Standing::Settled);
+    assert_eq!(case.at(t + seconds(6)).proxies, "1/1");
+}
+
+#[tokio::test]
+async fn no_proxies_is_said_after_the_grace() {
+    let mut case = mk_case();
+    case.fleet = Fleet::default();
+    assert_eq!(case.said(kind::PROGRAMMED, case.now), (false, reason::PENDING));
+    assert_eq!(
+        case.said(kind::PROGRAMMED, case.now + seconds(5)),
+        (false, reason::NO_PROXIES)
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_that_cannot_build_it_is_quoted() {
+    let mut case = mk_case();
+    let objection = Objection {
+        uid: "u".into(),
+        generation: 4,
+        reason: "X".into(),
+        message: "too large".into(),
+    };
+    case.fleet
+        .acknowledge("a", 1, 1, HashMap::from([(case.key.to_string(), objection)]));
+    assert_eq!(
+        case.said(kind::PROGRAMMED, case.now),
+        (false, reason::REJECTED_BY_PROXY)
+    );
+    assert!(
+        case.at(case.now)
+            .condition(kind::READY)
+            .message
+            .contains("too large")
+    );
+}
+
+#[tokio::test]
+async fn what_is_sent_to_no_proxy_repeats_why() {
+    let mut case = mk_case();
+    case.verdict.sent = false;
+    case.verdict.accepted = Finding::no(reason::CONFLICTED, "y wins");
+    case.world.apply(vec![], &["ReverseProxy/x".into()], case.now);
+    for kind in [kind::PROGRAMMED, kind::READY] {
+        assert_eq!(case.said(kind, case.now), (false, reason::CONFLICTED));
+    }
+}
+
+#[tokio::test]
+async fn ready_needs_a_usable_endpoint_that_proxies_have_taken_in() {
+    let mut case = mk_case();
+    case.fleet.acknowledge("a", 1, 1, HashMap::new());
+    case.verdict.backend = Backend::Endpoints {
+        key: "Endpoints/n/s:80".into(),
+        service: "n/s".into(),
+    };
+    let ready = |case: &Case, set| {
+        let assessment = assess(&case.key, &case.verdict, &case.world, &case.fleet, set, case.now);
+        assessment.condition(kind::READY).reason
+    };
+    let set = |usable, sequence| {
+        Some(SetState {
+            usable,
+            since: Since {
+                sequence,
+                at: case.now,
+            },
+        })
+    };
+    assert_eq!(ready(&case, None), reason::NO_READY_ENDPOINTS);
+    assert_eq!(ready(&case, set(false, 1)), reason::NO_READY_ENDPOINTS);
+    assert_eq!(ready(&case, set(true, 2)), reason::PENDING);
+    assert_eq!(ready(&case, set(true, 1)), reason::READY);
+}
+
+#[tokio::test]
+async fn ready_needs_every_proxy_to_have_resolved_the_host() {
+    let mut case = mk_case();
+    case.fleet.acknowledge("a", 1, 1, HashMap::new());
+    case.verdict.backend = Backend::Host("backend.example".into());
+    assert_eq!(case.said(kind::READY, case.now), (false, reason::PENDING));
+    case.report(health::State::Unreachable);
+    assert_eq!(
+        case.said(kind::READY, case.now),
+        (false, reason::BACKEND_UNREACHABLE)
+    );
+    case.report(health::State::Reachable);
+    assert_eq!(case.said(kind::READY, case.now), (true, reason::READY));
+    case.verdict.generation = 5;
+    case.verdict.backend = Backend::Host("other.example".into());
+    assert_eq!(
+        case.said(kind::READY, case.now),
+        (false, reason::PENDING),
+        "reports count for their generation"
+    );
+}
+
+#[tokio::test]
+async fn times_change_with_the_status_only() {
+    let mut case = mk_case();
+    case.fleet.acknowledge("a", 1, 1, HashMap::new());
+    let times = |status: &Value| {
+        let all = status["conditions"].as_array().unwrap();
+        all.iter()
+            .map(|c| c["lastTransitionTime"].as_str().unwrap().to_string())
+            .collect::<Vec<_>>()
+    };
+    let (first, later) = (
+        jiff::Timestamp::UNIX_EPOCH,
+        jiff::Timestamp::from_second(86_400).unwrap(),
+    );
+    let stored = case
+        .at(case.now)
+        .status(&case.key, &case.verdict, &Value::Null, first);
+    assert_eq!(stored["state"], "Available");
+    case.verdict.resolved = Finding::no(reason::BACKEND_NOT_FOUND, "gone");
+    let status = case.at(case.now).status(&case.key, &case.verdict, &stored, later);
+    let (epoch, day) = ("1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z");
+    assert_eq!(times(&status), [epoch, day, epoch, day]);
+    assert_eq!(status["state"], "Unavailable");
+    assert_eq!(status["observedGeneration"], 4);
+}
+
+#[test]
+fn messages_are_bounded_and_have_no_control_characters() {
+    let text = clean(&format!("a\nb{}", "ä".repeat(2_000)));
+    assert!(text.starts_with("a b") && text.len() <= MAX_MESSAGE && text.ends_with('…'));
+}

@@ -33,24 +33,44 @@ impl Compiler {
         affected.into_iter().map(ObjectKey::api_service).collect()
     }
 
-    /// The object that publishes the same group and version and comes before this one.
-    pub(super) fn winner_over(&self, name: &str) -> Option<(&str, &'static str)> {
-        let (group, created) = self.group_of.get(name)?;
-        let (first, winner) = self.groups.get(group)?.first()?;
-        let rule = if first < created {
-            "it is older"
-        } else {
-            "it is as old and its name comes first"
+    /// The other objects that publish the same group and version.
+    pub(super) fn rivals(&self, name: &str) -> Rivals {
+        let entry = self
+            .group_of
+            .get(name)
+            .and_then(|(group, created)| Some((self.groups.get(group)?, created)));
+        let Some((contenders, created)) = entry else {
+            return Rivals::default();
         };
-        (winner != name).then_some((winner.as_str(), rule))
+        match contenders.first() {
+            Some((first, winner)) if winner != name => {
+                let rule = if first < created {
+                    "it is older"
+                } else {
+                    "it is as old and its name sorts first"
+                };
+                Rivals {
+                    winner: Some((winner.clone(), rule)),
+                    losers: Vec::new(),
+                }
+            }
+            _ => Rivals {
+                winner: None,
+                losers: contenders.iter().skip(1).map(|(_, n)| n.clone()).collect(),
+            },
+        }
     }
 }
 
-pub(super) fn compile(
-    record: &Record<APIServiceSpec>,
-    index: &Index,
-    winner: Option<(&str, &'static str)>,
-) -> Compiled {
+/// Who else wants the same group and version.
+#[derive(Default)]
+pub(super) struct Rivals {
+    /// The name of the object that comes before this one, and why.
+    winner: Option<(String, &'static str)>,
+    losers: Vec<String>,
+}
+
+pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &Rivals) -> Compiled {
     let key = ObjectKey::api_service(&record.name);
     let published = published(record);
     let prefix = published
@@ -68,14 +88,17 @@ pub(super) fn compile(
         backend: Backend::None,
         columns: Columns {
             prefix: prefix.clone(),
-            upstream: String::new(),
+            upstream: record
+                .spec
+                .as_ref()
+                .map(|s| upstream::display(&s.endpoint))
+                .unwrap_or_default(),
         },
     };
     let spec = record.spec.as_ref().map_err(|e| vec![e.message.clone()]);
     let checked = spec.and_then(|spec| Ok((spec, upstream::validate(&spec.endpoint, "spec")?)));
     let resolved = checked.as_ref().ok().map(|(_, endpoint)| endpoint.resolve(index));
-    if let (Ok((_, endpoint)), Some(resolved)) = (&checked, &resolved) {
-        verdict.columns.upstream = endpoint.display.clone();
+    if let Some(resolved) = &resolved {
         verdict.resolved = resolved.finding.clone();
     }
     let Some((group, version)) = published else {
@@ -89,7 +112,7 @@ pub(super) fn compile(
             needs: resolved.and_then(|r| r.needs),
         };
     };
-    if let Some((winner, rule)) = winner {
+    if let Some((winner, rule)) = &rivals.winner {
         let message = format!("{prefix} belongs to APIService {winner}, which wins because {rule}");
         verdict.accepted = Finding::no(reason::CONFLICTED, message);
         return Compiled {
@@ -103,9 +126,10 @@ pub(super) fn compile(
     let mut forward_authorization = false;
     let action = match (checked, resolved) {
         (Ok((spec, endpoint)), Some(resolved)) => {
-            if let Some(remark) = endpoint.remark {
-                verdict.accepted.message = remark;
-            }
+            super::remark(
+                &mut verdict.accepted,
+                [super::won(&rivals.losers, "APIService"), endpoint.remark],
+            );
             forward_authorization = spec.forward_authorization.unwrap_or(false);
             needs = resolved.needs;
             match resolved.upstream {

@@ -53,12 +53,18 @@ pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: 
         resolved: Finding::no(reason::INVALID, "not looked at, because the object is not valid"),
         sent: false,
         backend: Backend::None,
-        columns: Columns::default(),
+        columns: Columns {
+            prefix: String::new(),
+            upstream: record
+                .spec
+                .as_ref()
+                .map(|s| upstream::display(&s.upstream))
+                .unwrap_or_default(),
+        },
     };
     let checked = check(record);
     let resolved = checked.as_ref().ok().map(|c| c.endpoint.resolve(index));
-    if let (Ok(checked), Some(resolved)) = (&checked, &resolved) {
-        verdict.columns.upstream = checked.endpoint.display.clone();
+    if let Some(resolved) = &resolved {
         verdict.resolved = resolved.finding.clone();
     }
     let Some(matcher) = matcher(record) else {
@@ -89,9 +95,11 @@ pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: 
     };
     let needs = match (checked, resolved) {
         (Ok(checked), Some(resolved)) => {
-            if let Some(remark) = &checked.endpoint.remark {
-                verdict.accepted.message = remark.clone();
-            }
+            let told = [
+                super::won(&claims.losers(&record.name), "ReverseProxy"),
+                checked.endpoint.remark.clone(),
+            ];
+            super::remark(&mut verdict.accepted, told);
             route.forward_authorization = checked.forward_authorization;
             match resolved.upstream {
                 Some(upstream) => {

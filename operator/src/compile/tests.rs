@@ -1,1 +1,228 @@
+use serde_json::json;
 
+use super::*;
+use crate::index::Change;
+use crate::object::{Kind, Object};
+use crate::snapshot::World;
+
+/// Index, compiler and world together, as the engine holds them.
+#[derive(Default)]
+struct Rig {
+    index: Index,
+    compiler: Compiler,
+    world: World,
+}
+
+impl Rig {
+    /// Returns the keys that were compiled again.
+    fn take(&mut self, changes: Vec<Change>) -> Vec<String> {
+        let mut dirty = Dirty::default();
+        changes.into_iter().for_each(|c| self.index.take(c, &mut dirty));
+        let out = self.compiler.compile(&self.index, &dirty);
+        let mut keys: Vec<String> = out.upserts.iter().map(|r| r.key.clone()).collect();
+        keys.extend(out.removals.iter().map(|k| format!("-{k}")));
+        self.world
+            .apply(out.upserts, &out.removals, tokio::time::Instant::now());
+        keys.sort();
+        keys
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.world.resources().map(|r| r.key.as_str()).collect()
+    }
+
+    fn accepted(&self, name: &str) -> &Finding {
+        &self
+            .compiler
+            .verdict(&ObjectKey::reverse_proxy(name))
+            .unwrap()
+            .accepted
+    }
+}
+
+fn mk_object(kind: Kind, value: serde_json::Value) -> Change {
+    Change::Apply(Box::new(Object::read(kind, value).unwrap()))
+}
+
+fn mk_proxy(name: &str, path: &str, upstream: serde_json::Value) -> Change {
+    let spec = json!({"matcher": {"path": path, "method": "*"}, "upstream": upstream});
+    mk_object(
+        Kind::ReverseProxy,
+        json!({"metadata": {"name": name, "uid": name}, "spec": spec}),
+    )
+}
+
+fn mk_service(name: &str, port: u16) -> Change {
+    let value = json!({"metadata": {"namespace": "n", "name": name}, "spec": {"ports": [{"port": port}]}});
+    mk_object(Kind::Service, value)
+}
+
+fn mk_slice(service: &str, address: &str) -> Change {
+    let value = json!({
+        "metadata": {"namespace": "n", "name": service, "labels": {"kubernetes.io/service-name": service}},
+        "addressType": "IPv4", "ports": [{"port": 80}], "endpoints": [{"addresses": [address]}],
+    });
+    mk_object(Kind::EndpointSlice, value)
+}
+
+fn to(service: &str) -> serde_json::Value {
+    json!({"service": {"namespace": "n", "name": service, "port": 80, "scheme": "http"}})
+}
+
+fn delete(kind: Kind, name: &str) -> Change {
+    let namespace = if matches!(kind, Kind::ReverseProxy | Kind::ApiService) {
+        ""
+    } else {
+        "n"
+    };
+    Change::Delete(kind, (namespace.into(), name.into()))
+}
+
+#[test]
+fn an_endpoint_change_compiles_no_route() {
+    let mut rig = Rig::default();
+    rig.take(vec![
+        mk_proxy("x", "/proxy/x", to("s")),
+        mk_service("s", 80),
+        mk_slice("s", "10.0.0.1"),
+    ]);
+    assert_eq!(rig.keys(), ["Endpoints/n/s:80", "ReverseProxy/x"]);
+    let before = rig.world.since("ReverseProxy/x");
+    rig.take(vec![mk_slice("s", "10.0.0.2")]);
+    assert_eq!(rig.world.since("ReverseProxy/x"), before);
+    assert_eq!(rig.world.since("Endpoints/n/s:80").unwrap().sequence, 2);
+}
+
+#[test]
+fn what_nobody_names_is_not_sent() {
+    let mut rig = Rig::default();
+    assert_eq!(
+        rig.take(vec![mk_service("s", 80), mk_slice("s", "10.0.0.1")]),
+        [""; 0]
+    );
+    rig.take(vec![
+        mk_proxy("x", "/proxy/x", to("s")),
+        mk_proxy("y", "/proxy/y", to("s")),
+    ]);
+    rig.take(vec![delete(Kind::ReverseProxy, "x")]);
+    assert_eq!(rig.keys(), ["Endpoints/n/s:80", "ReverseProxy/y"]);
+    rig.take(vec![delete(Kind::ReverseProxy, "y")]);
+    assert_eq!(rig.keys(), [""; 0]);
+    assert_eq!(rig.world.hash(), genkan_proto::Hash::empty());
+}
+
+#[test]
+fn a_service_that_comes_and_goes_makes_and_breaks_its_routes_only() {
+    let mut rig = Rig::default();
+    rig.take(vec![
+        mk_proxy("x", "/proxy/x", to("s")),
+        mk_proxy("y", "/proxy/y", to("t")),
+        mk_service("t", 80),
+    ]);
+    let verdict = |rig: &Rig| {
+        rig.compiler
+            .verdict(&ObjectKey::reverse_proxy("x"))
+            .unwrap()
+            .resolved
+            .clone()
+    };
+    assert_eq!(verdict(&rig).reason, "BackendNotFound");
+    let touched = rig.take(vec![mk_service("s", 80)]);
+    assert_eq!(touched, ["Endpoints/n/s:80", "ReverseProxy/x"]);
+    assert!(verdict(&rig).ok);
+    rig.take(vec![mk_service("s", 8080)]);
+    assert_eq!(
+        verdict(&rig).message,
+        "Service n/s has no port 80; its only port is 8080"
+    );
+    rig.take(vec![delete(Kind::Service, "s")]);
+    assert_eq!(verdict(&rig).reason, "BackendNotFound");
+    assert_eq!(
+        rig.keys(),
+        ["Endpoints/n/t:80", "ReverseProxy/x", "ReverseProxy/y"]
+    );
+}
+
+#[test]
+fn both_sides_of_a_conflict_learn_of_it_and_of_its_end() {
+    let mut rig = Rig::default();
+    let url = json!({"url": "http://b.example"});
+    rig.take(vec![
+        mk_proxy("a", "/proxy/x/*", url.clone()),
+        mk_proxy("b", "/proxy/x/*", url.clone()),
+    ]);
+    assert_eq!(rig.accepted("b").reason, "Conflicted");
+    assert!(rig.accepted("b").message.contains("ReverseProxy a"));
+    assert!(
+        rig.accepted("a").message.contains("wins over ReverseProxy b"),
+        "{}",
+        rig.accepted("a").message
+    );
+    rig.take(vec![delete(Kind::ReverseProxy, "b")]);
+    assert!(!rig.accepted("a").message.contains("wins over"));
+    rig.take(vec![mk_proxy("b", "/proxy/x/*", url.clone())]);
+    rig.take(vec![delete(Kind::ReverseProxy, "a")]);
+    assert!(rig.accepted("b").ok);
+    rig.take(vec![
+        mk_proxy("wide", "*", url.clone()),
+        mk_proxy("wider", "/proxy*", url),
+    ]);
+    assert_eq!(rig.accepted("wide").reason, "Shadowed");
+    assert!(
+        rig.accepted("wider")
+            .message
+            .contains("wins over ReverseProxy wide")
+    );
+}
+
+/// Whatever the order of events, the outcome is that of a fresh compile of what exists at the end.
+#[test]
+fn incremental_equals_from_scratch() {
+    let mut seed = 11u64;
+    let mut next = |n: u64| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    let mut rig = Rig::default();
+    let mut live: BTreeMap<(Kind, String), Change> = BTreeMap::new();
+    for step in 0..1_500 {
+        let service = format!("s{}", next(3));
+        let (kind, name, change) = match next(3) {
+            0 => {
+                let name = format!("p{}", next(6));
+                let path = ["/proxy/a*", "/proxy/b", "*", "/proxy*", "/proxy/a/b*"][next(5) as usize];
+                let change = mk_proxy(&name, path, to(&service));
+                (Kind::ReverseProxy, name, change)
+            }
+            1 => (
+                Kind::Service,
+                service.clone(),
+                mk_service(&service, if next(4) == 0 { 81 } else { 80 }),
+            ),
+            _ => (
+                Kind::EndpointSlice,
+                service.clone(),
+                mk_slice(&service, &format!("10.0.0.{}", next(4) + 1)),
+            ),
+        };
+        if next(3) == 0 {
+            live.remove(&(kind, name.clone()));
+            rig.take(vec![delete(kind, &name)]);
+        } else {
+            live.insert((kind, name), change.clone());
+            rig.take(vec![change]);
+        }
+        if step % 50 == 0 {
+            let mut fresh = Rig::default();
+            fresh.take(live.values().cloned().collect());
+            assert_eq!(rig.keys(), fresh.keys(), "step {step}");
+            assert_eq!(rig.world.hash(), fresh.world.hash(), "step {step}");
+            assert!(
+                rig.compiler.verdicts().eq(fresh.compiler.verdicts()),
+                "step {step}"
+            );
+        }
+    }
+}

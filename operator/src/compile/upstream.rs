@@ -2,6 +2,7 @@
 
 use genkan_crds::Endpoint as Spec;
 use genkan_crds::condition::reason;
+use genkan_crds::endpoint::DEFAULT_SERVICE_PORT;
 use genkan_proto::v1alpha1::{Host, Tls, Upstream, upstream};
 use genkan_routing::endpoint::{Endpoint, Scheme, service_of_host};
 
@@ -21,8 +22,6 @@ pub struct Valid {
     form: Form,
     ca: Vec<u8>,
     insecure: bool,
-    /// For `kubectl get`.
-    pub display: String,
     /// Worth saying although nothing is wrong.
     pub remark: Option<String>,
 }
@@ -45,15 +44,29 @@ pub struct Resolved {
     pub needs: Option<Use>,
 }
 
+/// The endpoint in one word, for `kubectl get`, right or wrong as it may be.
+pub fn display(spec: &Spec) -> String {
+    match (&spec.url, &spec.service) {
+        (Some(url), _) => url.clone(),
+        (None, Some(s)) => format!(
+            "svc/{}/{}:{}",
+            s.namespace,
+            s.name,
+            s.port.unwrap_or(DEFAULT_SERVICE_PORT.into())
+        ),
+        (None, None) => String::new(),
+    }
+}
+
 /// Checks an endpoint that stands at `path` in its object, without looking at any other object.
 ///
 /// # Errors
 /// One sentence for each thing that is wrong, with the path of its field.
 pub fn validate(spec: &Spec, path: &str) -> Result<Valid, Vec<String>> {
-    let (endpoint, form, display) = match (&spec.url, &spec.service) {
+    let (endpoint, form) = match (&spec.url, &spec.service) {
         (Some(url), _) => {
             let endpoint = Endpoint::from_url(url).map_err(|e| vec![format!("{path}.url: {e}")])?;
-            (endpoint, Form::Url, url.clone())
+            (endpoint, Form::Url)
         }
         (None, Some(s)) => {
             let port = s.effective_port().ok_or_else(|| {
@@ -79,13 +92,11 @@ pub fn validate(spec: &Spec, path: &str) -> Result<Valid, Vec<String>> {
                 scheme,
             )
             .map_err(|e| vec![format!("{path}.service: {e}")])?;
-            let display = format!("svc/{}/{}:{port}", s.namespace, s.name);
             (
                 endpoint,
                 Form::Service {
                     scheme: s.scheme.is_some(),
                 },
-                display,
             )
         }
         (None, None) => {
@@ -117,7 +128,6 @@ pub fn validate(spec: &Spec, path: &str) -> Result<Valid, Vec<String>> {
         form,
         ca,
         insecure,
-        display,
         remark,
     })
 }

@@ -12,18 +12,20 @@ pub fn documents(text: &str) -> (Vec<Value>, Vec<String>) {
                 values.extend(value["items"].as_array().cloned().unwrap_or_default());
             }
             Ok(value) => values.push(value),
-            Err(e) => {
-                let at = e
-                    .location()
-                    .map(|l| format!("line {}, column {}: ", l.line() + line, l.column()));
-                errors.push(format!(
-                    "{}{e}",
-                    at.unwrap_or_else(|| format!("the document at line {}: ", line + 1))
-                ));
-            }
+            Err(e) => errors.push(describe(&e, line)),
         }
     }
     (values, errors)
+}
+
+/// The parser counts lines from the beginning of a document and says so in its text; people look at the file.
+fn describe(error: &serde_yaml::Error, before: usize) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    match error.location() {
+        Some(at) => format!("line {}, column {}: {what}", at.line() + before, at.column()),
+        None => format!("the document at line {}: {what}", before + 1),
+    }
 }
 
 fn read(document: &str) -> Result<Value, serde_yaml::Error> {
