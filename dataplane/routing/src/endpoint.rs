@@ -29,6 +29,8 @@ pub struct Endpoint {
 pub enum EndpointError {
     #[error("the url is empty; write http://host:port or https://host:port")]
     Empty,
+    #[error("the url has {0} bytes; at most {MAX_URL} are allowed")]
+    TooLong(usize),
     #[error("the url {0:?} has no scheme; write http://host:port or https://host:port")]
     NoScheme(String),
     #[error("the scheme of the url is {0:?}; it must be http or https")]
@@ -50,6 +52,8 @@ pub enum EndpointError {
     #[error("the service path {0:?} must begin with a slash: it becomes the path of the backend's url")]
     ServicePath(String),
 }
+
+const MAX_URL: usize = 2048;
 
 // === impl Scheme ===
 
@@ -76,6 +80,9 @@ impl Endpoint {
     pub fn from_url(url: &str) -> Result<Self, EndpointError> {
         if url.is_empty() {
             return Err(EndpointError::Empty);
+        }
+        if url.len() > MAX_URL {
+            return Err(EndpointError::TooLong(url.len()));
         }
         let (scheme, rest) = match url.split_once("//") {
             Some(("", rest)) => (Scheme::Http, rest),

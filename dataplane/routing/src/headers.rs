@@ -93,7 +93,7 @@ impl Rule {
         let Some(value) = value else { return Ok(None) };
         let value = unquote(value).trim_matches([' ', '\t']);
         if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-            return Err(format!("the value for header {name} holds a control character"));
+            return Err(format!("the header value for {name} holds a control character"));
         }
         if is_reserved(name) {
             return Ok(None);

@@ -44,8 +44,8 @@ pub enum Scope {
 pub enum InfoError {
     #[error("the path ends after the verb {0:?}; a resource must follow")]
     NothingAfterVerb(&'static str),
-    #[error("the path ends after the API prefix; a version must follow")]
-    NoVersion,
+    #[error("the path ends after the API prefix or version; a resource must follow")]
+    NoResource,
     #[error("the method CONNECT is not supported here")]
     Connect,
 }
@@ -70,7 +70,7 @@ impl InfoError {
     pub fn code(&self) -> u16 {
         match self {
             Self::NothingAfterVerb(_) => 500,
-            Self::NoVersion => 404,
+            Self::NoResource => 404,
             Self::Connect => 405,
         }
     }
@@ -128,11 +128,10 @@ impl<'a> RequestInfo<'a> {
             }
             self.group = segments.take().unwrap_or_default();
         }
-        self.version = segments.take().ok_or(InfoError::NoVersion)?;
+        // Both can be missing only behind a cluster prefix; KubeSphere crashes there.
+        self.version = segments.take().ok_or(InfoError::NoResource)?;
         if segments.count() == 0 {
-            // Only behind a cluster prefix: discovery of the version.
-            self.version = "";
-            return Ok(());
+            return Err(InfoError::NoResource);
         }
         self.is_resource = true;
         self.verb = Cow::Borrowed(match segments.peek() {

@@ -97,7 +97,7 @@ impl<R, A> Table<R, A> {
         if let Some(route) = self.reverse_proxies.lookup(method, &path) {
             return Decision::ReverseProxy(route);
         }
-        if !matches!(method, "GET" | "HEAD") || path.ends_with(b"/") {
+        if !matches!(method, "GET" | "HEAD") {
             return Decision::NotFound;
         }
         let mut with_slash = path.into_owned();
