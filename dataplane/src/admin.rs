@@ -1,0 +1,56 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Json};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use crate::metrics::Metrics;
+use crate::tables::Current;
+
+/// What the administration port shows.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    pub current: Arc<Current>,
+    pub metrics: Arc<Metrics>,
+    pub is_draining: Arc<AtomicBool>,
+}
+
+// === impl Admin ===
+
+impl Admin {
+    pub fn router(self) -> axum::Router {
+        axum::Router::new()
+            .route("/config", get(config))
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
+            .with_state(self)
+    }
+}
+
+async fn config(State(admin): State<Admin>) -> Json<Value> {
+    let tables = admin.current.load();
+    Json(json!({ "hash": tables.hash.to_string(), "sequence": tables.sequence }))
+}
+
+async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+    if admin.is_draining.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+    }
+    if admin.current.load().sequence == 0 {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no configuration has arrived yet\n",
+        );
+    }
+    (StatusCode::OK, "ok\n")
+}
+
+async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], admin.metrics.render())
+}

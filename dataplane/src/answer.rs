@@ -1,0 +1,140 @@
+mod grpc;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use genkan_routing::Status;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::{HeaderName, HeaderValue, Method};
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+/// An answer that genkan gives itself.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: u16,
+    /// For `x-genkan-reason`, metrics and the log.
+    pub reason: Cow<'static, str>,
+    pub body: Body,
+    /// For the log only: may name internal addresses.
+    pub detail: String,
+}
+
+#[derive(Debug)]
+pub enum Body {
+    Status(Status),
+    Redirect(HeaderValue),
+    Json(String),
+}
+
+pub const REASON: HeaderName = HeaderName::from_static("x-genkan-reason");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How an answer is to be given.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    pub request_id: &'a str,
+    /// In the form of gRPC, if the request is.
+    pub is_grpc: bool,
+    /// The connection cannot be used again.
+    pub is_last: bool,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    pub fn status(code: u16, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        let body = Body::Status(Status::new(code, message));
+        Self {
+            code,
+            reason: reason.into(),
+            body,
+            detail: String::new(),
+        }
+    }
+
+    pub fn redirect(location: HeaderValue) -> Self {
+        Self {
+            code: 308,
+            reason: "BarePrefix".into(),
+            body: Body::Redirect(location),
+            detail: String::new(),
+        }
+    }
+
+    pub fn json(body: String) -> Self {
+        Self {
+            code: 200,
+            reason: "Discovery".into(),
+            body: Body::Json(body),
+            detail: String::new(),
+        }
+    }
+
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    fn build(&self, manner: Manner<'_>) -> Result<(ResponseHeader, Bytes)> {
+        let reason = HeaderValue::from_str(&self.reason).unwrap_or(HeaderValue::from_static("Unknown"));
+        if let (true, Body::Status(status)) = (manner.is_grpc, &self.body) {
+            let mut head = grpc::trailers_only(status)?;
+            head.insert_header(REASON, reason)?;
+            head.insert_header(REQUEST_ID, manner.request_id)?;
+            return Ok((head, Bytes::new()));
+        }
+        let mut head = ResponseHeader::build(self.code, Some(6))?;
+        let body = match &self.body {
+            Body::Status(status) => status.to_json(),
+            Body::Json(body) => body.clone(),
+            Body::Redirect(location) => {
+                head.insert_header(LOCATION, location)?;
+                String::new()
+            }
+        };
+        if !body.is_empty() {
+            head.insert_header(CONTENT_TYPE, "application/json")?;
+        }
+        head.insert_header(CONTENT_LENGTH, body.len())?;
+        head.insert_header(REASON, reason)?;
+        head.insert_header(REQUEST_ID, manner.request_id)?;
+        Ok((head, Bytes::from(body)))
+    }
+
+    /// Writes the answer; `adorn` may change its head.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    pub async fn write(
+        &self,
+        session: &mut Session,
+        manner: Manner<'_>,
+        adorn: impl FnOnce(&mut ResponseHeader),
+    ) -> Result<()> {
+        let (mut head, body) = self.build(manner)?;
+        adorn(&mut head);
+        if manner.is_last {
+            session.set_keepalive(None);
+        }
+        let is_headless = body.is_empty() || session.req_header().method == Method::HEAD;
+        session.write_response_header(Box::new(head), is_headless).await?;
+        if !is_headless {
+            session.write_response_body(Some(body), true).await?;
+        }
+        Ok(())
+    }
+}
+
+// === impl Answer: what others say about it ===
+
+impl Answer {
+    /// The sentence for people.
+    pub fn message(&self) -> String {
+        match &self.body {
+            Body::Status(status) => status.message.clone(),
+            Body::Redirect(_) | Body::Json(_) => String::new(),
+        }
+    }
+}

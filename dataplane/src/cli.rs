@@ -1,0 +1,245 @@
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
+
+/// The data plane of genkan: takes compiled routes from the operator and forwards requests.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "genkan-dataplane", version)]
+pub struct Cli {
+    /// Address of the operator's configuration stream, such as http://127.0.0.1:9080
+    #[arg(long, env = "GENKAN_OPERATOR", value_name = "URL")]
+    pub operator: String,
+    /// Address to serve requests on
+    #[arg(
+        long,
+        env = "GENKAN_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+    /// Address of /config, /healthz, /readyz and /metrics
+    #[arg(
+        long,
+        env = "GENKAN_ADMIN_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8081"
+    )]
+    pub admin_listen: SocketAddr,
+    /// Folder for what must outlive a restart; must be writable
+    #[arg(long, env = "GENKAN_STATE_DIR", value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// Who may call: tokens judged by Kubernetes, or everybody without a name
+    #[arg(
+        long,
+        env = "GENKAN_AUTHENTICATION",
+        value_name = "MODE",
+        default_value = "kubernetes"
+    )]
+    pub authentication: Authentication,
+    /// Kubeconfig for token and access reviews; in a Pod the service account is used instead
+    #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Whether credentials that were verified reach backends that did not ask for them
+    #[arg(
+        long,
+        env = "GENKAN_FORWARD_AUTHORIZATION",
+        value_name = "WHEN",
+        default_value = "never"
+    )]
+    pub forward_authorization: ForwardAuthorization,
+    /// Backend addresses to allow though they are loopback, link-local or the like; repeatable [default: none]
+    #[arg(
+        long,
+        env = "GENKAN_ALLOW_UPSTREAM_CIDR",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    pub allow_upstream_cidr: Vec<IpNet>,
+    /// Permit --authentication disabled on an address that others can reach
+    #[arg(long, env = "GENKAN_ALLOW_UNAUTHENTICATED")]
+    pub allow_unauthenticated: bool,
+    /// Time between SIGTERM and the end of accepting connections
+    #[arg(long, env = "GENKAN_DRAIN_DELAY", value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub drain_delay: Duration,
+    /// Time for requests in flight after that
+    #[arg(long, env = "GENKAN_DRAIN_TIMEOUT", value_name = "TIME", default_value = "25s", value_parser = duration)]
+    pub drain_timeout: Duration,
+    /// Name in the operator's view [default: $POD_NAME, else host name and port]
+    #[arg(long, env = "GENKAN_NAME", value_name = "NAME")]
+    pub name: Option<String>,
+    /// What to log, in the notation of the tracing crates
+    #[arg(long, env = "GENKAN_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+    /// Threads that serve requests [default: one for each processor]
+    #[arg(long, env = "GENKAN_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Authentication {
+    Kubernetes,
+    Disabled,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ForwardAuthorization {
+    Never,
+    Always,
+}
+
+/// Why a command line that parses is refused all the same.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum Refused {
+    #[error(
+        "this version cannot verify callers yet: start it with --authentication disabled, on a loopback address"
+    )]
+    NoAuthentication,
+    #[error(
+        "--authentication disabled lets everybody call and is refused on {0}, which is not a loopback address; \
+         listen on 127.0.0.1, or say --allow-unauthenticated too"
+    )]
+    Exposed(SocketAddr),
+    #[error(
+        "--operator {0} is no address of the form http://127.0.0.1:PORT; other hosts need a secured stream, which this version lacks"
+    )]
+    Operator(String),
+    #[error("--listen and --admin-listen are both {0}; give them different ports")]
+    SameAddress(SocketAddr),
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// What the parser cannot know: combinations that would be unsafe.
+    ///
+    /// # Errors
+    /// One sentence that says what to change.
+    pub fn check(&self) -> Result<(), Refused> {
+        if self.authentication == Authentication::Kubernetes {
+            return Err(Refused::NoAuthentication);
+        }
+        if !self.listen.ip().is_loopback() && !self.allow_unauthenticated {
+            return Err(Refused::Exposed(self.listen));
+        }
+        if self.listen == self.admin_listen && self.listen.port() != 0 {
+            return Err(Refused::SameAddress(self.listen));
+        }
+        if !is_plain_loopback(&self.operator) {
+            return Err(Refused::Operator(self.operator.clone()));
+        }
+        Ok(())
+    }
+
+    /// How this process calls itself towards the operator.
+    pub fn own_name(&self, listen: SocketAddr) -> String {
+        let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
+        self.name.clone().or(pod).unwrap_or_else(|| {
+            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            match host.trim() {
+                "" => format!("dataplane:{}", listen.port()),
+                host => format!("{host}:{}", listen.port()),
+            }
+        })
+    }
+}
+
+fn is_plain_loopback(operator: &str) -> bool {
+    let Ok(uri) = operator.parse::<http::Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    uri.scheme_str() == Some("http") && loopback && matches!(uri.path(), "" | "/")
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text} is no duration such as 5s, 500ms or 2m"))?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err(format!("{text} is no duration such as 5s, 500ms or 2m")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_cli(more: &[&str]) -> Cli {
+        let base = [
+            "genkan-dataplane",
+            "--operator",
+            "http://127.0.0.1:1",
+            "--state-dir",
+            "/tmp",
+        ];
+        Cli::try_parse_from(base.iter().chain(more)).unwrap()
+    }
+
+    #[test]
+    fn authentication_has_to_be_switched_off_by_hand() {
+        assert_eq!(mk_cli(&[]).check(), Err(Refused::NoAuthentication));
+        assert_eq!(mk_cli(&["--authentication", "disabled"]).check(), Ok(()));
+    }
+
+    #[test]
+    fn everybody_may_call_only_from_this_machine() {
+        let exposed = ["--authentication", "disabled", "--listen", "0.0.0.0:80"];
+        assert!(matches!(mk_cli(&exposed).check(), Err(Refused::Exposed(_))));
+        let meant = [&exposed[..], &["--allow-unauthenticated"]].concat();
+        assert_eq!(mk_cli(&meant).check(), Ok(()));
+    }
+
+    #[test]
+    fn stream_stays_on_loopback() {
+        for bad in [
+            "https://127.0.0.1:1",
+            "http://10.0.0.1:1",
+            "http://operator.example",
+            "127.0.0.1:1",
+            "",
+        ] {
+            let cli = Cli {
+                operator: bad.into(),
+                ..mk_cli(&["--authentication", "disabled"])
+            };
+            assert_eq!(cli.check(), Err(Refused::Operator(bad.into())), "{bad}");
+        }
+        for good in ["http://127.0.0.1:1", "http://[::1]:1/", "http://localhost:1"] {
+            assert!(is_plain_loopback(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("5 s").is_err() && duration("s").is_err() && duration("1h").is_err());
+    }
+
+    #[test]
+    fn every_flag_has_help_in_one_line_and_an_environment_variable() {
+        let command = <Cli as clap::CommandFactory>::command();
+        for arg in command
+            .get_arguments()
+            .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
+        {
+            let help = arg
+                .get_help()
+                .unwrap_or_else(|| panic!("{} has no help", arg.get_id()))
+                .to_string();
+            assert!(!help.contains('\n') && help.len() < 110, "{help}");
+            let name = format!("GENKAN_{}", arg.get_id().as_str().to_uppercase());
+            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(name.as_str()));
+        }
+    }
+}

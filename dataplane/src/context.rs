@@ -1,0 +1,116 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::access::{Access, Line};
+use crate::answer::Answer;
+use crate::endpoints::Lease;
+use crate::metrics::Metrics;
+use crate::rewriting::LinkRewriter;
+use crate::tables::{Route, Tables};
+
+/// What is known of one request, from its head to its access line.
+#[derive(Debug)]
+pub struct Context {
+    pub start: Instant,
+    pub line: Line,
+    /// The tables that the request started with; it sees no others.
+    pub tables: Option<Arc<Tables>>,
+    pub route: Option<Arc<Route>>,
+    pub outgoing: Option<Outgoing>,
+    pub kind: Kind,
+    pub attempt: Attempt,
+    /// An answer of our own that has been decided on in a place where none can be written.
+    pub verdict: Option<Answer>,
+    /// In a lock only because the engine wants contexts to be shareable.
+    pub links: Option<Mutex<LinkRewriter>>,
+    access: Arc<Access>,
+    metrics: Arc<Metrics>,
+    is_logged: bool,
+}
+
+/// The request for the backend, as the directives made it.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub method: Method,
+    /// Behind the base path, with the query.
+    pub target: Vec<u8>,
+    /// What a backend has to put in front of its links to stay below it.
+    pub cluster: String,
+    pub stripped_prefix: Option<String>,
+}
+
+/// What sort of request it is, as far as forwarding differs.
+#[derive(Debug, Default)]
+pub struct Kind {
+    /// The client's `Upgrade`, if it asks to switch protocols.
+    pub upgrade: Option<HeaderValue>,
+    pub is_grpc: bool,
+    pub wants_trailers: bool,
+    /// A long silence of the backend is to be expected.
+    pub may_be_silent: bool,
+}
+
+/// How far the sending has come.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    pub number: u32,
+    /// Where no connection could be made.
+    pub failed: Vec<SocketAddr>,
+    pub lease: Option<Lease>,
+    pub is_pinned: bool,
+    pub is_http2: bool,
+}
+
+// === impl Context ===
+
+impl Context {
+    pub fn new(access: Arc<Access>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            start: Instant::now(),
+            line: Line::default(),
+            tables: None,
+            route: None,
+            outgoing: None,
+            kind: Kind::default(),
+            attempt: Attempt::default(),
+            verdict: None,
+            links: None,
+            access,
+            metrics,
+            is_logged: false,
+        }
+    }
+
+    /// Ends the request: one access line, and the numbers of its object.
+    pub fn close(&mut self) {
+        if std::mem::replace(&mut self.is_logged, true) {
+            return;
+        }
+        let took = self.start.elapsed();
+        self.line.took = took;
+        if let Some(route) = &self.route {
+            route.meter.record(self.line.status, took);
+        }
+        self.access.write(&self.line);
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.is_logged {
+            return;
+        }
+        // The engine calls nothing after a panic or when the task is dropped; the request is accounted for here.
+        if std::thread::panicking() {
+            self.metrics.panics.inc();
+            self.line.reason = "Panic".into();
+        } else if self.line.reason.is_empty() {
+            self.line.reason = "Dropped".into();
+        }
+        self.close();
+    }
+}

@@ -1,0 +1,199 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use genkan_proto::v1alpha1::health::State;
+use genkan_proto::v1alpha1::{Health, ResourceRef};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What this proxy knows about the backends of objects, and what of it the operator has not heard yet.
+#[derive(Debug, Default)]
+pub struct Board {
+    entries: Mutex<HashMap<Key, Entry>>,
+    changed: Notify,
+}
+
+/// An object as the operator knows it: kind, namespace, name.
+type Key = (String, String, String);
+
+#[derive(Debug)]
+struct Entry {
+    object: ResourceRef,
+    state: State,
+    error: String,
+    is_told: bool,
+    told_at: Option<Instant>,
+}
+
+/// News about one object go out at most this often; a recovery goes at once.
+const PAUSE: Duration = Duration::from_secs(30);
+
+// === impl Board ===
+
+impl Board {
+    /// Notes the state of an object's backend; nothing happens when it is known already.
+    pub fn note(&self, object: &ResourceRef, state: State, error: impl Into<String>) {
+        let mut entries = self.entries.lock();
+        let entry = entries.entry(key(object)).or_insert_with(|| Entry {
+            object: object.clone(),
+            state: State::Unspecified,
+            error: String::new(),
+            is_told: true,
+            told_at: None,
+        });
+        if entry.object == *object && entry.state == state {
+            return;
+        }
+        if entry.object != *object {
+            entry.told_at = None;
+        }
+        entry.object = object.clone();
+        entry.state = state;
+        entry.error = error.into();
+        entry.is_told = false;
+        drop(entries);
+        self.changed.notify_one();
+    }
+
+    /// A backend answered. Cheap, and silent about objects of which nothing bad is known.
+    pub fn recovered(&self, object: &ResourceRef) {
+        let is_bad = self.state(object).is_some_and(|state| state != State::Reachable);
+        if is_bad {
+            self.note(object, State::Reachable, "");
+        }
+    }
+
+    /// What is known about this very version of an object.
+    pub fn state(&self, object: &ResourceRef) -> Option<State> {
+        let entries = self.entries.lock();
+        entries
+            .get(&key(object))
+            .filter(|entry| entry.object == *object)
+            .map(|entry| entry.state)
+    }
+
+    /// Forgets objects that are not served any more, or not in this version.
+    pub fn retain(&self, is_served: impl Fn(&ResourceRef) -> bool) {
+        self.entries.lock().retain(|_, entry| is_served(&entry.object));
+    }
+
+    /// Another operator listens now, and knows nothing.
+    pub fn tell_again(&self) {
+        self.entries.lock().values_mut().for_each(|entry| {
+            entry.is_told = false;
+            entry.told_at = None;
+        });
+        self.changed.notify_one();
+    }
+
+    /// Waits for something that may be told now.
+    pub async fn next(&self) -> Health {
+        loop {
+            let pause = match self.due(Instant::now()) {
+                Ok(health) => return health,
+                Err(pause) => pause,
+            };
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn due(&self, now: Instant) -> Result<Health, Duration> {
+        let mut pause = PAUSE;
+        for entry in self.entries.lock().values_mut().filter(|entry| !entry.is_told) {
+            let wait = match entry.told_at {
+                Some(at) if entry.state != State::Reachable => (at + PAUSE).saturating_duration_since(now),
+                _ => Duration::ZERO,
+            };
+            if wait.is_zero() {
+                entry.is_told = true;
+                entry.told_at = Some(now);
+                return Ok(Health {
+                    resource: Some(entry.object.clone()),
+                    state: entry.state.into(),
+                    error: entry.error.clone(),
+                });
+            }
+            pause = pause.min(wait);
+        }
+        Err(pause)
+    }
+}
+
+fn key(object: &ResourceRef) -> Key {
+    (object.kind.clone(), object.namespace.clone(), object.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_object(generation: i64) -> ResourceRef {
+        let name = "shop".to_owned();
+        ResourceRef {
+            kind: "ReverseProxy".into(),
+            name,
+            uid: "u".into(),
+            generation,
+            ..Default::default()
+        }
+    }
+
+    async fn next(board: &Board) -> (State, String, Duration) {
+        let start = Instant::now();
+        let health = board.next().await;
+        (health.state(), health.error, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_told_seldom_and_recovery_at_once() {
+        let board = Board::default();
+        board.note(&mk_object(1), State::Unreachable, "refused");
+        assert_eq!(
+            next(&board).await,
+            (State::Unreachable, "refused".into(), Duration::ZERO)
+        );
+        board.recovered(&mk_object(1));
+        assert_eq!(
+            next(&board).await,
+            (State::Reachable, String::new(), Duration::ZERO)
+        );
+        board.note(&mk_object(1), State::TlsFailed, "expired");
+        assert_eq!(next(&board).await, (State::TlsFailed, "expired".into(), PAUSE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repetition_and_health_of_the_healthy_are_no_news() {
+        let board = Board::default();
+        board.recovered(&mk_object(1));
+        board.note(&mk_object(1), State::Unreachable, "refused");
+        board.next().await;
+        board.note(&mk_object(1), State::Unreachable, "refused again");
+        assert!(tokio::time::timeout(3 * PAUSE, board.next()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_version_of_an_object_starts_anew() {
+        let board = Board::default();
+        board.note(&mk_object(1), State::Unreachable, "refused");
+        board.next().await;
+        assert_eq!(board.state(&mk_object(2)), None);
+        board.note(&mk_object(2), State::Unreachable, "refused");
+        assert_eq!(next(&board).await.2, Duration::ZERO);
+        board.retain(|object| object.generation != 2);
+        board.tell_again();
+        assert!(tokio::time::timeout(PAUSE, board.next()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_operator_hears_everything() {
+        let board = Board::default();
+        board.note(&mk_object(1), State::Unreachable, "refused");
+        board.next().await;
+        board.tell_again();
+        assert_eq!(next(&board).await.0, State::Unreachable);
+    }
+}

@@ -1,0 +1,103 @@
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::IntoRawFd;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pingora_core::apps::ServerApp;
+use pingora_core::listeners::ListenerConfig;
+use pingora_core::server::{Fds, ShutdownWatch};
+use pingora_core::services::Service as _;
+use pingora_core::services::listening::Service;
+use socket2::{Domain, Socket, Type};
+
+/// A bound address that nobody serves yet.
+#[derive(Debug)]
+pub struct Bound {
+    pub address: SocketAddr,
+    listener: std::net::TcpListener,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("{address} is in use by another process; choose another address for {flag}")]
+    InUse { flag: &'static str, address: SocketAddr },
+    #[error("{flag} {address} cannot be listened on: {source}")]
+    Other {
+        flag: &'static str,
+        address: SocketAddr,
+        source: io::Error,
+    },
+}
+
+const BACKLOG: i32 = 65_535;
+
+// === impl Bound ===
+
+impl Bound {
+    /// Binds here and not in the engine, which would try for half a minute and panic then.
+    ///
+    /// # Errors
+    /// One sentence that names the flag.
+    pub fn bind(flag: &'static str, address: SocketAddr) -> Result<Self, BindError> {
+        let listener = listen(address).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { flag, address },
+            _ => BindError::Other {
+                flag,
+                address,
+                source,
+            },
+        })?;
+        let address = listener.local_addr().unwrap_or(address);
+        Ok(Self { address, listener })
+    }
+
+    pub fn into_std(self) -> std::net::TcpListener {
+        self.listener
+    }
+
+    /// Serves with `app` until `stop` becomes true.
+    pub async fn serve<A: ServerApp + Send + Sync + 'static>(
+        self,
+        app: A,
+        stop: ShutdownWatch,
+        tasks: usize,
+    ) {
+        let name = self.address.to_string();
+        let mut fds = Fds::new();
+        fds.add(name.clone(), self.listener.into_raw_fd());
+        let mut service = Service::new("requests".to_owned(), app);
+        service.add_listener(ListenerConfig::tcp(name));
+        service
+            .start_service(Some(Arc::new(Mutex::new(fds))), stop, tasks)
+            .await;
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_in_use_is_one_sentence() {
+        let first = Bound::bind("--listen", "127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_ne!(first.address.port(), 0);
+        let error = Bound::bind("--listen", first.address).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "{} is in use by another process; choose another address for --listen",
+                first.address
+            )
+        );
+    }
+}

@@ -1,0 +1,205 @@
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Everything that `/metrics` shows. Labels come from objects and fixed words, never from requests.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<ObjectLabels, Histogram>,
+    answers: Family<ReasonLabels, Counter>,
+    pub panics: Counter,
+    pub log_lines_dropped: Counter,
+    pub objects: Gauge,
+    pub sequence: Gauge,
+    pub connected: Gauge,
+    pub snapshots_refused: Counter,
+}
+
+/// The series of one object, looked up once when its route is built.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    by_class: [Counter; CLASSES.len()],
+    seconds: Histogram,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ObjectLabels {
+    kind: String,
+    namespace: String,
+    name: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    kind: String,
+    namespace: String,
+    name: String,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+    code: u16,
+}
+
+/// Classes of status codes; the first is for requests that got no answer.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("genkan_dataplane");
+        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let seconds = Family::new_with_constructor(histogram);
+        let this = Self {
+            requests: Family::default(),
+            seconds,
+            answers: Family::default(),
+            panics: Counter::default(),
+            log_lines_dropped: Counter::default(),
+            objects: Gauge::default(),
+            sequence: Gauge::default(),
+            connected: Gauge::default(),
+            snapshots_refused: Counter::default(),
+            registry: Mutex::default(),
+        };
+        registry.register(
+            "requests",
+            "Requests by object and class of the answer",
+            this.requests.clone(),
+        );
+        let help = "Time from the head of a request to the end of its answer";
+        registry.register_with_unit("request", help, Unit::Seconds, this.seconds.clone());
+        registry.register(
+            "answers",
+            "Answers that genkan made itself, by reason",
+            this.answers.clone(),
+        );
+        registry.register("panics", "Requests that ended in a panic", this.panics.clone());
+        let help = "Access lines lost because the log was slower than the traffic";
+        registry.register("log_lines_dropped", help, this.log_lines_dropped.clone());
+        registry.register(
+            "objects",
+            "Objects in the configuration that is served",
+            this.objects.clone(),
+        );
+        registry.register(
+            "config_sequence",
+            "Configurations applied since the start",
+            this.sequence.clone(),
+        );
+        registry.register(
+            "operator_connected",
+            "1 while the stream from the operator lives",
+            this.connected.clone(),
+        );
+        let help = "Configurations refused as a whole";
+        registry.register("snapshots_refused", help, this.snapshots_refused.clone());
+        *this.registry.lock() = registry;
+        this
+    }
+}
+
+impl Metrics {
+    pub fn meter(&self, kind: &str, namespace: &str, name: &str) -> Meter {
+        let labels = ObjectLabels::new(kind, namespace, name);
+        let by_class = CLASSES.map(|code| self.requests.get_or_create(&labels.with(code)).clone());
+        Meter {
+            by_class,
+            seconds: self.seconds.get_or_create(&labels).clone(),
+        }
+    }
+
+    /// The object is gone and so are its series.
+    pub fn forget(&self, kind: &str, namespace: &str, name: &str) {
+        let labels = ObjectLabels::new(kind, namespace, name);
+        CLASSES.iter().for_each(|code| {
+            self.requests.remove(&labels.with(code));
+        });
+        self.seconds.remove(&labels);
+    }
+
+    /// Counts an answer that genkan made itself. `reason` is one of a fixed set.
+    pub fn answered(&self, reason: &'static str, code: u16) {
+        self.answers.get_or_create(&ReasonLabels { reason, code }).inc();
+    }
+
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry.lock());
+        text
+    }
+}
+
+// === impl Meter ===
+
+impl Meter {
+    pub fn record(&self, code: u16, took: Duration) {
+        let class = usize::from(code / 100).min(CLASSES.len() - 1);
+        self.by_class[class].inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
+
+// === impl ObjectLabels ===
+
+impl ObjectLabels {
+    fn new(kind: &str, namespace: &str, name: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn with(&self, code: &'static str) -> RequestLabels {
+        let Self {
+            kind,
+            namespace,
+            name,
+        } = self.clone();
+        RequestLabels {
+            kind,
+            namespace,
+            name,
+            code,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_come_and_go_with_their_object() {
+        let metrics = Metrics::default();
+        let meter = metrics.meter("ReverseProxy", "", "shop");
+        meter.record(204, Duration::from_millis(3));
+        meter.record(0, Duration::ZERO);
+        metrics.answered("NoRouteMatched", 404);
+        let text = metrics.render();
+        for line in [
+            r#"genkan_dataplane_requests_total{kind="ReverseProxy",namespace="",name="shop",code="2xx"} 1"#,
+            r#"genkan_dataplane_requests_total{kind="ReverseProxy",namespace="",name="shop",code="none"} 1"#,
+            r#"genkan_dataplane_request_seconds_count{kind="ReverseProxy",namespace="",name="shop"} 2"#,
+            r#"genkan_dataplane_answers_total{reason="NoRouteMatched",code="404"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+        metrics.forget("ReverseProxy", "", "shop");
+        assert!(!metrics.render().contains("shop"));
+    }
+}

@@ -1,0 +1,264 @@
+mod system;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::endpoints::Endpoints;
+
+pub use system::System;
+
+/// Host names of backends, each kept resolved by a task of its own for as long as something uses it.
+#[derive(Debug)]
+pub struct Names {
+    source: Arc<dyn Source>,
+    hosts: Mutex<HashMap<(String, u16), Weak<Named>>>,
+    changed: Arc<Notify>,
+}
+
+/// A name and port, with the addresses that it has now.
+#[derive(Debug)]
+pub struct Named {
+    pub name: String,
+    pub endpoints: Arc<Endpoints>,
+    lookup: watch::Receiver<Lookup>,
+    refresher: tokio::task::AbortHandle,
+}
+
+/// How the last attempt to resolve a name ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    Pending,
+    Found,
+    Failed(String),
+}
+
+/// What answers questions about names: the system's resolver, or a script in a test.
+#[async_trait::async_trait]
+pub trait Source: Send + Sync + std::fmt::Debug {
+    /// The addresses and the time they are valid for, or what went wrong in a few words.
+    async fn resolve(&self, name: &str) -> Result<(Vec<IpAddr>, Duration), String>;
+}
+
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(300);
+/// A request waits so long for the first answer about a name.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+// === impl Names ===
+
+impl Names {
+    pub fn new(source: Arc<dyn Source>) -> Self {
+        Self {
+            source,
+            hosts: Mutex::default(),
+            changed: Arc::default(),
+        }
+    }
+
+    /// Wakes when some name begins or ceases to resolve.
+    pub fn changes(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
+    }
+
+    /// The one entry for this name and port; starts its refresher. Must be called in a runtime.
+    pub fn get(&self, name: &str, port: u16) -> Arc<Named> {
+        let mut hosts = self.hosts.lock();
+        let key = (name.to_owned(), port);
+        if let Some(known) = hosts.get(&key).and_then(Weak::upgrade) {
+            return known;
+        }
+        hosts.retain(|_, named| named.strong_count() > 0);
+        let endpoints = Arc::new(Endpoints::default());
+        let (outcome, lookup) = watch::channel(Lookup::Pending);
+        let refresher = Refresher {
+            source: Arc::clone(&self.source),
+            name: name.to_owned(),
+            port,
+            endpoints: Arc::clone(&endpoints),
+            outcome,
+            changed: Arc::clone(&self.changed),
+        };
+        let refresher = tokio::spawn(refresher.run()).abort_handle();
+        let named = Arc::new(Named {
+            name: name.to_owned(),
+            endpoints,
+            lookup,
+            refresher,
+        });
+        hosts.insert(key, Arc::downgrade(&named));
+        named
+    }
+}
+
+// === impl Named ===
+
+impl Named {
+    pub fn lookup(&self) -> Lookup {
+        self.lookup.borrow().clone()
+    }
+
+    /// Returns once there is an answer about the name, or patience has ended.
+    pub async fn settled(&self) {
+        let mut lookup = self.lookup.clone();
+        let answer = lookup.wait_for(|lookup| *lookup != Lookup::Pending);
+        let _ = tokio::time::timeout(PATIENCE, answer).await;
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.refresher.abort();
+    }
+}
+
+struct Refresher {
+    source: Arc<dyn Source>,
+    name: String,
+    port: u16,
+    endpoints: Arc<Endpoints>,
+    outcome: watch::Sender<Lookup>,
+    changed: Arc<Notify>,
+}
+
+impl Refresher {
+    async fn run(self) {
+        let mut failures: u32 = 0;
+        loop {
+            let pause = match self.source.resolve(&self.name).await {
+                Ok((addresses, ttl)) if !addresses.is_empty() => {
+                    failures = 0;
+                    self.endpoints
+                        .replace(addresses.into_iter().map(|ip| (ip, self.port).into()));
+                    self.note(Lookup::Found);
+                    ttl.clamp(SHORTEST, LONGEST)
+                }
+                answer => {
+                    let error = answer
+                        .err()
+                        .unwrap_or_else(|| "the name has no address".to_owned());
+                    failures = failures.saturating_add(1);
+                    tracing::warn!(host = self.name, error, "a host does not resolve");
+                    // The last good addresses stay in use; the failure shows only where there are none.
+                    if self.endpoints.is_empty() {
+                        self.note(Lookup::Failed(error));
+                    }
+                    SHORTEST * 2u32.saturating_pow(failures.min(5) - 1)
+                }
+            };
+            tokio::time::sleep_until(Instant::now() + pause).await;
+        }
+    }
+
+    fn note(&self, now: Lookup) {
+        let is_news = self.outcome.send_if_modified(|last| {
+            let is_news = *last != now;
+            *last = now;
+            is_news
+        });
+        if is_news {
+            self.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    type Answer = Result<(Vec<IpAddr>, Duration), String>;
+
+    #[derive(Debug, Default)]
+    struct Script(Mutex<VecDeque<Answer>>);
+
+    #[async_trait::async_trait]
+    impl Source for Script {
+        async fn resolve(&self, _: &str) -> Answer {
+            self.0
+                .lock()
+                .pop_front()
+                .unwrap_or_else(|| Err("the script has ended".into()))
+        }
+    }
+
+    fn mk_names(script: impl IntoIterator<Item = Answer>) -> Names {
+        Names::new(Arc::new(Script(Mutex::new(script.into_iter().collect()))))
+    }
+
+    fn mk_answer(last: u8, ttl: u64) -> Answer {
+        Ok((vec![IpAddr::from([10, 0, 0, last])], Duration::from_secs(ttl)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_follow_the_ttl_and_the_last_good_ones_stay() {
+        let names = mk_names([
+            mk_answer(1, 10),
+            mk_answer(2, 0),
+            Err("refused".into()),
+            mk_answer(3, 900),
+        ]);
+        let named = names.get("b.example", 80);
+        named.settled().await;
+        let addresses = || {
+            named
+                .endpoints
+                .addresses()
+                .iter()
+                .map(|a| a.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (named.lookup(), addresses()),
+            (Lookup::Found, vec!["10.0.0.1:80".to_owned()])
+        );
+        tokio::time::sleep(Duration::from_millis(9_900)).await;
+        assert_eq!(addresses(), ["10.0.0.1:80"]);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(addresses(), ["10.0.0.2:80"]);
+        tokio::time::sleep(SHORTEST).await;
+        assert_eq!(
+            (named.lookup(), addresses()),
+            (Lookup::Found, vec!["10.0.0.2:80".to_owned()])
+        );
+        tokio::time::sleep(SHORTEST).await;
+        assert_eq!(addresses(), ["10.0.0.3:80"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failure_shows_and_heals() {
+        let names = mk_names([
+            Err("no such host".into()),
+            Ok((vec![], SHORTEST)),
+            mk_answer(1, 1),
+        ]);
+        let named = names.get("b.example", 80);
+        named.settled().await;
+        assert_eq!(named.lookup(), Lookup::Failed("no such host".into()));
+        names.changes().notified().await;
+        tokio::time::sleep(SHORTEST).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(named.lookup(), Lookup::Failed("the name has no address".into()));
+        tokio::time::sleep(2 * SHORTEST).await;
+        assert_eq!(named.lookup(), Lookup::Found);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_refresher_serves_all_users_and_ends_with_the_last() {
+        let names = mk_names([mk_answer(1, 1)]);
+        let (a, b) = (names.get("b.example", 80), names.get("b.example", 80));
+        assert!(Arc::ptr_eq(&a, &b));
+        assert!(!Arc::ptr_eq(&a, &names.get("b.example", 81)));
+        let refresher = a.refresher.clone();
+        drop((a, b));
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        assert!(refresher.is_finished());
+    }
+}

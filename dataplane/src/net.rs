@@ -1,0 +1,170 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use ipnet::IpNet;
+
+/// Judges every address before it is dialled, whatever it came from.
+#[derive(Debug, Clone, Default)]
+pub struct AddressCheck {
+    allowed: Vec<IpNet>,
+    /// Ports of our own listeners with the address they are bound to.
+    own: Vec<SocketAddr>,
+}
+
+/// Why an address is not dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AddressRefused {
+    #[error("the address is a loopback address")]
+    Loopback,
+    #[error("the address is link-local")]
+    LinkLocal,
+    #[error("the address is unspecified")]
+    Unspecified,
+    #[error("the address is a multicast or broadcast address")]
+    Multicast,
+    #[error("the address belongs to a metadata service")]
+    Metadata,
+    #[error("the address is a listener of this proxy")]
+    OwnListener,
+}
+
+/// Metadata services of clouds that are not link-local.
+const METADATA: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
+
+// === impl AddressCheck ===
+
+impl AddressCheck {
+    pub fn new(allowed: Vec<IpNet>, own: Vec<SocketAddr>) -> Self {
+        Self { allowed, own }
+    }
+
+    /// # Errors
+    /// When the address must not be dialled.
+    pub fn check(&self, address: SocketAddr) -> Result<(), AddressRefused> {
+        let ip = plain(address.ip());
+        if self.is_own(ip, address.port()) {
+            return Err(AddressRefused::OwnListener);
+        }
+        match class(ip) {
+            Some(refused) if !self.allowed.iter().any(|net| net.contains(&ip)) => Err(refused),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_own(&self, ip: IpAddr, port: u16) -> bool {
+        self.own.iter().filter(|own| own.port() == port).any(|own| {
+            let bound = plain(own.ip());
+            bound == ip || ip.is_unspecified() || (bound.is_unspecified() && is_of_this_machine(ip))
+        })
+    }
+}
+
+/// The address that is really meant: IPv4 wrapped into IPv6 in one of its forms is IPv4.
+fn plain(ip: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = ip else { return ip };
+    let [a, b, c, d, e, f, g, h] = v6.segments();
+    let v4 = Ipv4Addr::from((u32::from(g) << 16) | u32::from(h));
+    match (a, b, c, d, e, f) {
+        (0, 0, 0, 0, 0, 0) if u32::from(v4) > 1 => IpAddr::V4(v4),
+        (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) => IpAddr::V4(v4),
+        (0x2002, ..) => IpAddr::V4(Ipv4Addr::from((u32::from(b) << 16) | u32::from(c))),
+        _ => ip,
+    }
+}
+
+fn class(ip: IpAddr) -> Option<AddressRefused> {
+    let link_local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    let is_nowhere = match ip {
+        // All of 0.0.0.0/8 leads to this machine on Linux.
+        IpAddr::V4(v4) => v4.octets()[0] == 0,
+        IpAddr::V6(v6) => v6.is_unspecified(),
+    };
+    let is_broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
+    match () {
+        () if ip.is_loopback() => Some(AddressRefused::Loopback),
+        () if is_nowhere => Some(AddressRefused::Unspecified),
+        () if ip.is_multicast() || is_broadcast => Some(AddressRefused::Multicast),
+        () if METADATA.contains(&ip) => Some(AddressRefused::Metadata),
+        () if link_local => Some(AddressRefused::LinkLocal),
+        () => None,
+    }
+}
+
+/// Only an address of this machine can be bound. Asked for very few addresses: those with a port of our own.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(check: &AddressCheck, address: &str) -> Result<(), AddressRefused> {
+        check.check(address.parse().unwrap())
+    }
+
+    #[test]
+    fn dangerous_addresses_are_refused_in_every_spelling() {
+        use AddressRefused::*;
+        let none = AddressCheck::default();
+        for (address, refused) in [
+            ("127.0.0.1:80", Loopback),
+            ("127.9.9.9:80", Loopback),
+            ("[::1]:80", Loopback),
+            ("[::ffff:127.0.0.1]:80", Loopback),
+            ("[::127.0.0.1]:80", Loopback),
+            ("[64:ff9b::7f00:1]:80", Loopback),
+            ("[2002:7f00:1::]:80", Loopback),
+            ("0.0.0.0:80", Unspecified),
+            ("0.1.2.3:80", Unspecified),
+            ("[::]:80", Unspecified),
+            ("169.254.1.1:80", LinkLocal),
+            ("169.254.169.254:80", LinkLocal),
+            ("[fe80::1]:80", LinkLocal),
+            ("224.0.0.1:80", Multicast),
+            ("255.255.255.255:80", Multicast),
+            ("[ff02::1]:80", Multicast),
+            ("100.100.100.200:80", Metadata),
+            ("168.63.129.16:80", Metadata),
+            ("[fd00:ec2::254]:80", Metadata),
+        ] {
+            assert_eq!(check(&none, address), Err(refused), "{address}");
+        }
+        for address in [
+            "10.0.0.1:80",
+            "192.168.1.1:80",
+            "8.8.8.8:443",
+            "[fd00::1]:80",
+            "[2001:db8::1]:80",
+        ] {
+            assert_eq!(check(&none, address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn allowed_networks_are_dialled_but_never_the_own_listeners() {
+        let own = vec!["127.0.0.1:8080".parse().unwrap(), "0.0.0.0:8081".parse().unwrap()];
+        let some = AddressCheck::new(
+            vec!["127.0.0.0/8".parse().unwrap(), "0.0.0.0/8".parse().unwrap()],
+            own,
+        );
+        assert_eq!(check(&some, "127.0.0.1:9000"), Ok(()));
+        assert_eq!(check(&some, "127.0.0.2:8080"), Ok(()));
+        assert_eq!(check(&some, "169.254.169.254:80"), Err(AddressRefused::LinkLocal));
+        for own in [
+            "127.0.0.1:8080",
+            "0.0.0.0:8080",
+            "127.0.0.1:8081",
+            "127.0.0.7:8081",
+            "[::ffff:127.0.0.1]:8080",
+        ] {
+            assert_eq!(check(&some, own), Err(AddressRefused::OwnListener), "{own}");
+        }
+    }
+}

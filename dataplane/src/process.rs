@@ -1,0 +1,149 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pingora_core::apps::HttpServerApp;
+use pingora_core::server::configuration::ServerConf;
+use pingora_proxy::http_proxy;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Access;
+use crate::admin::Admin;
+use crate::cli::Cli;
+use crate::drain::{Drain, Signals};
+use crate::front::{Front, FrontConfig};
+use crate::health::Board;
+use crate::listening::{BindError, Bound};
+use crate::metrics::Metrics;
+use crate::names::{Names, System};
+use crate::net::AddressCheck;
+use crate::proxy::{MOST_ATTEMPTS, Proxy};
+use crate::recovery::Recovery;
+use crate::roots;
+use crate::stream::Subscriber;
+use crate::tables::{Builder, Current};
+
+/// Why the process cannot start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    #[error("--state-dir {path} is not a folder that can be written to: {source}", path = .path.display())]
+    StateDir { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("signals cannot be received: {0}")]
+    Signal(#[source] std::io::Error),
+    #[error("the administration port cannot be served: {0}")]
+    Admin(#[source] std::io::Error),
+    #[error("the task \"{0}\" ended, which it must not")]
+    Task(&'static str),
+}
+
+/// Connections to all backends together that are kept for later.
+const POOL: usize = 4_096;
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// One sentence for the person who started it.
+pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
+    let ca_file = prepare_state_dir(&cli.state_dir)?;
+    let bound = Bound::bind("--listen", cli.listen)?;
+    let admin = Bound::bind("--admin-listen", cli.admin_listen)?;
+    let (listen, admin_listen) = (bound.address, admin.address);
+    let check = Arc::new(AddressCheck::new(
+        cli.allow_upstream_cidr.clone(),
+        vec![listen, admin_listen],
+    ));
+    let current = Arc::new(Current::default());
+    let board = Arc::new(Board::default());
+    let metrics = Arc::new(Metrics::default());
+    let names = Arc::new(Names::new(Arc::new(System::default())));
+    let is_draining = Arc::new(AtomicBool::new(false));
+    let stop_stream = CancellationToken::new();
+
+    tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
+    tracing::info!(%listen, admin = %admin_listen, operator = cli.operator, "starting");
+
+    let subscriber = Subscriber {
+        operator: cli.operator.clone(),
+        name: cli.own_name(listen),
+        instance: uuid::Uuid::new_v4().to_string(),
+        builder: Builder::new(Arc::clone(&names), Arc::clone(&metrics)),
+        current: Arc::clone(&current),
+        board: Arc::clone(&board),
+        metrics: Arc::clone(&metrics),
+    };
+    let mut stream = tokio::spawn(subscriber.run(stop_stream.clone()));
+    let recovery = Recovery {
+        current: Arc::clone(&current),
+        board: Arc::clone(&board),
+        check: Arc::clone(&check),
+        names_changed: names.changes(),
+    };
+    let mut recovery = tokio::spawn(recovery.run());
+    let router = Admin {
+        current: Arc::clone(&current),
+        metrics: Arc::clone(&metrics),
+        is_draining: Arc::clone(&is_draining),
+    };
+    let listener = tokio::net::TcpListener::from_std(admin.into_std()).map_err(ProcessError::Admin)?;
+    let mut admin = tokio::spawn(async move { axum::serve(listener, router.router()).await });
+
+    let access = Arc::new(Access::new(Arc::clone(&metrics)));
+    let proxy = Proxy {
+        current,
+        check,
+        board,
+        metrics,
+        access: Arc::clone(&access),
+    };
+    let workers = tokio::runtime::Handle::current().metrics().num_workers();
+    let engine = http_proxy(&Arc::new(engine_conf(ca_file, workers)), proxy);
+    let drain = Drain::new(cli.drain_delay, cli.drain_timeout);
+    let front = Front::new(
+        engine,
+        FrontConfig {
+            refusals: access,
+            ..FrontConfig::new(drain.begun())
+        },
+    );
+    let (traffic, engine) = (front.traffic(), front.engine());
+    let mut service = tokio::spawn(bound.serve(front, drain.listeners_end(), 1));
+
+    let mut signals = Signals::new().map_err(ProcessError::Signal)?;
+    tokio::select! {
+        () = signals.next() => {}
+        _ = &mut stream => return Err(ProcessError::Task("configuration stream")),
+        _ = &mut recovery => return Err(ProcessError::Task("recovery")),
+        _ = &mut admin => return Err(ProcessError::Task("administration")),
+        _ = &mut service => return Err(ProcessError::Task("requests")),
+    }
+    is_draining.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = signals.next() => tracing::warn!("told twice to end: open connections are cut"),
+        () = drain.run(&traffic) => {}
+    }
+    stop_stream.cancel();
+    engine.http_cleanup().await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn prepare_state_dir(path: &Path) -> Result<PathBuf, ProcessError> {
+    let refuse = |source| ProcessError::StateDir {
+        path: path.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(path).map_err(refuse)?;
+    roots::write(path).map_err(refuse)
+}
+
+fn engine_conf(ca_file: PathBuf, workers: usize) -> ServerConf {
+    ServerConf {
+        threads: workers,
+        upstream_keepalive_pool_size: POOL.div_ceil(workers),
+        max_retries: MOST_ATTEMPTS as usize,
+        ca_file: Some(ca_file.to_string_lossy().into_owned()),
+        ..ServerConf::default()
+    }
+}

@@ -1,0 +1,195 @@
+mod arriving;
+mod deciding;
+mod failing;
+mod fields;
+mod peering;
+mod receiving;
+mod sending;
+
+pub use peering::MOST_ATTEMPTS;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::protocols::Digest;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use crate::access::Access;
+use crate::answer::Manner;
+use crate::context::Context;
+use crate::health::Board;
+use crate::metrics::Metrics;
+use crate::net::AddressCheck;
+use crate::tables::Current;
+
+/// Forwards requests: what the engine asks at each step is answered by the module with that job.
+#[derive(Debug)]
+pub struct Proxy {
+    pub current: Arc<Current>,
+    pub check: Arc<AddressCheck>,
+    pub board: Arc<Board>,
+    pub metrics: Arc<Metrics>,
+    pub access: Arc<Access>,
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(Arc::clone(&self.access), Arc::clone(&self.metrics))
+    }
+
+    /// None: the engine's own would add one for compression.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        arriving::note(session, context);
+        let Err(answer) = self.decide(session, context) else {
+            return Ok(false);
+        };
+        self.answer(session, context, answer).await?;
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        self.choose_peer(session, context).await
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        peer: &HttpPeer,
+        context: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        self.connection_failed(peer, context, error)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        is_reused: bool,
+        _: &HttpPeer,
+        _: std::os::unix::io::RawFd,
+        digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        peering::connected(is_reused, digest, context)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        sending::prepare(session, request, context).await
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        self.receive(response, context)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        receiving::dress(session, response, context)
+    }
+
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        is_end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        receiving::body(session, body, is_end, context)?;
+        Ok(None)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        is_reused: bool,
+    ) -> Box<Error> {
+        failing::judge(session, error, context, is_reused)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        let error_code = self.fail(session, error, context).await;
+        FailToProxy {
+            error_code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    /// Everything that the engine would say stands in the access line.
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Context, _: &Error, _: ProxyWarnLogContext) -> bool {
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+        if let Some(written) = session.response_written() {
+            context.line.status = written.status.as_u16();
+        }
+        context.line.received = session.body_bytes_read();
+        context.line.sent = session.body_bytes_sent();
+        context.close();
+    }
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Gives an answer of our own.
+    async fn answer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        answer: crate::answer::Answer,
+    ) -> Result<()> {
+        failing::account(&self.metrics, context, &answer);
+        let is_last = arriving::waits_for_permission(session);
+        let request_id = context.line.request_id.clone();
+        let manner = Manner {
+            request_id: &request_id,
+            is_grpc: context.kind.is_grpc,
+            is_last,
+        };
+        let route = context
+            .outgoing
+            .is_some()
+            .then_some(context.route.as_ref())
+            .flatten();
+        answer
+            .write(session, manner, |head| receiving::header_down(route, head))
+            .await
+    }
+}

@@ -1,0 +1,169 @@
+use http::header::{CONTENT_TYPE, EXPECT, HOST, TE};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+use genkan_routing::identity::{tokens, upgrade_protocols};
+
+use crate::context::{Context, Kind};
+
+/// Notes what the access line and the later steps need to know of the request as it came.
+pub fn note(session: &Session, context: &mut Context) {
+    let request = session.req_header();
+    let line = &mut context.line;
+    line.request_id = request_id(request);
+    line.trace_id = trace_id(request).unwrap_or_default();
+    line.client = session
+        .client_addr()
+        .and_then(|address| address.as_inet())
+        .copied();
+    line.user = "system:anonymous";
+    line.protocol = match request.version {
+        http::Version::HTTP_2 => "HTTP/2",
+        http::Version::HTTP_11 => "HTTP/1.1",
+        _ => "HTTP/1.0",
+    };
+    line.method = request.method.as_str().to_owned();
+    line.host = host(request).to_owned();
+    let raw = request.raw_path();
+    let path = raw.split(|&byte| byte == b'?').next().unwrap_or_default();
+    line.path = path.escape_ascii().to_string();
+    context.kind = kind(request);
+}
+
+/// The authority that the client named; one accessor for both versions of HTTP.
+pub fn host(request: &RequestHeader) -> &str {
+    let named = request.headers.get(HOST).and_then(|value| value.to_str().ok());
+    request
+        .uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .or(named)
+        .unwrap_or_default()
+}
+
+/// The client waits for a 100 before it sends a body that nobody is going to read.
+pub fn waits_for_permission(session: &mut Session) -> bool {
+    session.req_header().headers.contains_key(EXPECT) && !session.is_body_done()
+}
+
+fn kind(request: &RequestHeader) -> Kind {
+    let lines = |name| {
+        request
+            .headers
+            .get_all(name)
+            .into_iter()
+            .map(http::HeaderValue::as_bytes)
+    };
+    let connection = lines(http::header::CONNECTION);
+    let is_upgrade = upgrade_protocols(connection, lines(http::header::UPGRADE)).is_some();
+    let content_type = request
+        .headers
+        .get(CONTENT_TYPE)
+        .map_or(&b""[..], http::HeaderValue::as_bytes);
+    let is_grpc = content_type
+        .get(..16)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
+    let accepts_events = lines(http::header::ACCEPT)
+        .any(|value| tokens(value).any(|token| token.to_ascii_lowercase().starts_with(b"text/event-stream")));
+    let query = request.uri.query().unwrap_or_default();
+    let is_endless = query.split('&').any(|pair| {
+        matches!(pair.split_once('='), Some(("watch" | "follow", value)) if !matches!(value, "false" | "0"))
+    });
+    Kind {
+        upgrade: is_upgrade
+            .then(|| request.headers.get(http::header::UPGRADE).cloned())
+            .flatten(),
+        is_grpc,
+        wants_trailers: lines(TE)
+            .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))),
+        may_be_silent: is_upgrade || is_grpc || accepts_events || is_endless,
+    }
+}
+
+/// The client's own, if it is harmless in a log and a header; else a new one.
+fn request_id(request: &RequestHeader) -> String {
+    let sent = request
+        .headers
+        .get(crate::answer::REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    let is_fit = |id: &&str| {
+        (1..=64).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    sent.filter(is_fit)
+        .map_or_else(|| uuid::Uuid::new_v4().to_string(), ToOwned::to_owned)
+}
+
+/// The second field of `traceparent`, which itself passes untouched.
+fn trace_id(request: &RequestHeader) -> Option<String> {
+    let mut fields = request.headers.get("traceparent")?.to_str().ok()?.split('-');
+    let id = fields.nth(1)?;
+    let is_hex = id
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    (id.len() == 32 && is_hex).then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_request(headers: &[(&'static str, &str)]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/proxy/x?watch=true", None).unwrap();
+        for (name, value) in headers {
+            request.append_header(*name, *value).unwrap();
+        }
+        request
+    }
+
+    #[test]
+    fn request_ids_are_kept_only_when_harmless() {
+        let long = "a".repeat(65);
+        for (sent, is_kept) in [
+            ("Ab-9", true),
+            (&"a".repeat(64), true),
+            (&long, false),
+            ("a b", false),
+            ("", false),
+        ] {
+            let id = request_id(&mk_request(&[("x-request-id", sent)]));
+            assert_eq!(id == sent, is_kept, "{sent}");
+            assert!(!id.is_empty() && id.len() <= 64);
+        }
+    }
+
+    #[test]
+    fn trace_ids_are_read_from_well_formed_headers_only() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let header = format!("00-{id}-00f067aa0ba902b7-01");
+        assert_eq!(
+            trace_id(&mk_request(&[("traceparent", &header)])).as_deref(),
+            Some(id)
+        );
+        for bad in ["", "00", "00-xyz-1-1", &header.to_uppercase()] {
+            assert_eq!(trace_id(&mk_request(&[("traceparent", bad)])), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        assert!(kind(&mk_request(&[])).may_be_silent, "a watch");
+        let grpc = kind(&mk_request(&[
+            ("content-type", "application/grpc+proto"),
+            ("te", "gzip, Trailers"),
+        ]));
+        assert!(grpc.is_grpc && grpc.wants_trailers && grpc.upgrade.is_none());
+        let upgrade = kind(&mk_request(&[
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+        ]));
+        assert_eq!(upgrade.upgrade.unwrap(), "WebSocket");
+        assert!(
+            kind(&mk_request(&[("connection", "x"), ("upgrade", "websocket")]))
+                .upgrade
+                .is_none()
+        );
+    }
+}

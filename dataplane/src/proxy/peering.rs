@@ -1,0 +1,124 @@
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use pingora_core::protocols::Digest;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorType, Result};
+use pingora_proxy::Session;
+
+use super::{Proxy, failing};
+use crate::context::Context;
+use crate::tables::Route;
+use crate::upstream::{Manner, NoEndpoint, Pin, Upstream};
+
+/// Attempts for one request, at most. The engine's own limit is set to the same.
+pub const MOST_ATTEMPTS: u32 = 8;
+
+impl Proxy {
+    /// The endpoint and settings of the next attempt.
+    pub(super) async fn choose_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        let (route, upstream) = destination(context)?;
+        let manner = manner(context, &upstream);
+        context.attempt.number += 1;
+        context.attempt.is_http2 = manner.http2;
+        context.line.attempts = context.attempt.number;
+        // Pin mode repeats the handshake with the very server whose certificate made it necessary.
+        if let (true, Some(lease)) = (manner.is_pinned, &context.attempt.lease) {
+            return Ok(Box::new(upstream.peer(lease.address(), manner)));
+        }
+        context.attempt.lease = None;
+        let failed = &context.attempt.failed;
+        let may_be_tried = |address| !failed.contains(&address) && self.check.check(address).is_ok();
+        match upstream.choose(may_be_tried).await {
+            Ok(lease) => {
+                let address = lease.address();
+                context.line.upstream = Some(address);
+                context.attempt.lease = Some(lease);
+                Ok(Box::new(upstream.peer(address, manner)))
+            }
+            Err(NoEndpoint::Exhausted) if !failed.is_empty() => {
+                // The endpoints changed since the last attempt failed; that failure is what there is to say.
+                context.verdict = Some(failing::connect(&route, &upstream, &ErrorType::ConnectError));
+                Err(Error::new_in(ErrorType::HTTPStatus(502)))
+            }
+            Err(none) => {
+                context.verdict = Some(failing::no_endpoint(&route, &upstream, none, &self.board));
+                Err(Error::new_in(ErrorType::HTTPStatus(503)))
+            }
+        }
+    }
+
+    /// Nothing was sent yet, so the request may go to another endpoint whatever it is.
+    pub(super) fn connection_failed(
+        &self,
+        _: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let Ok((_, upstream)) = destination(context) else {
+            return error;
+        };
+        let has_pins = !upstream.pins().is_empty();
+        if has_pins && !context.attempt.is_pinned && error.to_string().contains("CaUsedAsEndEntity") {
+            context.attempt.is_pinned = true;
+            error.set_retry(true);
+            return error;
+        }
+        context.attempt.is_pinned = false;
+        if let Some(lease) = context.attempt.lease.take() {
+            lease.failed();
+            context.attempt.failed.push(lease.address());
+        }
+        let failed = &context.attempt.failed;
+        let has_other =
+            upstream.has_other(|address| !failed.contains(&address) && self.check.check(address).is_ok());
+        error.set_retry(has_other && context.attempt.number < MOST_ATTEMPTS);
+        error
+    }
+}
+
+/// Before anything is sent: in pin mode the certificate must be one of those that the author gave.
+pub fn connected(is_reused: bool, digest: Option<&Digest>, context: &mut Context) -> Result<()> {
+    context.line.is_reused = is_reused;
+    if let Some(lease) = &context.attempt.lease {
+        lease.succeeded();
+    }
+    if !context.attempt.is_pinned {
+        return Ok(());
+    }
+    let (route, upstream) = destination(context)?;
+    let certificate = digest
+        .and_then(|digest| digest.ssl_digest.as_ref())
+        .map(|tls| tls.cert_digest.as_slice());
+    let verdict = Pin::judge(
+        upstream.pins(),
+        certificate.unwrap_or_default(),
+        upstream.server_name(),
+        SystemTime::now(),
+    );
+    verdict.map_err(|error| {
+        context.verdict = Some(failing::tls(&route, &upstream, &error.to_string()));
+        Error::new_up(ErrorType::InvalidCert)
+    })
+}
+
+/// Where the request goes. Both are there when the engine asks for a peer: deciding is what put them there.
+pub fn destination(context: &Context) -> Result<(Arc<Route>, Arc<Upstream>)> {
+    let route = context.route.as_ref();
+    let found = route.and_then(|route| Some((Arc::clone(route), Arc::clone(route.upstream()?))));
+    found.ok_or_else(|| Error::explain(ErrorType::InternalError, "no destination was decided on"))
+}
+
+fn manner(context: &Context, upstream: &Upstream) -> Manner {
+    let is_idempotent = context
+        .outgoing
+        .as_ref()
+        .is_some_and(|outgoing| outgoing.method.is_idempotent());
+    let is_upgrade = context.kind.upgrade.is_some();
+    Manner {
+        http2: (upstream.http2 || context.kind.is_grpc) && !is_upgrade,
+        is_idempotent,
+        may_be_silent: context.kind.may_be_silent,
+        is_pinned: context.attempt.is_pinned,
+    }
+}

@@ -1,0 +1,269 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_LOCATION, LOCATION, SET_COOKIE, TRAILER,
+    TRANSFER_ENCODING,
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
+use parking_lot::Mutex;
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use genkan_proto::v1alpha1::health::State;
+use genkan_routing::Scheme;
+use genkan_routing::identity::tokens;
+use genkan_routing::links::{PublicPrefix, is_readable};
+use genkan_routing::redirect::leaves_origin;
+
+use super::{Proxy, failing, fields, peering};
+use crate::context::{Context, Outgoing};
+use crate::rewriting::LinkRewriter;
+use crate::tables::Route;
+use crate::upstream::Upstream;
+
+const CORS: [HeaderName; 4] = [
+    ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    ACCESS_CONTROL_ALLOW_HEADERS,
+    ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN,
+];
+
+impl Proxy {
+    /// Judges the head of the backend's answer and takes out what concerns one connection only.
+    pub(super) fn receive(&self, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        let (route, upstream) = peering::destination(context)?;
+        if let Err(problem) = judge(response, context, &route, &upstream) {
+            context.verdict = Some(failing::protocol(&route, &upstream, &problem));
+            return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+        }
+        if response.status != StatusCode::SWITCHING_PROTOCOLS {
+            fields::remove_nominated(response);
+            fields::remove_hop_by_hop(response);
+        }
+        if response.status == StatusCode::NO_CONTENT {
+            response.remove_header(&CONTENT_LENGTH);
+        }
+        unite_lengths(response);
+        if !is_interim(response.status) {
+            context.line.answered = Some(context.start.elapsed());
+            if route.acquit() {
+                self.board.note(&route.object, State::Reachable, "");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+fn judge(
+    response: &ResponseHeader,
+    context: &Context,
+    route: &Route,
+    upstream: &Upstream,
+) -> Result<(), String> {
+    let is_upgrade = context.kind.upgrade.is_some();
+    let status = response.status;
+    if status == StatusCode::SWITCHING_PROTOCOLS && !is_upgrade {
+        return Err("it switched protocols without having been asked to".to_owned());
+    }
+    if is_interim(status) {
+        return Ok(());
+    }
+    if is_upgrade && status != StatusCode::SWITCHING_PROTOCOLS && status.as_u16() < 400 {
+        return Err(format!(
+            "it answered a request to switch protocols with {}",
+            status.as_u16()
+        ));
+    }
+    let mut codings = response.headers.get_all(TRANSFER_ENCODING).into_iter();
+    let is_plain = match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    };
+    if !is_plain {
+        return Err("its Transfer-Encoding is something else than chunked".to_owned());
+    }
+    let rejects = route
+        .directives
+        .as_ref()
+        .is_some_and(|directives| directives.reject_forwarding_redirects);
+    if rejects && status.is_redirection() {
+        let scheme = if upstream.is_tls() {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        };
+        let mut targets = response.headers.get_all(LOCATION).into_iter();
+        if targets.any(|target| leaves_origin(target.as_bytes(), scheme, &upstream.authority)) {
+            return Err("it redirects to another origin, which rejectForwardingRedirects forbids".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Equal lengths on several lines are one; the engine has refused those that differ.
+fn unite_lengths(response: &mut ResponseHeader) {
+    let mut lengths = response.headers.get_all(CONTENT_LENGTH).into_iter();
+    let Some(first) = lengths.next().cloned() else {
+        return;
+    };
+    let one = tokens(first.as_bytes())
+        .next()
+        .and_then(|length| HeaderValue::from_bytes(length).ok());
+    if let Some(one) = one.filter(|one| lengths.next().is_some() || *one != first) {
+        let _ = response.insert_header(CONTENT_LENGTH, one);
+    }
+}
+
+/// Makes the head that the client sees.
+pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Tunnels may be silent as long as they like; TCP keep-alive finds the dead ones.
+        session.set_read_timeout(None);
+    } else if response.status.is_informational() {
+        return Ok(());
+    }
+    if session.req_header().version != Version::HTTP_2 {
+        response.set_version(Version::HTTP_11);
+    }
+    let (route, upstream) = peering::destination(context)?;
+    let passes_trailers = context.attempt.is_http2 && session.req_header().version == Version::HTTP_2;
+    if !passes_trailers {
+        response.remove_header(&TRAILER);
+    }
+    if context.kind.upgrade.is_some() && response.status != StatusCode::SWITCHING_PROTOCOLS {
+        // The client may have sent bytes of the other protocol already.
+        session.set_keepalive(None);
+    }
+    let wraps = route
+        .directives
+        .as_ref()
+        .is_some_and(|directives| directives.wrap_transport);
+    if let (true, Some(outgoing)) = (wraps && context.kind.upgrade.is_none(), &context.outgoing) {
+        let links = wrap(session, response, outgoing, &upstream).map_err(|problem| {
+            context.verdict = Some(failing::protocol(&route, &upstream, &problem));
+            Error::new_up(ErrorType::InvalidHTTPHeader)
+        })?;
+        context.links = links.map(Mutex::new);
+    }
+    header_down(Some(&route), response);
+    Ok(())
+}
+
+/// Applies `headerDown`.
+pub fn header_down(route: Option<&Arc<Route>>, response: &mut ResponseHeader) {
+    if let Some(directives) = route.and_then(|route| route.directives.as_ref()) {
+        directives.header_down.apply(&mut fields::Fields(response));
+    }
+}
+
+/// `wrapTransport`: links in the head are moved below the public prefix; those in HTML will be while the body passes.
+fn wrap(
+    session: &mut Session,
+    response: &mut ResponseHeader,
+    outgoing: &Outgoing,
+    upstream: &Upstream,
+) -> Result<Option<LinkRewriter>, String> {
+    let scheme = if upstream.is_tls() {
+        Scheme::Https
+    } else {
+        Scheme::Http
+    };
+    let stripped = outgoing.stripped_prefix.as_deref();
+    let prefix = PublicPrefix::new(&outgoing.cluster, stripped, scheme, &upstream.authority);
+    for name in CORS {
+        response.remove_header(&name);
+    }
+    if response
+        .headers
+        .get_all(LOCATION)
+        .into_iter()
+        .any(|location| !is_readable(location.as_bytes()))
+    {
+        return Err("its Location cannot be read".to_owned());
+    }
+    move_values(response, LOCATION, |value| prefix.link(value));
+    move_values(response, CONTENT_LOCATION, |value| prefix.link(value));
+    move_values(response, SET_COOKIE, |value| prefix.cookie(value));
+    let status = response.status;
+    let has_body = !matches!(status.as_u16(), 204 | 206 | 304);
+    let Some(links) = has_body
+        .then(|| LinkRewriter::for_response(response, &prefix))
+        .flatten()
+    else {
+        return Ok(None);
+    };
+    // The body will have another length.
+    response.remove_header(&CONTENT_LENGTH);
+    if session.req_header().method == Method::HEAD {
+        return Ok(None);
+    }
+    match session.req_header().version {
+        Version::HTTP_11 => {
+            let _ = response.insert_header(TRANSFER_ENCODING, "chunked");
+        }
+        Version::HTTP_2 => {}
+        _ => {
+            response.remove_header(&TRANSFER_ENCODING);
+            session.set_keepalive(None);
+        }
+    }
+    Ok(Some(links))
+}
+
+fn move_values(response: &mut ResponseHeader, name: HeaderName, change: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+    let values: Vec<_> = response.headers.get_all(&name).into_iter().cloned().collect();
+    let changed: Vec<_> = values.iter().map(|value| change(value.as_bytes())).collect();
+    if changed.iter().all(Option::is_none) {
+        return;
+    }
+    response.remove_header(&name);
+    for (value, changed) in values.into_iter().zip(changed) {
+        let moved = changed.and_then(|bytes| HeaderValue::from_bytes(&bytes).ok());
+        let _ = response.append_header(name.clone(), moved.unwrap_or(value));
+    }
+}
+
+/// A piece of the body on its way to the client.
+pub fn body(session: &Session, body: &mut Option<Bytes>, is_end: bool, context: &mut Context) -> Result<()> {
+    let Some(links) = &context.links else {
+        return Ok(());
+    };
+    if session.was_upgraded() {
+        return Ok(());
+    }
+    let rewritten = links.lock().write(body.as_deref().unwrap_or_default(), is_end);
+    let rewritten = rewritten.map_err(|error| {
+        Error::explain(
+            ErrorType::InternalError,
+            format!("the links of the body cannot be rewritten: {error}"),
+        )
+    })?;
+    *body = Some(Bytes::from(rewritten));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_lengths_become_one() {
+        for (lines, expected) in [(&["3", "3"][..], "3"), (&["3, 3"], "3"), (&["3"], "3")] {
+            let mut response = ResponseHeader::build(200, None).unwrap();
+            for line in lines {
+                response.append_header(CONTENT_LENGTH, *line).unwrap();
+            }
+            unite_lengths(&mut response);
+            let all: Vec<_> = response.headers.get_all(CONTENT_LENGTH).into_iter().collect();
+            assert_eq!(all, [expected]);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+use std::net::IpAddr;
+
+use http::header::{CONNECTION, EXPECT, TE, UPGRADE};
+use http::{HeaderName, HeaderValue, Version};
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+use super::{fields, peering};
+use crate::context::Context;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Makes the request for the backend out of the engine's copy of the client's, once for each attempt.
+pub async fn prepare(
+    session: &mut Session,
+    request: &mut RequestHeader,
+    context: &mut Context,
+) -> Result<()> {
+    let (route, upstream) = peering::destination(context)?;
+    let Some(outgoing) = &context.outgoing else {
+        return Error::e_explain(ErrorType::InternalError, "no request was made for the backend");
+    };
+    fields::remove_hop_by_hop(request);
+    request.set_method(outgoing.method.clone());
+    request.set_raw_path(&outgoing.target)?;
+    request.insert_header("Host", upstream.authority.as_str())?;
+    if let Some(directives) = &route.directives {
+        directives.header_up.apply(&mut fields::Fields(request));
+        if directives.wrap_transport {
+            let path = outgoing
+                .target
+                .split(|&byte| byte == b'?')
+                .next()
+                .unwrap_or_default();
+            request.insert_header("X-Forwarded-Uri", HeaderValue::from_bytes(path).map_err(invalid)?)?;
+            request.insert_header("X-Forwarded-Host", upstream.authority.as_str())?;
+            request.insert_header("X-Forwarded-Proto", upstream.scheme())?;
+        }
+    }
+    append_forwarded_for(request, context.line.client.map(|client| client.ip()))?;
+    if context.kind.wants_trailers {
+        request.insert_header(TE, "trailers")?;
+    }
+    if let Some(upgrade) = &context.kind.upgrade {
+        request.insert_header(CONNECTION, "Upgrade")?;
+        request.insert_header(UPGRADE, upgrade.clone())?;
+    }
+    if request.headers.contains_key(EXPECT) && !passes_permission_on(session, context) {
+        request.remove_header(&EXPECT);
+        session.write_continue_response().await?;
+    }
+    Ok(())
+}
+
+/// The backend's 100 reaches the client only where both sides speak HTTP/1.1.
+fn passes_permission_on(session: &Session, context: &Context) -> bool {
+    !context.attempt.is_http2 && session.req_header().version == Version::HTTP_11
+}
+
+fn append_forwarded_for(request: &mut RequestHeader, client: Option<IpAddr>) -> Result<()> {
+    let Some(client) = client else { return Ok(()) };
+    let lines = request
+        .headers
+        .get_all(FORWARDED_FOR)
+        .into_iter()
+        .map(HeaderValue::as_bytes);
+    let mut all: Vec<u8> = lines.collect::<Vec<_>>().join(&b", "[..]);
+    if !all.is_empty() {
+        all.extend_from_slice(b", ");
+    }
+    all.extend_from_slice(client.to_canonical().to_string().as_bytes());
+    request.insert_header("X-Forwarded-For", HeaderValue::from_bytes(&all).map_err(invalid)?)
+}
+
+fn invalid(error: http::header::InvalidHeaderValue) -> Box<Error> {
+    Error::because(
+        ErrorType::InvalidHTTPHeader,
+        "a header for the backend cannot be sent",
+        error,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_is_appended_to_one_line() {
+        for (lines, expected) in [
+            (&[][..], "192.0.2.1"),
+            (&["10.0.0.1"], "10.0.0.1, 192.0.2.1"),
+            (
+                &["10.0.0.1, 10.0.0.2", "10.0.0.3"],
+                "10.0.0.1, 10.0.0.2, 10.0.0.3, 192.0.2.1",
+            ),
+        ] {
+            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+            for line in lines {
+                request.append_header(FORWARDED_FOR, *line).unwrap();
+            }
+            append_forwarded_for(&mut request, Some("::ffff:192.0.2.1".parse().unwrap())).unwrap();
+            let all: Vec<_> = request.headers.get_all(FORWARDED_FOR).into_iter().collect();
+            assert_eq!(all, [expected]);
+        }
+    }
+}

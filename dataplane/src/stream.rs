@@ -1,0 +1,232 @@
+mod assembly;
+mod backoff;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use genkan_proto::v1alpha1::config_stream_client::ConfigStreamClient;
+use genkan_proto::v1alpha1::{Ack, Hello, OperatorMessage, ProxyMessage, operator_message, proxy_message};
+use genkan_proto::{Hash, MAX_CHUNK, PROTOCOL_VERSION};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::health::Board;
+use crate::metrics::Metrics;
+use crate::tables::{ApplyError, Builder, Current};
+use assembly::{Assembly, AssemblyError};
+use backoff::Backoff;
+
+/// Keeps the tables in step with the operator.
+#[derive(Debug)]
+pub struct Subscriber {
+    pub operator: String,
+    pub name: String,
+    /// One for the life of a process.
+    pub instance: String,
+    pub builder: Builder,
+    pub current: Arc<Current>,
+    pub board: Arc<Board>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// Why a stream ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    #[error("the operator's address cannot be used: {0}")]
+    Address(#[source] tonic::transport::Error),
+    #[error("the operator cannot be reached: {0}")]
+    Connect(#[source] tonic::transport::Error),
+    #[error("the operator ended the stream: {0}")]
+    Status(#[from] Box<tonic::Status>),
+    #[error("the operator closed the stream")]
+    Closed,
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+const CONNECT: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Answers waiting to be sent; an operator that reads nothing gets nothing new either.
+const QUEUE: usize = 16;
+
+// === impl Subscriber ===
+
+impl Subscriber {
+    /// Serves the stream, again and again, until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let error = tokio::select! {
+                () = stop.cancelled() => return,
+                Err(error) = self.session(&mut backoff) => error,
+            };
+            self.metrics.connected.set(0);
+            let pause = backoff.next();
+            tracing::warn!(operator = self.operator, %error, ?pause, "the configuration stream is down; what is served stays");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn session(&mut self, backoff: &mut Backoff) -> Result<std::convert::Infallible, StreamError> {
+        let channel = self.connect().await?;
+        let mut client = ConfigStreamClient::new(channel).max_decoding_message_size(2 * MAX_CHUNK);
+        let (answers, queue) = mpsc::channel(QUEUE);
+        // Both ends of a new channel are ours: there is room.
+        let _ = answers.try_send(message(proxy_message::Message::Hello(self.hello())));
+        let response = client
+            .subscribe(ReceiverStream::new(queue))
+            .await
+            .map_err(Box::new)?;
+        let mut stream = response.into_inner();
+        self.metrics.connected.set(1);
+        tracing::info!(operator = self.operator, "the configuration stream is up");
+        self.board.tell_again();
+        let mut assembly = Assembly::default();
+        let board = Arc::clone(&self.board);
+        loop {
+            let received = tokio::select! {
+                received = stream.message() => received.map_err(Box::new)?.ok_or(StreamError::Closed)?,
+                health = board.next(), if answers.capacity() > 1 => {
+                    let _ = answers.try_send(message(proxy_message::Message::Health(health)));
+                    continue;
+                }
+            };
+            backoff.reset();
+            self.receive(received, &mut assembly, &answers).await?;
+        }
+    }
+
+    async fn connect(&self) -> Result<Channel, StreamError> {
+        let endpoint = Endpoint::from_shared(self.operator.clone()).map_err(StreamError::Address)?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true);
+        endpoint.connect().await.map_err(StreamError::Connect)
+    }
+
+    fn hello(&self) -> Hello {
+        let tables = self.current.load();
+        let have_hash = if tables.sequence == 0 {
+            Vec::new()
+        } else {
+            tables.hash.0.to_vec()
+        };
+        Hello {
+            protocol_version: PROTOCOL_VERSION,
+            name: self.name.clone(),
+            instance: self.instance.clone(),
+            capabilities: vec!["health".to_owned()],
+            have_hash,
+        }
+    }
+
+    async fn receive(
+        &mut self,
+        received: OperatorMessage,
+        assembly: &mut Assembly,
+        answers: &mpsc::Sender<ProxyMessage>,
+    ) -> Result<(), StreamError> {
+        let Some(operator_message::Message::Snapshot(chunk)) = received.message else {
+            return Ok(());
+        };
+        let nonce = chunk.nonce;
+        let outcome = match assembly.add(chunk) {
+            Ok(None) => return Ok(()),
+            Ok(Some(complete)) => self
+                .builder
+                .apply(complete.snapshot, &complete.hash)
+                .map_err(StreamError::from),
+            Err(error) => Err(error.into()),
+        };
+        let (answer, outcome) = match outcome {
+            Ok(applied) => (self.publish(nonce, applied), Ok(())),
+            Err(error) => {
+                self.metrics.snapshots_refused.inc();
+                let hash = self.current.load().hash;
+                (
+                    Ack {
+                        nonce,
+                        hash: wire_hash(hash),
+                        verdicts: vec![],
+                        error: error.to_string(),
+                    },
+                    Err(error),
+                )
+            }
+        };
+        let sent = answers.send(message(proxy_message::Message::Ack(answer))).await;
+        match outcome {
+            // Gives the refusal time to leave before the stream is dropped.
+            Err(error) => {
+                let drained = answers.reserve_many(QUEUE);
+                let _ = tokio::time::timeout(Duration::from_secs(1), drained).await;
+                Err(error)
+            }
+            Ok(()) => sent.map_err(|_| StreamError::Closed),
+        }
+    }
+
+    fn publish(&mut self, nonce: u64, applied: crate::tables::Applied) -> Ack {
+        let hash = applied.tables.hash;
+        let (sequence, objects) = (applied.tables.sequence, applied.tables.routes.len());
+        let served: std::collections::HashSet<_> = applied
+            .tables
+            .routes
+            .iter()
+            .map(|route| RefKey::of(&route.object))
+            .collect();
+        self.board.retain(|object| served.contains(&RefKey::of(object)));
+        let verdicts = applied.publish(&self.current);
+        self.metrics
+            .objects
+            .set(i64::try_from(objects).unwrap_or(i64::MAX));
+        self.metrics
+            .sequence
+            .set(i64::try_from(sequence).unwrap_or(i64::MAX));
+        tracing::info!(%hash, sequence, objects, stubs = verdicts.len(), "a configuration is in force");
+        Ack {
+            nonce,
+            hash: wire_hash(hash),
+            verdicts,
+            error: String::new(),
+        }
+    }
+}
+
+/// What tells two versions of an object apart.
+#[derive(PartialEq, Eq, Hash)]
+struct RefKey(String, String, String, String, i64);
+
+impl RefKey {
+    fn of(object: &genkan_proto::v1alpha1::ResourceRef) -> Self {
+        let object = object.clone();
+        Self(
+            object.kind,
+            object.namespace,
+            object.name,
+            object.uid,
+            object.generation,
+        )
+    }
+}
+
+fn wire_hash(hash: Hash) -> Vec<u8> {
+    hash.0.to_vec()
+}
+
+fn message(message: proxy_message::Message) -> ProxyMessage {
+    ProxyMessage {
+        message: Some(message),
+    }
+}

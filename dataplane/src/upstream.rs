@@ -1,0 +1,296 @@
+mod pin;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use genkan_proto::v1alpha1 as wire;
+use pingora_core::protocols::{ALPN, TcpKeepalive};
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::utils::tls::{WrappedX509, parse_x509};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::endpoints::{Endpoints, Lease};
+use crate::names::{Lookup, Named, Names};
+
+pub use pin::{Pin, PinError};
+
+/// A backend as one object describes it: where it is and how one talks to it.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The `Host` that the backend sees.
+    pub authority: String,
+    /// In front of every path; no trailing slash.
+    pub base_path: String,
+    pub target: Target,
+    pub http2: bool,
+    pub https_by_default: bool,
+    tls: Option<Tls>,
+    /// Distinguishes pooled connections by everything that shapes them.
+    group: u64,
+}
+
+#[derive(Debug)]
+pub enum Target {
+    /// The endpoints of a Service, which the operator keeps up to date.
+    Set(Arc<Endpoints>),
+    Address(Endpoints),
+    Named(Arc<Named>),
+}
+
+#[derive(Debug)]
+struct Tls {
+    server_name: String,
+    ca: Option<Arc<[WrappedX509]>>,
+    insecure: bool,
+    pins: Vec<Pin>,
+}
+
+/// What a single request adds to the settings of its upstream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    pub http2: bool,
+    pub is_idempotent: bool,
+    /// Silence of the backend is no fault: watches, event streams, tunnels, gRPC.
+    pub may_be_silent: bool,
+    /// The certificate is compared with the pins instead of being verified.
+    pub is_pinned: bool,
+}
+
+/// Why an upstream cannot be built; the message of a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    #[error("the upstream has no target")]
+    NoTarget,
+    #[error("the upstream's port {0} is not between 1 and 65535")]
+    Port(u32),
+    #[error("the upstream uses TLS and names no server to verify")]
+    NoServerName,
+    #[error("caBundle holds no certificate that can be read: {0}")]
+    CaBundle(String),
+}
+
+/// Why there is nobody to send a request to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoEndpoint {
+    /// The set is empty.
+    Empty,
+    /// All were tried, or may not be dialled.
+    Exhausted,
+    Unresolved(String),
+}
+
+const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_IN_ALL: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(60);
+/// A request that cannot be repeated must not meet a connection that its backend is about to close.
+const IDLE_UNREPEATABLE: Duration = Duration::from_secs(2);
+const HTTP2_WINDOW: u32 = 1 << 20;
+const HTTP2_STREAMS: usize = 100;
+
+/// Where nothing is verified the TLS library still insists on a root; nothing is signed by this one.
+pub static PLACEHOLDER: &[u8] = include_bytes!("upstream/placeholder.der");
+
+// === impl Upstream ===
+
+impl Upstream {
+    /// # Errors
+    /// When the description makes no sense; the message is for the author.
+    pub fn build(
+        wire: &wire::Upstream,
+        names: &Names,
+        endpoints: impl FnOnce(&str) -> Arc<Endpoints>,
+    ) -> Result<Self, UpstreamError> {
+        let target = match wire.target.as_ref().ok_or(UpstreamError::NoTarget)? {
+            wire::upstream::Target::Endpoints(key) => Target::Set(endpoints(key)),
+            wire::upstream::Target::Host(host) => {
+                let port = u16::try_from(host.port).ok().filter(|port| *port != 0);
+                let port = port.ok_or(UpstreamError::Port(host.port))?;
+                match host.name.parse() {
+                    Ok(ip) => Target::Address(Endpoints::new([SocketAddr::new(ip, port)])),
+                    Err(_) => Target::Named(names.get(&host.name, port)),
+                }
+            }
+        };
+        Ok(Self {
+            authority: wire.authority.clone(),
+            base_path: wire.base_path.trim_end_matches('/').to_owned(),
+            target,
+            http2: wire.http2,
+            https_by_default: wire.https_by_default,
+            tls: wire.tls.as_ref().map(Tls::build).transpose()?,
+            group: group(wire),
+        })
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    pub fn scheme(&self) -> &'static str {
+        if self.is_tls() { "https" } else { "http" }
+    }
+
+    pub fn pins(&self) -> &[Pin] {
+        self.tls.as_ref().map_or(&[], |tls| tls.pins.as_slice())
+    }
+
+    pub fn server_name(&self) -> &str {
+        self.tls.as_ref().map_or("", |tls| tls.server_name.as_str())
+    }
+
+    /// Chooses an endpoint that `may_be_tried`; waits for the first answer about a name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn choose(&self, may_be_tried: impl Fn(SocketAddr) -> bool) -> Result<Lease, NoEndpoint> {
+        let endpoints = match &self.target {
+            Target::Set(endpoints) => endpoints,
+            Target::Address(endpoints) => endpoints,
+            Target::Named(named) => {
+                if named.lookup() == Lookup::Pending {
+                    named.settled().await;
+                }
+                match named.lookup() {
+                    Lookup::Found => &named.endpoints,
+                    Lookup::Failed(error) => return Err(NoEndpoint::Unresolved(error)),
+                    Lookup::Pending => return Err(NoEndpoint::Unresolved("no answer in time".into())),
+                }
+            }
+        };
+        endpoints
+            .choose(may_be_tried)
+            .ok_or_else(|| match endpoints.is_empty() {
+                true => NoEndpoint::Empty,
+                false => NoEndpoint::Exhausted,
+            })
+    }
+
+    /// Whether there is an endpoint left, as far as is known now.
+    pub fn has_other(&self, may_be_tried: impl Fn(SocketAddr) -> bool) -> bool {
+        let endpoints = match &self.target {
+            Target::Set(endpoints) => endpoints,
+            Target::Address(endpoints) => endpoints,
+            Target::Named(named) => &named.endpoints,
+        };
+        endpoints.choose(may_be_tried).is_some()
+    }
+
+    pub fn peer(&self, address: SocketAddr, manner: Manner) -> HttpPeer {
+        let mut peer = HttpPeer::new(address, self.is_tls(), self.server_name().to_owned());
+        let bits = [manner.http2, manner.is_idempotent, manner.is_pinned].map(u64::from);
+        peer.group_key = (self.group << 3) | (bits[0] << 2) | (bits[1] << 1) | bits[2];
+        let options = &mut peer.options;
+        options.connection_timeout = Some(CONNECT);
+        options.total_connection_timeout = Some(CONNECT_IN_ALL);
+        options.read_timeout = (!manner.may_be_silent).then_some(SILENCE);
+        options.write_timeout = Some(SILENCE);
+        options.idle_timeout = Some(if manner.is_idempotent {
+            IDLE
+        } else {
+            IDLE_UNREPEATABLE
+        });
+        options.tcp_keepalive = Some(TcpKeepalive {
+            idle: Duration::from_secs(30),
+            interval: Duration::from_secs(10),
+            count: 3,
+            #[cfg(target_os = "linux")]
+            user_timeout: Duration::ZERO,
+        });
+        if manner.http2 {
+            options.alpn = ALPN::H2;
+            options.max_h2_streams = HTTP2_STREAMS;
+            options.h2_ping_interval = Some(Duration::from_secs(20));
+            options.h2_stream_window_size = Some(HTTP2_WINDOW);
+            options.h2_connection_window_size = Some(HTTP2_WINDOW);
+        } else {
+            options.alpn = ALPN::H1;
+        }
+        if let Some(tls) = &self.tls {
+            let is_verified = !tls.insecure && !manner.is_pinned;
+            options.verify_cert = is_verified;
+            options.verify_hostname = is_verified;
+            options.ca = tls.ca.clone();
+        }
+        peer
+    }
+}
+
+// === impl Tls ===
+
+impl Tls {
+    fn build(wire: &wire::Tls) -> Result<Self, UpstreamError> {
+        // Without a name nothing at all would be verified, in silence.
+        if wire.server_name.is_empty() {
+            return Err(UpstreamError::NoServerName);
+        }
+        let insecure = wire.insecure_skip_verify;
+        let certificates = match wire.ca.is_empty() || insecure {
+            true => Vec::new(),
+            false => read_pem(&wire.ca)?,
+        };
+        let pins = certificates.iter().filter_map(|der| Pin::read(der)).collect();
+        let ca: Option<Vec<_>> = match (insecure, certificates) {
+            (true, _) => Some(vec![PLACEHOLDER.to_vec()]),
+            (false, certificates) if certificates.is_empty() => None,
+            (false, certificates) => Some(certificates),
+        };
+        let ca = ca.map(|list| {
+            list.into_iter()
+                .map(|der| WrappedX509::new(der, parse_x509))
+                .collect()
+        });
+        Ok(Self {
+            server_name: wire.server_name.clone(),
+            ca,
+            insecure,
+            pins,
+        })
+    }
+}
+
+/// Every certificate is tried here, because the engine panics or refuses the whole bundle for one bad one.
+fn read_pem(pem: &[u8]) -> Result<Vec<Vec<u8>>, UpstreamError> {
+    let mut good = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let der = certificate.map_err(|error| UpstreamError::CaBundle(error.to_string()))?;
+        let is_readable = x509_parser::parse_x509_certificate(&der).is_ok_and(|(rest, _)| rest.is_empty())
+            && rustls::RootCertStore::empty().add(der.clone()).is_ok();
+        if !is_readable {
+            return Err(UpstreamError::CaBundle(
+                "one of its certificates is malformed".into(),
+            ));
+        }
+        good.push(der.to_vec());
+    }
+    if good.is_empty() {
+        return Err(UpstreamError::CaBundle(
+            "there is no CERTIFICATE block in it".into(),
+        ));
+    }
+    Ok(good)
+}
+
+fn group(wire: &wire::Upstream) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&bytes.len().to_le_bytes());
+        hasher.update(bytes);
+    };
+    match &wire.target {
+        Some(wire::upstream::Target::Endpoints(key)) => part(key.as_bytes()),
+        Some(wire::upstream::Target::Host(host)) => part(format!("{}:{}", host.name, host.port).as_bytes()),
+        None => part(b""),
+    }
+    if let Some(tls) = &wire.tls {
+        part(tls.server_name.as_bytes());
+        part(&tls.ca);
+        part(&[u8::from(tls.insecure_skip_verify)]);
+    }
+    part(&HTTP2_WINDOW.to_le_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}
