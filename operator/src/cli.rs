@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::operator;
+use crate::{lint, operator};
 
 /// One front door for the APIs that extend a Kubernetes cluster.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ pub struct Cli {
 enum Command {
     /// Watch objects, stream routes to the data plane, write statuses
     Operator(operator::Args),
+    /// Judge manifests without a cluster
+    Lint(lint::Args),
     /// Print the CustomResourceDefinitions
     Crds,
     /// Print the version
@@ -44,6 +46,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Operator(args) => run_operator(args, &cli.log),
+        Command::Lint(args) => lint::run(&args),
         Command::Crds => {
             print!("{}", genkan_crds::yaml());
             ExitCode::SUCCESS

@@ -188,6 +188,11 @@ impl Compiler {
     }
 }
 
+/// What is wrong with an endpoint by itself: one sentence each, behind the path of its field.
+pub fn endpoint_problems(spec: &genkan_crds::Endpoint, path: &str) -> Vec<String> {
+    upstream::validate(spec, path).err().unwrap_or_default()
+}
+
 /// The object that a resource is made from.
 fn reference(key: &ObjectKey, uid: &str, generation: i64) -> ResourceRef {
     ResourceRef {

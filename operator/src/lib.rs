@@ -8,6 +8,7 @@ pub mod engine;
 pub mod fleet;
 pub mod index;
 pub mod lease;
+pub mod lint;
 pub mod metrics;
 pub mod object;
 pub mod operator;

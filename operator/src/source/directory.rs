@@ -2,6 +2,8 @@
 
 mod parse;
 
+pub use parse::split;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -210,7 +212,7 @@ fn tell(problems: &[Problem], before: &[Problem]) {
 }
 
 /// Below the folder, in the order of their names; hidden ones are left out.
-fn yaml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn yaml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

@@ -36,7 +36,7 @@ fn read(document: &str) -> Result<Value, serde_yaml::Error> {
 }
 
 /// Each document with the number of lines before it.
-fn split(text: &str) -> Vec<(usize, &str)> {
+pub fn split(text: &str) -> Vec<(usize, &str)> {
     let (mut out, mut begin, mut first) = (Vec::new(), 0, 0);
     let mut offset = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {

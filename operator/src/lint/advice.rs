@@ -1,0 +1,105 @@
+//! What works, but does nothing, or not what it reads like.
+
+use genkan_crds::ReverseProxySpec;
+use genkan_routing::directives::DirectiveSpec;
+use genkan_routing::headers::is_reserved;
+
+use super::document::Document;
+use super::{Level, Remark};
+
+pub(super) fn reverse_proxy(
+    document: &Document<'_>,
+    spec: &ReverseProxySpec,
+    rules: &DirectiveSpec,
+    remarks: &mut Vec<Remark>,
+) {
+    let mut warn = |field: &str, message: String| {
+        remarks.push(document.remark(Level::Warning, &format!("spec.{field}"), message));
+    };
+    let path = &spec.matcher.path;
+    if path.contains('%') {
+        warn(
+            "matcher.path",
+            format!("{path:?} holds a percent sign; write the path decoded, only %2F stands for itself"),
+        );
+    }
+    if path.trim_end_matches('*').contains('*') {
+        warn(
+            "matcher.path",
+            "only a * at the end stands for anything; the others are literal".into(),
+        );
+    }
+    if spec.matcher.method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        warn(
+            "matcher.method",
+            format!(
+                "{:?} is compared with case; clients send {}",
+                spec.matcher.method,
+                spec.matcher.method.to_ascii_uppercase()
+            ),
+        );
+    }
+    if let Some(prefix) = rules
+        .strip_path_prefix
+        .as_deref()
+        .filter(|prefix| !prefix.is_empty())
+    {
+        let literal = path.trim_end_matches('*');
+        if !literal.starts_with(prefix) && !prefix.starts_with(literal) {
+            warn(
+                "directives.stripPathPrefix",
+                format!("no path that matches {path} begins with {prefix}"),
+            );
+        }
+    }
+    headers("directives.headerUp", &rules.header_up, &mut warn);
+    headers("directives.headerDown", &rules.header_down, &mut warn);
+    for (list, items) in [
+        ("rewrite", &rules.rewrite),
+        ("replace", &rules.replace),
+        ("pathRegexp", &rules.path_regexp),
+    ] {
+        for (index, item) in items.iter().enumerate() {
+            let field = format!("directives.{list}[{index}]");
+            let words = item.split(' ').count();
+            if words < 2 {
+                warn(
+                    &field,
+                    "has one word and does nothing; a rule is two words with a space between them".into(),
+                );
+            } else if words > 2 && !item.split(' ').skip(2).all(str::is_empty) {
+                warn(
+                    &field,
+                    "has more than two words; what follows the second is ignored".into(),
+                );
+            }
+            let pattern = item.split(' ').next().unwrap_or_default();
+            if list == "rewrite" && !pattern.contains('%') && pattern.chars().any(char::is_uppercase) {
+                warn(
+                    &field,
+                    "never applies: the path is compared in lower case, so write the pattern in lower case"
+                        .into(),
+                );
+            }
+        }
+    }
+}
+
+fn headers(field: &str, items: &[String], warn: &mut impl FnMut(&str, String)) {
+    for (index, item) in items.iter().enumerate() {
+        let field = format!("{field}[{index}]");
+        let rest = item.trim_start_matches(['-', '+']);
+        let name = rest.split(' ').next().unwrap_or_default();
+        if item.is_empty() || (!item.starts_with('-') && !rest.contains(' ')) {
+            warn(
+                &field,
+                "has no value and does nothing; write \"Name value\", or \"-Name\" to remove a header".into(),
+            );
+        } else if is_reserved(name) {
+            warn(
+                &field,
+                format!("does nothing: {name} belongs to the connection, which is genkan's own"),
+            );
+        }
+    }
+}

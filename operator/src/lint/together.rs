@@ -1,0 +1,158 @@
+//! Objects beside each other: doubles, conflicts, and references to Services that are among the files.
+
+use std::collections::BTreeMap;
+
+use genkan_routing::precedence::{Claim, Claims, Standing};
+use serde_json::{Value, json};
+
+use super::document::Document;
+use super::{Level, Remark};
+use crate::compile::Compiler;
+use crate::index::{Change, Dirty, Index};
+use crate::object::{Kind, Object};
+use crate::verdict::ObjectKey;
+
+pub(super) fn check(documents: &[Document<'_>], remarks: &mut Vec<Remark>) {
+    let mut first: BTreeMap<(Kind, &str, &str), &Document<'_>> = BTreeMap::new();
+    for document in documents {
+        let Some(kind) = document.kind() else { continue };
+        let namespace = document.value["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or_default();
+        let namespace = if document.is_published() { "" } else { namespace };
+        match first.get(&(kind, namespace, document.name())) {
+            Some(before) if document.is_published() && !document.name().is_empty() => {
+                let message = format!(
+                    "is in {} as well; the one that is applied last stays",
+                    before.file
+                );
+                remarks.push(document.remark(Level::Warning, "metadata.name", message));
+            }
+            Some(_) => {}
+            None => {
+                first.insert((kind, namespace, document.name()), document);
+            }
+        }
+    }
+    matches(&first, remarks);
+    groups(&first, remarks);
+    references(&first, remarks);
+}
+
+type Objects<'d, 't> = BTreeMap<(Kind, &'d str, &'d str), &'d Document<'t>>;
+
+fn matches(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
+    let mut claims = Claims::new();
+    let proxies = || {
+        objects
+            .iter()
+            .filter(|((kind, ..), _)| *kind == Kind::ReverseProxy)
+    };
+    for ((_, _, name), document) in proxies() {
+        let matcher = &document.value["spec"]["matcher"];
+        if let (Some(path), Some(method)) = (matcher["path"].as_str(), matcher["method"].as_str()) {
+            claims.insert(Claim {
+                name: (*name).to_owned(),
+                path: path.to_owned(),
+                method: method.to_owned(),
+                created: created(&document.value),
+            });
+        }
+    }
+    for ((_, _, name), document) in proxies() {
+        let (level, message) = match claims.standing(name) {
+            Some(Standing::Conflicted { winner, .. }) => (
+                Level::Warning,
+                format!(
+                    "ReverseProxy {winner} has the same path and method; the older one wins, the other is Conflicted"
+                ),
+            ),
+            Some(Standing::Shadowed { winner, rule }) => (
+                Level::Warning,
+                format!("every request goes to ReverseProxy {winner}, because {rule}; this one is Shadowed"),
+            ),
+            Some(Standing::Unreachable { reason }) => {
+                (Level::Error, format!("no request can match: {reason}"))
+            }
+            Some(Standing::Wins) | None => continue,
+        };
+        remarks.push(document.remark(level, "spec.matcher.path", message));
+    }
+}
+
+fn groups(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
+    let mut publishers: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for ((kind, _, name), document) in objects {
+        let spec = &document.value["spec"];
+        let Some(version) = spec["version"].as_str().filter(|_| *kind == Kind::ApiService) else {
+            continue;
+        };
+        let group = spec["group"].as_str().unwrap_or_default();
+        match publishers.get(&(group, version)) {
+            Some(other) => {
+                let message = format!(
+                    "APIService {other} has the same group and version; the older one wins, the other is Conflicted"
+                );
+                remarks.push(document.remark(Level::Warning, "spec.version", message));
+            }
+            None => {
+                publishers.insert((group, version), name);
+            }
+        }
+    }
+}
+
+/// A Service that is not among the files may well be in the cluster; one that is, is looked at.
+fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
+    let mut index = Index::default();
+    let mut dirty = Dirty::default();
+    for ((kind, _, name), document) in objects {
+        let mut value = document.value.clone();
+        value["metadata"]["uid"] = json!(name);
+        value["metadata"]["generation"] = json!(1);
+        match Object::read(*kind, value) {
+            Ok(object) => index.take(Change::Apply(Box::new(object)), &mut dirty),
+            Err(_) if document.is_published() => {}
+            Err(message) => remarks.push(document.remark(Level::Error, "", message)),
+        }
+    }
+    let mut compiler = Compiler::default();
+    compiler.compile(&index, &dirty);
+    for ((kind, _, name), document) in objects.iter().filter(|(_, document)| document.is_published()) {
+        let key = ObjectKey {
+            kind: *kind,
+            name: (*name).to_owned(),
+        };
+        let Some(verdict) = compiler
+            .verdict(&key)
+            .filter(|verdict| verdict.accepted.ok && !verdict.resolved.ok)
+        else {
+            continue;
+        };
+        let mut known = index.services.keys();
+        if known.any(|(namespace, name)| {
+            verdict
+                .resolved
+                .message
+                .contains(&format!("Service {namespace}/{name} has no port"))
+                || verdict
+                    .resolved
+                    .message
+                    .contains(&format!("Service {namespace}/{name} is of type"))
+        }) {
+            let at = if *kind == Kind::ReverseProxy {
+                "spec.upstream"
+            } else {
+                "spec"
+            };
+            remarks.push(document.remark(Level::Warning, at, verdict.resolved.message.clone()));
+        }
+    }
+}
+
+/// Seconds since 1970; a manifest that was never in a cluster has none.
+fn created(value: &Value) -> i64 {
+    let text = value["metadata"]["creationTimestamp"].as_str();
+    text.and_then(|text| text.parse::<jiff::Timestamp>().ok())
+        .map_or(0, |time| time.as_second())
+}

@@ -1,0 +1,136 @@
+//! What `genkan lint` says.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use genkan_operator::lint::{Level, lint};
+
+/// Manifests that people publish: each is fine, or is remarked upon in the words recorded.
+#[test]
+fn every_manifest_of_the_corpus_is_judged_in_the_words_recorded() {
+    let mut said = String::new();
+    for path in yaml_in(&root().join("../crds/testdata/corpus")) {
+        said.push_str(&judge(&path));
+    }
+    golden("corpus.txt", &said);
+}
+
+/// Mistakes that a parser or a schema alone would explain badly.
+#[test]
+fn every_trap_is_judged_in_the_words_recorded() {
+    let mut said = String::new();
+    for path in yaml_in(&root().join("tests/lint/traps")) {
+        said.push_str(&judge(&path));
+    }
+    golden("traps.txt", &said);
+}
+
+#[test]
+fn objects_are_compared_across_files() {
+    let texts = [
+        ("a.yaml", "a", "/proxy/x/*", "http://cart.shop.svc:81"),
+        ("b.yaml", "b", "/proxy/x/*", "http://cart.shop.svc:80"),
+        ("c.yaml", "a", "/proxy/y", "http://other.shop.svc"),
+        ("d.yaml", "wide", "*", "http://h.example"),
+        ("e.yaml", "all", "/proxy*", "http://h.example"),
+    ];
+    let mut texts: Vec<(String, String)> = texts
+        .iter()
+        .map(|(file, name, path, url)| ((*file).to_owned(), mk_proxy(name, path, url)))
+        .collect();
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {namespace: shop, name: cart}\nspec: {ports: [{port: 80}]}\n";
+    texts.push(("service.yaml".to_owned(), service.to_owned()));
+    let report = lint(&texts);
+    let said: Vec<String> = report
+        .remarks
+        .iter()
+        .map(|r| format!("{} {} {}", r.file, r.field, r.message))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "a.yaml spec.upstream Service shop/cart has no port 81; its only port is 80",
+            "b.yaml spec.matcher.path ReverseProxy a has the same path and method; the older one wins, the other is Conflicted",
+            "c.yaml metadata.name is in a.yaml as well; the one that is applied last stays",
+            "d.yaml spec.matcher.path every request goes to ReverseProxy all, because its path is longer and takes every \
+             request that starts with /proxy; this one is Shadowed",
+        ]
+    );
+    assert!(report.remarks.iter().all(|r| r.level == Level::Warning));
+}
+
+#[test]
+fn an_error_is_where_it_stands() {
+    let text = format!(
+        "# a remark\n---\n{}---\n{}",
+        mk_proxy("a", "/proxy/x", "http://h.example"),
+        mk_proxy("b", "/proxy/y", "h.example")
+    );
+    let report = lint(&[("f.yaml".to_owned(), text)]);
+    let found: Vec<_> = report
+        .remarks
+        .iter()
+        .map(|r| (r.line, r.field.as_str()))
+        .collect();
+    assert_eq!(found, [(19, "spec.upstream.url")]);
+    assert_eq!((report.objects, report.errors(), report.warnings()), (2, 1, 0));
+}
+
+fn mk_proxy(name: &str, path: &str, url: &str) -> String {
+    format!(
+        "apiVersion: extensions.kubesphere.io/v1alpha1\nkind: ReverseProxy\nmetadata:\n  name: {name}\nspec:\n  \
+         matcher: {{path: \"{path}\", method: \"*\"}}\n  upstream:\n    url: {url}\n"
+    )
+}
+
+fn judge(path: &Path) -> String {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let report = lint(&[(name.clone(), fs::read_to_string(path).unwrap())]);
+    let mut out = format!(
+        "{name}: {}\n",
+        if report.errors() > 0 { "refused" } else { "served" }
+    );
+    for remark in &report.remarks {
+        let level = if remark.level == Level::Error {
+            "error"
+        } else {
+            "warning"
+        };
+        let _ = writeln!(
+            out,
+            "  {}: {level}: {}: {}",
+            remark.line, remark.field, remark.message
+        );
+    }
+    out
+}
+
+fn golden(name: &str, found: &str) {
+    let path = root().join("tests/lint").join(name);
+    if std::env::var_os("GENKAN_REWRITE").is_some() {
+        fs::write(&path, found).unwrap();
+    }
+    let recorded = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        recorded == found,
+        "{name} has changed; GENKAN_REWRITE=1 rewrites it. Found:\n{found}"
+    );
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn yaml_in(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{} holds nothing", folder.display());
+    paths
+}
