@@ -1,1 +1,278 @@
+//! A scripted proxy against the real server.
 
+use genkan_proto::v1alpha1::config_stream_client::ConfigStreamClient;
+use genkan_proto::v1alpha1::{
+    Ack, Health, Hello, ResourceRef, Verdict, health, operator_message, proxy_message, verdict,
+};
+use genkan_proto::{Hash, PROTOCOL_VERSION, decompress};
+use tonic::Code;
+
+use super::*;
+use crate::snapshot::World;
+
+struct Rig {
+    address: SocketAddr,
+    publisher: watch::Sender<Option<Arc<Push>>>,
+    engine: mpsc::Receiver<Input>,
+    stop: watch::Sender<bool>,
+}
+
+struct Proxy {
+    out: mpsc::Sender<ProxyMessage>,
+    messages: Streaming<OperatorMessage>,
+}
+
+async fn mk_rig() -> Rig {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, engine) = mpsc::channel(16);
+    let (publisher, pushes) = watch::channel(None);
+    let (stop, stopped) = watch::channel(false);
+    let service = Service::new(sender, pushes, stopped, Arc::default());
+    tokio::spawn(service.serve(listener));
+    Rig {
+        address,
+        publisher,
+        engine,
+        stop,
+    }
+}
+
+fn mk_push() -> Arc<Push> {
+    World::default().push().unwrap()
+}
+
+fn mk_hello(version: u32) -> proxy_message::Message {
+    proxy_message::Message::Hello(Hello {
+        protocol_version: version,
+        name: "edge".into(),
+        instance: "i".into(),
+        ..Hello::default()
+    })
+}
+
+impl Rig {
+    async fn subscribe(&self, first: proxy_message::Message) -> Result<Proxy, Status> {
+        let mut client = ConfigStreamClient::connect(format!("http://{}", self.address))
+            .await
+            .unwrap();
+        let (out, receiver) = mpsc::channel(8);
+        out.send(ProxyMessage { message: Some(first) }).await.unwrap();
+        let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
+        Ok(Proxy {
+            out,
+            messages: client.subscribe(stream).await?.into_inner(),
+        })
+    }
+
+    /// Plays the engine for a Hello.
+    async fn admit(&mut self) {
+        match self.engine.recv().await.unwrap() {
+            Input::Connected { name, reply, .. } => reply.send(name).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Proxy {
+    async fn say(&self, message: proxy_message::Message) {
+        self.out
+            .send(ProxyMessage {
+                message: Some(message),
+            })
+            .await
+            .unwrap();
+    }
+
+    async fn chunk(&mut self) -> genkan_proto::v1alpha1::SnapshotChunk {
+        let message = self.messages.message().await.unwrap().unwrap();
+        let Some(operator_message::Message::Snapshot(chunk)) = message.message else {
+            panic!("{message:?}")
+        };
+        chunk
+    }
+
+    async fn end(&mut self) -> Status {
+        self.messages.message().await.unwrap_err()
+    }
+}
+
+#[test]
+fn plain_text_is_for_loopback_and_must_be_said() {
+    let local = "127.0.0.1:9300".parse().unwrap();
+    assert!(permitted(local, true).is_ok());
+    assert!(permitted("[::1]:9300".parse().unwrap(), true).is_ok());
+    assert!(permitted(local, false).unwrap_err().contains("--grpc-plaintext"));
+    assert!(
+        permitted("10.0.0.1:9300".parse().unwrap(), true)
+            .unwrap_err()
+            .contains("loopback")
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_said_before_the_first_snapshot() {
+    let rig = mk_rig().await;
+    let refused = rig.subscribe(mk_hello(PROTOCOL_VERSION)).await.err().unwrap();
+    assert_eq!(refused.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn one_push_in_flight_and_the_latest_wins() {
+    let mut rig = mk_rig().await;
+    rig.publisher.send_replace(Some(mk_push()));
+    let mut proxy = rig.subscribe(mk_hello(PROTOCOL_VERSION)).await.unwrap();
+    rig.admit().await;
+    let chunk = proxy.chunk().await;
+    assert!(chunk.last && decompress(&chunk.payload).unwrap().upserts.is_empty());
+    assert_eq!(chunk.new_hash, Hash::empty().0);
+    let later = |sequence| {
+        Arc::new(Push {
+            sequence,
+            hash: Hash::empty(),
+            chunks: mk_push().chunks.clone(),
+        })
+    };
+    rig.publisher.send_replace(Some(later(2)));
+    rig.publisher.send_replace(Some(later(3)));
+    let objection = Verdict {
+        resource: Some(ResourceRef {
+            kind: "ReverseProxy".into(),
+            name: "x".into(),
+            uid: "u".into(),
+            ..Default::default()
+        }),
+        severity: verdict::Severity::Error.into(),
+        reason: "Invalid".into(),
+        message: "no".into(),
+    };
+    let ack = Ack {
+        nonce: chunk.nonce,
+        hash: chunk.new_hash,
+        verdicts: vec![objection],
+        error: String::new(),
+    };
+    proxy.say(proxy_message::Message::Ack(ack)).await;
+    match rig.engine.recv().await.unwrap() {
+        Input::Acknowledged {
+            name,
+            sequence,
+            objections,
+            ..
+        } => {
+            assert_eq!((name.as_str(), sequence), ("edge", 0));
+            assert_eq!(objections["ReverseProxy/x"].message, "no");
+        }
+        other => panic!("{other:?}"),
+    }
+    let chunk = proxy.chunk().await;
+    proxy
+        .say(proxy_message::Message::Ack(Ack {
+            nonce: chunk.nonce,
+            hash: chunk.new_hash,
+            ..Ack::default()
+        }))
+        .await;
+    let acknowledged = rig.engine.recv().await.unwrap();
+    assert!(
+        matches!(acknowledged, Input::Acknowledged { sequence: 3, .. }),
+        "{acknowledged:?}"
+    );
+}
+
+#[tokio::test]
+async fn health_reaches_the_engine_and_the_end_of_the_stream_too() {
+    let mut rig = mk_rig().await;
+    rig.publisher.send_replace(Some(mk_push()));
+    let mut proxy = rig.subscribe(mk_hello(PROTOCOL_VERSION)).await.unwrap();
+    rig.admit().await;
+    proxy.chunk().await;
+    let resource = ResourceRef {
+        kind: "APIService".into(),
+        name: "v1".into(),
+        uid: "u".into(),
+        generation: 2,
+        ..Default::default()
+    };
+    let state = health::State::TlsFailed.into();
+    proxy
+        .say(proxy_message::Message::Health(Health {
+            resource: Some(resource),
+            state,
+            error: "expired".into(),
+        }))
+        .await;
+    match rig.engine.recv().await.unwrap() {
+        Input::Reported { key, report, .. } => {
+            assert_eq!(
+                (key.to_string().as_str(), report.state),
+                ("APIService/v1", health::State::TlsFailed)
+            );
+            assert_eq!((report.generation, report.error.as_str()), (2, "expired"));
+        }
+        other => panic!("{other:?}"),
+    }
+    drop(proxy);
+    assert!(matches!(
+        rig.engine.recv().await.unwrap(),
+        Input::Disconnected { .. }
+    ));
+}
+
+#[tokio::test]
+async fn strangers_to_the_protocol_are_refused_in_a_sentence() {
+    let mut rig = mk_rig().await;
+    rig.publisher.send_replace(Some(mk_push()));
+    let mut proxy = rig.subscribe(mk_hello(PROTOCOL_VERSION + 1)).await.unwrap();
+    let status = proxy.end().await;
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("same release"));
+    let mut proxy = rig
+        .subscribe(proxy_message::Message::Ack(Ack::default()))
+        .await
+        .unwrap();
+    assert_eq!(proxy.end().await.code(), Code::InvalidArgument);
+    assert!(rig.engine.try_recv().is_err(), "neither was counted");
+}
+
+#[tokio::test]
+async fn a_refused_snapshot_ends_the_stream_and_is_not_acknowledged() {
+    let mut rig = mk_rig().await;
+    rig.publisher.send_replace(Some(mk_push()));
+    for ack in [
+        Ack {
+            error: "broken frame".into(),
+            hash: Hash::empty().0.to_vec(),
+            ..Ack::default()
+        },
+        Ack {
+            hash: vec![1; 32],
+            ..Ack::default()
+        },
+    ] {
+        let mut proxy = rig.subscribe(mk_hello(PROTOCOL_VERSION)).await.unwrap();
+        rig.admit().await;
+        let nonce = proxy.chunk().await.nonce;
+        proxy.say(proxy_message::Message::Ack(Ack { nonce, ..ack })).await;
+        assert_eq!(proxy.end().await.code(), Code::Aborted);
+        assert!(matches!(
+            rig.engine.recv().await.unwrap(),
+            Input::Disconnected { .. }
+        ));
+    }
+}
+
+#[tokio::test]
+async fn streams_end_with_the_operator() {
+    let mut rig = mk_rig().await;
+    rig.publisher.send_replace(Some(mk_push()));
+    let mut proxy = rig.subscribe(mk_hello(PROTOCOL_VERSION)).await.unwrap();
+    rig.admit().await;
+    proxy.chunk().await;
+    rig.stop.send_replace(true);
+    assert!(proxy.messages.message().await.unwrap().is_none());
+    assert!(matches!(
+        rig.engine.recv().await.unwrap(),
+        Input::Disconnected { .. }
+    ));
+}
