@@ -1,0 +1,330 @@
+//! The data plane as a process, with an operator that says what the test wants.
+
+#![allow(dead_code, clippy::unwrap_used, missing_debug_implementations)]
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+
+use futures::Stream;
+use genkan_proto::v1alpha1::config_stream_server::{ConfigStream, ConfigStreamServer};
+use genkan_proto::v1alpha1::operator_message::Message as FromOperator;
+use genkan_proto::v1alpha1::proxy_message::Message as FromProxy;
+use genkan_proto::v1alpha1::{
+    Ack, Endpoint, EndpointSet, Health, OperatorMessage, ProxyMessage, Resource, ResourceRef, ReverseProxy,
+    Snapshot, SnapshotChunk, Upstream, resource, reverse_proxy, upstream,
+};
+use genkan_proto::{Hash, HashBuilder, MAX_CHUNK, compress, resource_hash};
+use parking_lot::Mutex;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::kit::PATIENCE;
+
+/// Sends snapshots to whoever subscribes, and remembers what comes back.
+pub struct Operator {
+    pub address: SocketAddr,
+    wanted: watch::Sender<Vec<Resource>>,
+    heard: Arc<Heard>,
+}
+
+/// What proxies said.
+#[derive(Default)]
+pub struct Heard {
+    pub acks: Mutex<Vec<Ack>>,
+    pub health: Mutex<Vec<Health>>,
+    changed: tokio::sync::Notify,
+}
+
+struct Script {
+    wanted: watch::Receiver<Vec<Resource>>,
+    heard: Arc<Heard>,
+}
+
+// === impl Operator ===
+
+impl Operator {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (wanted, watch) = watch::channel(Vec::new());
+        let heard = Arc::new(Heard::default());
+        let script = Script {
+            wanted: watch,
+            heard: Arc::clone(&heard),
+        };
+        let server = tonic::transport::Server::builder().add_service(ConfigStreamServer::new(script));
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        Self {
+            address,
+            wanted,
+            heard,
+        }
+    }
+
+    /// Sends these resources and waits until a proxy serves them.
+    pub async fn publish(&self, mut resources: Vec<Resource>) -> Ack {
+        resources.sort_by(|one, other| one.key.cmp(&other.key));
+        let hash = hash_of(&resources);
+        self.wanted.send_replace(resources);
+        self.ack(|ack| ack.hash == hash.0).await
+    }
+
+    /// The first acknowledgement that fits.
+    pub async fn ack(&self, fits: impl Fn(&Ack) -> bool) -> Ack {
+        let waiting = async {
+            loop {
+                let changed = self.heard.changed.notified();
+                if let Some(ack) = self.heard.acks.lock().iter().find(|ack| fits(ack)) {
+                    return ack.clone();
+                }
+                changed.await;
+            }
+        };
+        let ack = timeout(PATIENCE, waiting).await;
+        ack.unwrap_or_else(|_| panic!("no such acknowledgement; there are {:?}", self.heard.acks.lock()))
+    }
+
+    pub fn heard(&self) -> &Heard {
+        &self.heard
+    }
+}
+
+pub fn hash_of(resources: &[Resource]) -> Hash {
+    let mut hash = HashBuilder::default();
+    for resource in resources {
+        hash.add(&resource.key, &resource_hash(resource));
+    }
+    hash.finish()
+}
+
+#[tonic::async_trait]
+impl ConfigStream for Script {
+    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<OperatorMessage, Status>> + Send>>;
+
+    async fn subscribe(
+        &self,
+        request: Request<Streaming<ProxyMessage>>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let (send, receive) = mpsc::channel(16);
+        let (wanted, heard) = (self.wanted.clone(), Arc::clone(&self.heard));
+        tokio::spawn(converse(request.into_inner(), send, wanted, heard));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
+    }
+}
+
+async fn converse(
+    mut from_proxy: Streaming<ProxyMessage>,
+    to_proxy: mpsc::Sender<Result<OperatorMessage, Status>>,
+    mut wanted: watch::Receiver<Vec<Resource>>,
+    heard: Arc<Heard>,
+) {
+    let mut nonce = 0;
+    loop {
+        tokio::select! {
+            message = from_proxy.message() => match message.ok().flatten().and_then(|message| message.message) {
+                Some(FromProxy::Hello(_)) => {
+                    wanted.mark_changed();
+                }
+                Some(FromProxy::Ack(ack)) => {
+                    heard.acks.lock().push(ack);
+                    heard.changed.notify_waiters();
+                }
+                Some(FromProxy::Health(health)) => {
+                    heard.health.lock().push(health);
+                    heard.changed.notify_waiters();
+                }
+                None => return,
+            },
+            changed = wanted.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                nonce += 1;
+                let resources = wanted.borrow_and_update().clone();
+                for chunk in chunks(nonce, resources) {
+                    let message = OperatorMessage { message: Some(FromOperator::Snapshot(chunk)) };
+                    if to_proxy.send(Ok(message)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn chunks(nonce: u64, upserts: Vec<Resource>) -> Vec<SnapshotChunk> {
+    let new_hash = hash_of(&upserts).0.to_vec();
+    let payload = compress(&Snapshot {
+        upserts,
+        removals: Vec::new(),
+    })
+    .unwrap();
+    let pieces: Vec<&[u8]> = payload.chunks(MAX_CHUNK).collect();
+    let chunk = |(index, piece): (usize, &&[u8])| SnapshotChunk {
+        nonce,
+        base_hash: Vec::new(),
+        new_hash: new_hash.clone(),
+        index: index as u32,
+        last: index + 1 == pieces.len(),
+        payload: bytes::Bytes::copy_from_slice(piece),
+    };
+    pieces.iter().enumerate().map(chunk).collect()
+}
+
+/// A ReverseProxy for `path` and its only endpoint.
+pub fn route(name: &str, path: &str, backend: SocketAddr) -> Vec<Resource> {
+    let endpoints = format!("Endpoints/default/{name}:80");
+    let proxy = ReverseProxy {
+        r#ref: Some(ResourceRef {
+            kind: "ReverseProxy".into(),
+            name: name.into(),
+            uid: format!("uid-{name}"),
+            generation: 1,
+            ..ResourceRef::default()
+        }),
+        path: path.into(),
+        method: "*".into(),
+        action: Some(reverse_proxy::Action::Upstream(Upstream {
+            authority: backend.to_string(),
+            target: Some(upstream::Target::Endpoints(endpoints.clone())),
+            ..Upstream::default()
+        })),
+        ..ReverseProxy::default()
+    };
+    let endpoint = Endpoint {
+        address: backend.ip().to_string(),
+        port: u32::from(backend.port()),
+    };
+    let set = EndpointSet {
+        endpoints: vec![endpoint],
+    };
+    vec![
+        Resource {
+            key: format!("ReverseProxy/{name}"),
+            resource: Some(resource::Resource::ReverseProxy(proxy)),
+        },
+        Resource {
+            key: endpoints,
+            resource: Some(resource::Resource::EndpointSet(set)),
+        },
+    ]
+}
+
+/// The data plane, started with the flags that every test needs.
+pub struct Process {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    pub operator: Operator,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    _state: tempfile::TempDir,
+}
+
+// === impl Process ===
+
+impl Process {
+    pub async fn start(flags: &[&str]) -> Self {
+        let operator = Operator::start().await;
+        let (address, admin) = (free_address(), free_address());
+        let state = tempfile::tempdir().unwrap();
+        let mut child = command(&operator, address, admin, state.path())
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        collect(child.stdout.take().unwrap(), Arc::clone(&log));
+        collect(child.stderr.take().unwrap(), Arc::clone(&log));
+        Self {
+            address,
+            admin,
+            operator,
+            child,
+            log,
+            _state: state,
+        }
+    }
+
+    /// Serves one route for everything below `/p/`.
+    pub async fn serving(backend: SocketAddr, flags: &[&str]) -> Self {
+        let process = Self::start(flags).await;
+        process.operator.publish(route("p", "/proxy/*", backend)).await;
+        process
+    }
+
+    pub fn terminate(&self) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for the end of the process.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let status = timeout(PATIENCE * 2, self.child.wait()).await;
+        status
+            .unwrap_or_else(|_| panic!("the process goes on; its log: {:#?}", self.log.lock()))
+            .unwrap()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().join("\n")
+    }
+}
+
+fn command(operator: &Operator, listen: SocketAddr, admin: SocketAddr, state: &std::path::Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_genkan-dataplane"));
+    command
+        .env_clear()
+        .args([
+            "--operator",
+            &format!("http://{}", operator.address),
+            "--authentication",
+            "disabled",
+        ])
+        .args([
+            "--listen",
+            &listen.to_string(),
+            "--admin-listen",
+            &admin.to_string(),
+            "--state-dir",
+        ])
+        .arg(state)
+        .args(["--allow-upstream-cidr", "127.0.0.0/8"])
+        .kill_on_drop(true);
+    command
+}
+
+fn collect(pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static, log: Arc<Mutex<Vec<String>>>) {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(pipe).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            log.lock().push(line);
+        }
+    });
+}
+
+/// A port that was free a moment ago.
+pub fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
