@@ -1,40 +1,32 @@
-//! Every rule about the framing of HTTP/1 requests, through the front: what is refused is answered with a
-//! Status, closes the connection, and nothing of it reaches the backend, neither as the first request of a
-//! connection nor as the second one.
+//! Every rule about the framing of HTTP/1 requests, against the program: what is refused is answered with a
+//! Status, leaves one access line, closes the connection, and nothing of it reaches the backend, neither as the
+//! first request of a connection nor as the second one.
 
 #![allow(clippy::unwrap_used)]
 
 #[path = "wire/kit.rs"]
 mod kit;
+#[path = "wire/process.rs"]
+mod process;
 
-use std::sync::Arc;
+use kit::{Answer, Backend, Client};
+use process::Process;
 
-use genkan_dataplane::front::{Front, FrontConfig};
-use kit::{Answer, Backend, Client, Listener, engine};
-use tokio::sync::watch;
-
-/// The front before the engine, before one backend.
+/// The program before one backend, which takes everything below `/proxy/`.
 struct Door {
     backend: Backend,
-    listener: Listener,
-    _draining: watch::Sender<bool>,
+    process: Process,
 }
 
 impl Door {
     async fn open() -> Self {
         let backend = Backend::ok().await;
-        let (draining, watch) = watch::channel(false);
-        let front = Front::new(engine(backend.address), FrontConfig::new(watch));
-        let listener = Listener::start(Arc::new(front)).await;
-        Self {
-            backend,
-            listener,
-            _draining: draining,
-        }
+        let process = Process::serving(backend.address, &[]).await;
+        Self { backend, process }
     }
 
     async fn client(&self) -> Client {
-        Client::connect(self.listener.address).await
+        Client::connect(self.process.address).await
     }
 
     /// The answer to `bytes`, on a new connection or on one that has served a request.
@@ -42,7 +34,7 @@ impl Door {
         let mut client = self.client().await;
         if used {
             client
-                .send("GET /warm HTTP/1.1\r\nHost: gw.example\r\n\r\n")
+                .send("GET /proxy/warm HTTP/1.1\r\nHost: gw.example\r\n\r\n")
                 .await;
             assert_eq!(client.answer().await.unwrap().code, 200);
         }
@@ -85,7 +77,7 @@ impl Door {
 
 /// `POST` with a Host, the given lines and what follows the head.
 fn post(lines: &str, body: &str) -> Vec<u8> {
-    format!("POST /p HTTP/1.1\r\nHost: gw.example\r\n{lines}\r\n{body}").into_bytes()
+    format!("POST /proxy/p HTTP/1.1\r\nHost: gw.example\r\n{lines}\r\n{body}").into_bytes()
 }
 
 fn target(target: &str) -> Vec<u8> {
@@ -125,7 +117,7 @@ async fn length_and_coding() {
         door.refuses(&post(lines, body), code).await;
     }
     door.refuses(
-        b"POST /p HTTP/1.0\r\nHost: gw.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /proxy/p HTTP/1.0\r\nHost: gw.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         400,
     )
     .await;
@@ -135,10 +127,10 @@ async fn length_and_coding() {
 async fn a_get_with_a_length_is_forwarded_with_its_body() {
     let door = Door::open().await;
     let got = door
-        .passes(b"GET /g HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 3\r\n\r\nabc")
+        .passes(b"GET /proxy/g HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 3\r\n\r\nabc")
         .await;
     assert!(
-        got.starts_with("get /g http/1.1\r\n") && got.ends_with("\r\n\r\nabc"),
+        got.starts_with("get /proxy/g http/1.1\r\n") && got.ends_with("\r\n\r\nabc"),
         "{got}"
     );
 }
@@ -162,35 +154,35 @@ async fn chunks_are_framed_afresh() {
 async fn hosts() {
     let door = Door::open().await;
     for head in [
-        "GET /h HTTP/1.1\r\n\r\n",
-        "GET /h HTTP/1.1\r\nHost:\r\n\r\n",
-        "GET /h HTTP/1.1\r\nHost: gw.example\r\nHost: gw.example\r\n\r\n",
-        "GET /h HTTP/1.1\r\nHost: gw.example\r\nHost: other.example\r\n\r\n",
-        "GET /h HTTP/1.1\r\nHost: user@gw.example\r\n\r\n",
-        "GET /h HTTP/1.1\r\nHost: gw.example, other.example\r\n\r\n",
-        "GET http://other.example/h HTTP/1.1\r\nHost: gw.example\r\n\r\n",
-        "GET https://gw.example/h HTTP/1.1\r\nHost: gw.example\r\n\r\n",
+        "GET /proxy/h HTTP/1.1\r\n\r\n",
+        "GET /proxy/h HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET /proxy/h HTTP/1.1\r\nHost: gw.example\r\nHost: gw.example\r\n\r\n",
+        "GET /proxy/h HTTP/1.1\r\nHost: gw.example\r\nHost: other.example\r\n\r\n",
+        "GET /proxy/h HTTP/1.1\r\nHost: user@gw.example\r\n\r\n",
+        "GET /proxy/h HTTP/1.1\r\nHost: gw.example, other.example\r\n\r\n",
+        "GET http://other.example/proxy/h HTTP/1.1\r\nHost: gw.example\r\n\r\n",
+        "GET https://gw.example/proxy/h HTTP/1.1\r\nHost: gw.example\r\n\r\n",
     ] {
         door.refuses(head.as_bytes(), 400).await;
     }
-    let got = door.passes(&target("http://gw.example/abs?a=1")).await;
-    assert!(got.starts_with("get /abs?a=1 http/1.1\r\n"), "{got}");
+    let got = door.passes(&target("http://gw.example/proxy/abs?a=1")).await;
+    assert!(got.starts_with("get /proxy/abs?a=1 http/1.1\r\n"), "{got}");
 }
 
 #[tokio::test]
 async fn lines() {
     let door = Door::open().await;
     for head in [
-        &b"GET /l HTTP/1.1\nHost: gw.example\n\n"[..],
-        b"GET /l HTTP/1.1\r\nHost: gw.example\n\r\n",
-        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX-A: 1\r\n folded\r\n\r\n",
-        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX-A : 1\r\n\r\n",
-        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX-A: 1\x002\r\n\r\n",
-        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX-A: 1\r2\r\n\r\n",
-        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nX A: 1\r\n\r\n",
-        b"GET /l HTTP/1.1\r\nHost: gw.example\r\nno colon\r\n\r\n",
-        b"GET /l\r\n\r\n",
-        b"GET /l HTTP/0.9\r\n\r\n",
+        &b"GET /proxy/l HTTP/1.1\nHost: gw.example\n\n"[..],
+        b"GET /proxy/l HTTP/1.1\r\nHost: gw.example\n\r\n",
+        b"GET /proxy/l HTTP/1.1\r\nHost: gw.example\r\nX-A: 1\r\n folded\r\n\r\n",
+        b"GET /proxy/l HTTP/1.1\r\nHost: gw.example\r\nX-A : 1\r\n\r\n",
+        b"GET /proxy/l HTTP/1.1\r\nHost: gw.example\r\nX-A: 1\x002\r\n\r\n",
+        b"GET /proxy/l HTTP/1.1\r\nHost: gw.example\r\nX-A: 1\r2\r\n\r\n",
+        b"GET /proxy/l HTTP/1.1\r\nHost: gw.example\r\nX A: 1\r\n\r\n",
+        b"GET /proxy/l HTTP/1.1\r\nHost: gw.example\r\nno colon\r\n\r\n",
+        b"GET /proxy/l\r\n\r\n",
+        b"GET /proxy/l HTTP/0.9\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ] {
         door.refuses(head, 400).await;
@@ -200,10 +192,17 @@ async fn lines() {
 #[tokio::test]
 async fn targets() {
     let door = Door::open().await;
-    for bad in ["/a b", "/a#f", "/a?x=1#f", "*", "a", "/a\tb"] {
+    for bad in [
+        "/proxy/a b",
+        "/proxy/a#f",
+        "/proxy/a?x=1#f",
+        "*",
+        "proxy",
+        "/proxy/a\tb",
+    ] {
         door.refuses(&target(bad), 400).await;
     }
-    for same in ["//x//y", "/a%2Fb", "/a;v=1"] {
+    for same in ["/proxy//x//y", "/proxy/a%2Fb", "/proxy/a;v=1"] {
         let got = door.passes(&target(same)).await;
         assert!(
             got.starts_with(&format!("get {} http/1.1\r\n", same.to_ascii_lowercase())),
@@ -212,10 +211,37 @@ async fn targets() {
     }
 }
 
+/// These are refused behind the front, because HTTP/2 needs the same rule; the connection may live on.
+#[tokio::test]
+async fn paths() {
+    let door = Door::open().await;
+    for bad in [
+        "/proxy/a/../b",
+        "/proxy/%2e%2e/b",
+        "/proxy/a/.",
+        "/proxy/a\\b",
+        "/proxy/a%5Cb",
+        "/proxy/%00",
+        "/proxy/%zz",
+    ] {
+        let (_, answer) = door.ask(&target(bad), false).await;
+        answer.assert_status(400);
+    }
+    assert_eq!(door.backend.requests(), 0);
+    for (sent, got) in [
+        ("/proxy/caf\u{e9}", "get /proxy/caf%c3%a9 http/1.1\r\n"),
+        ("/proxy/a\"b<c>`", "get /proxy/a%22b%3cc%3e%60 http/1.1\r\n"),
+        ("/proxy/%7Ea", "get /proxy/~a http/1.1\r\n"),
+    ] {
+        let received = door.passes(&target(sent)).await;
+        assert!(received.starts_with(got), "{sent}: {received}");
+    }
+}
+
 #[tokio::test]
 async fn methods() {
     let door = Door::open().await;
-    door.refuses(b"TRACE /m HTTP/1.1\r\nHost: gw.example\r\n\r\n", 405)
+    door.refuses(b"TRACE /proxy/m HTTP/1.1\r\nHost: gw.example\r\n\r\n", 405)
         .await;
     door.refuses(
         b"CONNECT db.example:5432 HTTP/1.1\r\nHost: db.example:5432\r\n\r\n",
@@ -223,9 +249,9 @@ async fn methods() {
     )
     .await;
     let got = door
-        .passes(b"PURGE /m HTTP/1.1\r\nHost: gw.example\r\n\r\n")
+        .passes(b"PURGE /proxy/m HTTP/1.1\r\nHost: gw.example\r\n\r\n")
         .await;
-    assert!(got.starts_with("purge /m http/1.1\r\n"), "{got}");
+    assert!(got.starts_with("purge /proxy/m http/1.1\r\n"), "{got}");
 }
 
 #[tokio::test]
@@ -289,10 +315,10 @@ async fn upgrades() {
 #[tokio::test]
 async fn budgets() {
     let door = Door::open().await;
-    let base = "GET /b HTTP/1.1\r\nHost: gw.example\r\nX: \r\n\r\n".len();
+    let base = "GET /proxy/b HTTP/1.1\r\nHost: gw.example\r\nX: \r\n\r\n".len();
     let head = |length: usize| {
         format!(
-            "GET /b HTTP/1.1\r\nHost: gw.example\r\nX: {}\r\n\r\n",
+            "GET /proxy/b HTTP/1.1\r\nHost: gw.example\r\nX: {}\r\n\r\n",
             "a".repeat(length - base)
         )
         .into_bytes()
@@ -303,7 +329,7 @@ async fn budgets() {
     }
     door.refuses(&head(65_537), 431).await;
     door.refuses(&head(1_200_000), 431).await;
-    let path = |length: usize| target(&format!("/{}", "a".repeat(length - 1)));
+    let path = |length: usize| target(&format!("/proxy/{}", "a".repeat(length - 7)));
     for length in [32_767, 32_768] {
         door.passes(&path(length)).await;
     }

@@ -283,6 +283,26 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Waits until exactly one access line names this request.
+    pub async fn logs_once(&self, request_id: &str) {
+        let lines = || {
+            let is_access = |line: &&String| line.contains(request_id) && line.contains("access");
+            self.log.lock().iter().filter(is_access).count()
+        };
+        let waiting = async {
+            while lines() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let found = timeout(PATIENCE, waiting).await;
+        assert!(
+            found.is_ok(),
+            "no access line of {request_id} in {:#?}",
+            self.log.lock()
+        );
+        assert_eq!(lines(), 1, "{:#?}", self.log.lock());
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().join("\n")
