@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::{lint, operator};
+use crate::{explain, lint, operator};
 
 /// One front door for the APIs that extend a Kubernetes cluster.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Command {
     Operator(operator::Args),
     /// Judge manifests without a cluster
     Lint(lint::Args),
+    /// Say what would become of a request
+    Explain(explain::Args),
     /// Print the CustomResourceDefinitions
     Crds,
     /// Print the version
@@ -47,6 +49,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Operator(args) => run_operator(args, &cli.log),
         Command::Lint(args) => lint::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Crds => {
             print!("{}", genkan_crds::yaml());
             ExitCode::SUCCESS

@@ -5,6 +5,7 @@ pub mod assess;
 pub mod cli;
 pub mod compile;
 pub mod engine;
+pub mod explain;
 pub mod fleet;
 pub mod index;
 pub mod lease;

@@ -28,6 +28,68 @@ fn every_trap_is_judged_in_the_words_recorded() {
     golden("traps.txt", &said);
 }
 
+/// The manifests of the documentation are fine as they are printed.
+#[test]
+fn every_manifest_of_the_documentation_is_fine() {
+    let folder = root().join("../crds/testdata/seeds");
+    for path in yaml_in(&folder) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("manifest-") {
+            assert_eq!(judge(&path), format!("{name}: served\n"));
+        }
+    }
+}
+
+/// So are its fragments inside such a manifest, but the one that is no YAML as it is printed.
+#[test]
+fn every_fragment_of_the_documentation_is_fine_or_explained() {
+    let folder = root().join("../crds/testdata/seeds");
+    let manifest = fs::read_to_string(folder.join("manifest-2-reverseproxy.yaml")).unwrap();
+    let mut manifest: serde_json::Value = serde_yaml::from_str(&manifest).unwrap();
+    for path in yaml_in(&folder) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.starts_with("fragment-") {
+            continue;
+        }
+        let mut text = fs::read_to_string(&path).unwrap();
+        if name == "fragment-rewrite.yaml" {
+            let report = lint(&[(name.clone(), text.clone())]);
+            let said: Vec<_> = report
+                .remarks
+                .iter()
+                .map(|r| (r.line, r.message.as_str()))
+                .collect();
+            let why = "what starts with * is an alias in YAML; quote it";
+            assert_eq!(
+                said,
+                [
+                    (4, format!("{why}: - \"* /foo.html\"").as_str()),
+                    (
+                        7,
+                        format!("{why}: - \"* /index.php?{{query}}&p={{path}}\"").as_str()
+                    ),
+                ]
+            );
+            text = text.replace("- * /foo.html", "- \"* /foo.html\"").replace(
+                "- * /index.php?{query}&p={path}",
+                "- \"* /index.php?{query}&p={path}\"",
+            );
+        }
+        let fragment: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+        manifest["spec"]["directives"] = fragment["spec"]["directives"].clone();
+        let report = lint(&[(name.clone(), manifest.to_string())]);
+        assert_eq!(report.errors(), 0, "{name}: {:?}", report.remarks);
+    }
+}
+
+#[test]
+fn the_examples_are_fine() {
+    for path in yaml_in(&root().join("../examples")) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(judge(&path), format!("{name}: served\n"));
+    }
+}
+
 #[test]
 fn objects_are_compared_across_files() {
     let texts = [

@@ -10,9 +10,9 @@ use crate::object::Record;
 use crate::verdict::{Backend, Columns, Finding, ObjectKey, Verdict};
 
 /// What a request is compared with.
-struct Matcher {
-    path: String,
-    method: String,
+pub(crate) struct Matcher {
+    pub(crate) path: String,
+    pub(crate) method: String,
 }
 
 // === impl Compiler ===
@@ -163,7 +163,7 @@ fn check(record: &Record<ReverseProxySpec>) -> Result<Checked, Vec<String>> {
 }
 
 /// The matcher, also of a specification that cannot be read as a whole.
-fn matcher(record: &Record<ReverseProxySpec>) -> Option<Matcher> {
+pub(crate) fn matcher(record: &Record<ReverseProxySpec>) -> Option<Matcher> {
     match &record.spec {
         Ok(spec) => Some(Matcher {
             path: spec.matcher.path.clone(),

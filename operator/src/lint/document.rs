@@ -32,6 +32,10 @@ pub(super) fn read<'t>(file: &'t str, text: &'t str, remarks: &mut Vec<Remark>) 
                     value: value.clone(),
                 }));
             }
+            Ok(Value::Object(map)) if !["apiVersion", "kind"].iter().all(|name| map.contains_key(*name)) => {
+                let message = "this is no manifest: apiVersion and kind are missing".into();
+                remarks.push(broken(file, before + super::locate::line(text, ""), message));
+            }
             Ok(value @ Value::Object(_)) => documents.push(Document {
                 file,
                 text,

@@ -1,0 +1,117 @@
+//! Who could have taken the request, and why all but one did not.
+
+use genkan_routing::{Pattern, RequestInfo, comparable};
+use serde::Serialize;
+
+use super::World;
+use crate::verdict::ObjectKey;
+
+/// An object that matches the request, or would but for one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Candidate {
+    /// Kind and name.
+    pub object: String,
+    /// What it takes.
+    pub takes: String,
+    pub wins: bool,
+    pub why: String,
+}
+
+/// ReverseProxies whose path matches, the winner first, then by how near they came.
+pub(super) fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<Candidate> {
+    let path = comparable(&info.path);
+    let winner = world
+        .doors
+        .reverse_proxies
+        .lookup(method, &path)
+        .and_then(|at| world.reverse_proxy(*at));
+    let winner_name = winner
+        .and_then(|proxy| proxy.r#ref.as_ref())
+        .map(|r| r.name.as_str());
+    let mut found = Vec::new();
+    for (name, record) in &world.index.reverse_proxies {
+        let Some(matcher) = crate::compile::reverse_proxy::matcher(record) else {
+            continue;
+        };
+        let pattern = Pattern::parse(&matcher.path);
+        if !pattern.matches(&path) {
+            continue;
+        }
+        let takes_method = matcher.method == "*" || matcher.method == method;
+        let wins = winner_name == Some(name);
+        let refusal = world
+            .verdict(&ObjectKey::reverse_proxy(name))
+            .filter(|verdict| !verdict.sent);
+        let why = if !takes_method {
+            format!("it takes only {}", matcher.method)
+        } else if let Some(verdict) = refusal {
+            format!("{}: {}", verdict.accepted.reason, verdict.accepted.message)
+        } else if wins {
+            "it matches best".to_owned()
+        } else {
+            winner.map_or_else(String::new, |winner| lost(&pattern, &winner.path))
+        };
+        let rank = (
+            !wins,
+            !takes_method,
+            std::cmp::Reverse(pattern.literal.len()),
+            matcher.method == "*",
+        );
+        found.push((
+            rank,
+            Candidate {
+                object: format!("ReverseProxy {name}"),
+                takes: format!("{} {}", matcher.method, matcher.path),
+                wins,
+                why,
+            },
+        ));
+    }
+    found.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.object.cmp(&other.object)));
+    found.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+fn lost(pattern: &Pattern, winner: &str) -> String {
+    let best = Pattern::parse(winner);
+    if best.literal.len() > pattern.literal.len() {
+        "its path is shorter".to_owned()
+    } else if best.wildcard != pattern.wildcard {
+        "a whole path comes before one that ends in *".to_owned()
+    } else {
+        "a named method comes before *".to_owned()
+    }
+}
+
+/// APIServices of the group, those of the version first.
+pub(super) fn api_services(world: &World, group: &str, version: &str) -> Vec<Candidate> {
+    let winner = world
+        .doors
+        .api_service(group, version)
+        .and_then(|at| world.api_service(*at)?.r#ref.as_ref())
+        .map(|r| r.name.as_str());
+    let mut found = Vec::new();
+    for (name, record) in &world.index.api_services {
+        let Ok(spec) = &record.spec else { continue };
+        if spec.group != group {
+            continue;
+        }
+        let wins = winner == Some(name);
+        let same = spec.version == version;
+        let verdict = world.verdict(&ObjectKey::api_service(name));
+        let why = match verdict {
+            _ if wins => "it publishes this group and version".to_owned(),
+            _ if !same => format!("it publishes version {}", spec.version),
+            Some(verdict) => format!("{}: {}", verdict.accepted.reason, verdict.accepted.message),
+            None => String::new(),
+        };
+        let candidate = Candidate {
+            object: format!("APIService {name}"),
+            takes: spec.prefix(),
+            wins,
+            why,
+        };
+        found.push(((!wins, !same), candidate));
+    }
+    found.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.object.cmp(&other.object)));
+    found.into_iter().map(|(_, candidate)| candidate).collect()
+}

@@ -1,0 +1,71 @@
+//! The answer for people.
+
+use std::fmt::Write;
+
+use super::{Explanation, Outcome};
+
+/// The answer as lines.
+pub fn text(explanation: &Explanation) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{} {}", explanation.method, explanation.target);
+    let as_asked = explanation.target.split('?').next() == explanation.path.as_deref();
+    if let Some(path) = explanation.path.as_ref().filter(|_| !as_asked) {
+        let _ = writeln!(out, "the path is read as {path}");
+    }
+    let width = |of: fn(&super::Candidate) -> &str| {
+        let widths = explanation.candidates.iter().map(|candidate| of(candidate).len());
+        widths.max().unwrap_or_default()
+    };
+    let (objects, takes) = (width(|c| &c.object), width(|c| &c.takes));
+    if !explanation.candidates.is_empty() {
+        let _ = writeln!(out, "\ncandidates");
+    }
+    for candidate in &explanation.candidates {
+        let word = if candidate.wins { "wins" } else { "loses" };
+        let _ = writeln!(
+            out,
+            "  {:objects$}  {:takes$}  {word:5}  {}",
+            candidate.object, candidate.takes, candidate.why
+        );
+    }
+    out.push('\n');
+    outcome(&explanation.outcome, &mut out);
+    out
+}
+
+fn outcome(outcome: &Outcome, out: &mut String) {
+    match outcome {
+        Outcome::Forward(forward) => {
+            let peer = &forward.peer;
+            let protocol = if peer.http2 { "HTTP/2" } else { "HTTP/1.1" };
+            let place = match &peer.host {
+                Some(host) => host.clone(),
+                None => peer.endpoints.join(" or "),
+            };
+            let _ = writeln!(out, "{} sends it by {} to {place}\n", forward.object, peer.scheme);
+            let _ = writeln!(out, "  {} {} {protocol}", forward.method, forward.target);
+            for (name, value) in &forward.headers {
+                let _ = writeln!(out, "  {name}: {value}");
+            }
+            if !forward.notes.is_empty() {
+                out.push('\n');
+            }
+            for note in &forward.notes {
+                let _ = writeln!(out, "{note}");
+            }
+        }
+        Outcome::Redirect { code, location } => {
+            let _ = writeln!(out, "genkan answers {code}, Location: {location}");
+        }
+        Outcome::Discovery { what } => {
+            let _ = writeln!(out, "genkan answers by itself: {what}");
+        }
+        Outcome::Refuse {
+            code,
+            reason,
+            message,
+        } => {
+            let _ = writeln!(out, "genkan answers {code} {reason}: {message}");
+        }
+    }
+}
