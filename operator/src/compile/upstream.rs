@@ -91,7 +91,7 @@ pub fn validate(spec: &Spec, path: &str) -> Result<Valid, Vec<String>> {
                 s.path.as_deref().unwrap_or_default(),
                 scheme,
             )
-            .map_err(|e| vec![format!("{path}.service: {e}")])?;
+            .map_err(|e| vec![format!("{path}.service.path: {e}")])?;
             (
                 endpoint,
                 Form::Service {
