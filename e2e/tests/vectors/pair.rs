@@ -1,0 +1,121 @@
+//! One operator and one data plane, and the folder that they serve.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use genkan_e2e::product::{Operator, Proxy, Source};
+use genkan_e2e::programs::Programs;
+use genkan_e2e::wait;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::case::Request;
+use crate::client::exchange;
+use crate::upstream::Upstream;
+
+pub struct Pair {
+    runtime: Runtime,
+    operator: Operator,
+    proxy: Proxy,
+    folder: PathBuf,
+    /// Answers below a path that tells one world from the next.
+    marker: Upstream,
+    worlds: usize,
+}
+
+const SETTLE: Duration = Duration::from_secs(10);
+
+// === impl Pair ===
+
+impl Pair {
+    pub fn start(programs: &Programs, folder: &Path) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let objects = folder.join("objects");
+        std::fs::create_dir_all(&objects).unwrap();
+        let [grpc, operator_admin, listen, proxy_admin] = free_ports();
+        let source = Source::Folder(objects);
+        let operator = Operator::new(programs, folder, &source, grpc, operator_admin);
+        let arguments = [
+            "--forward-authorization",
+            "always",
+            "--allow-upstream-cidr",
+            "127.0.0.0/8",
+        ];
+        let proxy = Proxy::new(
+            programs,
+            folder,
+            1,
+            operator.grpc,
+            (listen, proxy_admin),
+            &arguments,
+        );
+        std::fs::create_dir_all(folder.join("dataplane-1")).unwrap();
+        runtime.block_on(async {
+            operator.start().await.unwrap();
+            proxy.start().await.unwrap();
+        });
+        let keys = crate::upstream::Keys::make(folder);
+        let marker = Upstream::start(&Value::Null, &keys);
+        Self {
+            runtime,
+            operator,
+            proxy,
+            folder: folder.to_owned(),
+            marker,
+            worlds: 0,
+        }
+    }
+
+    pub fn listen(&self) -> SocketAddr {
+        self.proxy.listen
+    }
+
+    /// Replaces the whole world, and returns when the data plane serves it. One file is one change, so the marker that comes
+    /// with the objects shows that they are there.
+    pub fn publish(&mut self, mut objects: Vec<Value>) -> Result<(), String> {
+        self.worlds += 1;
+        let path = format!("/proxy-world-{}", self.worlds);
+        objects.push(json!({
+            "apiVersion": "extensions.kubesphere.io/v1alpha1",
+            "kind": "ReverseProxy",
+            "metadata": { "name": "zz-marker-of-the-world" },
+            "spec": {
+                "matcher": { "path": path, "method": "GET" },
+                "upstream": { "url": format!("http://{}", self.marker.address) },
+            },
+        }));
+        // JSON may hold a raw DEL, YAML may not.
+        let documents: Vec<String> = objects
+            .iter()
+            .map(|object| object.to_string().replace('\u{7f}', "\\u007f"))
+            .collect();
+        let draft = self.folder.join("world.yaml");
+        std::fs::write(&draft, documents.join("\n---\n")).unwrap();
+        std::fs::rename(&draft, self.folder.join("objects/world.yaml")).unwrap();
+        let listen = self.listen();
+        let settled = wait::until_true("the world is served", SETTLE, || {
+            let served = exchange(listen, &Request::get(&path)).status == Some(200);
+            let (operator, proxy) = (&self.operator, &self.proxy);
+            async move { Ok(served && operator.config().await?.hash == proxy.config().await?.hash) }
+        });
+        self.runtime.block_on(settled).map_err(|error| {
+            let ended = [self.operator.expect_running(), self.proxy.expect_running()];
+            let ended: Vec<String> = ended
+                .into_iter()
+                .filter_map(Result::err)
+                .map(|error| error.to_string())
+                .collect();
+            format!("{error} {}", ended.join(" "))
+        })
+    }
+}
+
+fn free_ports() -> [u16; 4] {
+    // All are held at once, so that they differ.
+    let listeners: [TcpListener; 4] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
