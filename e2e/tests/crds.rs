@@ -1,15 +1,18 @@
 //! What the API server refuses by itself, and what `kubectl` shows of the definitions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use futures::StreamExt;
 use genkan_crds::definition::rules::{self, Rule};
 use genkan_e2e::scenarios;
 use genkan_e2e::suite::{self, Stage};
 use genkan_e2e::wait;
 use genkan_e2e::world::World;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,6 +37,8 @@ fn main() -> ExitCode {
                 explain_tells_what_each_field_is_for,
                 unknown_fields_are_refused,
                 an_object_comes_back_as_it_was_applied,
+                every_vector_is_accepted_or_refused_as_it_says,
+                published_manifests_are_accepted_or_refused_as_lint_says,
             ],
             alone: [],
         ),
@@ -173,6 +178,118 @@ async fn an_object_comes_back_as_it_was_applied(world: Arc<World>) -> Result<()>
         ]
     );
     Ok(())
+}
+
+async fn every_vector_is_accepted_or_refused_as_it_says(world: Arc<World>) -> Result<()> {
+    install(&world).await?;
+    let text = std::fs::read_to_string(root().join("dataplane/vectors/kubesphere.jsonl"))?;
+    let cases = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<Vec<Value>, _>>()?;
+    let client = world.control_plane.client();
+    let judged: Vec<Result<bool>> = futures::stream::iter(cases)
+        .map(|case| judge(client.clone(), case))
+        .buffer_unordered(16)
+        .collect()
+        .await;
+    let judged: Vec<bool> = judged.into_iter().collect::<Result<_>>()?;
+    let left_out = judged.iter().filter(|judged| !**judged).count();
+    // A certificate is read by the operator, not by the API server.
+    assert_eq!(left_out, 2);
+    Ok(())
+}
+
+/// `false`: it is not for the API server to judge.
+async fn judge(client: kube::Client, case: Value) -> Result<bool> {
+    let id = case["id"].as_str().unwrap_or_default();
+    let mut refusals = Vec::new();
+    for (kind, spec) in objects(&case) {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
+            genkan_crds::GROUP,
+            genkan_crds::VERSION,
+            kind,
+        ));
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let object = DynamicObject::new("vector", &resource).data(json!({ "spec": spec }));
+        let dry_run = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        match api.create(&dry_run, &object).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) => refusals.push(status.message.clone()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let admission = &case["admission"];
+    if admission.is_null() {
+        anyhow::ensure!(refusals.is_empty(), "{id}: {refusals:?}");
+        return Ok(true);
+    }
+    let text = |name: &str| admission[name].as_str().unwrap_or_default();
+    if text("reason") == "certificate" {
+        return Ok(false);
+    }
+    let said = refusals.join("; ");
+    let names_reason = said.to_lowercase().contains(&text("reason").to_lowercase());
+    anyhow::ensure!(
+        said.contains(text("field")) && names_reason,
+        "{id}: {admission}: {said}"
+    );
+    Ok(true)
+}
+
+fn objects(case: &Value) -> Vec<(&'static str, Value)> {
+    let mut objects = Vec::new();
+    if case["area"] == "endpoint" {
+        let matcher = json!({"path": "/proxy/*", "method": "*"});
+        objects.push((
+            "ReverseProxy",
+            json!({"matcher": matcher, "upstream": case["endpoint"]}),
+        ));
+    }
+    for (list, kind) in [
+        ("reverseProxies", "ReverseProxy"),
+        ("reverseProxiesAfterSetup", "ReverseProxy"),
+        ("apiServices", "APIService"),
+    ] {
+        for object in case["config"][list].as_array().into_iter().flatten() {
+            let spec = object["spec"].to_string().replace("UPSTREAM", "192.0.2.1:8080");
+            objects.push((kind, serde_json::from_str(&spec).expect("it was JSON before")));
+        }
+    }
+    objects
+}
+
+async fn published_manifests_are_accepted_or_refused_as_lint_says(world: Arc<World>) -> Result<()> {
+    install(&world).await?;
+    let recorded = std::fs::read_to_string(root().join("operator/tests/lint/corpus.txt"))?;
+    let corpus = recorded
+        .lines()
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| line.split_once(": "));
+    let seeds = ["1-apiservice", "2-reverseproxy", "3-apiservice", "4-reverseproxy"];
+    let seeds = seeds
+        .iter()
+        .map(|name| (format!("seeds/manifest-{name}.yaml"), "served"));
+    let mut said = String::new();
+    for (name, verdict) in corpus
+        .map(|(name, verdict)| (format!("corpus/{name}"), verdict))
+        .chain(seeds)
+    {
+        let manifest = std::fs::read_to_string(root().join("crds/testdata").join(&name))?;
+        let refusal = dry_run(&world, &manifest).await?.err();
+        assert_eq!(verdict == "refused", refusal.is_some(), "{name}: {refusal:?}");
+        if let Some(refusal) = refusal {
+            said.push_str(&format!("{name}\n{}\n\n", refusal.trim()));
+        }
+    }
+    golden("published.txt", &said)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Applies the definitions and waits until they serve, rules included.

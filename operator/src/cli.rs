@@ -77,8 +77,22 @@ fn run_operator(args: operator::Args, filter: &str) -> ExitCode {
     };
     match runtime.block_on(operator::run(args)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) => fail(&format!("{e:#}")),
+        Err(e) => fail(&sentence(&e)),
     }
+}
+
+/// An error in one sentence: a cause that the one before it has told already is left out.
+pub fn sentence(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
 }
 
 fn fail(sentence: &str) -> ExitCode {

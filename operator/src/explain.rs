@@ -23,8 +23,11 @@ pub use sending::{Forward, Peer};
 pub use verdict::Outcome;
 pub use world::World;
 
-/// Exit codes: 0 a backend or a redirect answers, 1 genkan itself would refuse, 2 the question cannot be answered.
+/// The question.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 a backend gets it or genkan answers, 1 genkan refuses it, 2 the question cannot be answered"
+)]
 pub struct Args {
     /// Method of the request
     #[arg(value_name = "METHOD")]
@@ -82,7 +85,7 @@ pub fn run(args: &Args) -> ExitCode {
             ExitCode::from(u8::from(explanation.outcome.is_refused()))
         }
         Err(error) => {
-            eprintln!("genkan: {error:#}");
+            eprintln!("genkan: {}", crate::cli::sentence(&error));
             ExitCode::from(2)
         }
     }

@@ -18,8 +18,11 @@ use serde::Serialize;
 
 use document::Document;
 
-/// Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 a file cannot be read.
+/// What is judged.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 a file cannot be read"
+)]
 pub struct Args {
     /// Files or folders of manifests; - is standard input
     #[arg(required = true, value_name = "FILE")]
