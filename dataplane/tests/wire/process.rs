@@ -283,6 +283,20 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Bytes of memory that it occupies now.
+    pub async fn resident(&self) -> u64 {
+        let id = self.child.id().unwrap();
+        let status = tokio::fs::read_to_string(format!("/proc/{id}/status"))
+            .await
+            .unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kibibytes * 1024
+    }
+
     /// Waits until exactly one access line names this request.
     pub async fn logs_once(&self, request_id: &str) {
         let lines = || {
