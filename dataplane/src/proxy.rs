@@ -4,6 +4,7 @@ mod failing;
 mod fields;
 mod peering;
 mod receiving;
+mod removed_length;
 mod sending;
 
 pub use peering::MOST_ATTEMPTS;

@@ -18,7 +18,7 @@ use genkan_routing::identity::tokens;
 use genkan_routing::links::{PublicPrefix, is_readable};
 use genkan_routing::redirect::leaves_origin;
 
-use super::{Proxy, failing, fields, peering};
+use super::{Proxy, failing, fields, peering, removed_length};
 use crate::context::{Context, Outgoing};
 use crate::rewriting::LinkRewriter;
 use crate::tables::Route;
@@ -89,6 +89,9 @@ fn judge(
     };
     if !is_plain {
         return Err("its Transfer-Encoding is something else than chunked".to_owned());
+    }
+    if removed_length::shows(response) {
+        return Err("it has both Content-Length and Transfer-Encoding".to_owned());
     }
     let rejects = route
         .directives
