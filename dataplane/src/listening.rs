@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::ListenerConfig;
+use pingora_core::protocols::l4::stream::L4BufferSettings;
 use pingora_core::server::{Fds, ShutdownWatch};
 use pingora_core::services::Service as _;
 use pingora_core::services::listening::Service;
@@ -31,6 +32,9 @@ pub enum BindError {
 }
 
 const BACKLOG: i32 = 65_535;
+/// An eighth of what the engine gives each connection; it costs nothing that was measured.
+const READ_BUFFER: usize = 8 * 1024;
+const WRITE_BUFFER: usize = 1_460;
 
 // === impl Bound ===
 
@@ -67,7 +71,9 @@ impl Bound {
         let mut fds = Fds::new();
         fds.add(name.clone(), self.listener.into_raw_fd());
         let mut service = Service::new("requests".to_owned(), app);
-        service.add_listener(ListenerConfig::tcp(name));
+        service.add_listener(
+            ListenerConfig::tcp(name).l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER)),
+        );
         service
             .start_service(Some(Arc::new(Mutex::new(fds))), stop, tasks)
             .await;
