@@ -11,10 +11,10 @@ use kit::{Backend, Client};
 use process::Process;
 
 /// As many as fit below the usual limit of open files of the test itself.
-const CONNECTIONS: u64 = 800;
+const CONNECTIONS: usize = 800;
 /// Of a connection that has served a request and waits. The goal of the release build is 20 KiB; this build is not
 /// optimised, and its futures are larger.
-const MOST: u64 = 32 * 1024;
+const MOST: usize = 32 * 1024;
 
 #[tokio::test]
 async fn an_idle_connection_holds_little_memory() {
@@ -24,12 +24,12 @@ async fn an_idle_connection_holds_little_memory() {
     for _ in 0..50 {
         warm.push(used(&process).await);
     }
-    let before = process.resident().await;
+    let before = process.resident();
     let mut idle = Vec::new();
     for _ in 0..CONNECTIONS {
         idle.push(used(&process).await);
     }
-    let each = process.resident().await.saturating_sub(before) / CONNECTIONS;
+    let each = process.resident().saturating_sub(before) / CONNECTIONS;
     assert!(each < MOST, "{each} bytes a connection");
     for client in &mut idle {
         client

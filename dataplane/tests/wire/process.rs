@@ -279,22 +279,18 @@ impl Process {
             .unwrap()
     }
 
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// Bytes of memory that it occupies now.
-    pub async fn resident(&self) -> u64 {
-        let id = self.child.id().unwrap();
-        let status = tokio::fs::read_to_string(format!("/proc/{id}/status"))
-            .await
-            .unwrap();
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))
             .unwrap();
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-        kibibytes * 1024
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits until exactly one access line names this request.
