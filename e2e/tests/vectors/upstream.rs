@@ -52,6 +52,9 @@ pub struct Received {
     pub trailers: Headers,
 }
 
+/// Where the backend listens when a real API server is asked: an EndpointSlice may not hold 127.x.
+pub const FAR: &str = "10.99.0.40";
+
 const LIMIT: Duration = Duration::from_secs(15);
 const DEFAULT: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
@@ -62,7 +65,7 @@ impl Keys {
     pub fn make(folder: &Path) -> Self {
         let authority = Authority::new(folder, "upstream-ca").unwrap();
         let other = Authority::new(folder, "other-ca").unwrap();
-        let pair = authority.server("upstream", &["127.0.0.1"]).unwrap();
+        let pair = authority.server("upstream", &["127.0.0.1", FAR]).unwrap();
         let certificate = CertificateDer::from_pem_file(&pair.certificate).unwrap();
         let key = PrivateKeyDer::from_pem_file(&pair.key).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -86,8 +89,12 @@ impl Keys {
 
 impl Upstream {
     pub fn start(case: &Value, keys: &Keys) -> Self {
+        Self::listen("127.0.0.1", case, keys)
+    }
+
+    pub fn listen(host: &str, case: &Value, keys: &Keys) -> Self {
         let spec = &case["upstream"];
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind((host, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let behaviour = Behaviour {
             closes: spec["mode"] == "close",
