@@ -28,6 +28,7 @@ struct Shared {
     connections: AtomicU64,
     draining: AtomicBool,
     faulty: AtomicBool,
+    listening: CancellationToken,
     end: CancellationToken,
 }
 
@@ -45,6 +46,7 @@ impl Backend {
             connections: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             faulty: AtomicBool::new(false),
+            listening: CancellationToken::new(),
             end: CancellationToken::new(),
         });
         tokio::spawn(accept(listener, shared.clone()));
@@ -64,6 +66,12 @@ impl Backend {
     /// From now on every answer says `Connection: close`; new connections are still taken.
     pub fn drain(&self) {
         self.shared.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// What a well-behaved server does on SIGTERM: no new connections, a last answer on those that are open.
+    pub fn terminate(&self) {
+        self.drain();
+        self.shared.listening.cancel();
     }
 
     /// From now on one answer in ten is a 500: the fault that a hammer has to catch.
@@ -95,7 +103,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             });
         }
     };
-    let _ = shared.end.run_until_cancelled(accepting).await;
+    tokio::select! {
+        () = accepting => {}
+        () = shared.listening.cancelled() => {}
+        () = shared.end.cancelled() => {}
+    }
 }
 
 async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {

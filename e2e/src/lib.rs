@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod binaries;
 pub mod control_plane;
+pub mod hammer;
 pub mod http1;
 pub mod kubeconfig;
 pub mod kubectl;
@@ -15,6 +16,7 @@ pub mod pki;
 pub mod process;
 pub mod product;
 pub mod programs;
+pub mod publish;
 pub mod relay;
 pub mod run;
 pub mod seeds;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
+use rustix::process::Signal;
 use serde::Deserialize;
 
 use crate::http1;
@@ -141,7 +142,9 @@ impl Proxy {
         let (listen, admin) = (local(listen), local(admin));
         let name = format!("dataplane-{n}");
         let state = folder.join(&name);
-        let launch = Launch::new(name, &programs.dataplane)
+        let launch = Launch::new(name.clone(), &programs.dataplane)
+            .arg("--name")
+            .arg(name)
             .arg("--operator")
             .arg(format!("http://{operator}"))
             .arg("--listen")
@@ -175,6 +178,24 @@ impl Proxy {
     /// Ends it at once, as a crash would.
     pub fn kill(&self) {
         drop(self.process.lock().take());
+    }
+
+    /// Stops it in the middle of whatever it does, until it is resumed.
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        self.process
+            .lock()
+            .as_ref()
+            .context("the data plane is not running")?
+            .signal(signal);
+        Ok(())
     }
 
     pub async fn config(&self) -> Result<Config> {

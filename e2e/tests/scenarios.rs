@@ -1,0 +1,58 @@
+//! What genkan promises, proved on a real control plane: each scenario is named by what it proves.
+
+use std::process::ExitCode;
+
+use genkan_e2e::scenarios;
+use genkan_e2e::suite::{self, Stage};
+
+mod scenarios {
+    pub mod broken;
+    pub mod conflicts;
+    pub mod fragments;
+    pub mod hammer;
+    pub mod output;
+    pub mod restarts;
+    pub mod seeds;
+    pub mod services;
+    pub mod status;
+}
+
+use scenarios::broken::*;
+use scenarios::conflicts::*;
+use scenarios::fragments::*;
+use scenarios::hammer::*;
+use scenarios::output::*;
+use scenarios::restarts::*;
+use scenarios::seeds::*;
+use scenarios::services::*;
+use scenarios::status::*;
+
+fn main() -> ExitCode {
+    suite::run(
+        Stage::Product,
+        scenarios!(
+            together: [
+                seed_manifests_are_served_verbatim,
+                fragments_of_the_documentation_do_what_they_say,
+                programmed_means_that_the_very_next_request_works,
+                a_conflict_is_told_to_the_loser_and_ends_with_the_winner,
+                what_can_never_win_is_shadowed,
+                the_older_of_two_api_services_is_served,
+                a_service_that_is_missing_answers_503_until_it_exists,
+                a_port_that_is_missing_is_named,
+                an_external_name_is_never_followed,
+            ],
+            alone: [
+                one_broken_object_among_a_thousand_harms_none,
+                delete_and_recreate_never_shows_an_old_condition,
+                a_proxy_that_is_down_shows_in_status,
+                a_planted_fault_is_caught,
+                edits_fail_no_request,
+                a_rollout_of_the_backend_fails_no_request,
+                a_restart_of_the_operator_fails_no_request,
+                a_restart_of_the_api_server_fails_no_request,
+                commands_print_what_the_golden_text_says,
+            ],
+        ),
+    )
+}
