@@ -183,4 +183,6 @@ pub fn clean_environment(command: &mut Command) {
             command.env_remove(name);
         }
     }
+    // Logs are read by tests.
+    command.env("NO_COLOR", "1");
 }

@@ -22,6 +22,8 @@ use arguments::Arguments;
 pub enum Stage {
     /// etcd, kube-apiserver and kubectl alone.
     ApiServer,
+    /// The same, and the programs of genkan built; scenarios start them as they like.
+    Programs,
     /// All of it: controller-manager, CRDs, operator and two data planes.
     Product,
 }
@@ -84,7 +86,7 @@ pub fn run(stage: Stage, scenarios: Vec<Scenario>) -> ExitCode {
 
 fn inside_or_out(stage: Stage, chosen: &[Scenario]) -> Result<ExitCode> {
     let Some(prepared) = namespace::handed::<Prepared>()? else {
-        let prepared = Prepared::make(stage == Stage::Product)?;
+        let prepared = Prepared::make(stage != Stage::ApiServer)?;
         let mut child = namespace::enter(&prepared)?;
         // `wait` would close it first, and with it end the one inside.
         let _alive = child.stdin.take();

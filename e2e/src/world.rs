@@ -52,7 +52,7 @@ impl World {
                 Some(Product::start(&control_plane, programs, folder, Addresses::default()).await?)
             }
             (Stage::Product, None) => bail!("the programs of genkan were not built"),
-            (Stage::ApiServer, _) => None,
+            (Stage::ApiServer | Stage::Programs, _) => None,
         };
         Ok(Self {
             control_plane,
@@ -73,9 +73,11 @@ impl World {
         self.product.as_ref().expect("this suite runs on stage Product")
     }
 
-    /// Paths of the programs; only on stage `Product`.
+    /// Paths of the programs; not on stage `ApiServer`.
     pub fn programs(&self) -> &Programs {
-        self.programs.as_ref().expect("this suite runs on stage Product")
+        self.programs
+            .as_ref()
+            .expect("this suite runs on a stage with programs")
     }
 
     /// A new folder, for a scenario that starts programs of its own.
