@@ -1,7 +1,7 @@
 # The verbs of this workspace. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test every check fmt lint unit e2e golden deny clean
+.PHONY: help run look test every check fmt lint unit e2e golden deny clean
 
 CARGO ?= cargo
 ARGS ?=
@@ -12,6 +12,11 @@ help: ## List the verbs
 run: check ## Run genkan on a real control plane of its own; KUBECONFIG=F: on that cluster, after asking
 	@$(CARGO) build --locked --workspace --bin genkan-e2e
 	@exec "$${CARGO_TARGET_DIR:-target}/debug/genkan-e2e" run $(ARGS)
+
+look: ## Run genkan for a first look: no Kubernetes, a folder of manifests
+	@sh e2e/tools/prerequisites look
+	@$(CARGO) build --locked --workspace --bin genkan-e2e
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/genkan-e2e" run --directory $(ARGS)
 
 test: check fmt lint every deny ## Prove everything: format, lints, unit tests, scenarios on a real control plane
 
@@ -31,7 +36,7 @@ unit: ## Run the tests that need no control plane
 	$(CARGO) test --locked --workspace --exclude genkan-e2e
 
 e2e: ## Run the scenarios; ARGS='part of a name' chooses some
-	$(CARGO) test --locked --workspace --test control_plane --test scenarios -- $(ARGS)
+	$(CARGO) test --locked --workspace --test control_plane --test crds --test scenarios --test start --test readme -- $(ARGS)
 
 golden: ## Rewrite the golden files; read the difference before committing it
 	GENKAN_REWRITE=1 $(CARGO) test --locked --workspace
