@@ -32,6 +32,9 @@ struct Shared {
     end: CancellationToken,
 }
 
+/// How long a kept connection may stay after SIGTERM without a request.
+const IDLE: Duration = Duration::from_secs(2);
+
 // === impl Backend ===
 
 impl Backend {
@@ -113,7 +116,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut read = BytesMut::with_capacity(4096);
-    while let Some(request) = next(&mut stream, &mut read).await? {
+    while let Some(request) = next_or_leave(&mut stream, &mut read, shared).await? {
         let count = shared.requests.fetch_add(1, Ordering::SeqCst);
         let fault = shared.faulty.load(Ordering::SeqCst) && count.is_multiple_of(10);
         let body = json!({
@@ -147,6 +150,20 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The next request; none if the connection ended, or has been idle for a while after SIGTERM.
+async fn next_or_leave(stream: &mut TcpStream, read: &mut BytesMut, shared: &Shared) -> Result<Option<Seen>> {
+    let leave = async {
+        shared.listening.cancelled().await;
+        tokio::time::sleep(IDLE).await;
+    };
+    tokio::select! {
+        // What has begun to arrive is answered.
+        biased;
+        request = next(stream, read) => request,
+        () = leave => Ok(None),
+    }
 }
 
 /// Lets the other side see the end before the socket goes: a reset could overtake the answer.

@@ -110,6 +110,18 @@ impl Operator {
         config(self.admin).await
     }
 
+    /// How many data planes have a stream.
+    pub async fn connected(&self) -> Result<usize> {
+        let metrics = http1::get(self.admin, "/metrics").await?.text();
+        let line = metrics
+            .lines()
+            .find(|line| !line.starts_with('#') && line.contains("proxies_connected"));
+        let value = line
+            .and_then(|line| line.rsplit(' ').next())
+            .context("the metric proxies_connected")?;
+        Ok(value.parse()?)
+    }
+
     /// The end of its log.
     pub fn tail(&self, lines: usize) -> String {
         self.process

@@ -254,12 +254,15 @@ impl Product {
         self.proxies.iter().try_for_each(Proxy::expect_running)
     }
 
-    /// Waits until every proxy serves what the operator compiled.
+    /// Waits until every proxy is connected and serves what the operator compiled.
     pub async fn in_step(&self) -> Result<()> {
         wait::until_true(
             "every proxy serves what the operator compiled",
             Duration::from_secs(30),
             || async {
+                if self.operator.connected().await? < self.proxies.len() {
+                    return Ok(false);
+                }
                 let wanted = self.operator.config().await?.hash;
                 for proxy in &self.proxies {
                     if proxy.config().await?.hash != wanted {

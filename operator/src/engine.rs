@@ -184,10 +184,16 @@ impl Engine {
                 sequence,
                 objections,
             } => {
+                let newcomer = self.fleet.is_starting(&name);
                 let Some(objected) = self.fleet.acknowledge(&name, session, sequence, objections) else {
                     return;
                 };
                 debug!(proxy = %name, sequence, "acknowledged");
+                if newcomer {
+                    // From now on it counts, for every object.
+                    self.fleet_changed(now);
+                    return;
+                }
                 let mut concerned: BTreeSet<ObjectKey> = self.waiting.keys().cloned().collect();
                 concerned.extend(objected.iter().filter_map(|key| ObjectKey::parse(key)));
                 self.fleet_due = self.fleet.next_deadline(now);

@@ -107,6 +107,11 @@ impl Fleet {
         }
     }
 
+    /// It has a stream, and has acknowledged nothing yet.
+    pub fn is_starting(&self, name: &str) -> bool {
+        self.proxies.get(name).is_some_and(|p| p.acked.is_none())
+    }
+
     /// The proxy serves this sequence, but for what it objects to. Returns the resources that it objects to, or did
     /// before; `None` if the stream is not the proxy's.
     pub fn acknowledge(

@@ -29,7 +29,8 @@ fn object(n: usize) -> Value {
     object["metadata"]["labels"] = json!({"scenario": "thousand"});
     if n == OBJECTS / 2 {
         // Only a program can tell that this is no certificate.
-        object["spec"]["upstream"] = json!({"url": "https://thousand.default.svc", "caBundle": "bm90aGluZw=="});
+        object["spec"]["upstream"] =
+            json!({"url": "https://thousand.default.svc", "caBundle": "bm90aGluZw=="});
     }
     object
 }
@@ -80,11 +81,7 @@ pub async fn one_broken_object_among_a_thousand_harms_none(world: Arc<World>) ->
     let seen = world
         .wait_condition(&broken, "Accepted", "False", "Invalid")
         .await?;
-    assert!(
-        seen.message.contains("upstream.caBundle"),
-        "{}",
-        seen.message
-    );
+    assert!(seen.message.contains("upstream.caBundle"), "{}", seen.message);
 
     api.delete_collection(&DeleteParams::default(), &list).await?;
     wait::until_true("all thousand are gone", Duration::from_secs(30), || async {

@@ -2,18 +2,27 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use genkan_crds::{APIService, ReverseProxy};
 use genkan_e2e::publish::{api_service, manifest, reverse_proxy};
 use genkan_e2e::service::Service;
+use genkan_e2e::wait;
 use genkan_e2e::world::World;
+use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::json;
 
 pub async fn commands_print_what_the_golden_text_says(world: Arc<World>) -> Result<()> {
     let kubectl = world.kubectl();
-    for kind in ["reverseproxies", "apiservices.extensions.kubesphere.io"] {
-        kubectl.run(&["delete", kind, "--all", "--wait=true"]).await?;
-    }
+    let client = world.control_plane.client();
+    let all = (DeleteParams::default(), ListParams::default());
+    Api::<ReverseProxy>::all(client.clone())
+        .delete_collection(&all.0, &all.1)
+        .await?;
+    Api::<APIService>::all(client)
+        .delete_collection(&all.0, &all.1)
+        .await?;
     let backend = world.backend("shop", 8080).await?;
     kubectl
         .apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
@@ -34,6 +43,15 @@ pub async fn commands_print_what_the_golden_text_says(world: Arc<World>) -> Resu
         broken,
     ];
     kubectl.apply(&manifest(&objects)).await?;
+    // Creation times are whole seconds, and the text names what decides.
+    let created: jiff::Timestamp = world
+        .value("rp/cart", "{.metadata.creationTimestamp}")
+        .await?
+        .parse()?;
+    wait::until_true("the next second", Duration::from_secs(3), || async {
+        Ok(jiff::Timestamp::now().as_second() > created.as_second())
+    })
+    .await?;
     kubectl
         .apply(&manifest(&[reverse_proxy(
             "cart-copy",
@@ -77,6 +95,7 @@ pub async fn commands_print_what_the_golden_text_says(world: Arc<World>) -> Resu
 /// Times, identifiers and ages replaced by words.
 fn steady(text: &str) -> String {
     let mut lines = Vec::new();
+    let mut events = false;
     for line in text.lines() {
         let mut words = line.to_owned();
         for key in [
@@ -90,26 +109,26 @@ fn steady(text: &str) -> String {
                 words.push_str(" ...");
             }
         }
-        lines.push(ages(&words).trim_end().to_owned());
+        events = line.starts_with("Events:") || events && !line.is_empty();
+        lines.push(ages(&words, events).trim_end().to_owned());
     }
     lines.join("\n") + "\n"
 }
 
-/// An age is a word of digits and units; one in a column of its own is replaced.
-fn ages(line: &str) -> String {
+/// An age is a number with a unit; it decides how wide its column is, so the blanks beside it are made one width.
+fn ages(line: &str, event: bool) -> String {
     let is_age = |word: &str| {
-        word.len() > 1
+        word.starts_with(|c: char| c.is_ascii_digit())
             && word.ends_with(['s', 'm', 'h'])
-            && word
-                .trim_end_matches(['s', 'm', 'h'])
-                .chars()
-                .all(|c| c.is_ascii_digit() || "smh".contains(c))
-            && word.starts_with(|c: char| c.is_ascii_digit())
+            && word.chars().all(|c| c.is_ascii_digit() || "smh".contains(c))
     };
-    line.split(' ')
-        .map(|word| if is_age(word) { "AGE" } else { word })
-        .collect::<Vec<_>>()
-        .join(" ")
+    if !event && !line.split(' ').any(|word| word == "AGE" || is_age(word)) {
+        return line.to_owned();
+    }
+    let words = line
+        .split_whitespace()
+        .map(|word| if is_age(word) { "AGE" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Compares with a file in `golden/`; with `GENKAN_REWRITE=1` it writes the file instead.

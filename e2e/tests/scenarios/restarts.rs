@@ -38,6 +38,7 @@ pub async fn a_restart_of_the_operator_fails_no_request(world: Arc<World>) -> Re
     product.operator.kill();
     goes_on(&hammer, 300).await?;
     product.operator.start().await?;
+    product.in_step().await?;
     edit(&client, "reborn", 0, 3, &targets[0], false).await?;
     goes_on(&hammer, 300).await?;
     hammer.finish().await.expect_clean(900, LEAST_RATE)

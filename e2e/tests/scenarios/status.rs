@@ -122,7 +122,8 @@ pub async fn a_proxy_that_is_down_shows_in_status(world: Arc<World>) -> Result<(
     wait::until_true("both count again", Duration::from_secs(15), || async {
         Ok(world.value(name, "{.status.proxies}").await? == "2/2")
     })
-    .await?;
+    .await
+    .with_context(|| world.product().operator.tail(3))?;
     assert_eq!(http1::get(other.listen, "/proxy/down/").await?.status, 200);
     Ok(())
 }

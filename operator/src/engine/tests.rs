@@ -200,6 +200,33 @@ async fn a_proxy_that_went_is_told_after_the_grace_and_forgotten_after_thirty_se
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_newcomer_counts_for_every_object_from_its_first_acknowledgement() {
+    let mut rig = mk_rig();
+    rig.sync().await;
+    rig.connect("a", 1).await;
+    rig.tell(vec![mk_proxy("x", "u", 1, Value::Null)]).await;
+    let sequence = rig.pushed().await;
+    rig.acknowledge("a", 1, sequence).await;
+    let (key, write) = rig.written().await;
+    assert_eq!(write.status["proxies"], "1/1");
+    let done = crate::status::Outcome::Done {
+        key: ObjectKey::parse(&key).unwrap(),
+        uid: write.uid,
+        before: write.resource_version,
+        after: "7".to_string(),
+        status: write.status,
+    };
+    rig.inputs.send(Input::Written(done)).await.unwrap();
+    rig.connect("b", 2).await;
+    rig.acknowledge("b", 2, sequence).await;
+    let (_, write) = rig.written().await;
+    assert_eq!(
+        (programmed(&write), write.status["proxies"].as_str()),
+        (("True", "Programmed"), Some("2/2"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_does_not_take_back_what_was_programmed() {
     let mut rig = mk_rig();
     let stored = json!({"observedGeneration": 1, "proxies": "1/1", "conditions": [
