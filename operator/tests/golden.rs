@@ -1,6 +1,8 @@
 //! Every `testdata/NAME.in.yaml` (the user's objects) compiles to `NAME.out.yaml` (what proxies are sent, and the
 //! statuses once one proxy has acknowledged it). `GENKAN_REWRITE=1` writes the expectations anew.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
