@@ -20,7 +20,10 @@ const CHANGES: usize = 300;
 const AT_ONCE: usize = 8;
 
 fn main() -> ExitCode {
-    suite::run(Stage::Product, scenarios!(together: [], alone: [propagation, memory]))
+    suite::run(
+        Stage::Product,
+        scenarios!(together: [], alone: [propagation, memory]),
+    )
 }
 
 /// From the POST of a ReverseProxy to the first 200 through both proxies.
@@ -28,7 +31,8 @@ async fn propagation(world: Arc<World>) -> Result<()> {
     let backend = world.backend("bench", 80).await?;
     let url = format!("http://{}", backend.address);
     let api = Api::<ReverseProxy>::all(world.control_plane.client());
-    let mut table = String::from("\nother objects | changes | p50 ms | p99 ms | max ms | answers but 404 and 200\n");
+    let mut table =
+        String::from("\nother objects | changes | p50 ms | p99 ms | max ms | answers but 404 and 200\n");
     let mut others = 0;
     for wanted in [10, 1_000] {
         create(&api, "other", others..wanted, &url).await?;
@@ -76,14 +80,22 @@ async fn memory(world: Arc<World>) -> Result<()> {
     let url = "http://192.0.2.1:8080".to_string();
     let mut table = String::from("\nroutes | data plane MiB | KiB a route\n");
     let mut have = 0;
-    let resident = || -> Result<u64> { world.product().proxies[0].resident().context("the data plane has gone") };
+    let resident = || -> Result<u64> {
+        world.product().proxies[0]
+            .resident()
+            .context("the data plane has gone")
+    };
     let empty = resident()?;
     for wanted in [0, 1_000, 10_000] {
         create(&api, "route", have..wanted, &url).await?;
         have = wanted;
         world.product().in_step().await?;
         let now = resident()?;
-        let each = if wanted == 0 { 0.0 } else { now.saturating_sub(empty) as f64 / 1024.0 / wanted as f64 };
+        let each = if wanted == 0 {
+            0.0
+        } else {
+            now.saturating_sub(empty) as f64 / 1024.0 / wanted as f64
+        };
         table += &format!("{wanted:6} | {:14.1} | {each:.1}\n", now as f64 / 1_048_576.0);
     }
     println!("{}{table}", machine());
@@ -99,10 +111,18 @@ fn mk_proxy(name: &str, url: &str) -> Result<ReverseProxy> {
     }))?)
 }
 
-async fn create(api: &Api<ReverseProxy>, stem: &str, numbers: std::ops::Range<usize>, url: &str) -> Result<()> {
+async fn create(
+    api: &Api<ReverseProxy>,
+    stem: &str,
+    numbers: std::ops::Range<usize>,
+    url: &str,
+) -> Result<()> {
     let numbers: Vec<usize> = numbers.collect();
     for some in numbers.chunks(AT_ONCE) {
-        let objects = some.iter().map(|n| mk_proxy(&format!("{stem}-{n}"), url)).collect::<Result<Vec<_>>>()?;
+        let objects = some
+            .iter()
+            .map(|n| mk_proxy(&format!("{stem}-{n}"), url))
+            .collect::<Result<Vec<_>>>()?;
         let params = PostParams::default();
         futures::future::try_join_all(objects.iter().map(|o| api.create(&params, o))).await?;
     }
@@ -122,8 +142,14 @@ async fn remove(api: &Api<ReverseProxy>, stem: &str, numbers: std::ops::Range<us
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|l| l.strip_prefix("model name")).map_or("", |l| l.trim_start_matches(['\t', ':', ' ']));
+    let model = cpu
+        .lines()
+        .find_map(|l| l.strip_prefix("model name"))
+        .map_or("", |l| l.trim_start_matches(['\t', ':', ' ']));
     let cores = cpu.lines().filter(|l| l.starts_with("processor")).count();
     let load = read("/proc/loadavg");
-    format!("{model}, {cores} cores, load {}", load.split(' ').next().unwrap_or_default())
+    format!(
+        "{model}, {cores} cores, load {}",
+        load.split(' ').next().unwrap_or_default()
+    )
 }

@@ -121,17 +121,29 @@ impl Claims {
         let mut patterns = vec![pattern.clone()];
         if covers_everything(&pattern) {
             let served = SERVED_PREFIX.as_bytes();
-            let of_length = |length| Pattern { literal: served[..length].to_vec(), wildcard: true };
-            patterns.extend((0..=served.len()).map(of_length).filter(|other| *other != pattern));
+            let of_length = |length| Pattern {
+                literal: served[..length].to_vec(),
+                wildcard: true,
+            };
+            patterns.extend(
+                (0..=served.len())
+                    .map(of_length)
+                    .filter(|other| *other != pattern),
+            );
         }
-        let methods = patterns.iter().filter_map(|pattern| self.by_match.get(pattern)).flat_map(HashMap::values);
+        let methods = patterns
+            .iter()
+            .filter_map(|pattern| self.by_match.get(pattern))
+            .flat_map(HashMap::values);
         let names = methods.flatten().map(|(_, name)| name);
         names.filter(|name| **name != claim.name).cloned().collect()
     }
 
     /// The claims that lose every request to this one, in the order of their names.
     pub fn losers(&self, name: &str) -> Vec<String> {
-        let Some(claim) = self.by_name.get(name) else { return Vec::new() };
+        let Some(claim) = self.by_name.get(name) else {
+            return Vec::new();
+        };
         let loses = |other: &String| match self.standing(other) {
             Some(Standing::Conflicted { winner, .. } | Standing::Shadowed { winner, .. }) => winner == name,
             _ => false,
