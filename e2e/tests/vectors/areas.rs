@@ -4,8 +4,6 @@ use crate::case::{Case, text};
 
 pub enum Place {
     Here,
-    /// Carried out, and known to differ; the day it does not, it must be taken off the list.
-    Differs(&'static str),
     LeftOut(&'static str),
     Unknown,
 }
@@ -45,12 +43,6 @@ pub const HERE: &[&str] = &[
     "wrapTransport",
 ];
 
-/// By id.
-const DIFFERS: &[(&str, &str)] = &[(
-    "framing-045",
-    "differs: the engine deletes a Content-Length beside Transfer-Encoding before it can be refused",
-)];
-
 const ELSEWHERE: &[(&str, &str)] = &[
     ("authorization", "needs authentication"),
     ("cleanPath", "a function; judged in process"),
@@ -70,9 +62,6 @@ pub fn place(case: &Case) -> Place {
     }
     if !HERE.contains(&case.area.as_str()) {
         return Place::Unknown;
-    }
-    if let Some((_, why)) = DIFFERS.iter().find(|(id, _)| *id == case.id) {
-        return Place::Differs(why);
     }
     reason(case).map_or(Place::Here, Place::LeftOut)
 }
