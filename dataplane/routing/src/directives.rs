@@ -183,7 +183,7 @@ impl Outgoing<'_> {
 
 /// Does a rewrite rule with this pattern apply to this canonical path?
 pub fn rewrite_pattern_matches(pattern: &str, path: &str) -> bool {
-    pattern::matches(pattern.as_bytes(), path)
+    pattern::Pattern::parse(pattern.as_bytes()).is_some_and(|pattern| pattern.matches(path))
 }
 
 fn compile_headers(items: &[String], list: &str, problems: &mut Vec<Problem>) -> HeaderRules {

@@ -1,21 +1,28 @@
 //! Shell globs as Go's `path.Match` reads them: `*` and `?` do not cross a slash, classes and escapes.
 
-/// Does the glob take the whole name? A malformed glob takes nothing.
-pub(super) fn matches(glob: &[u8], name: &[u8]) -> bool {
-    let Some(items) = parse(glob) else { return false };
-    matches_items(&items, name)
-}
+#[derive(Debug, Clone)]
+pub(super) struct Glob(Box<[Item]>);
 
-pub(super) fn is_well_formed(glob: &[u8]) -> bool {
-    parse(glob).is_some()
-}
-
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Item {
     Star,
     AnyCharacter,
     Class { negated: bool, ranges: Vec<(u32, u32)> },
     Byte(u8),
+}
+
+// === impl Glob ===
+
+impl Glob {
+    /// `None`: it is malformed.
+    pub(super) fn parse(glob: &[u8]) -> Option<Self> {
+        parse(glob).map(|items| Self(items.into()))
+    }
+
+    /// Does it take the whole name?
+    pub(super) fn matches(&self, name: &[u8]) -> bool {
+        matches_items(&self.0, name)
+    }
 }
 
 fn parse(glob: &[u8]) -> Option<Vec<Item>> {

@@ -3,65 +3,72 @@
 use std::borrow::Cow;
 
 use super::clean::clean_path;
-use super::glob;
+use super::glob::Glob;
 use crate::path::{Unit, comparable, next_unit};
 
+/// A pattern whose placeholders are filled in, ready for use.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    text: Box<[u8]>,
+    shape: Shape,
+    /// It names no empty segment itself.
+    merges_slashes: bool,
+}
+
 /// How a pattern reads.
-#[derive(Debug, PartialEq, Eq)]
-enum Shape<'p> {
+#[derive(Debug, Clone)]
+enum Shape {
     Any,
     /// It holds a percent sign: compared with the path as it is escaped.
-    Escaped,
-    Contains(&'p [u8]),
-    Suffix(&'p [u8]),
-    Prefix(&'p [u8]),
-    Glob,
+    Escaped(Glob),
+    Contains,
+    Suffix,
+    Prefix,
+    Glob(Glob),
 }
 
-/// Does the pattern, with its placeholders filled in, take this canonical path?
-pub(super) fn matches(pattern: &[u8], path: &str) -> bool {
-    let shape = shape_of(pattern);
-    if shape == Shape::Any {
-        return true;
-    }
-    let merge = memchr::memmem::find(pattern, b"//").is_none();
-    if shape == Shape::Escaped {
-        let path = clean_path(path.as_bytes(), merge);
-        let pattern_in_glob = replace_escaped_stars(pattern);
-        return glob::matches(&pattern_in_glob, &align(pattern, &path));
-    }
-    let decoded = comparable(path);
-    let lower = lower_case(&decoded);
-    let path = clean_path(&lower, merge);
-    match shape {
-        Shape::Contains(part) => memchr::memmem::find(&path, part).is_some(),
-        Shape::Suffix(part) => path.ends_with(part),
-        Shape::Prefix(part) => path.starts_with(part),
-        _ => glob::matches(pattern, &path),
-    }
-}
+// === impl Pattern ===
 
-/// Could the pattern ever take anything? Only a malformed glob cannot.
-pub(super) fn is_well_formed(pattern: &[u8]) -> bool {
-    match shape_of(pattern) {
-        Shape::Escaped => glob::is_well_formed(&replace_escaped_stars(pattern)),
-        Shape::Glob => glob::is_well_formed(pattern),
-        _ => true,
+impl Pattern {
+    /// `None`: it is malformed, and would never take anything.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let shape = match (memchr::memchr_iter(b'*', text).count(), text) {
+            (1, b"*") => Shape::Any,
+            _ if text.contains(&b'%') => Shape::Escaped(Glob::parse(&replace_escaped_stars(text))?),
+            (2, [b'*', .., b'*']) => Shape::Contains,
+            (1, [b'*', ..]) => Shape::Suffix,
+            (1, [.., b'*']) => Shape::Prefix,
+            _ => Shape::Glob(Glob::parse(text)?),
+        };
+        let merges_slashes = memchr::memmem::find(text, b"//").is_none();
+        Some(Self {
+            text: text.into(),
+            shape,
+            merges_slashes,
+        })
     }
-}
 
-fn shape_of(pattern: &[u8]) -> Shape<'_> {
-    if pattern == b"*" {
-        return Shape::Any;
-    }
-    if pattern.contains(&b'%') {
-        return Shape::Escaped;
-    }
-    match (memchr::memchr_iter(b'*', pattern).count(), pattern) {
-        (2, [b'*', middle @ .., b'*']) => Shape::Contains(middle),
-        (1, [b'*', suffix @ ..]) => Shape::Suffix(suffix),
-        (1, [prefix @ .., b'*']) => Shape::Prefix(prefix),
-        _ => Shape::Glob,
+    /// Does it take this canonical path?
+    pub(super) fn matches(&self, path: &str) -> bool {
+        match &self.shape {
+            Shape::Any => return true,
+            Shape::Escaped(glob) => {
+                let path = clean_path(path.as_bytes(), self.merges_slashes);
+                return glob.matches(&align(&self.text, &path));
+            }
+            _ => {}
+        }
+        let decoded = comparable(path);
+        let lower = lower_case(&decoded);
+        let path = clean_path(&lower, self.merges_slashes);
+        let text = &*self.text;
+        match &self.shape {
+            Shape::Contains => memchr::memmem::find(&path, &text[1..text.len() - 1]).is_some(),
+            Shape::Suffix => path.ends_with(&text[1..]),
+            Shape::Prefix => path.starts_with(&text[..text.len() - 1]),
+            Shape::Glob(glob) => glob.matches(&path),
+            Shape::Any | Shape::Escaped(_) => false,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Text with placeholders, parsed once.
 
+use std::borrow::Cow;
+
 use super::{Course, MAX_RESULT, RewriteError};
 use crate::path::{comparable, escape, has_valid_escapes, is_unreserved, normalize, push_normalized};
 
@@ -147,7 +149,14 @@ impl Template {
     }
 
     /// With the values as they are; the path decoded where `decoded` says so.
-    pub(super) fn render_raw(&self, course: &Course<'_>, decoded: bool) -> Result<Vec<u8>, RewriteError> {
+    pub(super) fn render_raw(
+        &self,
+        course: &Course<'_>,
+        decoded: bool,
+    ) -> Result<Cow<'_, [u8]>, RewriteError> {
+        if let Some(literal) = self.literal() {
+            return Ok(Cow::Borrowed(literal));
+        }
         let mut out = Vec::new();
         for piece in &self.pieces {
             match piece {
@@ -158,7 +167,7 @@ impl Template {
             }
             check_length(out.len())?;
         }
-        Ok(out)
+        Ok(Cow::Owned(out))
     }
 }
 

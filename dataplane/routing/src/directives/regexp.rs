@@ -38,23 +38,23 @@ impl RegexpRule {
 
     pub(super) fn apply(&self, course: &mut Course<'_>) -> Result<(), RewriteError> {
         let path = course.path.as_bytes();
+        // Asking for captures allocates, even in vain.
+        if !self.regexp.is_match(path) {
+            return Ok(());
+        }
         let mut out = Vec::new();
         let mut copied = 0;
-        let mut found = false;
         for captures in self.regexp.captures_iter(path) {
             let Some(whole) = captures.get(0) else { continue };
-            found = true;
             out.extend_from_slice(&path[copied..whole.start()]);
             self.expand(&captures, course, &mut out);
             check_length(out.len())?;
             copied = whole.end();
         }
-        if found {
-            out.extend_from_slice(&path[copied..]);
-            let path = normalize(&out);
-            check_length(path.len())?;
-            course.path = Cow::Owned(path);
-        }
+        out.extend_from_slice(&path[copied..]);
+        let path = normalize(&out);
+        check_length(path.len())?;
+        course.path = Cow::Owned(path);
         Ok(())
     }
 

@@ -73,14 +73,16 @@ fn replace_all(text: &[u8], find: &[u8], replacement: &[u8]) -> Result<Option<Ve
     }
     let mut out = Vec::new();
     let mut copied = 0;
-    let mut found = false;
     for at in memchr::memmem::find_iter(text, find) {
-        found = true;
         out.extend_from_slice(&text[copied..at]);
         out.extend_from_slice(replacement);
         check_length(out.len())?;
         copied = at + find.len();
     }
+    // An occurrence is never empty, so something was passed if there was one.
+    if copied == 0 {
+        return Ok(None);
+    }
     out.extend_from_slice(&text[copied..]);
-    Ok(found.then_some(out))
+    Ok(Some(out))
 }

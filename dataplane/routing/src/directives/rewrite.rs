@@ -2,17 +2,24 @@
 
 use std::borrow::Cow;
 
-use super::pattern;
+use super::pattern::Pattern;
 use super::placeholder::{Name, Piece, Template, check_length, push_query_text};
 use super::{Course, RewriteError};
 
 #[derive(Debug, Clone)]
 pub(super) struct RewriteRule {
-    pattern: Template,
+    condition: Condition,
     /// Absent: the path stays.
     path: Option<Template>,
     /// Absent: the query stays.
     query: Option<Box<[Component]>>,
+}
+
+#[derive(Debug, Clone)]
+enum Condition {
+    Fixed(Pattern),
+    /// With placeholders.
+    Open(Template),
 }
 
 /// A key or a value of the query.
@@ -36,7 +43,7 @@ impl RewriteRule {
     pub(super) fn parse(item: &str) -> Result<Option<Self>, String> {
         let mut words = item.split(' ');
         let (pattern, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let pattern = parse_pattern(pattern)?;
+        let condition = Condition::parse(pattern)?;
         if target.is_empty() {
             return Ok(None);
         }
@@ -54,15 +61,15 @@ impl RewriteRule {
             Some(Template::parse(path, None)?)
         };
         let query = query.map(parse_query).transpose()?;
-        Ok(Some(Self { pattern, path, query }))
+        Ok(Some(Self {
+            condition,
+            path,
+            query,
+        }))
     }
 
     pub(super) fn apply(&self, course: &mut Course<'_>) -> Result<(), RewriteError> {
-        let applies = match self.pattern.literal() {
-            Some(literal) => pattern::matches(literal, &course.path),
-            None => pattern::matches(&self.pattern.render_raw(course, true)?, &course.path),
-        };
-        if !applies {
+        if !self.condition.holds(course)? {
             return Ok(());
         }
         let path = self
@@ -85,23 +92,34 @@ impl RewriteRule {
     }
 }
 
-fn parse_pattern(pattern: &str) -> Result<Template, String> {
-    let template = Template::parse(pattern, None)?;
-    if template
-        .names()
-        .any(|name| matches!(name, Name::Host | Name::Method))
-    {
-        return Err("only the placeholders {path} and {query} work in a pattern".into());
+// === impl Condition ===
+
+impl Condition {
+    fn parse(pattern: &str) -> Result<Self, String> {
+        let template = Template::parse(pattern, None)?;
+        if template
+            .names()
+            .any(|name| matches!(name, Name::Host | Name::Method))
+        {
+            return Err("only the placeholders {path} and {query} work in a pattern".into());
+        }
+        let Some(literal) = template.literal() else {
+            return Ok(Self::Open(template));
+        };
+        Pattern::parse(literal).map(Self::Fixed).ok_or_else(|| {
+            format!("{pattern:?} is not a valid pattern: a class is not closed, or a backslash ends it")
+        })
     }
-    if template
-        .literal()
-        .is_some_and(|literal| !pattern::is_well_formed(literal))
-    {
-        return Err(format!(
-            "{pattern:?} is not a valid pattern: a class is not closed, or a backslash ends it"
-        ));
+
+    fn holds(&self, course: &Course<'_>) -> Result<bool, RewriteError> {
+        match self {
+            Self::Fixed(pattern) => Ok(pattern.matches(&course.path)),
+            Self::Open(template) => {
+                let pattern = Pattern::parse(&template.render_raw(course, true)?);
+                Ok(pattern.is_some_and(|pattern| pattern.matches(&course.path)))
+            }
+        }
     }
-    Ok(template)
 }
 
 /// A query is cut at `&` and `=`; a value at the very end that is empty loses its `=`.
