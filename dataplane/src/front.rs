@@ -7,6 +7,7 @@
 mod answer;
 mod head;
 mod http2;
+mod room;
 mod traffic;
 
 pub use answer::{Refusals, RefusedRequest};
@@ -54,6 +55,8 @@ pub struct FrontConfig {
     /// For the rest of a request body that nobody wanted.
     pub discard_timeout: Duration,
     pub requests_per_connection: u32,
+    /// More are closed as soon as they come; by default what the limit of open files leaves room for.
+    pub most_connections: usize,
     /// HTTP/2 connections without a stream.
     pub http2_idle_timeout: Duration,
     /// True from the first step of draining on: connections end with the answer they wait for.
@@ -76,6 +79,7 @@ impl FrontConfig {
             write_timeout: Duration::from_secs(60),
             discard_timeout: Duration::from_secs(5),
             requests_per_connection: 10_000,
+            most_connections: room::most_connections(),
             http2_idle_timeout: Duration::from_secs(300),
             draining,
             refusals: Arc::new(answer::AccessLine),
@@ -212,6 +216,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
 impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let _connection = self.traffic.connection();
+        if self.traffic.connections() > self.config.most_connections {
+            self.traffic.turn_away();
+            return None;
+        }
         let http2 = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             stream
         } else {

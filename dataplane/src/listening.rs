@@ -2,10 +2,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::IntoRawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pingora_core::apps::ServerApp;
-use pingora_core::listeners::ListenerConfig;
+use pingora_core::listeners::{ListenerConfig, TcpSocketOptions};
+use pingora_core::protocols::TcpKeepalive;
 use pingora_core::protocols::l4::stream::L4BufferSettings;
 use pingora_core::server::{Fds, ShutdownWatch};
 use pingora_core::services::Service as _;
@@ -72,12 +74,27 @@ impl Bound {
         fds.add(name.clone(), self.listener.into_raw_fd());
         let mut service = Service::new("requests".to_owned(), app);
         service.add_listener(
-            ListenerConfig::tcp(name).l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER)),
+            ListenerConfig::tcp(name)
+                .l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER))
+                .tcp_socket_options(socket_options()),
         );
         service
             .start_service(Some(Arc::new(Mutex::new(fds))), stop, tasks)
             .await;
     }
+}
+
+/// Tunnels have no deadline of their own: only TCP finds out that a client has vanished.
+fn socket_options() -> TcpSocketOptions {
+    let mut options = TcpSocketOptions::default();
+    options.tcp_keepalive = Some(TcpKeepalive {
+        idle: Duration::from_secs(30),
+        interval: Duration::from_secs(10),
+        count: 3,
+        #[cfg(target_os = "linux")]
+        user_timeout: Duration::ZERO,
+    });
+    options
 }
 
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {

@@ -414,6 +414,26 @@ async fn draining_answers_what_is_open_and_counts_to_zero() {
 }
 
 #[tokio::test]
+async fn too_many_connections_are_turned_away_and_the_others_live_on() {
+    let setup = Setup::start(Backend::ok().await, |config| config.most_connections = 2).await;
+    let (mut first, mut second) = (setup.client().await, setup.client().await);
+    for client in [&mut first, &mut second] {
+        client.send(GET).await;
+        assert_eq!(client.answer().await.unwrap().code, 200);
+    }
+    assert!(setup.client().await.closes().await);
+    assert_eq!(setup.front.traffic().turned_away(), 1);
+    first
+        .send("GET /a HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n")
+        .await;
+    assert_eq!(first.answer().await.unwrap().code, 200);
+    assert!(first.closes().await);
+    let mut third = setup.client().await;
+    third.send(GET).await;
+    assert_eq!(third.answer().await.unwrap().code, 200);
+}
+
+#[tokio::test]
 async fn a_panic_in_one_request_is_not_counted_for_ever() {
     let setup = Setup::plain().await;
     let mut client = setup.client().await;
