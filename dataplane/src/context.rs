@@ -10,15 +10,15 @@ use crate::answer::Answer;
 use crate::endpoints::Lease;
 use crate::metrics::Metrics;
 use crate::rewriting::LinkRewriter;
-use crate::tables::{Route, Tables};
+use crate::tables::Route;
 
 /// What is known of one request, from its head to its access line.
 #[derive(Debug)]
 pub struct Context {
     pub start: Instant,
     pub line: Line,
-    /// The tables that the request started with; it sees no others.
-    pub tables: Option<Arc<Tables>>,
+    /// The one object of the tables that the request started with; the tables themselves would be kept for as long
+    /// as a tunnel lives.
     pub route: Option<Arc<Route>>,
     pub outgoing: Option<Outgoing>,
     pub kind: Kind,
@@ -72,7 +72,6 @@ impl Context {
         Self {
             start: Instant::now(),
             line: Line::default(),
-            tables: None,
             route: None,
             outgoing: None,
             kind: Kind::default(),

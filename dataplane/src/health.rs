@@ -32,7 +32,8 @@ const PAUSE: Duration = Duration::from_secs(30);
 // === impl Board ===
 
 impl Board {
-    /// Notes the state of an object's backend; nothing happens when it is known already.
+    /// Notes the state of an object's backend; nothing happens when it is known already, or when a newer version of
+    /// the object is: requests of the old one may end long after.
     pub fn note(&self, object: &ResourceRef, state: State, error: impl Into<String>) {
         let mut entries = self.entries.lock();
         let entry = entries.entry(key(object)).or_insert_with(|| Entry {
@@ -42,7 +43,8 @@ impl Board {
             is_told: true,
             told_at: None,
         });
-        if entry.object == *object && entry.state == state {
+        let is_outdated = entry.object.uid == object.uid && entry.object.generation > object.generation;
+        if is_outdated || (entry.object == *object && entry.state == state) {
             return;
         }
         if entry.object != *object {
@@ -186,6 +188,22 @@ mod tests {
         board.retain(|object| object.generation != 2);
         board.tell_again();
         assert!(tokio::time::timeout(PAUSE, board.next()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_news_of_an_old_version_is_ignored() {
+        let board = Board::default();
+        board.note(&mk_object(2), State::Reachable, "");
+        board.next().await;
+        board.note(&mk_object(1), State::Unreachable, "refused");
+        assert_eq!(board.state(&mk_object(2)), Some(State::Reachable));
+        assert!(tokio::time::timeout(PAUSE, board.next()).await.is_err());
+        let again = ResourceRef {
+            uid: "another".into(),
+            ..mk_object(1)
+        };
+        board.note(&again, State::Unreachable, "refused");
+        assert_eq!(next(&board).await.0, State::Unreachable);
     }
 
     #[tokio::test(start_paused = true)]

@@ -135,11 +135,17 @@ impl Fleet {
         )
     }
 
+    /// Takes note of a report; false if the stream is not the proxy's, or it told of a newer version of the object.
     pub fn report(&mut self, name: &str, session: SessionId, key: String, report: Report) -> bool {
         match self.proxies.get_mut(name).filter(|p| p.session == Some(session)) {
             Some(proxy) => {
-                proxy.reports.insert(key, report);
-                true
+                let held = proxy.reports.get(&key);
+                let is_outdated =
+                    held.is_some_and(|held| held.uid == report.uid && held.generation > report.generation);
+                if !is_outdated {
+                    proxy.reports.insert(key, report);
+                }
+                !is_outdated
             }
             None => false,
         }

@@ -60,7 +60,6 @@ impl Proxy {
             host,
         };
         context.outgoing = Some(outgoing(route, input, &info, &upstream.base_path)?);
-        context.tables = Some(tables.clone());
         Ok(())
     }
 }

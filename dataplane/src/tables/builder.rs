@@ -11,7 +11,7 @@ use super::{Action, Route, Tables};
 use crate::endpoints::Endpoints;
 use crate::metrics::Metrics;
 use crate::names::Names;
-use crate::upstream::{Upstream, UpstreamError};
+use crate::upstream::{Target, Upstream, UpstreamError};
 
 /// Owns what the tables are made of and builds new ones beside those that are served. What did not change is shared.
 #[derive(Debug)]
@@ -113,20 +113,30 @@ impl Builder {
         for (key, built) in &old {
             self.take_out(built, !self.built.contains_key(key));
         }
-        let mut api_services = HashMap::clone(&self.doors.api_services);
-        api_services.retain(|_, route| !old.values().any(|built| built.place.is(route)));
+        let mut api_services = None;
+        for built in old.values() {
+            if let Place::Api { key, route } = &built.place {
+                let table = api_services.get_or_insert_with(|| HashMap::clone(&self.doors.api_services));
+                if table.get(key).is_some_and(|stands| Arc::ptr_eq(stands, route)) {
+                    table.remove(key);
+                }
+            }
+        }
         for key in &fresh {
             match &self.built[key].place {
                 Place::Proxy { path, method, route } => {
                     self.doors.reverse_proxies.insert(path, method, Arc::clone(route));
                 }
                 Place::Api { key, route } => {
-                    api_services.insert(key.clone(), Arc::clone(route));
+                    let table = api_services.get_or_insert_with(|| HashMap::clone(&self.doors.api_services));
+                    table.insert(key.clone(), Arc::clone(route));
                 }
                 Place::Endpoints(_) => {}
             }
         }
-        self.doors.api_services = Arc::new(api_services);
+        if let Some(api_services) = api_services {
+            self.doors.api_services = Arc::new(api_services);
+        }
         self.sequence += 1;
         Ok(self.finish(computed))
     }
@@ -148,7 +158,8 @@ impl Builder {
         let built = &self.built;
         self.endpoints.retain(|key, set| {
             let is_served = built.contains_key(key);
-            if !is_served && !set.is_empty() {
+            // A set to which only old routes lead keeps its addresses, for the requests that still go there.
+            if !is_served && !set.is_empty() && routes.iter().any(|route| leads_to(route, set)) {
                 endpoints.push((Arc::clone(set), Vec::new()));
             }
             is_served || Arc::strong_count(set) > 1
@@ -281,14 +292,6 @@ impl Builder {
     }
 }
 
-// === impl Place ===
-
-impl Place {
-    fn is(&self, other: &Arc<Route>) -> bool {
-        matches!(self, Self::Api { route, .. } if Arc::ptr_eq(route, other))
-    }
-}
-
 // === impl Applied ===
 
 impl Applied {
@@ -307,6 +310,11 @@ impl Applied {
         }
         self.verdicts
     }
+}
+
+fn leads_to(route: &Route, set: &Arc<Endpoints>) -> bool {
+    let target = route.upstream().map(|upstream| &upstream.target);
+    matches!(target, Some(Target::Set(own)) if Arc::ptr_eq(own, set))
 }
 
 fn hashes(snapshot: &wire::Snapshot) -> Result<Vec<[u8; 32]>, ApplyError> {

@@ -124,3 +124,26 @@ async fn an_objection_counts_for_its_own_generation() {
     assert_eq!((progress.ready, progress.rejected.unwrap().0.as_str()), (0, "a"));
     assert!(fleet.progress(KEY, "u", 2, mk_since(3, t), t).rejected.is_none());
 }
+
+#[tokio::test]
+async fn a_late_report_about_an_old_version_is_ignored() {
+    let t = Instant::now();
+    let mut fleet = Fleet::default();
+    fleet.connect("a", "1", 1, t);
+    let mk_report = |uid: &str, generation, state| Report {
+        uid: uid.into(),
+        generation,
+        state,
+        error: String::new(),
+    };
+    let mut report = |report| fleet.report("a", 1, KEY.into(), report);
+    assert!(report(mk_report("u", 2, health::State::Reachable)));
+    assert!(!report(mk_report("u", 1, health::State::Unreachable)));
+    assert!(report(mk_report("u", 2, health::State::Unreachable)));
+    assert!(
+        report(mk_report("another", 1, health::State::Reachable)),
+        "made anew, under the same name"
+    );
+    let reports: Vec<_> = fleet.reports(KEY, "another", 1).collect();
+    assert_eq!(reports[0].1.unwrap().state, health::State::Reachable);
+}
