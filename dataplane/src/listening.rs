@@ -73,10 +73,12 @@ impl Bound {
         let mut fds = Fds::new();
         fds.add(name.clone(), self.listener.into_raw_fd());
         let mut service = Service::new("requests".to_owned(), app);
+        let mut options = TcpSocketOptions::default();
+        options.tcp_keepalive = Some(keepalive());
         service.add_listener(
             ListenerConfig::tcp(name)
-                .l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER))
-                .tcp_socket_options(socket_options()),
+                .tcp_socket_options(options)
+                .l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER)),
         );
         service
             .start_service(Some(Arc::new(Mutex::new(fds))), stop, tasks)
@@ -84,17 +86,15 @@ impl Bound {
     }
 }
 
-/// Tunnels have no deadline of their own: only TCP finds out that a client has vanished.
-fn socket_options() -> TcpSocketOptions {
-    let mut options = TcpSocketOptions::default();
-    options.tcp_keepalive = Some(TcpKeepalive {
+/// Finds out, within a minute, that whoever is at the other end of a silent connection is gone.
+pub fn keepalive() -> TcpKeepalive {
+    TcpKeepalive {
         idle: Duration::from_secs(30),
         interval: Duration::from_secs(10),
         count: 3,
         #[cfg(target_os = "linux")]
         user_timeout: Duration::ZERO,
-    });
-    options
+    }
 }
 
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {

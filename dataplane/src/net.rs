@@ -1,4 +1,4 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use ipnet::IpNet;
 
@@ -27,12 +27,10 @@ pub enum AddressRefused {
     OwnListener,
 }
 
-/// Metadata services of clouds that are not link-local.
-const METADATA: [IpAddr; 3] = [
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-];
+/// Metadata services of clouds that are not link-local: of Alibaba and of Azure.
+const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
+/// Those of AWS, where the agent that hands out credentials has an address as well, and of Google.
+const METADATA_V6: [(u16, u16); 2] = [(0xfd00, 0xec2), (0xfd20, 0xce)];
 
 // === impl AddressCheck ===
 
@@ -85,12 +83,16 @@ fn class(ip: IpAddr) -> Option<AddressRefused> {
         IpAddr::V4(v4) => v4.octets()[0] == 0,
         IpAddr::V6(v6) => v6.is_unspecified(),
     };
+    let is_metadata = match ip {
+        IpAddr::V4(v4) => METADATA.contains(&v4),
+        IpAddr::V6(v6) => METADATA_V6.contains(&(v6.segments()[0], v6.segments()[1])),
+    };
     let is_broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
     match () {
         () if ip.is_loopback() => Some(AddressRefused::Loopback),
         () if is_nowhere => Some(AddressRefused::Unspecified),
         () if ip.is_multicast() || is_broadcast => Some(AddressRefused::Multicast),
-        () if METADATA.contains(&ip) => Some(AddressRefused::Metadata),
+        () if is_metadata => Some(AddressRefused::Metadata),
         () if link_local => Some(AddressRefused::LinkLocal),
         () => None,
     }
@@ -133,6 +135,8 @@ mod tests {
             ("100.100.100.200:80", Metadata),
             ("168.63.129.16:80", Metadata),
             ("[fd00:ec2::254]:80", Metadata),
+            ("[fd00:ec2::23]:80", Metadata),
+            ("[fd20:ce::254]:80", Metadata),
         ] {
             assert_eq!(check(&none, address), Err(refused), "{address}");
         }

@@ -16,7 +16,7 @@ use pingora_http::ResponseHeader;
 
 use genkan_routing::links::{LINK_ATTRIBUTES, PublicPrefix};
 
-use coding::{Coding, Decoder, Encoder};
+use coding::{Coding, Decoder, Encoder, MOST};
 use splice::Splice;
 
 /// Moves the links of an HTML body below the public prefix while the body passes. Nothing but the values of links is
@@ -37,10 +37,16 @@ pub enum RewriteError {
     Coding(#[from] std::io::Error),
     #[error("its HTML cannot be read: {0}")]
     Html(#[from] RewritingError),
+    #[error("it is far more than it seems")]
+    TooMuch,
 }
 
 /// One tag with its attributes; more is not kept.
 const MEMORY: usize = 1 << 20;
+/// So much is unpacked at a time: it becomes a thousand times as much at most.
+const PACKED: usize = 4 << 10;
+/// So much is rewritten at a time: a tag of ten bytes can become a thousand.
+const PLAIN: usize = 16 << 10;
 
 static SELECTOR: LazyLock<Selector> = LazyLock::new(|| {
     let selectors = LINK_ATTRIBUTES.iter().map(|(element, attribute)| match *element {
@@ -98,17 +104,42 @@ impl LinkRewriter {
     /// Takes a piece of the body and gives what can be sent of it.
     ///
     /// # Errors
-    /// When the body is not what its head says.
+    /// When the body is not what its head says, or so much more that it can only be an attack.
     pub fn write(&mut self, piece: &[u8], is_end: bool) -> Result<Vec<u8>, RewriteError> {
-        let plain = self.decoder.write(piece, is_end)?;
-        if let Some(html) = &mut self.html {
-            html.write(&plain)?;
+        let mut written = Vec::new();
+        let (mut unpacked, mut rewritten) = (0, 0);
+        let mut rest = piece;
+        loop {
+            let (packed, after) = rest.split_at(rest.len().min(PACKED));
+            rest = after;
+            let is_last = is_end && rest.is_empty();
+            let plain = self.decoder.write(packed, is_last)?;
+            unpacked += plain.len();
+            for plain in plain.chunks(PLAIN) {
+                if let Some(html) = &mut self.html {
+                    html.write(plain)?;
+                }
+                rewritten += self.pass_on(&mut written, false)?;
+                if unpacked > MOST || rewritten > MOST {
+                    return Err(RewriteError::TooMuch);
+                }
+            }
+            if rest.is_empty() {
+                break;
+            }
         }
         if let Some(html) = self.html.take_if(|_| is_end) {
             html.end()?;
         }
+        self.pass_on(&mut written, is_end)?;
+        Ok(written)
+    }
+
+    /// Packs what has been rewritten; gives how much it was before.
+    fn pass_on(&mut self, written: &mut Vec<u8>, is_end: bool) -> Result<usize, RewriteError> {
         let rewritten = std::mem::take(&mut *self.output.lock());
-        Ok(self.encoder.write(&rewritten, is_end)?)
+        written.extend(self.encoder.write(&rewritten, is_end)?);
+        Ok(rewritten.len())
     }
 }
 
@@ -214,6 +245,35 @@ mod tests {
         }
         let single: Vec<_> = PAGE.as_bytes().chunks(1).collect();
         assert_eq!(rewrite(&single), MOVED);
+    }
+
+    #[test]
+    fn small_bodies_cannot_become_huge_ones() {
+        let prefix = format!("/{}", "p".repeat(1_000));
+        let prefix = PublicPrefix::new("", Some(&prefix), genkan_routing::Scheme::Http, "b.example:81");
+        let links = "<a href=/>".repeat(1_600_000);
+        let packed = Encoder::new(Coding::Gzip).write(links.as_bytes(), true).unwrap();
+        assert!(packed.len() < 65_536);
+        let outcome = LinkRewriter::new(Coding::Gzip, &prefix).write(&packed, true);
+        assert!(matches!(outcome, Err(RewriteError::TooMuch)), "{outcome:?}");
+        // As much as one piece can hold without compression passes, however it grows.
+        let plain = &links.as_bytes()[..65_530];
+        let written = LinkRewriter::new(Coding::Identity, &prefix)
+            .write(plain, true)
+            .unwrap();
+        assert_eq!(written.len(), 65_530 + 6_553 * 1_001);
+    }
+
+    #[test]
+    fn ordinary_compressed_pages_pass_in_one_piece() {
+        let page: String = (0..20_000).map(|n| format!("<p>{n}<a href=/{n}>")).collect();
+        let packed = Encoder::new(Coding::Gzip).write(page.as_bytes(), true).unwrap();
+        let written = LinkRewriter::new(Coding::Gzip, &mk_prefix())
+            .write(&packed, true)
+            .unwrap();
+        let plain = Decoder::new(Coding::Gzip).write(&written, true).unwrap();
+        let moved = page.replace("href=/", "href=/proxy/o&#39;x/");
+        assert!(plain == moved.as_bytes());
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_proto::v1alpha1 as wire;
-use pingora_core::protocols::{ALPN, TcpKeepalive};
+use pingora_core::protocols::ALPN;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::endpoints::{Endpoints, Lease};
+use crate::listening::keepalive;
 use crate::names::{Lookup, Named, Names};
 
 pub use pin::{Pin, PinError};
@@ -192,13 +193,7 @@ impl Upstream {
         } else {
             IDLE_UNREPEATABLE
         });
-        options.tcp_keepalive = Some(TcpKeepalive {
-            idle: Duration::from_secs(30),
-            interval: Duration::from_secs(10),
-            count: 3,
-            #[cfg(target_os = "linux")]
-            user_timeout: Duration::ZERO,
-        });
+        options.tcp_keepalive = Some(keepalive());
         if manner.http2 {
             options.alpn = ALPN::H2;
             options.max_h2_streams = HTTP2_STREAMS;

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -30,6 +31,9 @@ const CORS: [HeaderName; 4] = [
     ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN,
 ];
+
+/// A tunnel in which nothing moves, either way, for so long is given up.
+const TUNNEL_IDLE: Duration = Duration::from_secs(60 * 60);
 
 impl Proxy {
     /// Judges the head of the backend's answer and takes out what concerns one connection only.
@@ -128,8 +132,7 @@ fn unite_lengths(response: &mut ResponseHeader) {
 /// Makes the head that the client sees.
 pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        // Tunnels may be silent as long as they like; TCP keep-alive finds the dead ones.
-        session.set_read_timeout(None);
+        session.set_read_timeout(Some(TUNNEL_IDLE));
     } else if response.status.is_informational() {
         return Ok(());
     }

@@ -30,8 +30,8 @@ pub enum Encoder {
     Zlib(ZlibEncoder<Vec<u8>>),
 }
 
-/// A piece may unpack to so much at most: more is an attack.
-const MOST: usize = 64 << 20;
+/// A piece may unpack to so much at most, and grow to so much by its links: more is an attack.
+pub const MOST: usize = 8 << 20;
 
 // === impl Coding ===
 
