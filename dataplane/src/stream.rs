@@ -94,13 +94,24 @@ impl Subscriber {
         loop {
             let received = tokio::select! {
                 received = stream.message() => received.map_err(Box::new)?.ok_or(StreamError::Closed)?,
-                health = board.next(), if answers.capacity() > 1 => {
-                    let _ = answers.try_send(message(proxy_message::Message::Health(health)));
-                    continue;
+                // A permit first: news that are taken from the board are sent.
+                permit = answers.reserve() => {
+                    let Ok(permit) = permit else { return Err(StreamError::Closed) };
+                    tokio::select! {
+                        received = stream.message() => {
+                            drop(permit);
+                            received.map_err(Box::new)?.ok_or(StreamError::Closed)?
+                        }
+                        health = board.next() => {
+                            permit.send(message(proxy_message::Message::Health(health)));
+                            continue;
+                        }
+                    }
                 }
             };
-            backoff.reset();
             self.receive(received, &mut assembly, &answers).await?;
+            // After a message that was of use: an operator whose snapshots are refused is not asked in a hurry.
+            backoff.reset();
         }
     }
 

@@ -75,7 +75,7 @@ pub fn assess(
     };
     let progress = fleet.progress(&resource, &verdict.uid, verdict.generation, since, now);
     let (programmed, mut standing) = programmed(&progress, since, now);
-    let (ready, more) = ready(key, verdict, &programmed, fleet, set, now);
+    let (ready, more) = ready(key, verdict, &programmed, fleet, since, set, now);
     if standing == Standing::Settled {
         standing = more;
     }
@@ -95,22 +95,18 @@ fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Stan
     let Progress { ready, counted, .. } = progress;
     if let Some((proxy, objection)) = &progress.rejected {
         let message = format!("proxy {proxy} cannot build it: {}", objection.message);
-        return (Finding::no(reason::REJECTED_BY_PROXY, message), Standing::Settled);
+        return (Finding::no(reason::REJECTED_BY_PROXY, message), Standing::Waiting);
     }
     if *counted == 0 {
-        let pending = now.duration_since(since.at) < GRACE;
-        let message =
-            "no data-plane process is connected; see that the data plane runs and reaches the operator";
-        return if pending {
+        let age = now.duration_since(since.at);
+        return if age < GRACE {
+            let first = age < PATIENCE;
+            let again = since.at + if first { PATIENCE } else { GRACE };
             let finding = Finding::no(reason::PENDING, "no data-plane process is connected yet");
-            (
-                finding,
-                Standing::Pending {
-                    again: since.at + GRACE,
-                    first: now.duration_since(since.at) < PATIENCE,
-                },
-            )
+            (finding, Standing::Pending { again, first })
         } else {
+            let message =
+                "no data-plane process is connected; see that the data plane runs and reaches the operator";
             (Finding::no(reason::NO_PROXIES, message), Standing::Waiting)
         };
     }
@@ -144,6 +140,7 @@ fn ready(
     verdict: &Verdict,
     programmed: &Finding,
     fleet: &Fleet,
+    since: Since,
     set: Option<SetState>,
     now: Instant,
 ) -> (Finding, Standing) {
@@ -154,7 +151,7 @@ fn ready(
     }
     let resource = key.to_string();
     let mut reports: Vec<_> = fleet
-        .reports(&resource, &verdict.uid, verdict.generation)
+        .reports(&resource, &verdict.uid, verdict.generation, since, now)
         .collect();
     reports.sort_by_key(|(_, report)| report.is_none());
     for (proxy, report) in reports.iter().filter_map(|(proxy, r)| Some((proxy, (*r)?))) {
@@ -191,7 +188,7 @@ fn ready(
         }
         Backend::Host(host) => {
             if let Some((proxy, _)) = reports.iter().find(|(_, report)| report.is_none()) {
-                let message = format!("proxy {proxy} has not resolved {host} yet");
+                let message = format!("proxy {proxy} has not reported on {host} yet");
                 return (Finding::no(reason::PENDING, message), Standing::Waiting);
             }
         }

@@ -196,7 +196,7 @@ impl Engine {
                 }
                 let mut concerned: BTreeSet<ObjectKey> = self.waiting.keys().cloned().collect();
                 concerned.extend(objected.iter().filter_map(|key| ObjectKey::parse(key)));
-                self.fleet_due = self.fleet.next_deadline(now);
+                self.expect(now);
                 self.assess_each(concerned, now);
             }
             Input::Reported {
@@ -233,6 +233,7 @@ impl Engine {
             self.compile(now);
         }
         if self.fleet_due.is_some_and(|at| at <= now) {
+            self.fleet_due = None;
             self.fleet.prune(now);
             self.fleet_changed(now);
         }
@@ -247,12 +248,6 @@ impl Engine {
 
     fn compile(&mut self, now: Instant) {
         let dirty = std::mem::take(&mut self.dirty);
-        if dirty.pods || dirty.services.contains(&self.service) {
-            let pods = self.index.pods_of(&self.service);
-            if self.fleet.set_pods(pods, now) {
-                self.fleet_changed(now);
-            }
-        }
         let out = self.compiler.compile(&self.index, &dirty);
         let first = self.publisher.borrow().is_none();
         let changed = self.world.apply(out.upserts, &out.removals, now);
@@ -274,6 +269,12 @@ impl Engine {
             self.metrics.forget(&key);
         }
         self.assess_each(concerned, now);
+        if dirty.pods || dirty.services.contains(&self.service) {
+            let pods = self.index.pods_of(&self.service);
+            if self.fleet.set_pods(pods, now) {
+                self.fleet_changed(now);
+            }
+        }
     }
 
     fn note_set(&mut self, set: String, usable: bool, now: Instant) -> Vec<ObjectKey> {
@@ -305,12 +306,20 @@ impl Engine {
             }
             Err(e) => error!(error = %e, "the snapshot cannot be encoded; proxies keep what they have"),
         }
-        self.fleet_due = self.fleet.next_deadline(now);
+        self.expect(now);
+    }
+
+    /// Looks for the next moment at which time alone changes who is counted. One that is due already stays due.
+    fn expect(&mut self, now: Instant) {
+        self.fleet_due = [self.fleet_due, self.fleet.next_deadline(now)]
+            .into_iter()
+            .flatten()
+            .min();
     }
 
     fn fleet_changed(&mut self, now: Instant) {
         self.metrics.fleet(self.fleet.connected(), self.fleet.counted());
-        self.fleet_due = self.fleet.next_deadline(now);
+        self.expect(now);
         self.assess_all(now);
     }
 }

@@ -67,6 +67,15 @@ pub struct Progress {
     pub rejected: Option<(String, Objection)>,
 }
 
+// === impl Proxy ===
+
+impl Proxy {
+    /// What it acknowledged and reported still counts.
+    fn lives(&self, now: Instant) -> bool {
+        self.session.is_some() || now.duration_since(self.changed) < GRACE
+    }
+}
+
 // === impl Fleet ===
 
 impl Fleet {
@@ -138,15 +147,14 @@ impl Fleet {
     /// Takes note of a report; false if the stream is not the proxy's, or it told of a newer version of the object.
     pub fn report(&mut self, name: &str, session: SessionId, key: String, report: Report) -> bool {
         match self.proxies.get_mut(name).filter(|p| p.session == Some(session)) {
-            Some(proxy) => {
-                let held = proxy.reports.get(&key);
-                let is_outdated =
-                    held.is_some_and(|held| held.uid == report.uid && held.generation > report.generation);
-                if !is_outdated {
+            // A late failure of the generation before must not take the place of news about this one.
+            Some(proxy) => match proxy.reports.get(&key) {
+                Some(held) if held.uid == report.uid && held.generation > report.generation => false,
+                _ => {
                     proxy.reports.insert(key, report);
+                    true
                 }
-                !is_outdated
-            }
+            },
             None => false,
         }
     }
@@ -209,6 +217,23 @@ impl Fleet {
         self.proxies.len()
     }
 
+    /// Who must serve a resource that changed at `since`.
+    ///
+    /// A proxy that is just starting beside others that have served for a while is kept from traffic by its own
+    /// readiness, not by the status of every object that is older than its stream.
+    fn counted_for(&self, since: Instant, now: Instant) -> impl Iterator<Item = (&str, &Proxy)> {
+        let young = move |p: &Proxy| now.duration_since(p.changed) < GRACE;
+        let settled = self
+            .proxies
+            .values()
+            .any(|p| p.acked.is_some() && p.session.is_some() && !young(p));
+        let spared = move |p: &Proxy| settled && p.acked.is_none() && young(p) && since <= p.changed;
+        self.proxies
+            .iter()
+            .filter(move |(_, p)| !spared(p))
+            .map(|(name, p)| (name.as_str(), p))
+    }
+
     /// How far the resource `key`, changed at `since`, has come.
     pub fn progress(
         &self,
@@ -225,15 +250,9 @@ impl Fleet {
             behind_since: None,
             rejected: None,
         };
-        let others = self.proxies.values().any(|p| p.acked.is_some());
-        for (name, proxy) in &self.proxies {
-            // One that is just starting is kept from traffic by its own readiness, not by every object's status.
-            let starting = proxy.acked.is_none() && now.duration_since(proxy.changed) < GRACE;
-            if starting && others {
-                continue;
-            }
+        for (name, proxy) in self.counted_for(since.at, now) {
             out.counted += 1;
-            let lives = proxy.session.is_some() || now.duration_since(proxy.changed) < GRACE;
+            let lives = proxy.lives(now);
             let objection = proxy
                 .objections
                 .get(key)
@@ -241,7 +260,7 @@ impl Fleet {
             if lives && proxy.acked.is_some_and(|acked| acked >= since.sequence) {
                 match objection {
                     None => out.ready += 1,
-                    Some(o) => out.rejected = out.rejected.or_else(|| Some((name.clone(), o.clone()))),
+                    Some(o) => out.rejected = out.rejected.or_else(|| Some((name.to_string(), o.clone()))),
                 }
             } else {
                 let behind = if lives {
@@ -255,7 +274,7 @@ impl Fleet {
                     behind
                 };
                 out.behind_since = Some(out.behind_since.map_or(behind, |b| b.min(behind)));
-                out.waiting.push(name.clone());
+                out.waiting.push(name.to_string());
             }
         }
         out
@@ -267,13 +286,14 @@ impl Fleet {
         key: &'a str,
         uid: &'a str,
         generation: i64,
+        since: crate::snapshot::Since,
+        now: Instant,
     ) -> impl Iterator<Item = (&'a str, Option<&'a Report>)> {
-        self.proxies
-            .iter()
-            .filter(|(_, p)| p.session.is_some())
+        self.counted_for(since.at, now)
+            .filter(move |(_, p)| p.lives(now))
             .map(move |(name, p)| {
                 (
-                    name.as_str(),
+                    name,
                     p.reports
                         .get(key)
                         .filter(|r| r.uid == uid && r.generation == generation),

@@ -83,7 +83,8 @@ impl Index {
     fn apply(&mut self, object: Object, dirty: &mut Dirty) {
         let key = object.key();
         match object {
-            Object::ReverseProxy(r) => {
+            Object::ReverseProxy(mut r) => {
+                r.keep_status(self.reverse_proxies.get(&key.1).map(AsRef::as_ref));
                 if self
                     .reverse_proxies
                     .get(&key.1)
@@ -95,7 +96,8 @@ impl Index {
                 }
                 self.reverse_proxies.insert(key.1, Arc::new(r));
             }
-            Object::ApiService(r) => {
+            Object::ApiService(mut r) => {
+                r.keep_status(self.api_services.get(&key.1).map(AsRef::as_ref));
                 if self
                     .api_services
                     .get(&key.1)
@@ -221,7 +223,7 @@ impl Index {
         };
         let chosen = |p: &&Pod| {
             p.namespace == service.0
-                && !p.deleting
+                && !p.leaving
                 && selector
                     .iter()
                     .all(|(name, value)| p.labels.get(name) == Some(value))

@@ -17,10 +17,12 @@ use crate::engine::Input;
 const NAME: &str = "genkan-operator";
 /// Others may take over this long after the last renewal that they saw.
 const DURATION: Duration = Duration::from_secs(15);
-/// The holder gives up this long after its own last renewal.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// The holder gives up this long after it asked for its own last renewal. With one more attempt and pause on top it has
+/// given up before anybody else may take over.
+const DEADLINE: Duration = Duration::from_secs(7);
 const RETRY: Duration = Duration::from_secs(2);
-const TIMEOUT: Duration = Duration::from_secs(3);
+/// For a whole attempt.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What was last seen of another holder, and when: clocks of other machines are not compared with ours.
 #[derive(Debug)]
@@ -50,9 +52,11 @@ pub async fn run(
     let mut renewed: Option<Instant> = None;
     let mut told = String::new();
     while !*stop.borrow() {
-        match attempt(&api, &identity, &mut seen).await {
+        let asked = Instant::now();
+        let attempted = tokio::time::timeout(TIMEOUT, attempt(&api, &identity, &mut seen)).await;
+        match attempted.unwrap_or_else(|elapsed| Err(elapsed.into())) {
             Ok(true) => {
-                if renewed.replace(Instant::now()).is_none() {
+                if renewed.replace(asked).is_none() {
                     info!(lease = NAME, %namespace, "this replica writes status");
                     lead(&engine, true).await;
                 }
@@ -97,7 +101,7 @@ async fn lead(engine: &mpsc::Sender<Input>, leading: bool) {
 /// Takes or renews the Lease. Returns whether it is ours.
 async fn attempt(api: &Api<Lease>, identity: &str, seen: &mut Option<Seen>) -> Result<bool, LeaseError> {
     let params = PostParams::default();
-    let Some(mut lease) = tokio::time::timeout(TIMEOUT, api.get_opt(NAME)).await?? else {
+    let Some(mut lease) = api.get_opt(NAME).await? else {
         let metadata = ObjectMeta {
             name: Some(NAME.into()),
             ..Default::default()
@@ -106,7 +110,7 @@ async fn attempt(api: &Api<Lease>, identity: &str, seen: &mut Option<Seen>) -> R
             metadata,
             spec: Some(held(identity, None)),
         };
-        return match tokio::time::timeout(TIMEOUT, api.create(&params, &lease)).await? {
+        return match api.create(&params, &lease).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(e)) if e.code == 409 => Ok(false),
             Err(e) => Err(e.into()),
@@ -135,7 +139,7 @@ async fn attempt(api: &Api<Lease>, identity: &str, seen: &mut Option<Seen>) -> R
     }
     lease.spec = Some(held(identity, lease.spec.take()));
     lease.metadata.managed_fields = None;
-    match tokio::time::timeout(TIMEOUT, api.replace(NAME, &params, &lease)).await? {
+    match api.replace(NAME, &params, &lease).await {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(e)) if e.code == 409 => Ok(false),
         Err(e) => Err(e.into()),
@@ -157,7 +161,7 @@ fn held(identity: &str, before: Option<LeaseSpec>) -> LeaseSpec {
 }
 
 async fn release(api: &Api<Lease>, identity: &str) -> Result<(), LeaseError> {
-    let Some(mut lease) = tokio::time::timeout(TIMEOUT, api.get_opt(NAME)).await?? else {
+    let Some(mut lease) = api.get_opt(NAME).await? else {
         return Ok(());
     };
     if let Some(spec) = lease

@@ -99,7 +99,8 @@ pub struct Pod {
     pub namespace: String,
     pub name: String,
     pub labels: BTreeMap<String, String>,
-    pub deleting: bool,
+    /// It is being deleted, or has ended for good.
+    pub leaving: bool,
 }
 
 // === impl Kind ===
@@ -188,6 +189,13 @@ impl<S> Record<S> {
             && self.console == other.console
             && self.spec.is_ok()
             && other.spec.is_ok()
+    }
+
+    /// An object from a file carries no status; the one it got here is still its own.
+    pub fn keep_status(&mut self, before: Option<&Self>) {
+        if let Some(before) = before.filter(|b| self.resource_version.is_empty() && b.uid == self.uid) {
+            self.status = before.status.clone();
+        }
     }
 
     /// A write computed from `before` made it `after`.
@@ -307,10 +315,12 @@ fn slice(s: k8s_openapi::api::discovery::v1::EndpointSlice) -> Slice {
 }
 
 fn pod(p: k8s_openapi::api::core::v1::Pod) -> Pod {
+    let phase = p.status.as_ref().and_then(|s| s.phase.as_deref());
+    let ended = matches!(phase, Some("Failed" | "Succeeded"));
     Pod {
         namespace: p.metadata.namespace.unwrap_or_else(|| "default".into()),
         name: p.metadata.name.unwrap_or_default(),
         labels: p.metadata.labels.unwrap_or_default(),
-        deleting: p.metadata.deletion_timestamp.is_some(),
+        leaving: p.metadata.deletion_timestamp.is_some() || ended,
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args as ClapArgs;
@@ -16,12 +17,15 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::engine::{Engine, View};
+use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::object::Key;
 use crate::source::{Source, directory, kubernetes};
 use crate::status::{KubernetesWriter, Printer, Queue};
 use crate::{admin, lease, serve};
 
+/// Longer than any watch may be silent.
+const READ_TIMEOUT: Duration = Duration::from_secs(100);
 const IN_CLUSTER_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 #[derive(Clone, Debug, ClapArgs)]
@@ -81,6 +85,15 @@ pub async fn run(args: Args) -> Result<()> {
             folder.display()
         );
     }
+    if let (Source::Directory(source), Some(folder)) = (&args.source, &args.status_dir) {
+        let inside = source.canonicalize().ok().zip(folder.canonicalize().ok());
+        if inside.is_some_and(|(source, folder)| folder.starts_with(source)) {
+            bail!(
+                "--status-dir {} lies in the folder that is watched; choose another",
+                folder.display()
+            );
+        }
+    }
     let client = match &args.source {
         Source::Kubernetes => Some(client(args.kubeconfig.as_deref()).await?),
         Source::Directory(_) => None,
@@ -92,7 +105,10 @@ pub async fn run(args: Args) -> Result<()> {
     let (inputs, engine_inputs) = mpsc::channel(1024);
     let (publisher, pushes) = watch::channel(None);
     let (stop, stopped) = watch::channel(false);
-    let view = Arc::new(RwLock::new(View::default()));
+    let view = Arc::new(RwLock::new(View {
+        missing: Index::default().missing(),
+        ..View::default()
+    }));
     let queue = Arc::new(Queue::default());
     let metrics = Arc::new(Metrics::new());
     let engine = Engine::new(
@@ -166,7 +182,7 @@ pub async fn run(args: Args) -> Result<()> {
     stop.send_replace(true);
     if let Some(election) = election.filter(|e| !e.is_finished()) {
         // Giving the Lease back lets the next replica write at once; it is not worth more than this.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), election).await;
+        let _ = tokio::time::timeout(Duration::from_secs(3), election).await;
     }
     ended
 }
@@ -202,7 +218,7 @@ async fn wait(
 /// # Errors
 /// In one sentence, when there is none.
 pub async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client> {
-    let config = match kubeconfig {
+    let mut config = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)
                 .with_context(|| format!("--kubeconfig {} cannot be read", path.display()))?;
@@ -214,6 +230,8 @@ pub async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client> {
             "no cluster is configured: give --kubeconfig, run inside a Pod, or use --source dir:PATH without a cluster",
         )?,
     };
+    // A list, or the start of a watch, on a connection that died in silence would hang for a quarter of an hour.
+    config.read_timeout = Some(READ_TIMEOUT);
     info!(cluster = %config.cluster_url, "API server");
     Client::try_from(config).context("no client for the API server can be made")
 }

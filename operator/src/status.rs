@@ -5,6 +5,7 @@ mod kubernetes;
 mod print;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -37,8 +38,9 @@ pub enum Outcome {
         after: String,
         status: Value,
     },
-    /// The object is newer than the write, or the API server did not take it.
-    Refused { key: ObjectKey },
+    /// The object is newer than the write, or the API server did not take it: to be looked at again after this, in case
+    /// no event comes.
+    Refused { key: ObjectKey, again: Duration },
 }
 
 /// At most one write an object; a newer one takes the place of an older one.

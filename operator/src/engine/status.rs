@@ -5,12 +5,15 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::assess::{Standing, assess};
-use crate::object::Kind;
+use crate::object::{Kind, Record};
 use crate::status::{Outcome, Write, differs};
-use crate::verdict::{Backend, ObjectKey};
+use crate::verdict::{Backend, ObjectKey, Verdict};
 
-/// A write that met a newer object, or failed, is tried again after this, in case no event comes.
-const AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
+/// The object as it was last seen.
+struct Stored<'r> {
+    resource_version: &'r str,
+    status: &'r Value,
+}
 
 impl Engine {
     pub(super) fn assess_all(&mut self, now: Instant) {
@@ -26,9 +29,17 @@ impl Engine {
 
     fn assess(&mut self, key: ObjectKey, now: Instant) {
         let Some(verdict) = self.compiler.verdict(&key) else {
+            self.waiting.remove(&key);
             return;
         };
-        let Some((resource_version, stored)) = self.stored(&key) else {
+        // A verdict of another object, or of another generation, says nothing about what is stored now; the compile that
+        // is due will.
+        let Some(Stored {
+            resource_version,
+            status: stored,
+        }) = self.stored(&key, verdict)
+        else {
+            self.waiting.remove(&key);
             return;
         };
         let set = match &verdict.backend {
@@ -62,18 +73,17 @@ impl Engine {
         };
     }
 
-    fn stored(&self, key: &ObjectKey) -> Option<(&str, &Value)> {
+    fn stored(&self, key: &ObjectKey, verdict: &Verdict) -> Option<Stored<'_>> {
+        fn of<'r, S>(record: &'r Record<S>, verdict: &Verdict) -> Option<Stored<'r>> {
+            let same = record.uid == verdict.uid && record.generation == verdict.generation;
+            same.then_some(Stored {
+                resource_version: &record.resource_version,
+                status: &record.status,
+            })
+        }
         match key.kind {
-            Kind::ReverseProxy => self
-                .index
-                .reverse_proxies
-                .get(&key.name)
-                .map(|r| (r.resource_version.as_str(), &r.status)),
-            _ => self
-                .index
-                .api_services
-                .get(&key.name)
-                .map(|r| (r.resource_version.as_str(), &r.status)),
+            Kind::ReverseProxy => of(self.index.reverse_proxies.get(&key.name)?, verdict),
+            _ => of(self.index.api_services.get(&key.name)?, verdict),
         }
     }
 
@@ -89,8 +99,10 @@ impl Engine {
                 self.index.written(&key, &uid, &before, &after, status);
                 self.assess(key, now);
             }
-            Outcome::Refused { key } => {
-                self.waiting.insert(key, Some(now + AGAIN));
+            Outcome::Refused { key, again } => {
+                if self.compiler.verdict(&key).is_some() {
+                    self.waiting.insert(key, Some(now + again));
+                }
             }
         }
     }

@@ -108,6 +108,9 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
     let mut dirty = Dirty::default();
     for ((kind, _, name), document) in objects {
         let mut value = document.value.clone();
+        if !value["metadata"].is_object() {
+            continue;
+        }
         value["metadata"]["uid"] = json!(name);
         value["metadata"]["generation"] = json!(1);
         match Object::read(*kind, value) {

@@ -72,18 +72,19 @@ impl Session {
         let Some(name) = self.connect(hello).await else {
             return;
         };
-        if let Err(status) = self.exchange(&name, &mut messages).await {
-            warn!(proxy = %name, reason = %status.message(), "stream ended by the operator");
+        let ended = self.exchange(&name, &mut messages).await;
+        if let Err(status) = &ended {
+            warn!(proxy = %name, reason = %status.message(), "stream broken");
+        }
+        let gone = Input::Disconnected {
+            name,
+            session: self.id,
+        };
+        // The engine ends only with the process.
+        let _ = self.engine.send(gone).await;
+        if let Err(status) = ended {
             self.refuse(status).await;
         }
-        // The engine ends only with the process.
-        let _ = self
-            .engine
-            .send(Input::Disconnected {
-                name,
-                session: self.id,
-            })
-            .await;
     }
 
     async fn connect(&self, hello: Hello) -> Option<String> {
@@ -121,7 +122,8 @@ impl Session {
                     }
                     let Some(push) = pushes.borrow_and_update().clone() else { continue };
                     nonce += 1;
-                    self.send(nonce, &push).await?;
+                    let sent = tokio::time::timeout(ACK_WITHIN, self.send(nonce, &push)).await;
+                    sent.map_err(|_| Status::deadline_exceeded("the proxy takes no snapshot"))??;
                     in_flight = Some(InFlight { nonce, push, deadline: Instant::now() + ACK_WITHIN });
                 }
                 message = messages.message() => match message? {

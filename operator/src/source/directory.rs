@@ -12,6 +12,7 @@ use std::time::Duration;
 use notify::{RecursiveMode, Watcher};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::engine::Input;
@@ -20,6 +21,8 @@ use crate::object::{Key, Kind, Object, key_of};
 
 /// Editors and `cp` touch a file several times; this is how long the folder must be quiet.
 const QUIET: Duration = Duration::from_millis(5);
+/// A file that is written without a pause is read all the same.
+const LONGEST: Duration = Duration::from_millis(200);
 
 /// What a directory held when it was last read.
 #[derive(Debug, Default)]
@@ -140,7 +143,7 @@ impl Directory {
 
     /// Gives an object what the API server would: a uid, and a generation that rises with each edit.
     fn dress(&mut self, kind: Kind, key: &Key, mut value: Value) -> Value {
-        if matches!(kind, Kind::ReverseProxy | Kind::ApiService) {
+        if matches!(kind, Kind::ReverseProxy | Kind::ApiService) && value["metadata"].is_object() {
             if let Some(object) = value.as_object_mut() {
                 // Status belongs to genkan, whatever the author wrote.
                 object.remove("status");
@@ -191,7 +194,8 @@ pub async fn run(path: PathBuf, engine: mpsc::Sender<Input>) -> Result<(), Direc
     // The engine ends only with the process.
     let _ = engine.send(Input::Changes(changes)).await;
     while signals.recv().await.is_some() && !engine.is_closed() {
-        while tokio::time::timeout(QUIET, signals.recv()).await.is_ok() {}
+        let end = Instant::now() + LONGEST;
+        while Instant::now() < end && tokio::time::timeout(QUIET, signals.recv()).await.is_ok() {}
         match directory.read() {
             Ok((changes, problems)) => {
                 tell(&problems, &told);

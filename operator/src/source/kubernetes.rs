@@ -71,6 +71,11 @@ impl Watch {
         }
     }
 
+    /// Only what a CRD defines can be unknown to an API server.
+    fn may_be_absent(&self) -> bool {
+        matches!(self.kind, Kind::ReverseProxy | Kind::ApiService)
+    }
+
     /// Returns when the API server knows the kind. Until then the kind has no objects.
     async fn appear(&mut self) {
         let mut absent = false;
@@ -92,7 +97,7 @@ impl Watch {
                     self.told.clear();
                     return;
                 }
-                Err(kube::Error::Api(e)) if e.code == 404 => {
+                Err(kube::Error::Api(e)) if e.code == 404 && self.may_be_absent() => {
                     if !std::mem::replace(&mut absent, true) {
                         warn!(
                             kind = self.kind.name(),
@@ -139,7 +144,7 @@ impl Watch {
                 }
                 Ok(None) => return,
                 Err(e) => {
-                    if is_absent(&e) {
+                    if self.may_be_absent() && is_absent(&e) {
                         return;
                     }
                     self.tell(match &e {

@@ -20,6 +20,9 @@ use crate::verdict::ObjectKey;
 const MANAGER: &str = "genkan";
 const TIMEOUT: Duration = Duration::from_secs(5);
 const CONCURRENCY: usize = 8;
+/// When a write is tried again: after a conflict an event is on its way; other causes last longer.
+const AFTER_CONFLICT: Duration = Duration::from_millis(500);
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// Writes statuses by server-side apply, and Events on transitions.
 #[derive(Clone)]
@@ -86,23 +89,43 @@ impl KubernetesWriter {
                 }
             }
             Ok(Err(kube::Error::Api(e))) if e.code == 404 => {
-                debug!(object = %key, "gone before its status was written");
-                return;
+                if !self.exists(&key).await {
+                    debug!(object = %key, "gone before its status was written");
+                    return;
+                }
+                warn!(
+                    object = %key,
+                    "status not written: its CRD has no status subresource; apply the output of `genkan crds`"
+                );
+                self.metrics.status_errors.inc();
+                Outcome::Refused {
+                    key: key.clone(),
+                    again: AFTER_FAILURE,
+                }
             }
             Ok(Err(kube::Error::Api(e))) if e.code == 409 => {
                 debug!(object = %key, "changed before its status was written");
                 self.metrics.status_conflicts.inc();
-                Outcome::Refused { key: key.clone() }
+                Outcome::Refused {
+                    key: key.clone(),
+                    again: AFTER_CONFLICT,
+                }
             }
             Ok(Err(e)) => {
                 warn!(object = %key, error = %e, "status not written");
                 self.metrics.status_errors.inc();
-                Outcome::Refused { key: key.clone() }
+                Outcome::Refused {
+                    key: key.clone(),
+                    again: AFTER_FAILURE,
+                }
             }
             Err(_) => {
                 warn!(object = %key, "status not written: the API server did not answer within 5 s");
                 self.metrics.status_errors.inc();
-                Outcome::Refused { key: key.clone() }
+                Outcome::Refused {
+                    key: key.clone(),
+                    again: AFTER_FAILURE,
+                }
             }
         };
         let done = matches!(outcome, Outcome::Done { .. });
@@ -127,12 +150,17 @@ impl KubernetesWriter {
         }
     }
 
+    async fn exists(&self, key: &ObjectKey) -> bool {
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource(key));
+        matches!(
+            tokio::time::timeout(TIMEOUT, api.get_opt(&key.name)).await,
+            Ok(Ok(Some(_)))
+        )
+    }
+
     /// Returns the resource version that the write made.
     async fn apply(&self, key: &ObjectKey, write: &Write) -> Result<String, kube::Error> {
-        let resource = match key.kind {
-            Kind::ReverseProxy => ApiResource::erase::<ReverseProxy>(&()),
-            _ => ApiResource::erase::<APIService>(&()),
-        };
+        let resource = resource(key);
         let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
         let patch = json!({
             "apiVersion": resource.api_version,
@@ -145,6 +173,13 @@ impl KubernetesWriter {
             .patch_status(&key.name, &params, &Patch::Apply(&without_empty(patch)))
             .await?;
         Ok(written.metadata.resource_version.unwrap_or_default())
+    }
+}
+
+fn resource(key: &ObjectKey) -> ApiResource {
+    match key.kind {
+        Kind::ReverseProxy => ApiResource::erase::<ReverseProxy>(&()),
+        _ => ApiResource::erase::<APIService>(&()),
     }
 }
 
