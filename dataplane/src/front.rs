@@ -61,7 +61,7 @@ pub struct FrontConfig {
     pub http2_idle_timeout: Duration,
     /// True from the first step of draining on: connections end with the answer they wait for.
     pub draining: ShutdownWatch,
-    /// Told of every request that the front refuses.
+    /// Told of every request that the front answers by itself.
     pub refusals: Arc<dyn Refusals>,
 }
 
@@ -168,7 +168,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                     || !accepted.keep_alive
                     || accepted.framing.has_body()
                     || *self.config.draining.borrow();
-                answer::server_options(&mut stream, &bytes, last, &self.config)
+                answer::server_options(&mut stream, &client, &bytes, last, &self.config)
                     .await
                     .ok()?;
                 if last {

@@ -352,6 +352,8 @@ async fn the_server_itself_answers_options() {
     assert_eq!(client.answer().await.unwrap().header("connection"), Some("close"));
     assert!(client.closes().await);
     assert_eq!(setup.backend.requests(), 1);
+    let line = ("OPTIONS".to_owned(), "*".to_owned(), 200);
+    assert_eq!(*setup.ledger.0.lock(), [line.clone(), line]);
 }
 
 #[tokio::test]

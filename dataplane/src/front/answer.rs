@@ -16,7 +16,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The longest target that is shown in an access line.
 const SHOWN: usize = 1024;
 
-/// Told of every request that the front refuses by itself.
+/// Told of every request that the front answers by itself: refusals, and `OPTIONS *`.
 pub trait Refusals: Send + Sync {
     fn refused(&self, request: &RefusedRequest<'_>);
 }
@@ -145,14 +145,30 @@ pub(super) async fn refuse(
 /// What a server may be asked to do.
 pub(super) const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+/// What stands in the access line of `OPTIONS *`, which is no refusal but an answer of the front all the same.
+pub(super) const SERVER_OPTIONS: Refused = Refused {
+    code: 200,
+    reason: "ServerOptions",
+    message: String::new(),
+};
+
 /// Answers `OPTIONS *`.
 pub(super) async fn server_options(
     stream: &mut Stream,
+    client: &Client,
     bytes: &[u8],
     last: bool,
     config: &FrontConfig,
 ) -> io::Result<()> {
     let request_id = request_id(header(bytes, "x-request-id"));
+    let line = (&b"OPTIONS"[..], &b"*"[..]);
+    config.record(&RefusedRequest::new(
+        &request_id,
+        client.address,
+        line,
+        "HTTP/1.1",
+        &SERVER_OPTIONS,
+    ));
     let connection = if last { "close" } else { "keep-alive" };
     let answer = format!(
         "HTTP/1.1 200 OK\r\nAllow: {ALLOWED}\r\nContent-Length: 0\r\nX-Request-Id: {request_id}\r\n\

@@ -101,12 +101,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
     }
 
     async fn server_options(&self, session: &mut ServerSession) {
-        let sent = session
-            .req_header()
-            .headers
-            .get("x-request-id")
-            .map(|id| id.as_bytes());
-        let request_id = answer::request_id(sent);
+        let request_id = self.record(session, &answer::SERVER_OPTIONS);
         let answer = ResponseHeader::build(200, Some(3)).and_then(|mut header| {
             header.insert_header(http::header::ALLOW, answer::ALLOWED)?;
             header.insert_header(http::header::CONTENT_LENGTH, "0")?;
