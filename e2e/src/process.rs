@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::wait;
+use crate::wait::{self, Final};
 
 /// A running program. Dropping it kills it with everything it started in its group.
 #[derive(Debug)]
@@ -102,7 +102,8 @@ impl Process {
     /// An error with the end of the log if the program has ended by itself.
     pub fn expect_running(&mut self) -> Result<()> {
         if let Some(status) = self.ended()? {
-            bail!("{} ended by itself ({status}):\n{}", self.name, self.tail(15));
+            let text = format!("{} ended by itself ({status}):\n{}", self.name, self.tail(15));
+            return Err(Final(text).into());
         }
         Ok(())
     }

@@ -160,10 +160,17 @@ async fn while_running(mut running: impl FnMut() -> Result<()>) -> Result<()> {
 
 /// The folder, empty: what an earlier run left in it is of no use.
 fn fresh(folder: &Path) -> Result<PathBuf> {
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).with_context(|| format!("empty {}", folder.display()))?;
-    }
     std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    // Its content, not itself: it may be somebody's mount.
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let gone = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        gone.with_context(|| format!("remove {}", path.display()))?;
+    }
     Ok(folder.canonicalize()?)
 }
 

@@ -6,7 +6,20 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tokio::time::{Instant, sleep};
 
-/// Polls `check` until it gives a value. The error names what did not happen and the last error of the check.
+/// An error that waiting longer would not mend.
+#[derive(Debug)]
+pub struct Final(pub String);
+
+impl std::fmt::Display for Final {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Final {}
+
+/// Polls `check` until it gives a value. The error names what did not happen and the last error of the check;
+/// a [`Final`] one ends the waiting at once.
 pub async fn until<T, F, Fut>(what: &str, limit: Duration, mut check: F) -> Result<T>
 where
     F: FnMut() -> Fut,
@@ -19,6 +32,7 @@ where
         match tokio::time::timeout_at(end + Duration::from_secs(1), check()).await {
             Ok(Ok(Some(value))) => return Ok(value),
             Ok(Ok(None)) => last = None,
+            Ok(Err(error)) if error.is::<Final>() => return Err(error.context(what.to_owned())),
             Ok(Err(error)) => last = Some(error),
             Err(_) => {}
         }

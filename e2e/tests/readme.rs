@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use genkan_e2e::namespace;
 use genkan_e2e::programs::Prepared;
-use genkan_e2e::wait;
+use genkan_e2e::wait::{self, Final};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 #[path = "readme/pattern.rs"]
@@ -166,7 +166,7 @@ impl Running {
 
     fn has_printed(&mut self, wanted: &[String]) -> Result<bool> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("it ended ({status})");
+            return Err(Final(format!("it ended ({status})")).into());
         }
         Ok(pattern::check(wanted, &self.output()).is_ok())
     }
