@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use genkan_routing::Status;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Method};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
@@ -90,14 +89,14 @@ impl Answer {
             Body::Status(status) => status.to_json(),
             Body::Json(body) => body.clone(),
             Body::Redirect(location) => {
-                head.insert_header(LOCATION, location)?;
+                head.insert_header("Location", location)?;
                 String::new()
             }
         };
         if !body.is_empty() {
-            head.insert_header(CONTENT_TYPE, "application/json")?;
+            head.insert_header("Content-Type", "application/json")?;
         }
-        head.insert_header(CONTENT_LENGTH, body.len())?;
+        head.insert_header("Content-Length", body.len())?;
         head.insert_header(REASON, reason)?;
         head.insert_header(REQUEST_ID, manner.request_id)?;
         Ok((head, Bytes::from(body)))

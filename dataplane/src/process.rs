@@ -3,8 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pingora_core::apps::HttpServerApp;
+use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
@@ -47,6 +49,7 @@ const POOL: usize = 4_096;
 /// One sentence for the person who started it.
 pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
     let ca_file = prepare_state_dir(&cli.state_dir)?;
+    raise_file_limit();
     let bound = Bound::bind("--listen", cli.listen)?;
     let admin = Bound::bind("--admin-listen", cli.admin_listen)?;
     let (listen, admin_listen) = (bound.address, admin.address);
@@ -74,11 +77,14 @@ pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
         metrics: Arc::clone(&metrics),
     };
     let mut stream = tokio::spawn(subscriber.run(stop_stream.clone()));
+    let workers = tokio::runtime::Handle::current().metrics().num_workers();
+    let conf = engine_conf(ca_file, workers);
     let recovery = Recovery {
         current: Arc::clone(&current),
         board: Arc::clone(&board),
         check: Arc::clone(&check),
         names_changed: names.changes(),
+        connector: ConnectorOptions::from_server_conf(&conf),
     };
     let mut recovery = tokio::spawn(recovery.run());
     let router = Admin {
@@ -97,8 +103,7 @@ pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
         metrics,
         access: Arc::clone(&access),
     };
-    let workers = tokio::runtime::Handle::current().metrics().num_workers();
-    let engine = http_proxy(&Arc::new(engine_conf(ca_file, workers)), proxy);
+    let engine = http_proxy(&Arc::new(conf), proxy);
     let drain = Drain::new(cli.drain_delay, cli.drain_timeout);
     let front = Front::new(
         engine,
@@ -136,6 +141,18 @@ fn prepare_state_dir(path: &Path) -> Result<PathBuf, ProcessError> {
     };
     std::fs::create_dir_all(path).map_err(refuse)?;
     roots::write(path).map_err(refuse)
+}
+
+/// Every connection is a file, and the usual soft limit is far below what the hard one permits.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn engine_conf(ca_file: PathBuf, workers: usize) -> ServerConf {

@@ -28,6 +28,7 @@ use crate::health::Board;
 use crate::metrics::Metrics;
 use crate::net::AddressCheck;
 use crate::tables::Current;
+use arriving::Rest;
 
 /// Forwards requests: what the engine asks at each step is answered by the module with that job.
 #[derive(Debug)]
@@ -177,8 +178,13 @@ impl Proxy {
         answer: crate::answer::Answer,
     ) -> Result<()> {
         failing::account(&self.metrics, context, &answer);
-        let is_last = arriving::waits_for_permission(session);
+        let rest = arriving::rest(session);
+        if rest == Rest::Little {
+            // With the body out of the way the connection can be kept.
+            let _ = session.drain_request_body().await;
+        }
         let request_id = context.line.request_id.clone();
+        let is_last = rest == Rest::Withheld;
         let manner = Manner {
             request_id: &request_id,
             is_grpc: context.kind.is_grpc,
@@ -191,6 +197,11 @@ impl Proxy {
             .flatten();
         answer
             .write(session, manner, |head| receiving::header_down(route, head))
-            .await
+            .await?;
+        if rest == Rest::Much {
+            // Closing on unread bytes would reset the connection and could cost the client the answer.
+            let _ = session.drain_request_body().await;
+        }
+        Ok(())
     }
 }

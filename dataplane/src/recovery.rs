@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_proto::v1alpha1::health::State;
-use pingora_core::connectors::TransportConnector;
+use pingora_core::connectors::{ConnectorOptions, TransportConnector};
 use tokio::sync::Notify;
 
 use crate::health::Board;
@@ -13,12 +13,13 @@ use crate::upstream::{Manner, Target, Upstream};
 
 /// Looks after what traffic does not tell: names that begin or cease to resolve, and backends that were bad and to
 /// which nobody sends requests any more.
-#[derive(Debug)]
 pub struct Recovery {
     pub current: Arc<Current>,
     pub board: Arc<Board>,
     pub check: Arc<AddressCheck>,
     pub names_changed: Arc<Notify>,
+    /// How the engine connects, so that a probe meets the same roots.
+    pub connector: ConnectorOptions,
 }
 
 const PERIOD: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 impl Recovery {
     /// Runs for ever.
     pub async fn run(self) {
-        let connector = TransportConnector::new(None);
+        let connector = TransportConnector::new(Some(self.connector.clone()));
         let mut applied = self.current.applied();
         let mut period = tokio::time::interval(PERIOD);
         loop {
@@ -93,5 +94,11 @@ impl Recovery {
             lease.succeeded();
             self.board.note(&route.object, State::Reachable, "");
         }
+    }
+}
+
+impl std::fmt::Debug for Recovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recovery")
     }
 }

@@ -1,4 +1,4 @@
-use http::header::{CONTENT_TYPE, EXPECT, HOST, TE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
@@ -41,9 +41,35 @@ pub fn host(request: &RequestHeader) -> &str {
         .unwrap_or_default()
 }
 
-/// The client waits for a 100 before it sends a body that nobody is going to read.
-pub fn waits_for_permission(session: &mut Session) -> bool {
-    session.req_header().headers.contains_key(EXPECT) && !session.is_body_done()
+/// What is left of a request body that nobody is going to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    Nothing,
+    /// So little that it costs less to read it than to make the client connect again.
+    Little,
+    Much,
+    /// The client waits for a 100 that it will not get.
+    Withheld,
+}
+
+const LITTLE: u64 = 64 * 1024;
+
+pub fn rest(session: &mut Session) -> Rest {
+    if session.is_http2() || session.is_body_done() {
+        return Rest::Nothing;
+    }
+    let headers = &session.req_header().headers;
+    if headers.contains_key(EXPECT) {
+        return Rest::Withheld;
+    }
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length <= LITTLE) {
+        Rest::Little
+    } else {
+        Rest::Much
+    }
 }
 
 fn kind(request: &RequestHeader) -> Kind {

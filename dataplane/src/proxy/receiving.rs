@@ -125,7 +125,7 @@ fn unite_lengths(response: &mut ResponseHeader) {
         .next()
         .and_then(|length| HeaderValue::from_bytes(length).ok());
     if let Some(one) = one.filter(|one| lengths.next().is_some() || *one != first) {
-        let _ = response.insert_header(CONTENT_LENGTH, one);
+        let _ = response.insert_header("Content-Length", one);
     }
 }
 
@@ -136,8 +136,13 @@ pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut
     } else if response.status.is_informational() {
         return Ok(());
     }
-    if session.req_header().version != Version::HTTP_2 {
-        response.set_version(Version::HTTP_11);
+    match session.req_header().version {
+        Version::HTTP_2 => {}
+        Version::HTTP_11 => response.set_version(Version::HTTP_11),
+        // Older clients know no chunks: the end of the connection is the end of the body.
+        _ => {
+            response.remove_header(&TRANSFER_ENCODING);
+        }
     }
     let (route, upstream) = peering::destination(context)?;
     let passes_trailers = context.attempt.is_http2 && session.req_header().version == Version::HTTP_2;
@@ -172,7 +177,7 @@ pub fn header_down(route: Option<&Arc<Route>>, response: &mut ResponseHeader) {
 
 /// `wrapTransport`: links in the head are moved below the public prefix; those in HTML will be while the body passes.
 fn wrap(
-    session: &mut Session,
+    session: &Session,
     response: &mut ResponseHeader,
     outgoing: &Outgoing,
     upstream: &Upstream,
@@ -211,15 +216,8 @@ fn wrap(
     if session.req_header().method == Method::HEAD {
         return Ok(None);
     }
-    match session.req_header().version {
-        Version::HTTP_11 => {
-            let _ = response.insert_header(TRANSFER_ENCODING, "chunked");
-        }
-        Version::HTTP_2 => {}
-        _ => {
-            response.remove_header(&TRANSFER_ENCODING);
-            session.set_keepalive(None);
-        }
+    if session.req_header().version == Version::HTTP_11 {
+        let _ = response.insert_header("Transfer-Encoding", "chunked");
     }
     Ok(Some(links))
 }

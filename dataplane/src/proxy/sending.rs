@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, EXPECT, TE, UPGRADE};
+use http::header::EXPECT;
 use http::{HeaderName, HeaderValue, Version};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
@@ -40,11 +40,11 @@ pub async fn prepare(
     }
     append_forwarded_for(request, context.line.client.map(|client| client.ip()))?;
     if context.kind.wants_trailers {
-        request.insert_header(TE, "trailers")?;
+        request.insert_header("TE", "trailers")?;
     }
     if let Some(upgrade) = &context.kind.upgrade {
-        request.insert_header(CONNECTION, "Upgrade")?;
-        request.insert_header(UPGRADE, upgrade.clone())?;
+        request.insert_header("Connection", "Upgrade")?;
+        request.insert_header("Upgrade", upgrade.clone())?;
     }
     if request.headers.contains_key(EXPECT) && !passes_permission_on(session, context) {
         request.remove_header(&EXPECT);

@@ -1,0 +1,29 @@
+//! The program as a whole, on raw sockets: a scripted operator in front, scripted backends behind.
+
+#![allow(clippy::unwrap_used, missing_debug_implementations)]
+
+#[path = "wire/kit.rs"]
+mod kit;
+#[path = "serving/objects.rs"]
+mod objects;
+#[path = "wire/process.rs"]
+mod process;
+
+#[path = "serving/answers.rs"]
+mod answers;
+#[path = "serving/bodies.rs"]
+mod bodies;
+#[path = "serving/configuration.rs"]
+mod configuration;
+#[path = "serving/grpc.rs"]
+mod grpc;
+#[path = "serving/health.rs"]
+mod health;
+#[path = "serving/requests.rs"]
+mod requests;
+#[path = "serving/retries.rs"]
+mod retries;
+#[path = "serving/tls.rs"]
+mod tls;
+#[path = "serving/tunnels.rs"]
+mod tunnels;

@@ -1,0 +1,234 @@
+//! What a backend may send, and what the client gets of it.
+
+use crate::kit::{Answer, Backend, Client, Then};
+use crate::objects::{mk_host, mk_proxy, none};
+use crate::process::Process;
+
+async fn ask(process: &Process, head: &str) -> Option<Answer> {
+    let mut client = Client::connect(process.address).await;
+    client.send(format!("{head}\r\nHost: gw.example\r\n\r\n")).await;
+    client.answer().await
+}
+
+/// One program, and a backend for each row.
+async fn serve_rows(rows: &[(&'static [u8], Then)]) -> (Process, Vec<Backend>) {
+    let process = Process::start(&[]).await;
+    let (mut resources, mut backends) = (Vec::new(), Vec::new());
+    for (index, (answer, then)) in rows.iter().enumerate() {
+        let backend = Backend::start(answer, *then).await;
+        let name = format!("r{index}");
+        resources.push(mk_proxy(
+            &name,
+            &format!("/proxy/{name}"),
+            mk_host(backend.address),
+            none(),
+        ));
+        backends.push(backend);
+    }
+    process.operator.publish(resources).await;
+    (process, backends)
+}
+
+#[tokio::test]
+async fn answers_that_break_the_rules_become_502() {
+    let rows: &[(&[u8], Then)] = &[
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nsecret",
+            Then::Close,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxx",
+            Then::Close,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            Then::Close,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            Then::Close,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+            Then::Close,
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nab", Then::Close),
+        (b"HTTP/1.1 200 OK\r\nBad Header: x\r\n\r\n", Then::Close),
+        (b"HTTP/1.1 200 OK\r\nX: ", Then::Close),
+        (b"nonsense\r\n\r\n", Then::Close),
+        (b"", Then::Close),
+    ];
+    let (process, _backends) = serve_rows(rows).await;
+    for index in 0..rows.len() {
+        let mut client = Client::connect(process.address).await;
+        client
+            .send(format!(
+                "GET /proxy/r{index} HTTP/1.1\r\nHost: gw.example\r\n\r\n"
+            ))
+            .await;
+        let answer = client.answer().await.unwrap_or_else(|| panic!("row {index}"));
+        answer.assert_status(502);
+        assert!(client.rest().await.is_empty(), "row {index}: nothing may follow");
+    }
+}
+
+#[tokio::test]
+async fn fields_of_the_backends_connection_stay_there() {
+    let rows: &[(&[u8], Then)] = &[
+        (
+            b"HTTP/1.1 200 OK\r\nConnection: X-Foo, keep-alive\r\nX-Foo: 1\r\nKeep-Alive: timeout=5\r\nUpgrade: h2\r\n\
+              Proxy-Authenticate: x\r\nTrailer: X-T\r\nX-Bar: 2\r\nServer: s\r\nContent-Length: 2\r\n\r\nok",
+            Then::Stay,
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", Then::Stay),
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Then::Stay),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Then::Stay),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n", Then::Stay),
+        (b"HTTP/1.0 200 OK\r\n\r\nok", Then::Close),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok-and-more", Then::Stay),
+    ];
+    let (process, _backends) = serve_rows(rows).await;
+    let get = async |index: usize| {
+        ask(&process, &format!("GET /proxy/r{index} HTTP/1.1"))
+            .await
+            .unwrap()
+    };
+
+    let plain = get(0).await;
+    assert_eq!((plain.code, plain.body.as_str()), (200, "ok"));
+    for gone in ["x-foo", "keep-alive", "upgrade", "proxy-authenticate", "trailer"] {
+        assert_eq!(plain.header(gone), None, "{gone}");
+    }
+    assert_eq!(
+        (plain.header("x-bar"), plain.header("server")),
+        (Some("2"), Some("s"))
+    );
+
+    assert_eq!(
+        get(1).await.head.to_lowercase().matches("content-length").count(),
+        1
+    );
+    let empty = get(2).await;
+    assert_eq!((empty.code, empty.header("content-length")), (204, None));
+    let unchanged = get(3).await;
+    assert_eq!(
+        (unchanged.code, unchanged.header("content-length")),
+        (304, Some("5"))
+    );
+    let chunked = get(4).await;
+    assert_eq!(
+        (chunked.body.as_str(), chunked.header("trailer")),
+        ("2\r\nok\r\n0\r\n\r\n", None)
+    );
+    let old = get(5).await;
+    assert!(old.head.starts_with("HTTP/1.1 200"), "{old:?}");
+    assert_eq!(old.body, "2\r\nok\r\n0\r\n\r\n");
+    assert_eq!(get(6).await.body, "ok");
+}
+
+#[tokio::test]
+async fn old_clients_get_no_chunks() {
+    let rows: &[(&[u8], Then)] = &[
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            Then::Stay,
+        ),
+        (b"HTTP/1.1 200 OK\r\n\r\nok", Then::Close),
+    ];
+    let (process, _backends) = serve_rows(rows).await;
+    for index in 0..rows.len() {
+        let answer = ask(&process, &format!("GET /proxy/r{index} HTTP/1.0"))
+            .await
+            .unwrap();
+        assert_eq!((answer.code, answer.body.as_str()), (200, "ok"), "{answer:?}");
+        assert_eq!(answer.header("transfer-encoding"), None);
+    }
+}
+
+#[tokio::test]
+async fn body_that_breaks_off_ends_the_connection() {
+    let rows: &[(&[u8], Then)] = &[
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", Then::Close),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+            Then::Close,
+        ),
+    ];
+    let (process, _backends) = serve_rows(rows).await;
+    for index in 0..rows.len() {
+        assert!(
+            ask(&process, &format!("GET /proxy/r{index} HTTP/1.1"))
+                .await
+                .is_none()
+        );
+    }
+}
+
+#[tokio::test]
+async fn interim_answers_pass_and_head_has_no_body() {
+    let rows: &[(&[u8], Then)] = &[
+        (
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            Then::Stay,
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", Then::Stay),
+    ];
+    let (process, _backends) = serve_rows(rows).await;
+    let mut client = Client::connect(process.address).await;
+    client
+        .send("GET /proxy/r0 HTTP/1.1\r\nHost: gw.example\r\n\r\n")
+        .await;
+    let hints = client.answer().await.unwrap();
+    assert_eq!((hints.code, hints.header("link")), (103, Some("</a>")));
+    assert_eq!(client.answer().await.unwrap().body, "ok");
+
+    client
+        .send("HEAD /proxy/r1 HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n")
+        .await;
+    let rest = client.rest().await;
+    assert!(
+        rest.starts_with("HTTP/1.1 200") && rest.contains("Content-Length: 2"),
+        "{rest}"
+    );
+    assert!(rest.ends_with("\r\n\r\n"), "{rest}");
+
+    let mut client = Client::connect(process.address).await;
+    client
+        .send("HEAD /proxy/nothing HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n")
+        .await;
+    let rest = client.rest().await;
+    assert!(
+        rest.starts_with("HTTP/1.1 404") && rest.ends_with("\r\n\r\n"),
+        "{rest}"
+    );
+}
+
+#[tokio::test]
+async fn answers_of_our_own_keep_the_connection_even_for_uploads() {
+    let process = Process::start(&[]).await;
+    process.operator.publish(vec![]).await;
+    let mut client = Client::connect(process.address).await;
+    for _ in 0..3 {
+        client
+            .send("POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 5\r\n\r\nhello")
+            .await;
+        client.answer().await.unwrap().assert_status(404);
+    }
+    // Nobody asks for a body that nobody reads.
+    client
+        .send(
+            "POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+        )
+        .await;
+    let refused = client.answer().await.unwrap();
+    refused.assert_status(404);
+    assert_eq!(refused.header("connection"), Some("close"));
+    assert!(client.closes().await);
+    // Much of a large one is taken in, so that the answer is not lost in a reset.
+    let mut client = Client::connect(process.address).await;
+    client
+        .send("POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 1000000\r\n\r\n")
+        .await;
+    client.send(vec![b'x'; 1_000_000]).await;
+    client.answer().await.unwrap().assert_status(404);
+}

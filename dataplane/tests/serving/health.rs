@@ -1,0 +1,90 @@
+//! What the operator hears of backends.
+
+use genkan_proto::v1alpha1::Health;
+use genkan_proto::v1alpha1::health::State;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crate::kit::{Client, PATIENCE};
+use crate::objects::{mk_host, mk_named, mk_proxy, mk_service, none};
+use crate::process::{Process, free_address};
+
+pub async fn told(process: &Process, name: &str, state: State) -> Health {
+    let fits = |health: &&Health| health.resource.as_ref().unwrap().name == name && health.state() == state;
+    let waiting = async {
+        loop {
+            let found = process.operator.heard().health.lock().iter().find(fits).cloned();
+            match found {
+                Some(health) => return health,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let health = timeout(2 * PATIENCE, waiting).await;
+    health.unwrap_or_else(|_| panic!("{:?}", process.operator.heard().health.lock()))
+}
+
+async fn get(process: &Process, path: &str) -> crate::kit::Answer {
+    let mut client = Client::connect(process.address).await;
+    client
+        .send(format!(
+            "GET {path} HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n"
+        ))
+        .await;
+    client.answer().await.unwrap()
+}
+
+#[tokio::test]
+async fn hosts_are_judged_without_traffic() {
+    let process = Process::start(&[]).await;
+    let resources = vec![
+        mk_proxy("address", "/proxy/a", mk_host(free_address()), none()),
+        mk_proxy(
+            "localhost",
+            "/proxy/l",
+            mk_named("localhost", free_address().port()),
+            none(),
+        ),
+        mk_proxy("unknown", "/proxy/u", mk_named("no-such-host.test", 80), none()),
+        mk_proxy(
+            "metadata",
+            "/proxy/m",
+            mk_host("169.254.169.254:80".parse().unwrap()),
+            none(),
+        ),
+    ];
+    process.operator.publish(resources).await;
+    told(&process, "address", State::Reachable).await;
+    told(&process, "localhost", State::Reachable).await;
+    let unknown = told(&process, "unknown", State::Unresolved).await;
+    assert_eq!(unknown.error, "the host no-such-host.test does not resolve");
+    let resource = unknown.resource.unwrap();
+    assert_eq!((resource.uid.as_str(), resource.generation), ("uid-unknown", 1));
+    told(&process, "metadata", State::Unresolved).await;
+
+    let answer = get(&process, "/proxy/u").await;
+    answer.assert_status(502);
+    assert_eq!(answer.header("x-genkan-reason"), Some("BackendUnresolved"));
+    let answer = get(&process, "/proxy/m").await;
+    answer.assert_status(502);
+    assert_eq!(answer.header("x-genkan-reason"), Some("AddressRefused"));
+}
+
+#[tokio::test]
+async fn backend_that_comes_back_is_noticed_without_traffic() {
+    let process = Process::start(&[]).await;
+    let address = free_address();
+    let (upstream, endpoints) = mk_service("shop", &[address]);
+    process
+        .operator
+        .publish(vec![mk_proxy("p", "/proxy/*", upstream, none()), endpoints])
+        .await;
+    get(&process, "/proxy/x").await.assert_status(502);
+    let health = told(&process, "p", State::Unreachable).await;
+    assert!(
+        health.error.contains("refused the connection") && !health.error.contains("127.0.0.1"),
+        "{health:?}"
+    );
+    let _listener = TcpListener::bind(address).await.unwrap();
+    told(&process, "p", State::Reachable).await;
+}

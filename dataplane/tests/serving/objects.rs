@@ -1,0 +1,133 @@
+//! Resources as the operator would send them.
+
+use std::net::SocketAddr;
+
+use genkan_proto::v1alpha1::{
+    ApiService, Directives, Endpoint, EndpointSet, Host, Resource, ResourceRef, ReverseProxy, Tls,
+    Unavailable, Upstream, api_service, resource, reverse_proxy, upstream,
+};
+
+pub fn mk_ref(kind: &str, name: &str, generation: i64) -> ResourceRef {
+    ResourceRef {
+        kind: kind.into(),
+        name: name.into(),
+        uid: format!("uid-{name}"),
+        generation,
+        ..ResourceRef::default()
+    }
+}
+
+/// An upstream named by its address.
+pub fn mk_host(address: SocketAddr) -> Upstream {
+    mk_named(&address.ip().to_string(), address.port())
+}
+
+pub fn mk_named(name: &str, port: u16) -> Upstream {
+    Upstream {
+        authority: format!("{name}:{port}"),
+        target: Some(upstream::Target::Host(Host {
+            name: name.into(),
+            port: port.into(),
+        })),
+        ..Upstream::default()
+    }
+}
+
+/// An upstream with TLS for `server_name`.
+pub fn mk_tls(address: SocketAddr, server_name: &str, ca: &str) -> Upstream {
+    Upstream {
+        authority: server_name.into(),
+        tls: Some(Tls {
+            server_name: server_name.into(),
+            ca: ca.as_bytes().to_vec(),
+            insecure_skip_verify: false,
+        }),
+        ..mk_host(address)
+    }
+}
+
+/// An upstream that is a Service, and its endpoints.
+pub fn mk_service(name: &str, addresses: &[SocketAddr]) -> (Upstream, Resource) {
+    let key = format!("Endpoints/default/{name}:80");
+    let endpoint = |address: &SocketAddr| Endpoint {
+        address: address.ip().to_string(),
+        port: address.port().into(),
+    };
+    let set = EndpointSet {
+        endpoints: addresses.iter().map(endpoint).collect(),
+    };
+    let upstream = Upstream {
+        authority: format!("{name}.default.svc"),
+        target: Some(upstream::Target::Endpoints(key.clone())),
+        ..Upstream::default()
+    };
+    (
+        upstream,
+        Resource {
+            key,
+            resource: Some(resource::Resource::EndpointSet(set)),
+        },
+    )
+}
+
+/// A ReverseProxy on `path`, for every method.
+pub fn mk_proxy(name: &str, path: &str, upstream: Upstream, directives: Directives) -> Resource {
+    let action = reverse_proxy::Action::Upstream(upstream);
+    wrap_proxy(
+        name,
+        ReverseProxy {
+            action: Some(action),
+            directives: Some(directives),
+            ..bare_proxy(name, path, 1)
+        },
+    )
+}
+
+pub fn mk_stub(name: &str, path: &str, reason: &str, message: &str) -> Resource {
+    let action = reverse_proxy::Action::Unavailable(Unavailable {
+        reason: reason.into(),
+        message: message.into(),
+    });
+    wrap_proxy(
+        name,
+        ReverseProxy {
+            action: Some(action),
+            ..bare_proxy(name, path, 1)
+        },
+    )
+}
+
+pub fn mk_api(group: &str, version: &str, upstream: Upstream) -> Resource {
+    let name = format!("{version}.{group}");
+    let api = ApiService {
+        r#ref: Some(mk_ref("APIService", &name, 1)),
+        group: group.into(),
+        version: version.into(),
+        action: Some(api_service::Action::Upstream(upstream)),
+        forward_authorization: false,
+    };
+    Resource {
+        key: format!("APIService/{name}"),
+        resource: Some(resource::Resource::ApiService(api)),
+    }
+}
+
+pub fn bare_proxy(name: &str, path: &str, generation: i64) -> ReverseProxy {
+    ReverseProxy {
+        r#ref: Some(mk_ref("ReverseProxy", name, generation)),
+        path: path.into(),
+        method: "*".into(),
+        ..ReverseProxy::default()
+    }
+}
+
+pub fn wrap_proxy(name: &str, proxy: ReverseProxy) -> Resource {
+    Resource {
+        key: format!("ReverseProxy/{name}"),
+        resource: Some(resource::Resource::ReverseProxy(proxy)),
+    }
+}
+
+pub fn none() -> Directives {
+    Directives::default()
+}

@@ -1,0 +1,196 @@
+//! What a backend gets of a request.
+
+use genkan_proto::v1alpha1::Directives;
+
+use crate::kit::{Backend, Client};
+use crate::objects::{mk_api, mk_host, mk_proxy, mk_stub, none};
+use crate::process::Process;
+
+async fn serve(directives: Directives) -> (Process, Backend) {
+    let (process, backend) = (Process::start(&[]).await, Backend::ok().await);
+    let resources = vec![
+        mk_proxy("p", "/proxy/*", mk_host(backend.address), directives),
+        mk_api("shop.example", "v1", mk_host(backend.address)),
+        mk_stub(
+            "broken",
+            "/proxy/broken/*",
+            "BackendNotFound",
+            "Service default/x does not exist",
+        ),
+    ];
+    process.operator.publish(resources).await;
+    (process, backend)
+}
+
+async fn send(process: &Process, head: &str) -> crate::kit::Answer {
+    let mut client = Client::connect(process.address).await;
+    client.send(format!("{head}\r\n\r\n")).await;
+    client.answer().await.unwrap()
+}
+
+#[tokio::test]
+async fn identity_of_the_client_never_passes() {
+    let (process, backend) = serve(none()).await;
+    let spoofed = [
+        "X-Remote-User: root",
+        "x-remote-user: root",
+        "X_Remote_User: root",
+        "X-Remote-Group: g",
+        "x-remote_GROUP: g",
+        "X-Remote-Extra-Scopes: s",
+        "X-Remote-Uid: 0",
+        "X-Plugin-A: b",
+        "X-PLUGIN_a: b",
+    ];
+    for target in ["/proxy/x", "/kapis/shop.example/v1/carts"] {
+        let head = format!(
+            "GET {target} HTTP/1.1\r\nHost: gw.example\r\nX-Keep: 1\r\n{}",
+            spoofed.join("\r\n")
+        );
+        assert_eq!(send(&process, &head).await.code, 200);
+    }
+    let received = backend.received().to_lowercase().replace('_', "-");
+    assert_eq!(received.matches("x-keep: 1").count(), 2);
+    assert!(
+        !received.contains("x-remote") && !received.contains("x-plugin"),
+        "{received}"
+    );
+}
+
+#[tokio::test]
+async fn nominated_fields_go_before_the_directives_come() {
+    let directives = Directives {
+        header_up: vec!["X-Set mine".into()],
+        ..none()
+    };
+    let (process, backend) = serve(directives).await;
+    let head = "GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\nConnection: X-Set, X-Secret, close\r\nX-Secret: 1\r\nX-Set: theirs";
+    assert_eq!(send(&process, head).await.code, 200);
+    let received = backend.received();
+    assert!(received.contains("X-Set: mine\r\n"), "{received}");
+    assert!(
+        !received.contains("X-Secret") && !received.contains("theirs"),
+        "{received}"
+    );
+}
+
+#[tokio::test]
+async fn refusals_are_statuses_and_reach_nobody() {
+    let (process, backend) = serve(none()).await;
+    let hops = vec!["10.0.0.1"; 21].join(", ");
+    for (head, code, reason) in [
+        (
+            "GET /proxy/../x HTTP/1.1\r\nHost: a".to_owned(),
+            400,
+            "PathRefused",
+        ),
+        (
+            "GET /proxy/x HTTP/1.1\r\nHost: a\r\nImpersonate-User: root".to_owned(),
+            403,
+            "ImpersonationNotSupported",
+        ),
+        (
+            "GET /proxy/x HTTP/1.1\r\nHost: a\r\nimpersonate_group: g".to_owned(),
+            403,
+            "ImpersonationNotSupported",
+        ),
+        (
+            format!("GET /proxy/x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {hops}"),
+            508,
+            "LoopDetected",
+        ),
+        (
+            "GET /nothing HTTP/1.1\r\nHost: a".to_owned(),
+            404,
+            "NoRouteMatched",
+        ),
+        (
+            "GET /kapis/shop.example/v2/carts HTTP/1.1\r\nHost: a".to_owned(),
+            404,
+            "NoRouteMatched",
+        ),
+        (
+            "GET /clusters/m1/proxy/x HTTP/1.1\r\nHost: a".to_owned(),
+            400,
+            "ClusterNotFound",
+        ),
+        (
+            "GET /proxy/broken/x HTTP/1.1\r\nHost: a".to_owned(),
+            503,
+            "BackendNotFound",
+        ),
+        (
+            "GET /proxy/x HTTP/1.1\r\nHost: a\r\nX-KubeSphere-Rawquery: a b".to_owned(),
+            400,
+            "QueryRefused",
+        ),
+    ] {
+        let answer = send(&process, &head).await;
+        answer.assert_status(code);
+        assert_eq!(answer.header("x-genkan-reason"), Some(reason), "{head}");
+    }
+    assert_eq!(backend.received(), "");
+}
+
+#[tokio::test]
+async fn request_ids_and_trace_context_pass() {
+    let (process, backend) = serve(none()).await;
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let head = format!("GET /nothing HTTP/1.1\r\nHost: a\r\nx-request-id: mine-1\r\n{trace}");
+    assert_eq!(send(&process, &head).await.header("x-request-id"), Some("mine-1"));
+    process.logs_once("mine-1").await;
+    assert!(process.log().contains("4bf92f3577b34da6a3ce929d0e0e4736"));
+    let head = format!(
+        "GET /nothing HTTP/1.1\r\nHost: a\r\nx-request-id: {}",
+        "a".repeat(65)
+    );
+    assert_eq!(
+        send(&process, &head).await.header("x-request-id").unwrap().len(),
+        36
+    );
+    assert_eq!(
+        send(&process, &format!("GET /proxy/x HTTP/1.1\r\nHost: a\r\n{trace}"))
+            .await
+            .code,
+        200
+    );
+    assert!(backend.received().contains(trace), "{}", backend.received());
+}
+
+#[tokio::test]
+async fn forwarded_for_is_one_line_and_expect_passes() {
+    let (process, mut backend) = serve(none()).await;
+    let mut client = Client::connect(process.address).await;
+    client
+        .send(
+            "POST /proxy/x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.1\r\nx-forwarded-for: 10.0.0.2\r\n\
+             Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+        )
+        .await;
+    backend.wait_for("\r\n\r\n").await;
+    let received = backend.received();
+    assert!(
+        received.contains(": 10.0.0.1, 10.0.0.2, 127.0.0.1\r\n"),
+        "{received}"
+    );
+    assert!(
+        received.to_lowercase().contains("expect: 100-continue"),
+        "{received}"
+    );
+    assert_eq!(received.to_lowercase().matches("x-forwarded-for").count(), 1);
+}
+
+#[tokio::test]
+async fn own_listeners_are_never_dialled() {
+    let process = Process::start(&[]).await;
+    let resources = vec![
+        mk_proxy("loop", "/proxy/loop", mk_host(process.address), none()),
+        mk_proxy("admin", "/proxy/admin", mk_host(process.admin), none()),
+    ];
+    process.operator.publish(resources).await;
+    for path in ["/proxy/loop", "/proxy/admin"] {
+        let answer = send(&process, &format!("GET {path} HTTP/1.1\r\nHost: a")).await;
+        answer.assert_status(502);
+        assert_eq!(answer.header("x-genkan-reason"), Some("AddressRefused"));
+    }
+}
