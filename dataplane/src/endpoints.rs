@@ -79,7 +79,7 @@ impl Endpoints {
 }
 
 /// Two passes instead of a list of candidates: nothing is allocated for a request.
-fn pick<'a>(list: &'a [Arc<Endpoint>], fit: impl Fn(&&Arc<Endpoint>) -> bool) -> Option<&'a Arc<Endpoint>> {
+fn pick(list: &[Arc<Endpoint>], fit: impl Fn(&&Arc<Endpoint>) -> bool) -> Option<&Arc<Endpoint>> {
     let count = list.iter().filter(&fit).count();
     let nth = |n: usize| list.iter().filter(&fit).nth(n);
     match count {

@@ -144,6 +144,6 @@ async fn a_late_report_about_an_old_version_is_ignored() {
         report(mk_report("another", 1, health::State::Reachable)),
         "made anew, under the same name"
     );
-    let reports: Vec<_> = fleet.reports(KEY, "another", 1).collect();
+    let reports: Vec<_> = fleet.reports(KEY, "another", 1, mk_since(1, t), t).collect();
     assert_eq!(reports[0].1.unwrap().state, health::State::Reachable);
 }
