@@ -12,7 +12,7 @@ use crate::objects::{mk_host, mk_proxy, none};
 use crate::process::Process;
 
 const MIB: usize = 1 << 20;
-const PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
 /// Takes every byte of an upload and then sends as many.
 async fn mirror(size: usize) -> SocketAddr {
