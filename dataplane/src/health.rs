@@ -23,10 +23,11 @@ struct Entry {
     state: State,
     error: String,
     is_told: bool,
-    told_at: Option<Instant>,
+    /// When a failure was told last.
+    failed_at: Option<Instant>,
 }
 
-/// News about one object go out at most this often; a recovery goes at once.
+/// Failures of one object are told at most this often; a recovery goes at once.
 const PAUSE: Duration = Duration::from_secs(30);
 
 // === impl Board ===
@@ -41,14 +42,14 @@ impl Board {
             state: State::Unspecified,
             error: String::new(),
             is_told: true,
-            told_at: None,
+            failed_at: None,
         });
         let is_outdated = entry.object.uid == object.uid && entry.object.generation > object.generation;
         if is_outdated || (entry.object == *object && entry.state == state) {
             return;
         }
         if entry.object != *object {
-            entry.told_at = None;
+            entry.failed_at = None;
         }
         entry.object = object.clone();
         entry.state = state;
@@ -84,7 +85,7 @@ impl Board {
     pub fn tell_again(&self) {
         self.entries.lock().values_mut().for_each(|entry| {
             entry.is_told = false;
-            entry.told_at = None;
+            entry.failed_at = None;
         });
         self.changed.notify_one();
     }
@@ -106,13 +107,15 @@ impl Board {
     fn due(&self, now: Instant) -> Result<Health, Duration> {
         let mut pause = PAUSE;
         for entry in self.entries.lock().values_mut().filter(|entry| !entry.is_told) {
-            let wait = match entry.told_at {
+            let wait = match entry.failed_at {
                 Some(at) if entry.state != State::Reachable => (at + PAUSE).saturating_duration_since(now),
                 _ => Duration::ZERO,
             };
             if wait.is_zero() {
                 entry.is_told = true;
-                entry.told_at = Some(now);
+                if entry.state != State::Reachable {
+                    entry.failed_at = Some(now);
+                }
                 return Ok(Health {
                     resource: Some(entry.object.clone()),
                     state: entry.state.into(),

@@ -1,3 +1,4 @@
+mod patient;
 mod pin;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::endpoints::{Endpoints, Lease};
 use crate::listening::keepalive;
 use crate::names::{Lookup, Named, Names};
+use patient::patience;
 
 pub use pin::{Pin, PinError};
 
@@ -55,6 +57,7 @@ pub struct Manner {
     pub is_idempotent: bool,
     /// Silence of the backend is no fault: watches, event streams, tunnels, gRPC.
     pub may_be_silent: bool,
+    pub is_upgrade: bool,
     /// The certificate is compared with the pins instead of being verified.
     pub is_pinned: bool,
 }
@@ -181,8 +184,15 @@ impl Upstream {
 
     pub fn peer(&self, address: SocketAddr, manner: Manner) -> HttpPeer {
         let mut peer = HttpPeer::new(address, self.is_tls(), self.server_name().to_owned());
-        let bits = [manner.http2, manner.is_idempotent, manner.is_pinned].map(u64::from);
-        peer.group_key = (self.group << 3) | (bits[0] << 2) | (bits[1] << 1) | bits[2];
+        let bits = [
+            manner.http2,
+            manner.is_idempotent,
+            manner.is_pinned,
+            manner.is_upgrade,
+        ];
+        peer.group_key = bits
+            .iter()
+            .fold(self.group, |key, bit| key << 1 | u64::from(*bit));
         let options = &mut peer.options;
         options.connection_timeout = Some(CONNECT);
         options.total_connection_timeout = Some(CONNECT_IN_ALL);
@@ -194,6 +204,10 @@ impl Upstream {
             IDLE_UNREPEATABLE
         });
         options.tcp_keepalive = Some(keepalive());
+        if manner.is_upgrade {
+            options.custom_l4 = Some(patience());
+            options.idle_timeout = Some(Duration::ZERO);
+        }
         if manner.http2 {
             options.alpn = ALPN::H2;
             options.max_h2_streams = HTTP2_STREAMS;

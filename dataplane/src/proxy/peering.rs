@@ -119,6 +119,7 @@ fn manner(context: &Context, upstream: &Upstream) -> Manner {
         http2: (upstream.http2 || context.kind.is_grpc) && !is_upgrade,
         is_idempotent,
         may_be_silent: context.kind.may_be_silent,
+        is_upgrade,
         is_pinned: context.attempt.is_pinned,
     }
 }
