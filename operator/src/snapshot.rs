@@ -9,12 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use genkan_proto::v1alpha1::{Resource, Snapshot};
 use genkan_proto::{Hash, HashBuilder, MAX_CHUNK, compress, resource_hash};
+use prost::Message;
 use tokio::time::Instant;
 
 /// One resource of the current world.
 #[derive(Debug)]
 struct Entry {
     resource: Resource,
+    /// What is sent of it.
+    encoded: Bytes,
     hash: [u8; 32],
     since: Since,
 }
@@ -56,7 +59,8 @@ impl World {
             changed |= self.entries.remove(key).is_some();
         }
         for resource in upserts {
-            let hash = resource_hash(&resource);
+            let encoded = Bytes::from(resource.encode_to_vec());
+            let hash = resource_hash(&encoded);
             match self.entries.get(&resource.key) {
                 Some(old) if old.hash == hash => {}
                 _ => {
@@ -65,6 +69,7 @@ impl World {
                         resource.key.clone(),
                         Entry {
                             resource,
+                            encoded,
                             hash,
                             since,
                         },
@@ -114,7 +119,7 @@ impl World {
     /// When it cannot be compressed.
     pub fn push(&self) -> Result<Arc<Push>, genkan_proto::SnapshotError> {
         let snapshot = Snapshot {
-            upserts: self.resources().cloned().collect(),
+            upserts: self.entries.values().map(|e| e.encoded.clone()).collect(),
             removals: Vec::new(),
         };
         let frame = compress(&snapshot)?;

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use prost::Message;
 
-use crate::v1alpha1::{Resource, Snapshot};
+use crate::v1alpha1::Snapshot;
 
 /// The version that `Hello` announces.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -28,9 +28,9 @@ pub enum SnapshotError {
     Decode(#[source] prost::DecodeError),
 }
 
-/// The hash of one resource's encoded bytes.
-pub fn resource_hash(resource: &Resource) -> [u8; 32] {
-    *blake3::hash(&resource.encode_to_vec()).as_bytes()
+/// The hash of one resource's bytes, as they stand in a [`Snapshot`].
+pub fn resource_hash(encoded: &[u8]) -> [u8; 32] {
+    *blake3::hash(encoded).as_bytes()
 }
 
 /// A zstd frame of the encoded snapshot, to be cut into chunks of [`MAX_CHUNK`].
@@ -58,7 +58,7 @@ pub fn decompress(frame: &[u8]) -> Result<Snapshot, SnapshotError> {
     if plain.len() > MAX_SNAPSHOT {
         return Err(SnapshotError::Decompress(std::io::ErrorKind::FileTooLarge.into()));
     }
-    Snapshot::decode(plain.as_slice()).map_err(SnapshotError::Decode)
+    Snapshot::decode(Bytes::from(plain)).map_err(SnapshotError::Decode)
 }
 
 // === impl HashBuilder ===
@@ -95,7 +95,7 @@ impl std::fmt::Display for Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1alpha1::{EndpointSet, resource};
+    use crate::v1alpha1::{EndpointSet, Resource, resource};
 
     fn mk_resource(key: &str) -> Resource {
         let set = EndpointSet { endpoints: vec![] };
@@ -108,7 +108,9 @@ mod tests {
     #[test]
     fn snapshot_survives_compression() {
         let snapshot = Snapshot {
-            upserts: (0..500).map(|n| mk_resource(&format!("k{n}"))).collect(),
+            upserts: (0..500)
+                .map(|n| mk_resource(&format!("k{n}")).encode_to_vec().into())
+                .collect(),
             removals: vec![],
         };
         assert_eq!(decompress(&compress(&snapshot).unwrap()).unwrap(), snapshot);

@@ -2,9 +2,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use genkan_proto::v1alpha1::{self as wire, Verdict, resource, verdict::Severity};
 use genkan_proto::{Hash, HashBuilder, resource_hash};
 use genkan_routing::{Directives, Table};
+use prost::Message;
 
 use super::route::directive_spec;
 use super::{Action, Route, Tables};
@@ -62,7 +64,9 @@ pub enum ApplyError {
     Hash { announced: String, computed: Hash },
     #[error("the snapshot holds {0} twice or not in the order of the keys")]
     Order(String),
-    #[error("the snapshot holds a resource without content: {0}")]
+    #[error("the snapshot holds a resource that cannot be decoded: {0}")]
+    Decode(#[source] prost::DecodeError),
+    #[error("the snapshot holds a resource whose kind this version does not know: {0}")]
     Empty(String),
     #[error("the snapshot is a delta, which was not asked for")]
     Delta,
@@ -90,15 +94,15 @@ impl Builder {
         if !snapshot.removals.is_empty() {
             return Err(ApplyError::Delta);
         }
-        let hashes = hashes(&snapshot)?;
-        let computed = total(&snapshot, &hashes);
+        let resources = decode(&snapshot.upserts)?;
+        let computed = total(&resources);
         if computed.0 != *announced {
             let announced = announced.iter().map(|byte| format!("{byte:02x}")).collect();
             return Err(ApplyError::Hash { announced, computed });
         }
         let mut old = std::mem::take(&mut self.built);
         let mut fresh = Vec::new();
-        for (resource, hash) in snapshot.upserts.into_iter().zip(hashes) {
+        for (resource, hash) in resources {
             let same = old.get(&resource.key).is_some_and(|built| built.hash == hash);
             if same {
                 self.built.extend(old.remove_entry(&resource.key));
@@ -317,29 +321,26 @@ fn leads_to(route: &Route, set: &Arc<Endpoints>) -> bool {
     matches!(target, Some(Target::Set(own)) if Arc::ptr_eq(own, set))
 }
 
-fn hashes(snapshot: &wire::Snapshot) -> Result<Vec<[u8; 32]>, ApplyError> {
-    let keys = snapshot.upserts.iter().map(|resource| &resource.key);
-    for (one, next) in keys.clone().zip(keys.skip(1)) {
-        if one >= next {
-            return Err(ApplyError::Order(next.clone()));
+/// The resources with the hashes of their bytes.
+fn decode(encoded: &[Bytes]) -> Result<Vec<(wire::Resource, [u8; 32])>, ApplyError> {
+    let mut resources: Vec<(wire::Resource, _)> = Vec::with_capacity(encoded.len());
+    for bytes in encoded {
+        let resource = wire::Resource::decode(bytes.clone()).map_err(ApplyError::Decode)?;
+        if resources.last().is_some_and(|(last, _)| last.key >= resource.key) {
+            return Err(ApplyError::Order(resource.key));
         }
+        if resource.resource.is_none() {
+            return Err(ApplyError::Empty(resource.key));
+        }
+        resources.push((resource, resource_hash(bytes)));
     }
-    if let Some(empty) = snapshot
-        .upserts
-        .iter()
-        .find(|resource| resource.resource.is_none())
-    {
-        return Err(ApplyError::Empty(empty.key.clone()));
-    }
-    Ok(snapshot.upserts.iter().map(resource_hash).collect())
+    Ok(resources)
 }
 
-fn total(snapshot: &wire::Snapshot, hashes: &[[u8; 32]]) -> Hash {
+fn total(resources: &[(wire::Resource, [u8; 32])]) -> Hash {
     let mut builder = HashBuilder::default();
-    snapshot
-        .upserts
+    resources
         .iter()
-        .zip(hashes)
         .for_each(|(resource, hash)| builder.add(&resource.key, hash));
     builder.finish()
 }

@@ -17,6 +17,7 @@ use genkan_proto::v1alpha1::{
 };
 use genkan_proto::{Hash, HashBuilder, MAX_CHUNK, compress, resource_hash};
 use parking_lot::Mutex;
+use prost::Message;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -99,7 +100,7 @@ impl Operator {
 pub fn hash_of(resources: &[Resource]) -> Hash {
     let mut hash = HashBuilder::default();
     for resource in resources {
-        hash.add(&resource.key, &resource_hash(resource));
+        hash.add(&resource.key, &resource_hash(&resource.encode_to_vec()));
     }
     hash.finish()
 }
@@ -162,7 +163,10 @@ async fn converse(
 fn chunks(nonce: u64, upserts: Vec<Resource>) -> Vec<SnapshotChunk> {
     let new_hash = hash_of(&upserts).0.to_vec();
     let payload = compress(&Snapshot {
-        upserts,
+        upserts: upserts
+            .iter()
+            .map(|resource| resource.encode_to_vec().into())
+            .collect(),
         removals: Vec::new(),
     })
     .unwrap();

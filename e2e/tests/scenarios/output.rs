@@ -40,9 +40,11 @@ pub async fn commands_print_what_the_golden_text_says(world: Arc<World>) -> Resu
             "cart.shop.svc",
             json!({"headerUp": ["-Authorization"]}),
         ),
-        broken,
     ];
     kubectl.apply(&manifest(&objects)).await?;
+    // Services and their users come by different watches: here the Service is known first.
+    world.wait_for("rp/cart", "Ready").await?;
+    kubectl.apply(&manifest(&[broken])).await?;
     // Creation times are whole seconds, and the text names what decides.
     let created: jiff::Timestamp = world
         .value("rp/cart", "{.metadata.creationTimestamp}")
