@@ -33,18 +33,21 @@ fn lines_fit(wanted: &[String], seen: &[String]) -> bool {
 }
 
 fn line_fits(wanted: &str, line: &str) -> bool {
-    let mut parts = wanted.split("...");
-    let Some(mut rest) = parts.next().and_then(|begin| line.strip_prefix(begin.trim_end())) else {
+    let Some((begin, rest)) = wanted.split_once("...") else {
+        return line == wanted;
+    };
+    let Some(mut line) = line.strip_prefix(begin.trim_end()) else {
         return false;
     };
-    let mut open_end = false;
-    for part in parts {
+    let (middle, end) = rest
+        .rsplit_once("...")
+        .map_or((None, rest), |(middle, end)| (Some(middle), end));
+    for part in middle.into_iter().flat_map(|middle| middle.split("...")) {
         let part = part.trim();
-        open_end = part.is_empty();
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
+        match line.find(part) {
+            Some(at) => line = &line[at + part.len()..],
             None => return false,
         }
     }
-    open_end || rest.is_empty()
+    line.ends_with(end.trim_start())
 }
