@@ -7,16 +7,20 @@ use arc_swap::ArcSwap;
 use rand::Rng;
 use tokio::time::Instant;
 
+use crate::net::{AddressCheck, Verdict};
+
 /// The addresses of one backend, replaced as a whole while requests go on.
 #[derive(Debug)]
 pub struct Endpoints {
     list: ArcSwap<Vec<Arc<Endpoint>>>,
+    check: Arc<AddressCheck>,
 }
 
 /// One address, with what is known of it.
 #[derive(Debug)]
 pub struct Endpoint {
     pub address: SocketAddr,
+    verdict: Verdict,
     in_flight: AtomicU32,
     /// Milliseconds after [`Endpoint::birth`], 0 for never.
     failed_at: AtomicU64,
@@ -32,18 +36,18 @@ const SHUNNED: Duration = Duration::from_secs(2);
 
 // === impl Endpoints ===
 
-impl Default for Endpoints {
-    fn default() -> Self {
+impl Endpoints {
+    /// None at first.
+    pub fn new(check: Arc<AddressCheck>) -> Self {
         Self {
             list: ArcSwap::from_pointee(Vec::new()),
+            check,
         }
     }
-}
 
-impl Endpoints {
-    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
-        let endpoints = Self::default();
-        endpoints.replace(addresses);
+    pub fn of(check: Arc<AddressCheck>, address: SocketAddr) -> Self {
+        let endpoints = Self::new(check);
+        endpoints.replace([address]);
         endpoints
     }
 
@@ -53,7 +57,10 @@ impl Endpoints {
         let known = |address: SocketAddr| old.iter().find(|endpoint| endpoint.address == address).cloned();
         let new = addresses
             .into_iter()
-            .map(|address| known(address).unwrap_or_else(|| Arc::new(Endpoint::new(address))));
+            .map(|address| known(address).unwrap_or_else(|| Arc::new(Endpoint::new(address))))
+            .inspect(|endpoint| {
+                endpoint.is_dialable(&self.check);
+            });
         self.list.store(Arc::new(new.collect()));
     }
 
@@ -65,17 +72,38 @@ impl Endpoints {
         self.list.load().iter().map(|endpoint| endpoint.address).collect()
     }
 
-    /// The less loaded of two random endpoints, among those that this request has not tried
+    /// The less loaded of two random endpoints, among those that may be dialled, that this request has not tried
     /// and that did not fail a moment ago. When only the latter are left, one of them.
     pub fn choose(&self, may_be_tried: impl Fn(SocketAddr) -> bool) -> Option<Lease> {
         let list = self.list.load();
         let now = Instant::now();
-        let fit = |endpoint: &&Arc<Endpoint>| may_be_tried(endpoint.address);
-        let healthy = pick(&list, |endpoint| fit(endpoint) && !endpoint.is_shunned(now));
-        healthy
+        let fit =
+            |endpoint: &&Arc<Endpoint>| endpoint.is_dialable(&self.check) && may_be_tried(endpoint.address);
+        let healthy = |endpoint: &&Arc<Endpoint>| !endpoint.is_shunned(now) && fit(endpoint);
+        draw(&list, healthy)
+            .or_else(|| pick(&list, healthy))
             .or_else(|| pick(&list, fit))
             .map(|endpoint| Lease::new(Arc::clone(endpoint)))
     }
+
+    /// Whether there is one that may be dialled and `may_be_tried`.
+    pub fn has_any(&self, may_be_tried: impl Fn(SocketAddr) -> bool) -> bool {
+        let list = self.list.load();
+        list.iter()
+            .any(|endpoint| endpoint.is_dialable(&self.check) && may_be_tried(endpoint.address))
+    }
+}
+
+/// Two at random without a look at the others, which is enough as long as all is well.
+fn draw(list: &[Arc<Endpoint>], fit: impl Fn(&&Arc<Endpoint>) -> bool) -> Option<&Arc<Endpoint>> {
+    if list.len() < 2 {
+        return list.first().filter(fit);
+    }
+    let mut rng = rand::rng();
+    let first = rng.random_range(0..list.len());
+    let second = (first + rng.random_range(1..list.len())) % list.len();
+    let (a, b) = (&list[first], &list[second]);
+    (fit(&a) && fit(&b)).then(|| if b.load() < a.load() { b } else { a })
 }
 
 /// Two passes instead of a list of candidates: nothing is allocated for a request.
@@ -101,10 +129,15 @@ impl Endpoint {
     fn new(address: SocketAddr) -> Self {
         Self {
             address,
+            verdict: Verdict::default(),
             in_flight: AtomicU32::new(0),
             failed_at: AtomicU64::new(0),
             birth: Instant::now(),
         }
+    }
+
+    fn is_dialable(&self, check: &AddressCheck) -> bool {
+        self.verdict.is_dialable(self.address, check)
     }
 
     fn load(&self) -> u32 {
@@ -158,9 +191,26 @@ mod tests {
         SocketAddr::from(([10, 0, 0, last], 80))
     }
 
+    fn mk_endpoints(addresses: impl IntoIterator<Item = SocketAddr>) -> Endpoints {
+        let endpoints = Endpoints::new(Arc::default());
+        endpoints.replace(addresses);
+        endpoints
+    }
+
+    #[tokio::test]
+    async fn addresses_that_may_not_be_dialled_are_never_chosen() {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 80));
+        let endpoints = mk_endpoints([loopback, mk_address(1), loopback]);
+        for _ in 0..50 {
+            assert_eq!(endpoints.choose(|_| true).unwrap().address(), mk_address(1));
+        }
+        let none = mk_endpoints([loopback]);
+        assert!(none.choose(|_| true).is_none() && !none.has_any(|_| true) && !none.is_empty());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn endpoint_that_failed_is_passed_over_for_a_while() {
-        let endpoints = Endpoints::new([mk_address(1), mk_address(2)]);
+        let endpoints = mk_endpoints([mk_address(1), mk_address(2)]);
         endpoints
             .choose(|address| address == mk_address(1))
             .unwrap()
@@ -181,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn busy_endpoint_gets_less() {
-        let endpoints = Endpoints::new([mk_address(1), mk_address(2)]);
+        let endpoints = mk_endpoints([mk_address(1), mk_address(2)]);
         let _busy: Vec<_> = (0..5)
             .map(|_| endpoints.choose(|address| address == mk_address(1)))
             .collect();
@@ -192,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn replacement_keeps_what_is_known_and_never_offers_what_left() {
-        let endpoints = Endpoints::new([mk_address(1), mk_address(2)]);
+        let endpoints = mk_endpoints([mk_address(1), mk_address(2)]);
         let lease = endpoints.choose(|address| address == mk_address(2)).unwrap();
         endpoints.replace([mk_address(2), mk_address(3)]);
         assert_eq!(lease.0.load(), 1);
@@ -201,6 +251,6 @@ mod tests {
         assert_eq!(same.0.load(), 2);
         drop((lease, same));
         assert_eq!(endpoints.list.load()[0].load(), 0);
-        assert!(Endpoints::default().choose(|_| true).is_none());
+        assert!(mk_endpoints([]).choose(|_| true).is_none());
     }
 }

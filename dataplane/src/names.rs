@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::endpoints::Endpoints;
+use crate::net::AddressCheck;
 
 pub use system::System;
 
@@ -17,6 +18,7 @@ pub use system::System;
 #[derive(Debug)]
 pub struct Names {
     source: Arc<dyn Source>,
+    check: Arc<AddressCheck>,
     hosts: Mutex<HashMap<(String, u16), Weak<Named>>>,
     changed: Arc<Notify>,
 }
@@ -53,9 +55,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 // === impl Names ===
 
 impl Names {
-    pub fn new(source: Arc<dyn Source>) -> Self {
+    pub fn new(source: Arc<dyn Source>, check: Arc<AddressCheck>) -> Self {
         Self {
             source,
+            check,
             hosts: Mutex::default(),
             changed: Arc::default(),
         }
@@ -66,6 +69,11 @@ impl Names {
         Arc::clone(&self.changed)
     }
 
+    /// Judges the addresses of every name.
+    pub fn check(&self) -> &Arc<AddressCheck> {
+        &self.check
+    }
+
     /// The one entry for this name and port; starts its refresher. Must be called in a runtime.
     pub fn get(&self, name: &str, port: u16) -> Arc<Named> {
         let mut hosts = self.hosts.lock();
@@ -74,7 +82,7 @@ impl Names {
             return known;
         }
         hosts.retain(|_, named| named.strong_count() > 0);
-        let endpoints = Arc::new(Endpoints::default());
+        let endpoints = Arc::new(Endpoints::new(Arc::clone(&self.check)));
         let (outcome, lookup) = watch::channel(Lookup::Pending);
         let refresher = Refresher {
             source: Arc::clone(&self.source),
@@ -101,6 +109,21 @@ impl Names {
 impl Named {
     pub fn lookup(&self) -> Lookup {
         self.lookup.borrow().clone()
+    }
+
+    /// Returns once there are addresses.
+    ///
+    /// # Errors
+    /// When there are none, or no answer before patience has ended.
+    pub async fn known(&self) -> Result<(), String> {
+        if self.lookup() == Lookup::Pending {
+            self.settled().await;
+        }
+        match self.lookup() {
+            Lookup::Found => Ok(()),
+            Lookup::Failed(error) => Err(error),
+            Lookup::Pending => Err("no answer in time".to_owned()),
+        }
     }
 
     /// Returns once there is an answer about the name, or patience has ended.
@@ -189,7 +212,10 @@ mod tests {
     }
 
     fn mk_names(script: impl IntoIterator<Item = Answer>) -> Names {
-        Names::new(Arc::new(Script(Mutex::new(script.into_iter().collect()))))
+        Names::new(
+            Arc::new(Script(Mutex::new(script.into_iter().collect()))),
+            Arc::default(),
+        )
     }
 
     fn mk_answer(last: u8, ttl: u64) -> Answer {

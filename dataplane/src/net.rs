@@ -1,14 +1,25 @@
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
 
 /// Judges every address before it is dialled, whatever it came from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct AddressCheck {
     allowed: Vec<IpNet>,
     /// Ports of our own listeners with the address they are bound to.
     own: Vec<SocketAddr>,
+    /// The addresses of this machine; `None` while they could not be read.
+    local: ArcSwapOption<Vec<IpAddr>>,
+    /// Changes when verdicts may change.
+    generation: AtomicU64,
 }
+
+/// What was decided about one address, kept beside it: a request only reads it.
+#[derive(Debug, Default)]
+pub struct Verdict(AtomicU64);
 
 /// Why an address is not dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +47,36 @@ const METADATA_V6: [(u16, u16); 2] = [(0xfd00, 0xec2), (0xfd20, 0xce)];
 
 impl AddressCheck {
     pub fn new(allowed: Vec<IpNet>, own: Vec<SocketAddr>) -> Self {
-        Self { allowed, own }
+        let this = Self {
+            allowed,
+            own,
+            ..Self::default()
+        };
+        this.refresh();
+        this
+    }
+
+    /// Reads the addresses of this machine again; true when they are others than before. They matter only for a
+    /// listener that is bound to all of them.
+    pub fn refresh(&self) -> bool {
+        if !self.own.iter().any(|own| plain(own.ip()).is_unspecified()) {
+            return false;
+        }
+        let mut now = match local_addresses() {
+            Ok(now) => now,
+            Err(error) => {
+                tracing::warn!(%error, "the addresses of this machine cannot be read; what was known of them stays");
+                return false;
+            }
+        };
+        now.sort_unstable();
+        now.dedup();
+        if self.local.load().as_deref().is_some_and(|known| *known == now) {
+            return false;
+        }
+        self.local.store(Some(Arc::new(now)));
+        self.generation.fetch_add(1, Ordering::Release);
+        true
     }
 
     /// # Errors
@@ -55,8 +95,36 @@ impl AddressCheck {
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
         self.own.iter().filter(|own| own.port() == port).any(|own| {
             let bound = plain(own.ip());
-            bound == ip || ip.is_unspecified() || (bound.is_unspecified() && is_of_this_machine(ip))
+            bound == ip || ip.is_unspecified() || (bound.is_unspecified() && self.is_local(ip))
         })
+    }
+
+    /// As long as nothing is known of this machine, every address could be one of its own.
+    fn is_local(&self, ip: IpAddr) -> bool {
+        ip.is_loopback()
+            || self
+                .local
+                .load()
+                .as_deref()
+                .is_none_or(|local| local.contains(&ip))
+    }
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// Decides only when nothing is decided yet, or the addresses of this machine have changed since.
+    pub fn is_dialable(&self, address: SocketAddr, check: &AddressCheck) -> bool {
+        // Never 0, which stands for nothing decided.
+        let generation = check.generation.load(Ordering::Acquire) + 1;
+        let known = self.0.load(Ordering::Relaxed);
+        if known >> 1 == generation {
+            return known & 1 == 1;
+        }
+        let is_dialable = check.check(address).is_ok();
+        self.0
+            .store(generation << 1 | u64::from(is_dialable), Ordering::Relaxed);
+        is_dialable
     }
 }
 
@@ -98,9 +166,14 @@ fn class(ip: IpAddr) -> Option<AddressRefused> {
     }
 }
 
-/// Only an address of this machine can be bound. Asked for very few addresses: those with a port of our own.
-fn is_of_this_machine(ip: IpAddr) -> bool {
-    UdpSocket::bind((ip, 0)).is_ok()
+fn local_addresses() -> nix::Result<Vec<IpAddr>> {
+    let interfaces = nix::ifaddrs::getifaddrs()?;
+    let address = |interface: nix::ifaddrs::InterfaceAddress| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| plain(IpAddr::V6(v6.ip()))))
+    };
+    Ok(interfaces.filter_map(address).collect())
 }
 
 #[cfg(test)]
@@ -170,5 +243,36 @@ mod tests {
         ] {
             assert_eq!(check(&some, own), Err(AddressRefused::OwnListener), "{own}");
         }
+    }
+
+    #[test]
+    fn addresses_of_this_machine_are_own_for_a_listener_on_all_of_them() {
+        let own = vec!["0.0.0.0:8081".parse().unwrap()];
+        let some = AddressCheck::new(vec![], own);
+        let local = local_addresses().unwrap();
+        assert!(local.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)), "{local:?}");
+        for ip in local {
+            let refused = some.check(SocketAddr::new(ip, 8081));
+            assert_eq!(refused, Err(AddressRefused::OwnListener), "{ip}");
+        }
+        assert_eq!(check(&some, "192.0.2.7:8081"), Ok(()));
+        assert!(!some.refresh(), "nothing has changed");
+    }
+
+    #[test]
+    fn unknown_machine_fails_closed_and_verdicts_follow_what_becomes_known() {
+        let some = AddressCheck {
+            own: vec!["0.0.0.0:8081".parse().unwrap()],
+            ..AddressCheck::default()
+        };
+        let (address, verdict) = ("192.0.2.7:8081".parse().unwrap(), Verdict::default());
+        assert!(!verdict.is_dialable(address, &some));
+        assert!(!verdict.is_dialable(address, &some));
+        assert!(some.refresh());
+        assert!(verdict.is_dialable(address, &some));
+        some.local.store(Some(Arc::new(vec![address.ip()])));
+        assert!(verdict.is_dialable(address, &some), "as decided before");
+        some.generation.fetch_add(1, Ordering::Release);
+        assert!(!verdict.is_dialable(address, &some));
     }
 }

@@ -60,7 +60,7 @@ pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
     let current = Arc::new(Current::default());
     let board = Arc::new(Board::default());
     let metrics = Arc::new(Metrics::default());
-    let names = Arc::new(Names::new(Arc::new(System::default())));
+    let names = Arc::new(Names::new(Arc::new(System::default()), Arc::clone(&check)));
     let is_draining = Arc::new(AtomicBool::new(false));
     let stop_stream = CancellationToken::new();
 
@@ -82,7 +82,7 @@ pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
     let recovery = Recovery {
         current: Arc::clone(&current),
         board: Arc::clone(&board),
-        check: Arc::clone(&check),
+        check,
         names_changed: names.changes(),
         connector: ConnectorOptions::from_server_conf(&conf),
     };
@@ -98,7 +98,6 @@ pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
     let access = Arc::new(Access::new(Arc::clone(&metrics)));
     let proxy = Proxy {
         current,
-        check,
         board,
         metrics,
         access: Arc::clone(&access),

@@ -26,7 +26,6 @@ use crate::answer::Manner;
 use crate::context::Context;
 use crate::health::Board;
 use crate::metrics::Metrics;
-use crate::net::AddressCheck;
 use crate::tables::Current;
 use arriving::Rest;
 
@@ -34,7 +33,6 @@ use arriving::Rest;
 #[derive(Debug)]
 pub struct Proxy {
     pub current: Arc<Current>,
-    pub check: Arc<AddressCheck>,
     pub board: Arc<Board>,
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,

@@ -9,7 +9,7 @@ use crate::health::Board;
 use crate::names::Lookup;
 use crate::net::AddressCheck;
 use crate::tables::{Current, Route};
-use crate::upstream::{Manner, Target, Upstream};
+use crate::upstream::{Manner, Target};
 
 /// Looks after what traffic does not tell: names that begin or cease to resolve, and backends that were bad and to
 /// which nobody sends requests any more.
@@ -36,7 +36,12 @@ impl Recovery {
             tokio::select! {
                 _ = applied.changed() => self.note_hosts(),
                 () = self.names_changed.notified() => self.note_hosts(),
-                _ = period.tick() => self.probe(&connector).await,
+                _ = period.tick() => {
+                    if self.check.refresh() {
+                        self.note_hosts();
+                    }
+                    self.probe(&connector).await;
+                }
             }
         }
     }
@@ -55,7 +60,7 @@ impl Recovery {
             let error = match lookup {
                 Lookup::Pending => continue,
                 Lookup::Failed(_) => format!("the host {host} does not resolve"),
-                Lookup::Found if !self.is_dialable(upstream) => {
+                Lookup::Found if !upstream.has_other(|_| true) => {
                     format!("the host {host} has no address that may be dialled")
                 }
                 Lookup::Found => {
@@ -73,10 +78,6 @@ impl Recovery {
         }
     }
 
-    fn is_dialable(&self, upstream: &Upstream) -> bool {
-        upstream.has_other(|address| self.check.check(address).is_ok())
-    }
-
     /// Connects to backends that are under suspicion; one that accepts is acquitted.
     async fn probe(&self, connector: &TransportConnector) {
         let tables = self.current.load();
@@ -86,7 +87,7 @@ impl Recovery {
 
     async fn probe_one(&self, connector: &TransportConnector, route: &Arc<Route>) {
         let Some(upstream) = route.upstream() else { return };
-        let Ok(lease) = upstream.choose(|address| self.check.check(address).is_ok()).await else {
+        let Ok(lease) = upstream.choose(|_| true).await else {
             return;
         };
         let peer = upstream.peer(lease.address(), Manner::default());

@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::endpoints::{Endpoints, Lease};
 use crate::listening::keepalive;
-use crate::names::{Lookup, Named, Names};
+use crate::names::{Named, Names};
 use patient::patience;
 
 pub use pin::{Pin, PinError};
@@ -113,7 +113,10 @@ impl Upstream {
                 let port = u16::try_from(host.port).ok().filter(|port| *port != 0);
                 let port = port.ok_or(UpstreamError::Port(host.port))?;
                 match host.name.parse() {
-                    Ok(ip) => Target::Address(Endpoints::new([SocketAddr::new(ip, port)])),
+                    Ok(ip) => Target::Address(Endpoints::of(
+                        Arc::clone(names.check()),
+                        SocketAddr::new(ip, port),
+                    )),
                     Err(_) => Target::Named(names.get(&host.name, port)),
                 }
             }
@@ -145,7 +148,7 @@ impl Upstream {
         self.tls.as_ref().map_or("", |tls| tls.server_name.as_str())
     }
 
-    /// Chooses an endpoint that `may_be_tried`; waits for the first answer about a name.
+    /// Chooses an endpoint that may be dialled and `may_be_tried`; waits for the first answer about a name.
     ///
     /// # Errors
     /// When there is none.
@@ -154,14 +157,11 @@ impl Upstream {
             Target::Set(endpoints) => endpoints,
             Target::Address(endpoints) => endpoints,
             Target::Named(named) => {
-                if named.lookup() == Lookup::Pending {
-                    named.settled().await;
+                // Once there are addresses nobody has to ask how the last lookup went, which takes a lock.
+                if named.endpoints.is_empty() {
+                    named.known().await.map_err(NoEndpoint::Unresolved)?;
                 }
-                match named.lookup() {
-                    Lookup::Found => &named.endpoints,
-                    Lookup::Failed(error) => return Err(NoEndpoint::Unresolved(error)),
-                    Lookup::Pending => return Err(NoEndpoint::Unresolved("no answer in time".into())),
-                }
+                &named.endpoints
             }
         };
         endpoints
@@ -179,7 +179,7 @@ impl Upstream {
             Target::Address(endpoints) => endpoints,
             Target::Named(named) => &named.endpoints,
         };
-        endpoints.choose(may_be_tried).is_some()
+        endpoints.has_any(may_be_tried)
     }
 
     pub fn peer(&self, address: SocketAddr, manner: Manner) -> HttpPeer {

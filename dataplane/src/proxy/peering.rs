@@ -28,8 +28,7 @@ impl Proxy {
         }
         context.attempt.lease = None;
         let failed = &context.attempt.failed;
-        let may_be_tried = |address| !failed.contains(&address) && self.check.check(address).is_ok();
-        match upstream.choose(may_be_tried).await {
+        match upstream.choose(|address| !failed.contains(&address)).await {
             Ok(lease) => {
                 let address = lease.address();
                 context.line.upstream = Some(address);
@@ -70,8 +69,7 @@ impl Proxy {
             context.attempt.failed.push(lease.address());
         }
         let failed = &context.attempt.failed;
-        let has_other =
-            upstream.has_other(|address| !failed.contains(&address) && self.check.check(address).is_ok());
+        let has_other = upstream.has_other(|address| !failed.contains(&address));
         error.set_retry(has_other && context.attempt.number < MOST_ATTEMPTS);
         error
     }

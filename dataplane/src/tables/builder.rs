@@ -152,7 +152,8 @@ impl Builder {
             match &built.place {
                 Place::Proxy { route, .. } | Place::Api { route, .. } => routes.push(Arc::clone(route)),
                 Place::Endpoints(addresses) => {
-                    let set = Arc::clone(self.endpoints.entry(key.clone()).or_default());
+                    let set = self.endpoints.entry(key.clone());
+                    let set = Arc::clone(set.or_insert_with(|| empty_set(&self.names)));
                     if set.addresses() != *addresses {
                         endpoints.push((set, addresses.clone()));
                     }
@@ -277,9 +278,12 @@ impl Builder {
         upstream: &wire::Upstream,
         verdicts: &mut Vec<Verdict>,
     ) -> Action {
-        let endpoints = &mut self.endpoints;
-        let set = |key: &str| Arc::clone(endpoints.entry(key.to_owned()).or_default());
-        match Upstream::build(upstream, &self.names, set) {
+        let Self { endpoints, names, .. } = self;
+        let set = |key: &str| {
+            let set = endpoints.entry(key.to_owned());
+            Arc::clone(set.or_insert_with(|| empty_set(names)))
+        };
+        match Upstream::build(upstream, names, set) {
             Ok(upstream) => Action::Forward(Arc::new(upstream)),
             Err(error) => {
                 let reason = match error {
@@ -314,6 +318,10 @@ impl Applied {
         }
         self.verdicts
     }
+}
+
+fn empty_set(names: &Names) -> Arc<Endpoints> {
+    Arc::new(Endpoints::new(Arc::clone(names.check())))
 }
 
 fn leads_to(route: &Route, set: &Arc<Endpoints>) -> bool {
