@@ -62,6 +62,10 @@ pub struct Attempt {
     pub failed: Vec<SocketAddr>,
     pub lease: Option<Lease>,
     pub is_pinned: bool,
+    /// Pinned from the start, because the one before was.
+    pub is_pin_remembered: bool,
+    /// It failed for a reason of ours before a byte was sent, and another attempt is due.
+    pub is_unsent: bool,
     pub is_http2: bool,
 }
 

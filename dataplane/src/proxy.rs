@@ -7,6 +7,7 @@ mod receiving;
 mod removed_length;
 mod sending;
 
+pub use failing::{DOES_NOT_RESOLVE, MAY_BE_DIALLED};
 pub use peering::MOST_ATTEMPTS;
 
 use std::sync::Arc;
@@ -81,7 +82,7 @@ impl ProxyHttp for Proxy {
         digest: Option<&Digest>,
         context: &mut Context,
     ) -> Result<()> {
-        peering::connected(is_reused, digest, context)
+        self.connected(is_reused, digest, context)
     }
 
     async fn upstream_request_filter(

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::health::Board;
 use crate::names::Lookup;
 use crate::net::AddressCheck;
+use crate::proxy::{DOES_NOT_RESOLVE, MAY_BE_DIALLED};
 use crate::tables::{Current, Route};
 use crate::upstream::{Manner, Target};
 
@@ -59,9 +60,9 @@ impl Recovery {
             };
             let error = match lookup {
                 Lookup::Pending => continue,
-                Lookup::Failed(_) => format!("the host {host} does not resolve"),
+                Lookup::Failed(_) => format!("the host {host} {DOES_NOT_RESOLVE}"),
                 Lookup::Found if !upstream.has_other(|_| true) => {
-                    format!("the host {host} has no address that may be dialled")
+                    format!("no address of the host {host} {MAY_BE_DIALLED}")
                 }
                 Lookup::Found => {
                     if self
@@ -90,7 +91,12 @@ impl Recovery {
         let Ok(lease) = upstream.choose(|_| true).await else {
             return;
         };
-        let peer = upstream.peer(lease.address(), Manner::default());
+        let manner = Manner {
+            http2: upstream.http2,
+            is_pinned: upstream.needs_pin(),
+            ..Manner::default()
+        };
+        let peer = upstream.peer(lease.address(), manner);
         if connector.new_stream(&peer).await.is_ok() && route.acquit() {
             lease.succeeded();
             self.board.note(&route.object, State::Reachable, "");

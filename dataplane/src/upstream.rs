@@ -3,6 +3,7 @@ mod pin;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use genkan_proto::v1alpha1 as wire;
@@ -48,6 +49,8 @@ struct Tls {
     ca: Option<Arc<[WrappedX509]>>,
     insecure: bool,
     pins: Vec<Pin>,
+    /// The last connection was good only because of a pin: the next one need not try otherwise first.
+    needs_pin: AtomicBool,
 }
 
 /// What a single request adds to the settings of its upstream.
@@ -87,7 +90,8 @@ pub enum NoEndpoint {
 
 const CONNECT: Duration = Duration::from_secs(5);
 const CONNECT_IN_ALL: Duration = Duration::from_secs(10);
-const SILENCE: Duration = Duration::from_secs(60);
+/// A backend that is to speak may be silent for so long.
+pub const SILENCE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(60);
 /// A request that cannot be repeated must not meet a connection that its backend is about to close.
 const IDLE_UNREPEATABLE: Duration = Duration::from_secs(2);
@@ -142,6 +146,19 @@ impl Upstream {
 
     pub fn pins(&self) -> &[Pin] {
         self.tls.as_ref().map_or(&[], |tls| tls.pins.as_slice())
+    }
+
+    pub fn needs_pin(&self) -> bool {
+        self.tls
+            .as_ref()
+            .is_some_and(|tls| tls.needs_pin.load(Ordering::Relaxed))
+    }
+
+    /// Remembers how the last connection came about.
+    pub fn note_pin(&self, needs_pin: bool) {
+        if let Some(tls) = self.tls.as_ref().filter(|_| self.needs_pin() != needs_pin) {
+            tls.needs_pin.store(needs_pin, Ordering::Relaxed);
+        }
     }
 
     pub fn server_name(&self) -> &str {
@@ -256,6 +273,7 @@ impl Tls {
             ca,
             insecure,
             pins,
+            needs_pin: AtomicBool::new(false),
         })
     }
 }

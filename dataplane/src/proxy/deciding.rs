@@ -190,7 +190,7 @@ fn answer_for<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -> Ans
         Decision::Kubernetes => Answer::status(
             404,
             "NoRouteMatched",
-            "requests to Kubernetes itself are not served here",
+            "requests to Kubernetes itself (/api, /apis) are not forwarded; use the address of the API server",
         ),
         _ if info.is_resource => Answer::status(
             404,

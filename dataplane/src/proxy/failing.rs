@@ -8,13 +8,16 @@ use super::peering::MOST_ATTEMPTS;
 use super::{Proxy, peering};
 use crate::answer::Answer;
 use crate::context::Context;
-use crate::health::Board;
 use crate::metrics::Metrics;
 use crate::tables::Route;
-use crate::upstream::{NoEndpoint, Upstream};
+use crate::upstream::{NoEndpoint, SILENCE, Upstream};
 
 /// Decides whether a request that failed on an open connection is sent again.
-pub fn judge(session: &Session, mut error: Box<Error>, context: &Context, is_reused: bool) -> Box<Error> {
+pub fn judge(session: &Session, mut error: Box<Error>, context: &mut Context, is_reused: bool) -> Box<Error> {
+    if std::mem::take(&mut context.attempt.is_unsent) {
+        error.set_retry(context.attempt.number < MOST_ATTEMPTS);
+        return error;
+    }
     let outgoing = context.outgoing.as_ref();
     let may_be_repeated = outgoing.is_some_and(|outgoing| outgoing.method.is_idempotent())
         && !session.as_ref().retry_buffer_truncated()
@@ -50,9 +53,10 @@ impl Proxy {
             return 0;
         }
         let answer = match context.verdict.take() {
-            Some(answer) => answer.with_detail(error.to_string()),
-            None => self.answer_to(error, context).with_detail(error.to_string()),
+            Some(answer) => answer,
+            None => self.answer_to(error, context),
         };
+        let answer = detailed(answer, error, context);
         let code = answer.code;
         session.set_keepalive(None);
         let _ = self.answer(session, context, answer).await;
@@ -63,47 +67,86 @@ impl Proxy {
         match error.esource() {
             ErrorSource::Downstream => client_error(error),
             ErrorSource::Upstream => match peering::destination(context) {
-                Ok((route, upstream)) => self.backend_error(error, &route, &upstream),
+                Ok((route, upstream)) => self.backend_error(error, context, &route, &upstream),
                 Err(_) => internal(),
             },
             ErrorSource::Internal | ErrorSource::Unset => internal(),
         }
     }
 
-    fn backend_error(&self, error: &Error, route: &Arc<Route>, upstream: &Upstream) -> Answer {
+    fn backend_error(
+        &self,
+        error: &Error,
+        context: &Context,
+        route: &Arc<Route>,
+        upstream: &Upstream,
+    ) -> Answer {
         use ErrorType::*;
-        let title = route.title();
-        let origin = format!("{}://{}", upstream.scheme(), upstream.authority);
         match error.etype() {
-            TLSHandshakeFailure | TLSHandshakeTimedout | TLSWantX509Lookup | InvalidCert | HandshakeError => {
+            TLSHandshakeFailure | TLSHandshakeTimedout | TLSWantX509Lookup | InvalidCert => {
                 let answer = tls(route, upstream, &error.to_string());
-                self.suspect(route, State::TlsFailed, &answer);
+                if !is_of_request(error, context, upstream) {
+                    self.suspect(route, State::TlsFailed, &answer);
+                }
                 answer
             }
             ConnectTimedout | ConnectRefused | ConnectNoRoute | ConnectError | SocketError | BindError => {
-                let answer = connect(route, upstream, error.etype());
+                let answer = connect(route, upstream, error);
                 self.suspect(route, State::Unreachable, &answer);
                 answer
             }
-            ReadTimedout | WriteTimedout => {
-                let message = format!("{title}: the backend {origin} did not answer in time");
-                Answer::status(504, "BackendTimeout", message)
+            HandshakeError => no_http2(route),
+            ReadTimedout => Answer::status(
+                504,
+                "BackendTimeout",
+                backend(route, &format!("sent nothing for {} s", SILENCE.as_secs())),
+            ),
+            WriteTimedout => {
+                let what = format!("took nothing of the request for {} s", SILENCE.as_secs());
+                Answer::status(504, "BackendTimeout", backend(route, &what))
             }
             InvalidHTTPHeader | H1Error | H2Error | H2Downgrade | InvalidH2 => {
-                protocol(route, upstream, "its answer is not valid HTTP")
+                protocol(route, "it is not valid HTTP")
             }
             _ => {
-                let message =
-                    format!("{title}: the backend {origin} closed the connection without an answer");
-                Answer::status(502, "BackendClosed", message)
+                let what = "closed the connection without an answer; its own log may say why";
+                Answer::status(502, "BackendClosed", backend(route, what))
             }
         }
     }
 
-    fn suspect(&self, route: &Route, state: State, answer: &Answer) {
-        route.suspect();
+    /// Notes first and raises the flag then: whoever takes the suspicion back has something to take back.
+    pub(super) fn suspect(&self, route: &Route, state: State, answer: &Answer) {
+        if route.suspicion() == state {
+            return;
+        }
         self.board.note(&route.object, state, answer.message());
+        route.suspect(state);
     }
+}
+
+/// What only the log may know: where the backend is, and what the engine says.
+fn detailed(answer: Answer, error: &Error, context: &Context) -> Answer {
+    let mut detail = match peering::destination(context) {
+        Ok((_, upstream)) => format!("{}://{}: ", upstream.scheme(), upstream.authority),
+        Err(_) => String::new(),
+    };
+    if !answer.detail.is_empty() {
+        detail.push_str(&answer.detail);
+        detail.push_str("; ");
+    }
+    detail.push_str(&error.to_string());
+    answer.with_detail(detail)
+}
+
+/// Whether TLS failed over something that this request wanted and its object does not: HTTP/2, which any caller can
+/// ask for with a word about gRPC. That says nothing about the backend.
+pub fn is_of_request(error: &Error, context: &Context, upstream: &Upstream) -> bool {
+    let is_tls = matches!(
+        error.etype(),
+        ErrorType::TLSHandshakeFailure | ErrorType::HandshakeError
+    );
+    is_tls && context.attempt.is_http2 && !upstream.http2 && certificate_problem(&error.to_string()).is_none()
 }
 
 /// Counts an answer of our own and notes it for the access line.
@@ -118,76 +161,96 @@ pub fn account(metrics: &Metrics, context: &mut Context, answer: &Answer) {
     context.line.detail = answer.detail.clone();
 }
 
-/// There is nobody to send a request to.
-pub fn no_endpoint(route: &Arc<Route>, upstream: &Upstream, none: NoEndpoint, board: &Board) -> Answer {
-    let title = route.title();
-    let authority = &upstream.authority;
-    match none {
-        NoEndpoint::Empty => Answer::status(
-            503,
-            "NoReadyEndpoints",
-            format!("{title}: {authority} has no ready endpoint"),
-        ),
-        NoEndpoint::Exhausted => {
-            let message = format!(
-                "{title}: no address of {authority} may be dialled; loopback, link-local and metadata addresses are \
-                 refused unless --allow-upstream-cidr names them, and this proxy's own listeners always"
-            );
-            route.suspect();
-            board.note(&route.object, State::Unresolved, message.clone());
-            Answer::status(502, "AddressRefused", message)
+/// A sentence about the backend of an object. Where it is stands in the log only.
+fn backend(route: &Route, what: &str) -> String {
+    format!("{}: its backend {what}", route.title())
+}
+
+impl Proxy {
+    /// There is nobody to send a request to.
+    pub(super) fn no_endpoint(&self, route: &Arc<Route>, none: NoEndpoint) -> Answer {
+        let title = route.title();
+        match none {
+            NoEndpoint::Empty => Answer::status(
+                503,
+                "NoReadyEndpoints",
+                format!(
+                    "{title}: its Service has no ready endpoint; see that its Pods run and pass their readiness probe"
+                ),
+            ),
+            NoEndpoint::Exhausted => {
+                let answer = Answer::status(
+                    502,
+                    "AddressRefused",
+                    format!("{title}: no address of its backend {MAY_BE_DIALLED}"),
+                );
+                self.suspect(route, State::Unresolved, &answer);
+                answer
+            }
+            NoEndpoint::Unresolved(error) => Answer::status(
+                502,
+                "BackendUnresolved",
+                format!("{title}: the host of its backend {DOES_NOT_RESOLVE}"),
+            )
+            .with_detail(error),
         }
-        NoEndpoint::Unresolved(error) => Answer::status(
-            502,
-            "BackendUnresolved",
-            format!("{title}: the host of {authority} does not resolve"),
-        )
-        .with_detail(error),
     }
 }
 
+/// Why an address is not used, and what can be done.
+pub const MAY_BE_DIALLED: &str = "may be dialled; loopback, link-local and metadata addresses are refused unless \
+     --allow-upstream-cidr of the proxy names them, and the proxy's own listeners always";
+pub const DOES_NOT_RESOLVE: &str = "does not resolve; see the url of the object, and the DNS of the proxy";
+
 /// No connection could be made.
-pub fn connect(route: &Route, upstream: &Upstream, error: &ErrorType) -> Answer {
-    let what = match error {
-        ErrorType::ConnectTimedout => "did not accept a connection in time",
-        ErrorType::ConnectRefused => "refused the connection",
-        _ => "cannot be reached",
+pub fn connect(route: &Route, upstream: &Upstream, error: &Error) -> Answer {
+    let is_late_tls = || upstream.is_tls() && error.to_string().contains(", timeout ");
+    let what = match error.etype() {
+        ErrorType::ConnectTimedout if is_late_tls() => {
+            "did not finish the TLS handshake in time; see that it speaks TLS on this port"
+        }
+        ErrorType::ConnectTimedout => {
+            "did not accept a connection in time; see that it runs and that no network policy is in the way"
+        }
+        ErrorType::ConnectRefused => {
+            "refused the connection; see that it runs and listens on the port of the object"
+        }
+        _ => "cannot be reached; see that it runs and that a network leads there",
     };
-    let message = format!(
-        "{}: the backend {}://{} {what}",
-        route.title(),
-        upstream.scheme(),
-        upstream.authority
-    );
-    Answer::status(502, "BackendConnectFailed", message)
+    Answer::status(502, "BackendConnectFailed", backend(route, what))
 }
 
 /// TLS with the backend failed.
 pub fn tls(route: &Route, upstream: &Upstream, error: &str) -> Answer {
-    let title = route.title();
-    let authority = &upstream.authority;
+    if error.contains("NoApplicationProtocol") {
+        return no_http2(route);
+    }
     let speaks_plain_http = ["InvalidContentType", "corrupt message"]
         .iter()
         .any(|sign| error.contains(sign));
-    let message = match (speaks_plain_http, upstream.https_by_default) {
-        (true, true) => format!(
-            "{title}: the backend {authority} speaks plain HTTP, but a service is reached by https unless told otherwise; \
-             set service.scheme: http"
-        ),
-        (true, false) => {
-            format!("{title}: the backend {authority} does not speak TLS; write http:// in its url")
+    let what = match (speaks_plain_http, upstream.https_by_default) {
+        (true, true) => {
+            "speaks plain HTTP, but a service is reached by https unless told otherwise; set service.scheme: http"
+                .to_owned()
         }
-        (false, _) => format!(
-            "{title}: the certificate of {authority} cannot be verified: {}",
-            tls_reason(error)
-        ),
+        (true, false) => "does not speak TLS; write http:// in the url of the object".to_owned(),
+        (false, _) => match certificate_problem(error) {
+            Some(problem) => format!("shows a certificate that cannot be verified: {problem}"),
+            None => "broke off the TLS handshake; its own log may say why".to_owned(),
+        },
     };
-    Answer::status(502, "BackendTLSVerify", message)
+    Answer::status(502, "BackendTLSVerify", backend(route, &what))
+}
+
+/// gRPC, or an object that asks for HTTP/2, met a backend that does not speak it.
+pub fn no_http2(route: &Route) -> Answer {
+    let what = "does not speak HTTP/2, which gRPC needs, and which an appProtocol of h2c or grpc promises";
+    Answer::status(502, "BackendProtocol", backend(route, what))
 }
 
 /// What the author of the object can do something about.
-fn tls_reason(error: &str) -> &'static str {
-    const REASONS: [(&str, &str); 7] = [
+fn certificate_problem(error: &str) -> Option<&'static str> {
+    const PROBLEMS: [(&str, &str); 8] = [
         (
             "UnknownIssuer",
             "it is signed by an unknown authority; give it in caBundle",
@@ -198,19 +261,22 @@ fn tls_reason(error: &str) -> &'static str {
         ("NotValidYet", "it is not valid yet"),
         ("not one of caBundle", "it is not the one in caBundle"),
         ("is not for", "it is for another name"),
+        (
+            "invalid peer certificate",
+            "it breaks a rule for certificates of servers",
+        ),
     ];
-    REASONS
+    PROBLEMS
         .iter()
         .find(|(sign, _)| error.contains(sign))
-        .map_or("the handshake failed", |(_, reason)| reason)
+        .map(|(_, problem)| *problem)
 }
 
 /// The backend broke a rule of HTTP, or of the object.
-pub fn protocol(route: &Route, upstream: &Upstream, problem: &str) -> Answer {
+pub fn protocol(route: &Route, problem: &str) -> Answer {
     let message = format!(
-        "{}: the answer of the backend {} is refused: {problem}",
-        route.title(),
-        upstream.authority
+        "{}: the answer of its backend is refused: {problem}",
+        route.title()
     );
     Answer::status(502, "BackendProtocol", message)
 }
@@ -231,7 +297,15 @@ fn client_error(error: &Error) -> Answer {
             "BodyTimeout",
             "the rest of the request body did not arrive in time",
         ),
-        _ => Answer::status(400, "Framing", "the request or its body breaks the rules of HTTP"),
+        broken => {
+            let message = match broken.as_str() {
+                "InvalidChunk" => "a chunk of the request body is malformed",
+                "InvalidTrailerEnd" => "the trailers of the request body are malformed",
+                "PrematureBodyEnd" => "the request body ended before the length that was announced",
+                _ => "the request or its body breaks the rules of HTTP",
+            };
+            Answer::status(400, "Framing", message)
+        }
     }
 }
 

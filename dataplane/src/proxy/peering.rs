@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use genkan_proto::v1alpha1::health::State;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, Result};
@@ -18,6 +19,10 @@ impl Proxy {
     /// The endpoint and settings of the next attempt.
     pub(super) async fn choose_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let (route, upstream) = destination(context)?;
+        if context.attempt.number == 0 && upstream.needs_pin() {
+            context.attempt.is_pinned = true;
+            context.attempt.is_pin_remembered = true;
+        }
         let manner = manner(context, &upstream);
         context.attempt.number += 1;
         context.attempt.is_http2 = manner.http2;
@@ -37,11 +42,14 @@ impl Proxy {
             }
             Err(NoEndpoint::Exhausted) if !failed.is_empty() => {
                 // The endpoints changed since the last attempt failed; that failure is what there is to say.
-                context.verdict = Some(failing::connect(&route, &upstream, &ErrorType::ConnectError));
-                Err(Error::new_in(ErrorType::HTTPStatus(502)))
+                let error = Error::new_in(ErrorType::ConnectError);
+                let answer = failing::connect(&route, &upstream, &error);
+                self.suspect(&route, State::Unreachable, &answer);
+                context.verdict = Some(answer);
+                Err(error)
             }
             Err(none) => {
-                context.verdict = Some(failing::no_endpoint(&route, &upstream, none, &self.board));
+                context.verdict = Some(self.no_endpoint(&route, none));
                 Err(Error::new_in(ErrorType::HTTPStatus(503)))
             }
         }
@@ -64,40 +72,58 @@ impl Proxy {
             return error;
         }
         context.attempt.is_pinned = false;
+        let is_of_request = failing::is_of_request(&error, context, &upstream);
         if let Some(lease) = context.attempt.lease.take() {
-            lease.failed();
+            if !is_of_request {
+                lease.failed();
+            }
             context.attempt.failed.push(lease.address());
         }
         let failed = &context.attempt.failed;
         let has_other = upstream.has_other(|address| !failed.contains(&address));
-        error.set_retry(has_other && context.attempt.number < MOST_ATTEMPTS);
+        error.set_retry(has_other && !is_of_request && context.attempt.number < MOST_ATTEMPTS);
         error
     }
 }
 
-/// Before anything is sent: in pin mode the certificate must be one of those that the author gave.
-pub fn connected(is_reused: bool, digest: Option<&Digest>, context: &mut Context) -> Result<()> {
-    context.line.is_reused = is_reused;
-    if let Some(lease) = &context.attempt.lease {
-        lease.succeeded();
+impl Proxy {
+    /// Before anything is sent: in pin mode the certificate must be one of those that the author gave.
+    pub(super) fn connected(
+        &self,
+        is_reused: bool,
+        digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.line.is_reused = is_reused;
+        if let Some(lease) = &context.attempt.lease {
+            lease.succeeded();
+        }
+        let (route, upstream) = destination(context)?;
+        if !context.attempt.is_pinned {
+            return Ok(());
+        }
+        let certificate = digest
+            .and_then(|digest| digest.ssl_digest.as_ref())
+            .map(|tls| tls.cert_digest.as_slice());
+        let verdict = Pin::judge(
+            upstream.pins(),
+            certificate.unwrap_or_default(),
+            upstream.server_name(),
+            SystemTime::now(),
+        );
+        upstream.note_pin(verdict.is_ok());
+        let Err(error) = verdict else { return Ok(()) };
+        if std::mem::take(&mut context.attempt.is_pin_remembered) {
+            // The server may have got a certificate since that needs no pin.
+            context.attempt.is_pinned = false;
+            context.attempt.is_unsent = true;
+        } else {
+            let answer = failing::tls(&route, &upstream, &error.to_string());
+            self.suspect(&route, State::TlsFailed, &answer);
+            context.verdict = Some(answer);
+        }
+        Err(Error::new_up(ErrorType::InvalidCert))
     }
-    if !context.attempt.is_pinned {
-        return Ok(());
-    }
-    let (route, upstream) = destination(context)?;
-    let certificate = digest
-        .and_then(|digest| digest.ssl_digest.as_ref())
-        .map(|tls| tls.cert_digest.as_slice());
-    let verdict = Pin::judge(
-        upstream.pins(),
-        certificate.unwrap_or_default(),
-        upstream.server_name(),
-        SystemTime::now(),
-    );
-    verdict.map_err(|error| {
-        context.verdict = Some(failing::tls(&route, &upstream, &error.to_string()));
-        Error::new_up(ErrorType::InvalidCert)
-    })
 }
 
 /// Where the request goes. Both are there when the engine asks for a peer: deciding is what put them there.

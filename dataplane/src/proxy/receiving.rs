@@ -40,7 +40,7 @@ impl Proxy {
     pub(super) fn receive(&self, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
         let (route, upstream) = peering::destination(context)?;
         if let Err(problem) = judge(response, context, &route, &upstream) {
-            context.verdict = Some(failing::protocol(&route, &upstream, &problem));
+            context.verdict = Some(failing::protocol(&route, &problem));
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
         if response.status != StatusCode::SWITCHING_PROTOCOLS {
@@ -159,7 +159,7 @@ pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut
         .is_some_and(|directives| directives.wrap_transport);
     if let (true, Some(outgoing)) = (wraps && context.kind.upgrade.is_none(), &context.outgoing) {
         let links = wrap(session, response, outgoing, &upstream).map_err(|problem| {
-            context.verdict = Some(failing::protocol(&route, &upstream, &problem));
+            context.verdict = Some(failing::protocol(&route, &problem));
             Error::new_up(ErrorType::InvalidHTTPHeader)
         })?;
         context.links = links.map(Mutex::new);

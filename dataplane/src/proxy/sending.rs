@@ -6,7 +6,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use super::{fields, peering};
+use super::{failing, fields, peering};
 use crate::context::Context;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -21,6 +21,11 @@ pub async fn prepare(
     let Some(outgoing) = &context.outgoing else {
         return Error::e_explain(ErrorType::InternalError, "no request was made for the backend");
     };
+    // The copy has the version that was agreed on with the backend; nothing is sent yet.
+    if context.attempt.is_http2 && request.version != Version::HTTP_2 {
+        context.verdict = Some(failing::no_http2(&route));
+        return Err(Error::new_up(ErrorType::HandshakeError));
+    }
     fields::remove_hop_by_hop(request);
     request.set_method(outgoing.method.clone());
     request.set_raw_path(&outgoing.target)?;

@@ -1,7 +1,8 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use genkan_proto::v1alpha1 as wire;
+use genkan_proto::v1alpha1::health::State;
 use genkan_routing::{DirectiveSpec, Directives};
 
 use crate::metrics::Meter;
@@ -18,7 +19,7 @@ pub struct Route {
     pub forward_authorization: bool,
     pub meter: Meter,
     /// Something bad was said about its backend and not yet taken back.
-    is_suspect: AtomicBool,
+    suspicion: AtomicI32,
 }
 
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub enum Action {
     },
 }
 
+const TRUSTED: i32 = State::Unspecified as i32;
+
 // === impl Route ===
 
 impl Route {
@@ -42,7 +45,7 @@ impl Route {
             action,
             forward_authorization: false,
             meter,
-            is_suspect: AtomicBool::new(false),
+            suspicion: AtomicI32::new(TRUSTED),
         }
     }
 
@@ -68,17 +71,22 @@ impl Route {
         }
     }
 
-    pub fn suspect(&self) {
-        self.is_suspect.store(true, Ordering::Relaxed);
+    pub fn suspect(&self, state: State) {
+        self.suspicion.store(state.into(), Ordering::Relaxed);
+    }
+
+    /// What is held against its backend; unspecified when nothing is.
+    pub fn suspicion(&self) -> State {
+        State::try_from(self.suspicion.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
     /// Whether it was under suspicion until now.
     pub fn acquit(&self) -> bool {
-        self.is_suspect.load(Ordering::Relaxed) && self.is_suspect.swap(false, Ordering::Relaxed)
+        self.is_suspect() && self.suspicion.swap(TRUSTED, Ordering::Relaxed) != TRUSTED
     }
 
     pub fn is_suspect(&self) -> bool {
-        self.is_suspect.load(Ordering::Relaxed)
+        self.suspicion.load(Ordering::Relaxed) != TRUSTED
     }
 }
 

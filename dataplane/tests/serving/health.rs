@@ -57,17 +57,40 @@ async fn hosts_are_judged_without_traffic() {
     told(&process, "address", State::Reachable).await;
     told(&process, "localhost", State::Reachable).await;
     let unknown = told(&process, "unknown", State::Unresolved).await;
-    assert_eq!(unknown.error, "the host no-such-host.test does not resolve");
+    assert!(
+        unknown
+            .error
+            .starts_with("the host no-such-host.test does not resolve; see"),
+        "{unknown:?}"
+    );
     let resource = unknown.resource.unwrap();
     assert_eq!((resource.uid.as_str(), resource.generation), ("uid-unknown", 1));
-    told(&process, "metadata", State::Unresolved).await;
+    let metadata = told(&process, "metadata", State::Unresolved).await;
+    assert!(metadata.error.contains("--allow-upstream-cidr"), "{metadata:?}");
 
     let answer = get(&process, "/proxy/u").await;
     answer.assert_status(502);
     assert_eq!(answer.header("x-genkan-reason"), Some("BackendUnresolved"));
+    assert!(!answer.body.contains("no-such-host"), "{answer:?}");
     let answer = get(&process, "/proxy/m").await;
     answer.assert_status(502);
     assert_eq!(answer.header("x-genkan-reason"), Some("AddressRefused"));
+    assert!(!answer.body.contains("169.254"), "{answer:?}");
+
+    let answer = get(&process, "/proxy/a").await;
+    answer.assert_status(502);
+    assert!(
+        answer.body.contains("ReverseProxy address: its backend refused")
+            && !answer.body.contains("127.0.0.1"),
+        "{answer:?}"
+    );
+    let waiting = async {
+        while !process.log().contains("\"detail\":\"http://127.0.0.1:") {
+            tokio::task::yield_now().await;
+        }
+    };
+    let found = timeout(PATIENCE, waiting).await;
+    assert!(found.is_ok(), "the log knows where: {}", process.log());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use genkan_proto::v1alpha1::health::State;
 use genkan_proto::v1alpha1::{Tls, Upstream};
@@ -22,6 +23,7 @@ struct Server {
     /// In PEM: what a client must know to trust the server.
     ca: String,
     received: Arc<Mutex<Vec<u8>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 fn mk_params(names: &[&str], is_ca: bool) -> CertificateParams {
@@ -38,34 +40,43 @@ async fn signed(names: &[&str]) -> Server {
     let ca = CertifiedIssuer::self_signed(mk_params(&[], true), KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = mk_params(names, false).signed_by(&key, &ca).unwrap();
-    start(certificate.der().clone(), &key, ca.pem()).await
+    start(certificate.der().clone(), &key, ca.pem(), &[]).await
 }
 
 /// CA and server at once, as `openssl req -x509` makes them.
 async fn self_signed(names: &[&str]) -> Server {
     let key = KeyPair::generate().unwrap();
     let certificate = mk_params(names, true).self_signed(&key).unwrap();
-    start(certificate.der().clone(), &key, certificate.pem()).await
+    start(certificate.der().clone(), &key, certificate.pem(), &[]).await
 }
 
-async fn start(certificate: CertificateDer<'static>, key: &KeyPair, ca: String) -> Server {
+/// `protocols` are all that it agrees to; with none it does not take part in the agreement.
+async fn start(
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+    ca: String,
+    protocols: &[&str],
+) -> Server {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap();
-    let config = Arc::new(
-        config
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap(),
-    );
+    let mut config = config
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let received: Arc<Mutex<Vec<u8>>> = Arc::default();
     let log = Arc::clone(&received);
+    let connections = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&connections);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
             let (config, log) = (Arc::clone(&config), Arc::clone(&log));
             tokio::spawn(async move {
                 let Ok(mut stream) = tokio_rustls::TlsAcceptor::from(config).accept(stream).await else {
@@ -85,6 +96,7 @@ async fn start(certificate: CertificateDer<'static>, key: &KeyPair, ca: String) 
         address,
         ca,
         received,
+        connections,
     }
 }
 
@@ -167,6 +179,8 @@ async fn certificate_that_is_its_own_ca_is_pinned() {
     get(&process, mk_tls(server.address, "b.example", &other.ca))
         .await
         .assert_status(502);
+    let health = told(&process, "p", State::TlsFailed).await;
+    assert!(health.error.contains("caBundle"), "{health:?}");
     get(&process, mk_tls(server.address, "other.example", &server.ca))
         .await
         .assert_status(502);
@@ -176,6 +190,62 @@ async fn certificate_that_is_its_own_ca_is_pinned() {
             .await
             .code,
         200
+    );
+}
+
+#[tokio::test]
+async fn pinned_server_is_remembered_and_forgotten() {
+    let (process, server) = (Process::start(&[]).await, self_signed(&["b.example"]).await);
+    let upstream = mk_tls(server.address, "b.example", &server.ca);
+    process
+        .operator
+        .publish(vec![mk_proxy("p", "/proxy/*", upstream, none())])
+        .await;
+    let mut client = Client::connect(process.address).await;
+    for _ in 0..3 {
+        client
+            .send("GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\n\r\n")
+            .await;
+        assert_eq!(client.answer().await.unwrap().code, 200);
+    }
+    // One that failed and showed what is needed, and one that was kept.
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn caller_who_says_grpc_brings_no_backend_into_disrepute() {
+    let process = Process::start(&[]).await;
+    let ca = CertifiedIssuer::self_signed(mk_params(&[], true), KeyPair::generate().unwrap()).unwrap();
+    for protocols in [&["http/1.1"][..], &[]] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = mk_params(&["b.example"], false).signed_by(&key, &ca).unwrap();
+        let server = start(certificate.der().clone(), &key, ca.pem(), protocols).await;
+        let upstream = mk_tls(server.address, "b.example", &server.ca);
+        assert_eq!(get(&process, upstream.clone()).await.code, 200);
+        let mut client = Client::connect(process.address).await;
+        client
+            .send("POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n")
+            .await;
+        let refused = client.answer().await.unwrap();
+        assert_eq!(refused.header("grpc-status"), Some("14"), "{refused:?}");
+        assert_eq!(refused.header("x-genkan-reason"), Some("BackendProtocol"));
+        assert!(
+            refused
+                .header("grpc-message")
+                .unwrap()
+                .contains("does not speak HTTP/2"),
+            "{refused:?}"
+        );
+        assert!(!String::from_utf8_lossy(&server.received.lock()).contains("POST"));
+        assert_eq!(get(&process, upstream).await.code, 200);
+    }
+    let down = mk_tls(crate::process::free_address(), "b.example", "");
+    get(&process, down).await.assert_status(502);
+    told(&process, "p", State::Unreachable).await;
+    let health = process.operator.heard().health.lock().clone();
+    assert!(
+        health.iter().all(|health| health.state() != State::TlsFailed),
+        "{health:?}"
     );
 }
 
