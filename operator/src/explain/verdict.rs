@@ -168,7 +168,7 @@ fn without_backend<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -
             format!("cluster {name} does not exist"),
         )),
         Decision::Kubernetes => {
-            let message = "requests to Kubernetes itself are not served here";
+            let message = "requests to Kubernetes itself (/api, /apis) are not forwarded; use the address of the API server";
             Err(refuse(404, "NoRouteMatched", message))
         }
         _ if info.is_resource => {
