@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use genkan_routing::Status;
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
@@ -113,7 +114,11 @@ impl Answer {
         adorn: impl FnOnce(&mut ResponseHeader),
     ) -> Result<()> {
         let (mut head, body) = self.build(manner)?;
+        let signs = signs(&head);
         adorn(&mut head);
+        for (name, value) in signs {
+            head.insert_header(name, value)?;
+        }
         if manner.is_last {
             session.set_keepalive(None);
         }
@@ -124,6 +129,14 @@ impl Answer {
         }
         Ok(())
     }
+}
+
+/// What makes an answer recognizable as ours, and one to gRPC readable at all: no rule of an object takes it away.
+fn signs(head: &ResponseHeader) -> Vec<(HeaderName, HeaderValue)> {
+    let always = [REASON, REQUEST_ID, CONTENT_TYPE];
+    let is_sign = |name: &HeaderName| always.contains(name) || grpc::is_sign(name);
+    let signs = head.headers.iter().filter(|(name, _)| is_sign(name));
+    signs.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 // === impl Answer: what others say about it ===

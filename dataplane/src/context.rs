@@ -25,6 +25,8 @@ pub struct Context {
     pub attempt: Attempt,
     /// An answer of our own that has been decided on in a place where none can be written.
     pub verdict: Option<Answer>,
+    /// The answer is of our own, and its status that of the line: in gRPC another one is written.
+    pub is_own_answer: bool,
     /// In a lock only because the engine wants contexts to be shareable.
     pub links: Option<Mutex<LinkRewriter>>,
     access: Arc<Access>,
@@ -81,6 +83,7 @@ impl Context {
             kind: Kind::default(),
             attempt: Attempt::default(),
             verdict: None,
+            is_own_answer: false,
             links: None,
             access,
             metrics,

@@ -24,6 +24,8 @@ pub struct Signals {
     interrupt: Signal,
 }
 
+const LAST_ACCEPTED: Duration = Duration::from_millis(50);
+
 // === impl Drain ===
 
 impl Drain {
@@ -47,11 +49,16 @@ impl Drain {
     }
 
     /// Returns when no connection is left, or the time is over.
-    pub async fn run(self, traffic: &Traffic) {
+    ///
+    /// `accepting` ends when nothing is accepted any more.
+    pub async fn run(self, traffic: &Traffic, accepting: impl Future) {
         tracing::info!(delay = ?self.delay, connections = traffic.connections(), "draining: connections are still accepted");
         self.begun.send_replace(true);
         tokio::time::sleep(self.delay).await;
         self.listeners.send_replace(true);
+        let _ = tokio::time::timeout(self.timeout, accepting).await;
+        // What was accepted last counts as a connection only once its task has begun.
+        tokio::time::sleep(LAST_ACCEPTED).await;
         tracing::info!(timeout = ?self.timeout, connections = traffic.connections(), "draining: no more connections");
         if tokio::time::timeout(self.timeout, traffic.drained())
             .await

@@ -59,14 +59,6 @@ impl Board {
         self.changed.notify_one();
     }
 
-    /// A backend answered. Cheap, and silent about objects of which nothing bad is known.
-    pub fn recovered(&self, object: &ResourceRef) {
-        let is_bad = self.state(object).is_some_and(|state| state != State::Reachable);
-        if is_bad {
-            self.note(object, State::Reachable, "");
-        }
-    }
-
     /// What is known about this very version of an object.
     pub fn state(&self, object: &ResourceRef) -> Option<State> {
         let entries = self.entries.lock();
@@ -161,7 +153,7 @@ mod tests {
             next(&board).await,
             (State::Unreachable, "refused".into(), Duration::ZERO)
         );
-        board.recovered(&mk_object(1));
+        board.note(&mk_object(1), State::Reachable, "");
         assert_eq!(
             next(&board).await,
             (State::Reachable, String::new(), Duration::ZERO)
@@ -171,9 +163,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn repetition_and_health_of_the_healthy_are_no_news() {
+    async fn repetition_is_no_news() {
         let board = Board::default();
-        board.recovered(&mk_object(1));
         board.note(&mk_object(1), State::Unreachable, "refused");
         board.next().await;
         board.note(&mk_object(1), State::Unreachable, "refused again");

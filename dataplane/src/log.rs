@@ -1,9 +1,10 @@
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -11,7 +12,8 @@ use tracing_subscriber::fmt::MakeWriter;
 #[derive(Clone, Debug)]
 struct Queue {
     lines: SyncSender<Message>,
-    dropped: Arc<AtomicU64>,
+    /// For `/metrics`.
+    dropped: Counter,
 }
 
 enum Message {
@@ -23,7 +25,9 @@ enum Message {
 #[derive(Debug)]
 pub struct Guard {
     queue: Queue,
-    writer: Option<JoinHandle<()>>,
+    is_over: Arc<AtomicBool>,
+    /// Hears of the end of the writer.
+    ended: Receiver<()>,
 }
 
 /// One line on its way into the queue.
@@ -43,8 +47,19 @@ pub enum LogError {
     Start(String),
 }
 
+/// The thread that writes.
+struct Writer {
+    received: Receiver<Message>,
+    dropped: Counter,
+    is_over: Arc<AtomicBool>,
+    /// Nothing is ever sent: its end is the news.
+    _ended: SyncSender<()>,
+}
+
 /// Lines in memory; beyond that they are dropped and counted.
 const ROOM: usize = 16 * 1024;
+/// At the end nobody waits longer for a standard output that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The engine reports every broken client as an error; the access lines say it better.
 const ENGINE: &str = "pingora_core=off,pingora_proxy=off,pingora_core::services=error";
 
@@ -60,12 +75,19 @@ pub fn start(filter: &str) -> Result<Guard, LogError> {
     let (lines, received) = sync_channel(ROOM);
     let queue = Queue {
         lines,
-        dropped: Arc::default(),
+        dropped: Counter::default(),
     };
-    let dropped = Arc::clone(&queue.dropped);
-    let writer = std::thread::Builder::new()
+    let is_over = Arc::<AtomicBool>::default();
+    let (end, ended) = sync_channel(0);
+    let writer = Writer {
+        received,
+        dropped: queue.dropped.clone(),
+        is_over: Arc::clone(&is_over),
+        _ended: end,
+    };
+    std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || write_all(&received, &dropped))
+        .spawn(move || writer.run(&mut io::BufWriter::with_capacity(64 * 1024, io::stdout())))
         .map_err(|error| LogError::Start(error.to_string()))?;
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -80,31 +102,39 @@ pub fn start(filter: &str) -> Result<Guard, LogError> {
         .map_err(|error| LogError::Start(error.to_string()))?;
     Ok(Guard {
         queue,
-        writer: Some(writer),
+        is_over,
+        ended,
     })
 }
 
-fn write_all(received: &Receiver<Message>, dropped: &AtomicU64) {
-    let mut output = io::BufWriter::with_capacity(64 * 1024, io::stdout());
-    while let Ok(message) = received.recv() {
-        let mut next = Some(message);
-        while let Some(message) = next {
-            let Message::Line(line) = message else {
-                let _ = output.flush();
+// === impl Writer ===
+
+impl Writer {
+    fn run(&self, output: &mut impl Write) {
+        let mut told = 0;
+        while let Ok(message) = self.received.recv() {
+            let mut next = Some(message);
+            while let Some(message) = next {
+                // A standard output that is closed is nobody's fault here.
+                if let Message::Line(line) = message {
+                    let _ = output.write_all(&line);
+                }
+                next = self.received.try_recv().ok();
+            }
+            let dropped = self.dropped.get();
+            if dropped > told {
+                let lost = dropped - told;
+                let _ = writeln!(
+                    output,
+                    "{{\"level\":\"WARN\",\"message\":\"log lines were dropped\",\"lines\":{lost}}}"
+                );
+                told = dropped;
+            }
+            let _ = output.flush();
+            if self.is_over.load(Ordering::Acquire) {
                 return;
-            };
-            // A standard output that is closed is nobody's fault here.
-            let _ = output.write_all(&line);
-            next = received.try_recv().ok();
+            }
         }
-        let lost = dropped.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            let _ = writeln!(
-                output,
-                "{{\"level\":\"WARN\",\"message\":\"log lines were dropped\",\"lines\":{lost}}}"
-            );
-        }
-        let _ = output.flush();
     }
 }
 
@@ -141,18 +171,77 @@ impl Drop for Pending {
             return;
         }
         if let Err(TrySendError::Full(_)) = self.queue.lines.try_send(Message::Line(line)) {
-            self.queue.dropped.fetch_add(1, Ordering::Relaxed);
+            self.queue.dropped.inc();
         }
     }
 }
 
 // === impl Guard ===
 
+impl Guard {
+    /// Lines that were lost, from the start on.
+    pub fn dropped(&self) -> Counter {
+        self.queue.dropped.clone()
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
-        let _ = self.queue.lines.send(Message::End);
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
+        self.is_over.store(true, Ordering::Release);
+        // Only wakes a writer that waits: one that has no room for this has enough to do to come by.
+        let _ = self.queue.lines.try_send(Message::End);
+        let _ = self.ended.recv_timeout(PATIENCE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_log(room: usize) -> (Guard, Writer) {
+        let (lines, received) = sync_channel(room);
+        let (end, ended) = sync_channel(0);
+        let (dropped, is_over) = (Counter::default(), Arc::<AtomicBool>::default());
+        let writer = Writer {
+            received,
+            dropped: dropped.clone(),
+            is_over: Arc::clone(&is_over),
+            _ended: end,
+        };
+        let queue = Queue { lines, dropped };
+        (
+            Guard {
+                queue,
+                is_over,
+                ended,
+            },
+            writer,
+        )
+    }
+
+    #[test]
+    fn lines_without_room_are_counted_and_told_of() {
+        let (guard, writer) = mk_log(2);
+        for line in 0..5 {
+            writeln!(guard.queue.make_writer(), "{line}").unwrap();
         }
+        assert_eq!(guard.dropped().get(), 3);
+        let writing = std::thread::spawn(move || {
+            let mut output = Vec::new();
+            writer.run(&mut output);
+            String::from_utf8(output).unwrap()
+        });
+        drop(guard);
+        let written = writing.join().unwrap();
+        assert!(written.starts_with("0\n1\n"), "{written}");
+        assert!(written.contains("\"lines\":3"), "{written}");
+    }
+
+    #[test]
+    fn end_does_not_wait_for_ever() {
+        let (guard, writer) = mk_log(1);
+        writeln!(guard.queue.make_writer(), "stalled").unwrap();
+        drop(guard);
+        drop(writer);
     }
 }

@@ -61,13 +61,20 @@ const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::new(Counter::default())
+    }
+}
+
+impl Metrics {
+    /// The log counts what it loses by itself, and from before there are metrics.
+    pub fn new(log_lines_dropped: Counter) -> Self {
         let mut registry = Registry::with_prefix("genkan_dataplane");
         let this = Self {
             requests: Family::default(),
             seconds: Family::default(),
             answers: Family::default(),
             panics: Counter::default(),
-            log_lines_dropped: Counter::default(),
+            log_lines_dropped,
             objects: Gauge::default(),
             sequence: Gauge::default(),
             connected: Gauge::default(),
@@ -109,9 +116,7 @@ impl Default for Metrics {
         *this.registry.lock() = registry;
         this
     }
-}
 
-impl Metrics {
     pub fn meter(&self, kind: &str, namespace: &str, name: &str) -> Meter {
         let labels = ObjectLabels::new(kind, namespace, name);
         let by_class = CLASSES.map(|code| self.requests.get_or_create(&labels.with(code)).clone());

@@ -6,6 +6,7 @@ use pingora_core::apps::HttpServerApp;
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
+use prometheus_client::metrics::counter::Counter;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +48,7 @@ const POOL: usize = 4_096;
 ///
 /// # Errors
 /// One sentence for the person who started it.
-pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
+pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessError> {
     let ca_file = prepare_state_dir(&cli.state_dir)?;
     raise_file_limit();
     let bound = Bound::bind("--listen", cli.listen)?;
@@ -59,7 +60,7 @@ pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
     ));
     let current = Arc::new(Current::default());
     let board = Arc::new(Board::default());
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(log_lines_dropped));
     let names = Arc::new(Names::new(Arc::new(System::default()), Arc::clone(&check)));
     let is_draining = Arc::new(AtomicBool::new(false));
     let stop_stream = CancellationToken::new();
@@ -125,7 +126,7 @@ pub async fn run(cli: &Cli) -> Result<(), ProcessError> {
     is_draining.store(true, Ordering::Relaxed);
     tokio::select! {
         () = signals.next() => tracing::warn!("told twice to end: open connections are cut"),
-        () = drain.run(&traffic) => {}
+        () = drain.run(&traffic, service) => {}
     }
     stop_stream.cancel();
     engine.http_cleanup().await;

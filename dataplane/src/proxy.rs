@@ -157,7 +157,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
-        if let Some(written) = session.response_written() {
+        if let (false, Some(written)) = (context.is_own_answer, session.response_written()) {
             context.line.status = written.status.as_u16();
         }
         context.line.received = session.body_bytes_read();

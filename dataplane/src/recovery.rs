@@ -1,16 +1,20 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use genkan_proto::v1alpha1::health::State;
 use pingora_core::connectors::{ConnectorOptions, TransportConnector};
+use pingora_core::{Error, ErrorType, Result};
 use tokio::sync::Notify;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::health::Board;
 use crate::names::Lookup;
 use crate::net::AddressCheck;
 use crate::proxy::{DOES_NOT_RESOLVE, MAY_BE_DIALLED};
 use crate::tables::{Current, Route};
-use crate::upstream::{Manner, Target};
+use crate::upstream::{Manner, Target, Upstream};
 
 /// Looks after what traffic does not tell: names that begin or cease to resolve, and backends that were bad and to
 /// which nobody sends requests any more.
@@ -24,15 +28,21 @@ pub struct Recovery {
 }
 
 const PERIOD: Duration = Duration::from_secs(5);
+/// Probes at the same time, at most.
+const PROBES: usize = 32;
 
 // === impl Recovery ===
 
 impl Recovery {
     /// Runs for ever.
     pub async fn run(self) {
-        let connector = TransportConnector::new(Some(self.connector.clone()));
+        tokio::join!(self.watch(), self.probe_suspects());
+    }
+
+    /// Never waits for a backend: what it notes is what makes objects ready.
+    async fn watch(&self) {
         let mut applied = self.current.applied();
-        let mut period = tokio::time::interval(PERIOD);
+        let mut period = period();
         loop {
             tokio::select! {
                 _ = applied.changed() => self.note_hosts(),
@@ -41,9 +51,30 @@ impl Recovery {
                     if self.check.refresh() {
                         self.note_hosts();
                     }
-                    self.probe(&connector).await;
                 }
             }
+        }
+    }
+
+    /// Connects to backends that are under suspicion; one that accepts is acquitted.
+    async fn probe_suspects(&self) {
+        let connector = TransportConnector::new(Some(self.connector.clone()));
+        let mut period = period();
+        loop {
+            period.tick().await;
+            let tables = self.current.load();
+            let suspects: Vec<_> = tables
+                .routes
+                .iter()
+                .filter(|route| route.is_suspect())
+                .cloned()
+                .collect();
+            drop(tables);
+            let probes = suspects.into_iter().map(|route| self.probe(&connector, route));
+            futures::stream::iter(probes)
+                .buffer_unordered(PROBES)
+                .collect::<()>()
+                .await;
         }
     }
 
@@ -79,29 +110,51 @@ impl Recovery {
         }
     }
 
-    /// Connects to backends that are under suspicion; one that accepts is acquitted.
-    async fn probe(&self, connector: &TransportConnector) {
-        let tables = self.current.load();
-        let suspects = tables.routes.iter().filter(|route| route.is_suspect());
-        futures::future::join_all(suspects.map(|route| self.probe_one(connector, route))).await;
-    }
-
-    async fn probe_one(&self, connector: &TransportConnector, route: &Arc<Route>) {
+    async fn probe(&self, connector: &TransportConnector, route: Arc<Route>) {
         let Some(upstream) = route.upstream() else { return };
         let Ok(lease) = upstream.choose(|_| true).await else {
             return;
         };
-        let manner = Manner {
-            http2: upstream.http2,
-            is_pinned: upstream.needs_pin(),
-            ..Manner::default()
+        let address = lease.address();
+        let is_good = match connects(connector, upstream, address, upstream.needs_pin()).await {
+            Err(error) if upstream.wants_pin(&error) => {
+                connects(connector, upstream, address, true).await.is_ok()
+            }
+            outcome => outcome.is_ok(),
         };
-        let peer = upstream.peer(lease.address(), manner);
-        if connector.new_stream(&peer).await.is_ok() && route.acquit() {
+        if is_good && route.acquit() {
             lease.succeeded();
             self.board.note(&route.object, State::Reachable, "");
         }
     }
+}
+
+/// Whether a request could be sent now.
+async fn connects(
+    connector: &TransportConnector,
+    upstream: &Upstream,
+    address: SocketAddr,
+    is_pinned: bool,
+) -> Result<()> {
+    let manner = Manner {
+        http2: upstream.http2,
+        is_pinned,
+        ..Manner::default()
+    };
+    let stream = connector.new_stream(&upstream.peer(address, manner)).await?;
+    if is_pinned {
+        let shown = stream.get_ssl_digest();
+        let judged = upstream.judge_pin(shown.as_deref());
+        judged.map_err(|error| Error::because(ErrorType::InvalidCert, "the pin", error))?;
+    }
+    Ok(())
+}
+
+/// What was missed is not made up for.
+fn period() -> Interval {
+    let mut period = tokio::time::interval(PERIOD);
+    period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    period
 }
 
 impl std::fmt::Debug for Recovery {

@@ -4,10 +4,12 @@ mod pin;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use genkan_proto::v1alpha1 as wire;
+use pingora_core::Error;
 use pingora_core::protocols::ALPN;
+use pingora_core::protocols::tls::SslDigest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
@@ -144,7 +146,7 @@ impl Upstream {
         if self.is_tls() { "https" } else { "http" }
     }
 
-    pub fn pins(&self) -> &[Pin] {
+    fn pins(&self) -> &[Pin] {
         self.tls.as_ref().map_or(&[], |tls| tls.pins.as_slice())
     }
 
@@ -154,6 +156,25 @@ impl Upstream {
             .is_some_and(|tls| tls.needs_pin.load(Ordering::Relaxed))
     }
 
+    /// Whether a connection failed because the server shows a certificate that only a pin can vouch for.
+    pub fn wants_pin(&self, error: &Error) -> bool {
+        !self.pins().is_empty() && error.to_string().contains("CaUsedAsEndEntity")
+    }
+
+    /// Judges the certificate that a server showed by the pins.
+    ///
+    /// # Errors
+    /// When no pin vouches for it, here and now.
+    pub fn judge_pin(&self, shown: Option<&SslDigest>) -> Result<(), PinError> {
+        let digest = shown.map(|shown| shown.cert_digest.as_slice());
+        Pin::judge(
+            self.pins(),
+            digest.unwrap_or_default(),
+            self.server_name(),
+            SystemTime::now(),
+        )
+    }
+
     /// Remembers how the last connection came about.
     pub fn note_pin(&self, needs_pin: bool) {
         if let Some(tls) = self.tls.as_ref().filter(|_| self.needs_pin() != needs_pin) {
@@ -161,7 +182,7 @@ impl Upstream {
         }
     }
 
-    pub fn server_name(&self) -> &str {
+    fn server_name(&self) -> &str {
         self.tls.as_ref().map_or("", |tls| tls.server_name.as_str())
     }
 

@@ -17,6 +17,7 @@ pub mod status;
 pub mod strict;
 pub mod table;
 pub mod target;
+pub mod version;
 
 pub use directives::{DirectiveSpec, Directives, Input, Outgoing, Problem, RewriteError};
 pub use endpoint::{Endpoint, EndpointError, Scheme, service_of_host};

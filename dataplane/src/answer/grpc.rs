@@ -1,6 +1,7 @@
 use std::fmt::Write;
 
 use genkan_routing::Status;
+use http::HeaderName;
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 
@@ -11,6 +12,11 @@ pub fn trailers_only(status: &Status) -> Result<ResponseHeader> {
     head.insert_header("grpc-status", code(status.code))?;
     head.insert_header("grpc-message", percent_encode(&status.message))?;
     Ok(head)
+}
+
+/// Whether a gRPC client needs this field of an answer to it.
+pub fn is_sign(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "grpc-status" | "grpc-message")
 }
 
 /// gRPC's own table for HTTP answers without a gRPC status.

@@ -6,6 +6,7 @@ use pingora_proxy::Session;
 use serde_json::json;
 
 use genkan_routing::identity::{is_identity_header, is_impersonation_header, tokens};
+use genkan_routing::version::priority;
 use genkan_routing::{Decision, Input, RequestInfo, Target, repair_query};
 
 use super::{Proxy, arriving, fields};
@@ -18,6 +19,8 @@ const KUBESPHERE_QUERY: HeaderName = HeaderName::from_static("x-kubesphere-rawqu
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// More proxies than that in front of us are a loop.
 const MOST_HOPS: usize = 20;
+/// What the engine can hold.
+const LONGEST_TARGET: usize = 65_534;
 
 impl Proxy {
     /// Decides where the request goes and what the backend will see of it; an error is the answer.
@@ -156,13 +159,39 @@ fn outgoing(route: &Route, input: Input<'_>, info: &RequestInfo<'_>, base: &str)
             format!("{}: the method {} cannot be sent", route.title(), made.method),
         )
     })?;
+    let target = sendable(made.target(base));
+    if target.len() > LONGEST_TARGET {
+        let message = format!(
+            "{}: the path and query for the backend are longer than {LONGEST_TARGET} bytes",
+            route.title()
+        );
+        return Err(Answer::status(414, "TargetTooLong", message));
+    }
     let stripped_prefix = made.stripped_prefix.map(ToOwned::to_owned);
     Ok(Outgoing {
         method,
-        target: made.target(base),
+        target,
         cluster,
         stripped_prefix,
     })
+}
+
+/// Escapes what the engine cannot send in a query, whoever put it there: the front does so for the client's target only.
+fn sendable(target: Vec<u8>) -> Vec<u8> {
+    let is_foreign = |byte: &u8| matches!(byte, b'"' | b'<' | b'>');
+    let Some(query) = memchr::memchr(b'?', &target).filter(|at| target[*at..].iter().any(is_foreign)) else {
+        return target;
+    };
+    let (path, query) = target.split_at(query);
+    let mut escaped = path.to_vec();
+    for byte in query {
+        if is_foreign(byte) {
+            escaped.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            escaped.push(*byte);
+        }
+    }
+    escaped
 }
 
 fn answer_for<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -> Answer {
@@ -209,9 +238,8 @@ fn answer_for<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -> Ans
 }
 
 fn group_json(group: &str, versions: &[&str]) -> serde_json::Value {
-    let versions: Vec<_> = versions
-        .iter()
-        .map(|version| json!({ "groupVersion": format!("{group}/{version}"), "version": version }))
-        .collect();
-    json!({ "name": group, "preferredVersion": versions.last(), "versions": versions })
+    let json = |version: &&str| json!({ "groupVersion": format!("{group}/{version}"), "version": version });
+    let preferred = versions.iter().max_by_key(|version| priority(version)).map(json);
+    let versions: Vec<_> = versions.iter().map(json).collect();
+    json!({ "name": group, "preferredVersion": preferred, "versions": versions })
 }

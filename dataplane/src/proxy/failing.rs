@@ -54,6 +54,8 @@ impl Proxy {
         }
         let answer = match context.verdict.take() {
             Some(answer) => answer,
+            // The time starts anew with each piece of the request: the client is who is waited for.
+            None if is_upstream_silent(error) && !session.is_body_done() => body_timeout(),
             None => self.answer_to(error, context),
         };
         let answer = detailed(answer, error, context);
@@ -156,6 +158,7 @@ pub fn account(metrics: &Metrics, context: &mut Context, answer: &Answer) {
         std::borrow::Cow::Owned(_) => "Unavailable",
     };
     metrics.answered(reason, answer.code);
+    context.is_own_answer = true;
     context.line.status = answer.code;
     context.line.reason = answer.reason.clone();
     context.line.detail = answer.detail.clone();
@@ -290,13 +293,21 @@ fn is_client_gone(error: &Error) -> bool {
         )
 }
 
+fn is_upstream_silent(error: &Error) -> bool {
+    *error.esource() == ErrorSource::Upstream && *error.etype() == ErrorType::ReadTimedout
+}
+
+fn body_timeout() -> Answer {
+    Answer::status(
+        408,
+        "BodyTimeout",
+        "the rest of the request body did not arrive in time",
+    )
+}
+
 fn client_error(error: &Error) -> Answer {
     match error.etype() {
-        ErrorType::ReadTimedout => Answer::status(
-            408,
-            "BodyTimeout",
-            "the rest of the request body did not arrive in time",
-        ),
+        ErrorType::ReadTimedout => body_timeout(),
         broken => {
             let message = match broken.as_str() {
                 "InvalidChunk" => "a chunk of the request body is malformed",

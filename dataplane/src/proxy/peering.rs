@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use genkan_proto::v1alpha1::health::State;
 use pingora_core::protocols::Digest;
@@ -10,7 +9,7 @@ use pingora_proxy::Session;
 use super::{Proxy, failing};
 use crate::context::Context;
 use crate::tables::Route;
-use crate::upstream::{Manner, NoEndpoint, Pin, Upstream};
+use crate::upstream::{Manner, NoEndpoint, Upstream};
 
 /// Attempts for one request, at most. The engine's own limit is set to the same.
 pub const MOST_ATTEMPTS: u32 = 8;
@@ -65,8 +64,7 @@ impl Proxy {
         let Ok((_, upstream)) = destination(context) else {
             return error;
         };
-        let has_pins = !upstream.pins().is_empty();
-        if has_pins && !context.attempt.is_pinned && error.to_string().contains("CaUsedAsEndEntity") {
+        if !context.attempt.is_pinned && upstream.wants_pin(&error) {
             context.attempt.is_pinned = true;
             error.set_retry(true);
             return error;
@@ -102,15 +100,7 @@ impl Proxy {
         if !context.attempt.is_pinned {
             return Ok(());
         }
-        let certificate = digest
-            .and_then(|digest| digest.ssl_digest.as_ref())
-            .map(|tls| tls.cert_digest.as_slice());
-        let verdict = Pin::judge(
-            upstream.pins(),
-            certificate.unwrap_or_default(),
-            upstream.server_name(),
-            SystemTime::now(),
-        );
+        let verdict = upstream.judge_pin(digest.and_then(|digest| digest.ssl_digest.as_deref()));
         upstream.note_pin(verdict.is_ok());
         let Err(error) = verdict else { return Ok(()) };
         if std::mem::take(&mut context.attempt.is_pin_remembered) {

@@ -1,8 +1,10 @@
 //! What a backend may send, and what the client gets of it.
 
+use genkan_proto::v1alpha1::Directives;
+
 use crate::kit::{Answer, Backend, Client, Then};
-use crate::objects::{mk_host, mk_proxy, none};
-use crate::process::Process;
+use crate::objects::{mk_api, mk_host, mk_proxy, none};
+use crate::process::{Process, free_address};
 
 async fn ask(process: &Process, head: &str) -> Option<Answer> {
     let mut client = Client::connect(process.address).await;
@@ -231,4 +233,108 @@ async fn answers_of_our_own_keep_the_connection_even_for_uploads() {
         .await;
     client.send(vec![b'x'; 1_000_000]).await;
     client.answer().await.unwrap().assert_status(404);
+}
+
+#[tokio::test]
+async fn own_answers_keep_their_signs_and_count_as_what_they_are() {
+    let process = Process::start(&[]).await;
+    let directives = Directives {
+        header_down: vec![
+            "-X-*".into(),
+            "-Grpc-*".into(),
+            "-Content-Type".into(),
+            "+Y 1".into(),
+        ],
+        ..none()
+    };
+    process
+        .operator
+        .publish(vec![mk_proxy(
+            "p",
+            "/proxy/*",
+            mk_host(free_address()),
+            directives,
+        )])
+        .await;
+    let plain = ask(&process, "GET /proxy/x HTTP/1.1\r\nX-Request-Id: told-plainly")
+        .await
+        .unwrap();
+    plain.assert_status(502);
+    assert_eq!(plain.header("x-genkan-reason"), Some("BackendConnectFailed"));
+    assert!(
+        plain.header("x-request-id").is_some() && plain.header("y") == Some("1"),
+        "{plain:?}"
+    );
+
+    let grpc = "POST /proxy/x HTTP/1.1\r\nContent-Type: application/grpc\r\nX-Request-Id: told-truly\r\nContent-Length: 0";
+    let grpc = ask(&process, grpc).await.unwrap();
+    assert_eq!(
+        (grpc.code, grpc.header("grpc-status")),
+        (200, Some("14")),
+        "{grpc:?}"
+    );
+    assert_eq!(grpc.header("content-type"), Some("application/grpc"));
+    process.logs_once("told-plainly").await;
+    process.logs_once("told-truly").await;
+    let log = process.log();
+    let line = log.lines().find(|line| line.contains("told-truly")).unwrap();
+    assert!(line.contains("\"status\":502"), "{line}");
+    let mut client = Client::connect(process.admin).await;
+    client
+        .send("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await;
+    let metrics = client.answer().await.unwrap().body;
+    let series = r#"genkan_dataplane_requests_total{kind="ReverseProxy",namespace="",name="p",code="5xx"} 2"#;
+    assert!(metrics.contains(series), "{metrics}");
+    assert!(
+        metrics.contains("genkan_dataplane_log_lines_dropped_total 0"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn mistakes_of_callers_and_authors_are_no_internal_errors() {
+    let backend = Backend::ok().await;
+    let process = Process::start(&[]).await;
+    let rewrite = Directives {
+        rewrite: vec!["/proxy/r/* /y?q=<5".into()],
+        ..none()
+    };
+    let resources = vec![
+        mk_proxy("p", "/proxy/p/*", mk_host(backend.address), none()),
+        mk_proxy("r", "/proxy/r/*", mk_host(backend.address), rewrite),
+    ];
+    process.operator.publish(resources).await;
+    let raw = "GET /proxy/p/a HTTP/1.1\r\nX-KubeSphere-Rawquery: a=<b>&c=\"";
+    assert_eq!(ask(&process, raw).await.unwrap().code, 200);
+    assert!(
+        backend.received().contains("GET /proxy/p/a?a=%3Cb%3E&c=%22 "),
+        "{}",
+        backend.received()
+    );
+    assert_eq!(ask(&process, "GET /proxy/r/a HTTP/1.1").await.unwrap().code, 200);
+    assert!(
+        backend.received().contains("GET /y?q=%3C5 "),
+        "{}",
+        backend.received()
+    );
+    let long = format!("GET /proxy/p/{} HTTP/1.1", "|".repeat(22_000));
+    let long = ask(&process, &long).await.unwrap();
+    long.assert_status(414);
+    assert_eq!(long.header("x-genkan-reason"), Some("TargetTooLong"));
+}
+
+#[tokio::test]
+async fn preferred_version_is_the_one_that_kubernetes_would_prefer() {
+    let process = Process::start(&[]).await;
+    let versions = ["v1", "v1alpha1", "v2beta1"];
+    let resources = versions.map(|version| mk_api("shop.example", version, mk_host(free_address())));
+    process.operator.publish(resources.into()).await;
+    let group = ask(&process, "GET /kapis/shop.example HTTP/1.1").await.unwrap();
+    assert!(
+        group
+            .body
+            .contains(r#""preferredVersion":{"groupVersion":"shop.example/v1","version":"v1"}"#),
+        "{group:?}"
+    );
 }
