@@ -26,7 +26,7 @@ pub struct Line {
     /// For operators only; may name addresses.
     pub detail: String,
     /// Kind, and name with namespace.
-    pub object: String,
+    pub object: Arc<str>,
     pub upstream: Option<SocketAddr>,
     pub attempts: u32,
     pub is_reused: bool,
@@ -64,7 +64,7 @@ impl Access {
             status = line.status,
             reason = %line.reason,
             detail = line.detail,
-            object = line.object,
+            object = &*line.object,
             upstream = line.upstream.map(tracing::field::display),
             attempts = line.attempts,
             reused = line.is_reused,

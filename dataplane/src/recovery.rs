@@ -45,8 +45,8 @@ impl Recovery {
         let mut period = period();
         loop {
             tokio::select! {
-                _ = applied.changed() => self.note_hosts(),
-                () = self.names_changed.notified() => self.note_hosts(),
+                _ = applied.changed() => tokio::task::block_in_place(|| self.note_hosts()),
+                () = self.names_changed.notified() => tokio::task::block_in_place(|| self.note_hosts()),
                 _ = period.tick() => {
                     if self.check.refresh() {
                         self.note_hosts();

@@ -23,7 +23,9 @@ pub fn write(folder: &Path) -> io::Result<PathBuf> {
         roots.push(PLACEHOLDER.to_vec());
     }
     let path = folder.join("roots.pem");
-    let mut file = std::fs::File::create(&path)?;
+    // Another process with the same folder must never read half of it.
+    let unfinished = folder.join(format!("roots.pem.{}", std::process::id()));
+    let mut file = std::fs::File::create(&unfinished)?;
     for der in roots {
         writeln!(file, "-----BEGIN CERTIFICATE-----")?;
         for line in STANDARD.encode(der).as_bytes().chunks(64) {
@@ -32,5 +34,6 @@ pub fn write(folder: &Path) -> io::Result<PathBuf> {
         }
         writeln!(file, "-----END CERTIFICATE-----")?;
     }
+    std::fs::rename(unfinished, &path)?;
     Ok(path)
 }

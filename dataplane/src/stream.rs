@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::health::Board;
 use crate::metrics::Metrics;
-use crate::tables::{ApplyError, Builder, Current};
+use crate::tables::{ApplyError, Builder, Current, Tables};
 use assembly::{Assembly, AssemblyError};
 use backoff::Backoff;
 
@@ -40,6 +40,8 @@ pub enum StreamError {
     Connect(#[source] tonic::transport::Error),
     #[error("the operator ended the stream: {0}")]
     Status(#[from] Box<tonic::Status>),
+    #[error("the operator accepted the connection and did not answer within {} s", ANSWER.as_secs())]
+    Silent,
     #[error("the operator closed the stream")]
     Closed,
     #[error(transparent)]
@@ -49,6 +51,10 @@ pub enum StreamError {
 }
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// For the first sign of an operator that has accepted the connection.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long a request may look at the tables, and much longer.
+const RETIREMENT: Duration = Duration::from_millis(100);
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Answers waiting to be sent; an operator that reads nothing gets nothing new either.
@@ -81,9 +87,9 @@ impl Subscriber {
         let (answers, queue) = mpsc::channel(QUEUE);
         // Both ends of a new channel are ours: there is room.
         let _ = answers.try_send(message(proxy_message::Message::Hello(self.hello())));
-        let response = client
-            .subscribe(ReceiverStream::new(queue))
+        let response = tokio::time::timeout(ANSWER, client.subscribe(ReceiverStream::new(queue)))
             .await
+            .map_err(|_| StreamError::Silent)?
             .map_err(Box::new)?;
         let mut stream = response.into_inner();
         self.metrics.connected.set(1);
@@ -152,16 +158,23 @@ impl Subscriber {
             return Ok(());
         };
         let nonce = chunk.nonce;
-        let outcome = match assembly.add(chunk) {
-            Ok(None) => return Ok(()),
-            Ok(Some(complete)) => self
-                .builder
-                .apply(complete.snapshot, &complete.hash)
-                .map_err(StreamError::from),
-            Err(error) => Err(error.into()),
-        };
+        let builder = &mut self.builder;
+        // Large ones take a while, and the other tasks of this worker are requests.
+        let outcome = tokio::task::block_in_place(|| match assembly.add(chunk) {
+            Ok(None) => None,
+            Ok(Some(complete)) => Some(
+                builder
+                    .apply(complete.snapshot, &complete.hash)
+                    .map_err(StreamError::from),
+            ),
+            Err(error) => Some(Err(error.into())),
+        });
+        let Some(outcome) = outcome else { return Ok(()) };
         let (answer, outcome) = match outcome {
-            Ok(applied) => (self.publish(nonce, applied), Ok(())),
+            Ok(applied) => (
+                tokio::task::block_in_place(|| self.publish(nonce, applied)),
+                Ok(()),
+            ),
             Err(error) => {
                 self.metrics.snapshots_refused.inc();
                 let hash = self.current.load().hash;
@@ -198,7 +211,8 @@ impl Subscriber {
             .map(|route| RefKey::of(&route.object))
             .collect();
         self.board.retain(|object| served.contains(&RefKey::of(object)));
-        let verdicts = applied.publish(&self.current);
+        let (old, verdicts) = applied.publish(&self.current);
+        tokio::spawn(retire(old));
         self.metrics
             .objects
             .set(i64::try_from(objects).unwrap_or(i64::MAX));
@@ -213,6 +227,14 @@ impl Subscriber {
             error: String::new(),
         }
     }
+}
+
+/// Frees old tables once no request looks at them any more.
+async fn retire(old: Arc<Tables>) {
+    while Arc::strong_count(&old) > 1 {
+        tokio::time::sleep(RETIREMENT).await;
+    }
+    tokio::task::block_in_place(|| drop(old));
 }
 
 /// What tells two versions of an object apart.

@@ -54,9 +54,11 @@ impl Current {
         self.applied.subscribe()
     }
 
-    pub fn publish(&self, tables: Tables) {
+    /// Gives back what was served until now: whoever lets go of it last frees all of it, and that should be no request.
+    pub fn publish(&self, tables: Tables) -> Arc<Tables> {
         let sequence = tables.sequence;
-        self.tables.store(Arc::new(tables));
+        let old = self.tables.swap(Arc::new(tables));
         self.applied.send_replace(sequence);
+        old
     }
 }

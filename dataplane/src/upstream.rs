@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use genkan_proto::v1alpha1 as wire;
+use http::HeaderValue;
 use pingora_core::Error;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::tls::SslDigest;
@@ -27,6 +28,7 @@ pub use pin::{Pin, PinError};
 pub struct Upstream {
     /// The `Host` that the backend sees.
     pub authority: String,
+    pub host: HeaderValue,
     /// In front of every path; no trailing slash.
     pub base_path: String,
     pub target: Target,
@@ -72,6 +74,8 @@ pub struct Manner {
 pub enum UpstreamError {
     #[error("the upstream has no target")]
     NoTarget,
+    #[error("the upstream's authority cannot be sent as Host")]
+    Authority,
     #[error("the upstream's port {0} is not between 1 and 65535")]
     Port(u32),
     #[error("the upstream uses TLS and names no server to verify")]
@@ -127,7 +131,9 @@ impl Upstream {
                 }
             }
         };
+        let host = HeaderValue::from_str(&wire.authority);
         Ok(Self {
+            host: host.map_err(|_| UpstreamError::Authority)?,
             authority: wire.authority.clone(),
             base_path: wire.base_path.trim_end_matches('/').to_owned(),
             target,

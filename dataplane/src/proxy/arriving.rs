@@ -24,9 +24,6 @@ pub fn note(session: &Session, context: &mut Context) {
     };
     line.method = request.method.as_str().to_owned();
     line.host = host(request).to_owned();
-    let raw = request.raw_path();
-    let path = raw.split(|&byte| byte == b'?').next().unwrap_or_default();
-    line.path = path.escape_ascii().to_string();
     context.kind = kind(request);
 }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method};
@@ -27,8 +29,11 @@ impl Proxy {
     pub(super) fn decide(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
         let tables = self.current.load();
         let raw = Bytes::copy_from_slice(session.req_header().raw_path());
-        let target =
-            Target::parse(&raw).map_err(|refusal| Answer::status(400, "PathRefused", refusal.to_string()))?;
+        let target = Target::parse(&raw).map_err(|refusal| {
+            let path = raw.split(|&byte| byte == b'?').next().unwrap_or_default();
+            context.line.path = path.escape_ascii().to_string();
+            Answer::status(400, "PathRefused", refusal.to_string())
+        })?;
         context.line.path = target.path.clone().into_owned();
         let request = session.req_header_mut();
         strip(request);
@@ -44,14 +49,14 @@ impl Proxy {
             other => return Err(answer_for(other, &info)),
         };
         context.route = Some(route.clone());
-        context.line.object = route.title();
+        context.line.object = Arc::clone(&route.title);
         let upstream = match &route.action {
             Action::Forward(upstream) => upstream,
             Action::Unavailable { reason, message } => {
                 return Err(Answer::status(
                     503,
                     reason.clone(),
-                    format!("{}: {message}", route.title()),
+                    format!("{}: {message}", route.title),
                 ));
             }
         };
@@ -143,7 +148,7 @@ fn outgoing(route: &Route, input: Input<'_>, info: &RequestInfo<'_>, base: &str)
     let cluster = info.cluster.to_owned();
     let made = match &route.directives {
         Some(directives) => directives.rewrite_request(input).map_err(|error| {
-            Answer::status(error.code(), "PathRefused", format!("{}: {error}", route.title()))
+            Answer::status(error.code(), "PathRefused", format!("{}: {error}", route.title))
         })?,
         None => genkan_routing::Outgoing {
             method: input.method.into(),
@@ -156,18 +161,22 @@ fn outgoing(route: &Route, input: Input<'_>, info: &RequestInfo<'_>, base: &str)
         Answer::status(
             502,
             "MethodRefused",
-            format!("{}: the method {} cannot be sent", route.title(), made.method),
+            format!("{}: the method {} cannot be sent", route.title, made.method),
         )
     })?;
     let target = sendable(made.target(base));
     if target.len() > LONGEST_TARGET {
         let message = format!(
             "{}: the path and query for the backend are longer than {LONGEST_TARGET} bytes",
-            route.title()
+            route.title
         );
         return Err(Answer::status(414, "TargetTooLong", message));
     }
-    let stripped_prefix = made.stripped_prefix.map(ToOwned::to_owned);
+    let wraps = route
+        .directives
+        .as_ref()
+        .is_some_and(|directives| directives.wrap_transport);
+    let stripped_prefix = made.stripped_prefix.filter(|_| wraps).map(ToOwned::to_owned);
     Ok(Outgoing {
         method,
         target,

@@ -166,13 +166,13 @@ pub fn account(metrics: &Metrics, context: &mut Context, answer: &Answer) {
 
 /// A sentence about the backend of an object. Where it is stands in the log only.
 fn backend(route: &Route, what: &str) -> String {
-    format!("{}: its backend {what}", route.title())
+    format!("{}: its backend {what}", route.title)
 }
 
 impl Proxy {
     /// There is nobody to send a request to.
     pub(super) fn no_endpoint(&self, route: &Arc<Route>, none: NoEndpoint) -> Answer {
-        let title = route.title();
+        let title = &route.title;
         match none {
             NoEndpoint::Empty => Answer::status(
                 503,
@@ -277,10 +277,7 @@ fn certificate_problem(error: &str) -> Option<&'static str> {
 
 /// The backend broke a rule of HTTP, or of the object.
 pub fn protocol(route: &Route, problem: &str) -> Answer {
-    let message = format!(
-        "{}: the answer of its backend is refused: {problem}",
-        route.title()
-    );
+    let message = format!("{}: the answer of its backend is refused: {problem}", route.title);
     Answer::status(502, "BackendProtocol", message)
 }
 

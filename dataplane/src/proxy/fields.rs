@@ -78,6 +78,9 @@ pub fn remove_where(head: &mut impl Head, is_unwanted: impl Fn(&str) -> bool) {
 pub fn remove_nominated(head: &mut impl Head) {
     let lines = head.headers().get_all(CONNECTION);
     let named = lines.iter().flat_map(|line| tokens(line.as_bytes()));
+    // What most clients say names no field that would still be there.
+    let named = named
+        .filter(|token| !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive"));
     let names = named.filter_map(|token| HeaderName::from_bytes(token).ok());
     let still_read = [CONNECTION, UPGRADE, CONTENT_LENGTH, TRANSFER_ENCODING];
     let nominated: Vec<_> = names.filter(|name| !still_read.contains(name)).collect();

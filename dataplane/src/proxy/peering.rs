@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use genkan_proto::v1alpha1::health::State;
 use pingora_core::protocols::Digest;
@@ -13,6 +14,8 @@ use crate::upstream::{Manner, NoEndpoint, Upstream};
 
 /// Attempts for one request, at most. The engine's own limit is set to the same.
 pub const MOST_ATTEMPTS: u32 = 8;
+/// After so long no other endpoint is tried: the client has waited enough for an answer.
+const CONNECTING_IN_ALL: Duration = Duration::from_secs(15);
 
 impl Proxy {
     /// The endpoint and settings of the next attempt.
@@ -79,7 +82,9 @@ impl Proxy {
         }
         let failed = &context.attempt.failed;
         let has_other = upstream.has_other(|address| !failed.contains(&address));
-        error.set_retry(has_other && !is_of_request && context.attempt.number < MOST_ATTEMPTS);
+        let is_in_budget =
+            context.attempt.number < MOST_ATTEMPTS && context.start.elapsed() < CONNECTING_IN_ALL;
+        error.set_retry(has_other && !is_of_request && is_in_budget);
         error
     }
 }

@@ -29,7 +29,7 @@ pub async fn prepare(
     fields::remove_hop_by_hop(request);
     request.set_method(outgoing.method.clone());
     request.set_raw_path(&outgoing.target)?;
-    request.insert_header("Host", upstream.authority.as_str())?;
+    request.insert_header("Host", upstream.host.clone())?;
     if let Some(directives) = &route.directives {
         directives.header_up.apply(&mut fields::Fields(request));
         if directives.wrap_transport {
@@ -39,7 +39,7 @@ pub async fn prepare(
                 .next()
                 .unwrap_or_default();
             request.insert_header("X-Forwarded-Uri", HeaderValue::from_bytes(path).map_err(invalid)?)?;
-            request.insert_header("X-Forwarded-Host", upstream.authority.as_str())?;
+            request.insert_header("X-Forwarded-Host", upstream.host.clone())?;
             request.insert_header("X-Forwarded-Proto", upstream.scheme())?;
         }
     }

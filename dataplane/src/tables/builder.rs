@@ -304,7 +304,7 @@ impl Builder {
 
 impl Applied {
     /// Puts everything in force. Endpoints first: the new tables must not meet a set that is not filled yet.
-    pub fn publish(self, current: &super::Current) -> Vec<Verdict> {
+    pub fn publish(self, current: &super::Current) -> (Arc<Tables>, Vec<Verdict>) {
         let (gone, filled): (Vec<_>, Vec<_>) = self
             .endpoints
             .into_iter()
@@ -312,11 +312,11 @@ impl Applied {
         for (set, addresses) in filled {
             set.replace(addresses);
         }
-        current.publish(self.tables);
+        let old = current.publish(self.tables);
         for (set, _) in gone {
             set.replace([]);
         }
-        self.verdicts
+        (old, self.verdicts)
     }
 }
 
@@ -355,7 +355,7 @@ fn total(resources: &[(wire::Resource, [u8; 32])]) -> Hash {
 
 fn addresses(set: &wire::EndpointSet) -> Vec<SocketAddr> {
     let address = |endpoint: &wire::Endpoint| {
-        let port = u16::try_from(endpoint.port).ok()?;
+        let port = u16::try_from(endpoint.port).ok().filter(|port| *port != 0)?;
         Some(SocketAddr::new(endpoint.address.parse().ok()?, port))
     };
     set.endpoints.iter().filter_map(address).collect()

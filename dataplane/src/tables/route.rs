@@ -12,6 +12,8 @@ use crate::upstream::Upstream;
 #[derive(Debug)]
 pub struct Route {
     pub object: wire::ResourceRef,
+    /// As people write it: `ReverseProxy shop`.
+    pub title: Arc<str>,
     /// `None` for kinds that have no directives, and for stubs.
     pub directives: Option<Directives>,
     pub spec: DirectiveSpec,
@@ -38,29 +40,16 @@ const TRUSTED: i32 = State::Unspecified as i32;
 
 impl Route {
     pub fn new(object: wire::ResourceRef, action: Action, meter: Meter) -> Self {
+        let title = title(&object).into();
         Self {
             object,
+            title,
             directives: None,
             spec: DirectiveSpec::default(),
             action,
             forward_authorization: false,
             meter,
             suspicion: AtomicI32::new(TRUSTED),
-        }
-    }
-
-    /// As people write it: `ReverseProxy shop`.
-    pub fn title(&self) -> String {
-        let wire::ResourceRef {
-            kind,
-            namespace,
-            name,
-            ..
-        } = &self.object;
-        if namespace.is_empty() {
-            format!("{kind} {name}")
-        } else {
-            format!("{kind} {namespace}/{name}")
         }
     }
 
@@ -87,6 +76,20 @@ impl Route {
 
     pub fn is_suspect(&self) -> bool {
         self.suspicion.load(Ordering::Relaxed) != TRUSTED
+    }
+}
+
+fn title(object: &wire::ResourceRef) -> String {
+    let wire::ResourceRef {
+        kind,
+        namespace,
+        name,
+        ..
+    } = object;
+    if namespace.is_empty() {
+        format!("{kind} {name}")
+    } else {
+        format!("{kind} {namespace}/{name}")
     }
 }
 
