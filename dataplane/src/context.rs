@@ -114,6 +114,8 @@ impl Drop for Context {
         if std::thread::panicking() {
             self.metrics.panics.inc();
             self.line.reason = "Panic".into();
+        } else if crate::front::is_stalled() {
+            self.line.reason = "BodyTimeout".into();
         } else if self.line.reason.is_empty() {
             self.line.reason = "Dropped".into();
         }

@@ -7,10 +7,12 @@
 mod answer;
 mod head;
 mod http2;
+mod progress;
 mod room;
 mod traffic;
 
 pub use answer::{Refusals, RefusedRequest};
+pub use progress::{answer_moved, body_moved, is_stalled};
 pub use traffic::{Guard, Traffic};
 
 use std::borrow::Cow;
@@ -50,6 +52,8 @@ pub struct FrontConfig {
     pub drain_idle: Duration,
     /// Between two reads of a request body.
     pub body_timeout: Duration,
+    /// For a gRPC call of HTTP/2 in which nothing moves, either way.
+    pub grpc_timeout: Duration,
     /// For one write of an answer.
     pub write_timeout: Duration,
     /// For the rest of a request body that nobody wanted.
@@ -76,6 +80,7 @@ impl FrontConfig {
             idle_timeout: Duration::from_secs(75),
             drain_idle: Duration::from_secs(1),
             body_timeout: Duration::from_secs(60),
+            grpc_timeout: Duration::from_secs(60 * 60),
             write_timeout: Duration::from_secs(60),
             discard_timeout: Duration::from_secs(5),
             requests_per_connection: 10_000,

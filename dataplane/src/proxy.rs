@@ -25,6 +25,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use crate::access::Access;
 use crate::answer::Manner;
 use crate::context::Context;
+use crate::front;
 use crate::health::Board;
 use crate::metrics::Metrics;
 use crate::tables::Current;
@@ -112,6 +113,17 @@ impl ProxyHttp for Proxy {
         receiving::dress(session, response, context)
     }
 
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        is_end: bool,
+        _: &mut Context,
+    ) -> Result<()> {
+        front::body_moved(is_end);
+        Ok(())
+    }
+
     fn response_body_filter(
         &self,
         session: &mut Session,
@@ -119,6 +131,7 @@ impl ProxyHttp for Proxy {
         is_end: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
+        front::answer_moved();
         receiving::body(session, body, is_end, context)?;
         Ok(None)
     }

@@ -8,13 +8,14 @@ mod frames;
 mod kit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use frames::{Outcome, RawHttp2};
 use genkan_dataplane::front::{Front, FrontConfig, Traffic};
 use h2::client::SendRequest;
 use http::{Method, Request};
-use kit::{Answer, Backend, Client, Listener, Then, engine};
+use kit::{Answer, Backend, Client, Listener, PATIENCE, Then, engine};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -28,8 +29,14 @@ struct Door {
 
 impl Door {
     async fn open(backend: Backend) -> Self {
+        Self::open_with(backend, |_| {}).await
+    }
+
+    async fn open_with(backend: Backend, change: impl FnOnce(&mut FrontConfig)) -> Self {
         let (draining, watch) = watch::channel(false);
-        let front = Front::new(engine(backend.address), FrontConfig::new(watch));
+        let mut config = FrontConfig::new(watch);
+        change(&mut config);
+        let front = Front::new(engine(backend.address), config);
         let traffic = front.traffic();
         let listener = Listener::start(Arc::new(front)).await;
         Self {
@@ -311,4 +318,20 @@ async fn draining_lets_streams_finish_and_sends_the_client_away() {
     assert_eq!(door.traffic.requests(), 1, "the stream was cut");
     drop(raw);
     timeout(kit::PATIENCE, door.traffic.drained()).await.unwrap();
+}
+
+#[tokio::test]
+async fn body_that_never_comes_is_not_waited_for() {
+    let backend = Backend::start(b"", Then::Stay).await;
+    let door = Door::open_with(backend, |config| config.body_timeout = Duration::from_millis(120)).await;
+    let mut raw = door.raw().await;
+    let stream = raw.begin(&PLAIN).await;
+    assert_eq!(raw.outcome(stream).await, Outcome::Reset);
+    let idle = async {
+        while door.traffic.requests() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(timeout(PATIENCE, idle).await.is_ok());
+    assert_eq!(door.traffic.connections(), 1, "the others go on");
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
 
 use super::answer::{self, RefusedRequest};
+use super::progress::Progress;
 use super::{FrontConfig, Traffic};
 
 /// What an HTTP/2 client with prior knowledge sends first.
@@ -54,6 +56,18 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
         let host = header.headers.get(http::header::HOST).map(|host| host.as_bytes());
         let head = decoded(header, host);
         head.check(&self.config.limits)
+    }
+
+    /// How long nothing may move while the body is unfinished. A little longer than for HTTP/1, where the silence of
+    /// the client is answered: here the answer to it is due when the backend has been waited for as long.
+    fn limit(&self, session: &ServerSession) -> Duration {
+        let content_type = session.req_header().headers.get(http::header::CONTENT_TYPE);
+        let is_grpc = content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        if is_grpc {
+            self.config.grpc_timeout
+        } else {
+            self.config.body_timeout + self.config.body_timeout / 12
+        }
     }
 
     async fn refuse(&self, session: &mut ServerSession, refused: &Refused) {
@@ -145,7 +159,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
             self.server_options(&mut session).await;
             return None;
         }
-        self.engine.process_new_http(session, &self.config.draining).await
+        if session.is_body_done() {
+            return self.engine.process_new_http(session, &self.config.draining).await;
+        }
+        let limit = self.limit(&session);
+        let serving = self.engine.process_new_http(session, &self.config.draining);
+        // Letting go of what serves the stream resets it.
+        Progress::watch(limit, serving).await.flatten()
     }
 
     fn h2_options(&self) -> Option<H2Options> {

@@ -11,6 +11,7 @@ pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const GOAWAY: u8 = 7;
+const END_HEADERS: u8 = 0x4;
 const END_BOTH: u8 = 0x5;
 
 /// One frame as it arrived.
@@ -40,15 +41,22 @@ impl RawHttp2 {
 
     /// Sends one request without a body; returns the number of its stream.
     pub async fn request(&mut self, fields: &[(&str, &[u8])]) -> u32 {
+        self.head(fields, END_BOTH).await
+    }
+
+    /// The same, with a body announced that may follow or not.
+    pub async fn begin(&mut self, fields: &[(&str, &[u8])]) -> u32 {
+        self.head(fields, END_HEADERS).await
+    }
+
+    async fn head(&mut self, fields: &[(&str, &[u8])], flags: u8) -> u32 {
         let stream = self.next;
         self.next += 2;
         let block: Vec<u8> = fields
             .iter()
             .flat_map(|(name, value)| literal(name.as_bytes(), value))
             .collect();
-        self.client
-            .try_send(frame(HEADERS, END_BOTH, stream, &block))
-            .await;
+        self.client.try_send(frame(HEADERS, flags, stream, &block)).await;
         stream
     }
 
