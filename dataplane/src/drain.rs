@@ -56,14 +56,14 @@ impl Drain {
         self.begun.send_replace(true);
         tokio::time::sleep(self.delay).await;
         self.listeners.send_replace(true);
-        let _ = tokio::time::timeout(self.timeout, accepting).await;
-        // What was accepted last counts as a connection only once its task has begun.
-        tokio::time::sleep(LAST_ACCEPTED).await;
         tracing::info!(timeout = ?self.timeout, connections = traffic.connections(), "draining: no more connections");
-        if tokio::time::timeout(self.timeout, traffic.drained())
-            .await
-            .is_err()
-        {
+        let ending = async {
+            accepting.await;
+            // What was accepted last counts as a connection only once its task has begun.
+            tokio::time::sleep(LAST_ACCEPTED).await;
+            traffic.drained().await;
+        };
+        if tokio::time::timeout(self.timeout, ending).await.is_err() {
             let (connections, requests) = (traffic.connections(), traffic.requests());
             tracing::warn!(
                 connections,
@@ -90,6 +90,29 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_are_counted_only_when_no_more_can_come() {
+        let second = Duration::from_secs(1);
+        for (accepting, expected) in [
+            (3 * second, 4 * second + LAST_ACCEPTED),
+            (90 * second, 31 * second),
+        ] {
+            let start = Instant::now();
+            let drain = Drain::new(second, 30 * second);
+            drain
+                .run(&Traffic::default(), async { tokio::time::sleep(accepting).await })
+                .await;
+            assert_eq!(start.elapsed(), expected);
         }
     }
 }

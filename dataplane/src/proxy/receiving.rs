@@ -44,8 +44,13 @@ impl Proxy {
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
         if response.status != StatusCode::SWITCHING_PROTOCOLS {
+            // Trailers pass from HTTP/2 to HTTP/2, and what announces them with them.
+            let trailer = context.attempt.is_http2.then(|| response.remove_header(&TRAILER));
             fields::remove_nominated(response);
             fields::remove_hop_by_hop(response);
+            if let Some(trailer) = trailer.flatten() {
+                let _ = response.insert_header(TRAILER, trailer);
+            }
         }
         if response.status == StatusCode::NO_CONTENT {
             response.remove_header(&CONTENT_LENGTH);

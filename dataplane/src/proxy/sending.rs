@@ -1,5 +1,7 @@
+use std::io::Write;
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::header::EXPECT;
 use http::{HeaderName, HeaderValue, Version};
 use pingora_core::{Error, ErrorType, Result};
@@ -65,17 +67,15 @@ fn passes_permission_on(session: &Session, context: &Context) -> bool {
 
 fn append_forwarded_for(request: &mut RequestHeader, client: Option<IpAddr>) -> Result<()> {
     let Some(client) = client else { return Ok(()) };
-    let lines = request
-        .headers
-        .get_all(FORWARDED_FOR)
-        .into_iter()
-        .map(HeaderValue::as_bytes);
-    let mut all: Vec<u8> = lines.collect::<Vec<_>>().join(&b", "[..]);
-    if !all.is_empty() {
+    let mut all = Vec::with_capacity(64);
+    for line in request.headers.get_all(FORWARDED_FOR) {
+        all.extend_from_slice(line.as_bytes());
         all.extend_from_slice(b", ");
     }
-    all.extend_from_slice(client.to_canonical().to_string().as_bytes());
-    request.insert_header("X-Forwarded-For", HeaderValue::from_bytes(&all).map_err(invalid)?)
+    // Writing into a Vec cannot fail.
+    let _ = write!(all, "{}", client.to_canonical());
+    let value = HeaderValue::from_maybe_shared(Bytes::from(all)).map_err(invalid)?;
+    request.insert_header("X-Forwarded-For", value)
 }
 
 fn invalid(error: http::header::InvalidHeaderValue) -> Box<Error> {

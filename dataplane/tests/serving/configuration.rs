@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use genkan_proto::Hash;
 use genkan_proto::v1alpha1::{Directives, ReverseProxy, reverse_proxy, verdict::Severity};
 
-use crate::kit::{Answer, Backend, Client, Then};
+use tokio::time::timeout;
+
+use crate::kit::{Answer, Backend, Client, PATIENCE, Then};
 use crate::objects::{
     bare_proxy, mk_host, mk_named, mk_proxy, mk_service, mk_stub, mk_tls, none, wrap_proxy,
 };
@@ -44,11 +46,17 @@ async fn readiness_and_hash_follow_what_is_served() {
     assert!(ack.verdicts.is_empty() && ack.error.is_empty());
     // The acknowledgement is the promise: the very next request is served.
     assert_eq!(get(process.address, "/proxy/x").await.code, 200);
-    let metrics = get(process.admin, "/metrics").await.body;
-    assert!(
-        metrics.contains("genkan_dataplane_objects 1") && metrics.contains("name=\"p\",code=\"2xx\"} 1"),
-        "{metrics}"
-    );
+    // The client has its answer a moment before it is counted.
+    let counted = async {
+        loop {
+            let metrics = get(process.admin, "/metrics").await.body;
+            if metrics.contains("name=\"p\",code=\"2xx\"} 1") {
+                return metrics;
+            }
+        }
+    };
+    let metrics = timeout(PATIENCE, counted).await.unwrap();
+    assert!(metrics.contains("genkan_dataplane_objects 1"), "{metrics}");
 }
 
 #[tokio::test]

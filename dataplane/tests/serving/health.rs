@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::kit::{Client, PATIENCE};
-use crate::objects::{mk_host, mk_named, mk_proxy, mk_service, none};
+use crate::objects::{mk_host, mk_named, mk_proxy, mk_service, mk_tls, none};
 use crate::process::{Process, free_address};
 
 pub async fn told(process: &Process, name: &str, state: State) -> Health {
@@ -110,4 +110,29 @@ async fn backend_that_comes_back_is_noticed_without_traffic() {
     );
     let _listener = TcpListener::bind(address).await.unwrap();
     told(&process, "p", State::Reachable).await;
+}
+
+#[tokio::test]
+async fn backend_that_says_nothing_does_not_delay_what_is_said_of_others() {
+    let process = Process::start(&[]).await;
+    // Accepts and never greets: every probe takes as long as it may.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_address = silent.local_addr().unwrap();
+    let resource = mk_proxy(
+        "silent",
+        "/proxy/s",
+        mk_tls(silent_address, "b.example", ""),
+        none(),
+    );
+    process.operator.publish(vec![resource.clone()]).await;
+    let (answer, request) = tokio::join!(get(&process, "/proxy/s"), silent.accept());
+    answer.assert_status(502);
+    told(&process, "silent", State::Unreachable).await;
+    drop(request);
+    let _probe = timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
+    let start = tokio::time::Instant::now();
+    let other = mk_proxy("other", "/proxy/o", mk_host(free_address()), none());
+    process.operator.publish(vec![other, resource]).await;
+    told(&process, "other", State::Reachable).await;
+    assert!(start.elapsed().as_secs() < 3, "{:?}", start.elapsed());
 }
