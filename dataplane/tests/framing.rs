@@ -68,10 +68,10 @@ impl Door {
 
     /// Sends and expects 200; returns what the backend got, in lower case.
     async fn passes(&self, bytes: &[u8]) -> String {
-        let before = self.backend.received().len();
+        let before = self.backend.lengths();
         let (_, answer) = self.ask(bytes, false).await;
         assert_eq!(answer.code, 200, "{}: {answer:?}", bytes.escape_ascii());
-        self.backend.received()[before..].to_ascii_lowercase()
+        self.backend.received_since(&before).to_ascii_lowercase()
     }
 }
 

@@ -155,6 +155,23 @@ impl Backend {
         String::from_utf8_lossy(&self.received.lock().concat()).into_owned()
     }
 
+    /// How much arrived on each connection so far.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.received.lock().iter().map(Vec::len).collect()
+    }
+
+    /// What arrived since then, on whichever connection.
+    pub fn received_since(&self, lengths: &[usize]) -> String {
+        let received = self.received.lock();
+        let known = lengths.iter().copied().chain(std::iter::repeat(0));
+        let new: Vec<_> = received
+            .iter()
+            .zip(known)
+            .map(|(all, known)| &all[known..])
+            .collect();
+        String::from_utf8_lossy(&new.concat()).into_owned()
+    }
+
     /// Waits until what arrived contains `text`.
     pub async fn wait_for(&mut self, text: &str) {
         let waiting = async {
