@@ -49,6 +49,8 @@ const POOL: usize = 4_096;
 /// # Errors
 /// One sentence for the person who started it.
 pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessError> {
+    // Before anything is served: from then on a signal must not simply end the process.
+    let mut signals = Signals::new().map_err(ProcessError::Signal)?;
     let ca_file = prepare_state_dir(&cli.state_dir)?;
     raise_file_limit();
     let bound = Bound::bind("--listen", cli.listen)?;
@@ -115,7 +117,6 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let (traffic, engine) = (front.traffic(), front.engine());
     let mut service = tokio::spawn(bound.serve(front, drain.listeners_end(), 1));
 
-    let mut signals = Signals::new().map_err(ProcessError::Signal)?;
     tokio::select! {
         () = signals.next() => {}
         _ = &mut stream => return Err(ProcessError::Task("configuration stream")),
