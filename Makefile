@@ -1,7 +1,7 @@
 # The verbs of this workspace. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run look test every check fmt lint unit e2e golden deny clean
+.PHONY: help run look test every check fmt lint unit e2e golden bench deny clean
 
 CARGO ?= cargo
 ARGS ?=
@@ -40,6 +40,12 @@ e2e: ## Run the scenarios; ARGS='part of a name' chooses some
 
 golden: ## Rewrite the golden files; read the difference before committing it
 	GENKAN_REWRITE=1 $(CARGO) test --locked --workspace
+
+bench: ## Build the programs as published, and print tables of what they cost; takes some minutes
+	$(CARGO) build --locked --workspace --release --bin genkan --bin genkan-dataplane
+	@release="$${CARGO_TARGET_DIR:-target}/release"; \
+	export GENKAN_BIN="$$(realpath "$$release/genkan")" GENKAN_DATAPLANE_BIN="$$(realpath "$$release/genkan-dataplane")"; \
+	$(CARGO) bench --locked --workspace --bench lookup --bench strict --bench scale --bench cost
 
 deny: ## Check licences, advisories and duplicate dependencies, where cargo-deny is installed
 	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --workspace check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi

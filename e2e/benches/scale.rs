@@ -15,6 +15,9 @@ use genkan_e2e::world::World;
 use kube::api::{Api, DeleteParams, PostParams};
 use tokio::time::Instant;
 
+#[path = "machine.rs"]
+mod machine;
+
 /// Changes that are timed, for each number of other objects.
 const CHANGES: usize = 300;
 const AT_ONCE: usize = 8;
@@ -70,7 +73,7 @@ async fn propagation(world: Arc<World>) -> Result<()> {
         );
     }
     remove(&api, "other", 0..others).await?;
-    println!("{}{table}", machine());
+    println!("{}{table}", machine::describe());
     Ok(())
 }
 
@@ -98,7 +101,7 @@ async fn memory(world: Arc<World>) -> Result<()> {
         };
         table += &format!("{wanted:6} | {:14.1} | {each:.1}\n", now as f64 / 1_048_576.0);
     }
-    println!("{}{table}", machine());
+    println!("{}{table}", machine::describe());
     remove(&api, "route", 0..have).await
 }
 
@@ -136,20 +139,4 @@ async fn remove(api: &Api<ReverseProxy>, stem: &str, numbers: std::ops::Range<us
         futures::future::try_join_all(some.iter().map(|name| api.delete(name, &params))).await?;
     }
     Ok(())
-}
-
-/// What the figures were taken on.
-fn machine() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let model = cpu
-        .lines()
-        .find_map(|l| l.strip_prefix("model name"))
-        .map_or("", |l| l.trim_start_matches(['\t', ':', ' ']));
-    let cores = cpu.lines().filter(|l| l.starts_with("processor")).count();
-    let load = read("/proc/loadavg");
-    format!(
-        "{model}, {cores} cores, load {}",
-        load.split(' ').next().unwrap_or_default()
-    )
 }
