@@ -205,7 +205,8 @@ impl Engine {
                 key,
                 report,
             } => {
-                if self.fleet.report(&name, session, key.to_string(), report) {
+                let is_known = self.compiler.verdict(&key).is_some();
+                if is_known && self.fleet.report(&name, session, key.to_string(), report) {
                     self.assess_each([key], now);
                 }
             }

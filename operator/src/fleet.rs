@@ -93,6 +93,8 @@ impl Fleet {
         let returning = self.proxies.remove(&name).filter(|p| p.instance == instance);
         let (acked, objections, reports) =
             returning.map_or_else(Default::default, |p| (p.acked, p.objections, p.reports));
+        // The same process under the other name it may have had is not a second one.
+        self.proxies.retain(|_, p| p.instance != instance);
         let instance = instance.to_string();
         self.proxies.insert(
             name.clone(),

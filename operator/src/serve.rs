@@ -23,7 +23,7 @@ use crate::snapshot::Push;
 use session::Session;
 
 /// Proxies send little: acknowledgements and health.
-const MAX_RECEIVED: usize = 1 << 20;
+const MAX_RECEIVED: usize = 8 << 20;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 

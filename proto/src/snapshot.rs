@@ -20,6 +20,10 @@ pub struct HashBuilder(blake3::Hasher);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
+    #[error(
+        "the snapshot is {0} bytes large, more than the {MAX_SNAPSHOT} that proxies take: remove objects"
+    )]
+    TooLarge(usize),
     #[error("the snapshot cannot be compressed: {0}")]
     Compress(#[source] std::io::Error),
     #[error("the snapshot cannot be decompressed, or is larger than {MAX_SNAPSHOT} bytes: {0}")]
@@ -36,8 +40,12 @@ pub fn resource_hash(encoded: &[u8]) -> [u8; 32] {
 /// A zstd frame of the encoded snapshot, to be cut into chunks of [`MAX_CHUNK`].
 ///
 /// # Errors
-/// When zstd fails, which only memory can cause.
+/// When it is larger than [`MAX_SNAPSHOT`] bytes, which no proxy would take, or when zstd lacks memory.
 pub fn compress(snapshot: &Snapshot) -> Result<Bytes, SnapshotError> {
+    let size = snapshot.encoded_len();
+    if size > MAX_SNAPSHOT {
+        return Err(SnapshotError::TooLarge(size));
+    }
     zstd::bulk::compress(&snapshot.encode_to_vec(), 1)
         .map(Bytes::from)
         .map_err(SnapshotError::Compress)
@@ -124,6 +132,15 @@ mod tests {
         ));
         let bomb = zstd::bulk::compress(&vec![0; MAX_SNAPSHOT + 1], 1).unwrap();
         assert!(matches!(decompress(&bomb), Err(SnapshotError::Decompress(_))));
+    }
+
+    #[test]
+    fn snapshots_that_no_proxy_would_take_are_not_made() {
+        let snapshot = Snapshot {
+            upserts: vec![vec![0; MAX_SNAPSHOT].into()],
+            removals: vec![],
+        };
+        assert!(matches!(compress(&snapshot), Err(SnapshotError::TooLarge(_))));
     }
 
     #[test]

@@ -143,7 +143,10 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
         (checked, _) => {
             let problems = checked.err().unwrap_or_default();
             verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
-            api_service::Action::Unavailable(unavailable(&verdict.accepted))
+            let action = api_service::Action::Unavailable(unavailable(&verdict.accepted));
+            let won = super::won(&rivals.losers, "APIService");
+            super::remark(&mut verdict.accepted, [won, None]);
+            action
         }
     };
     let service = ApiService {

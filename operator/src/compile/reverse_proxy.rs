@@ -116,6 +116,8 @@ pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: 
         (Err(problems), _) => {
             verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
             route.action = Some(reverse_proxy::Action::Unavailable(unavailable(&verdict.accepted)));
+            let won = super::won(&claims.losers(&record.name), "ReverseProxy");
+            super::remark(&mut verdict.accepted, [won, None]);
             None
         }
         (Ok(_), None) => None,
