@@ -24,12 +24,12 @@ async fn an_idle_connection_holds_little_memory() {
     for _ in 0..50 {
         warm.push(used(&process).await);
     }
-    let before = process.resident();
+    let before = process.most_memory();
     let mut idle = Vec::new();
     for _ in 0..CONNECTIONS {
         idle.push(used(&process).await);
     }
-    let each = process.resident().saturating_sub(before) / CONNECTIONS;
+    let each = process.most_memory().saturating_sub(before) / CONNECTIONS;
     assert!(each < MOST, "{each} bytes a connection");
     for client in &mut idle {
         client

@@ -283,12 +283,12 @@ impl Process {
             .unwrap()
     }
 
-    /// Resident memory in bytes.
-    pub fn resident(&self) -> usize {
+    /// The most memory that it has had, in bytes.
+    pub fn most_memory(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix("VmHWM:"))
             .unwrap();
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }

@@ -6,8 +6,9 @@ pub use parse::split;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::{RecursiveMode, Watcher};
 use serde_json::Value;
@@ -23,6 +24,8 @@ use crate::object::{Key, Kind, Object, key_of};
 const QUIET: Duration = Duration::from_millis(5);
 /// A file that is written without a pause is read all the same.
 const LONGEST: Duration = Duration::from_millis(200);
+/// How often a folder that has gone is looked for.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// What a directory held when it was last read.
 #[derive(Debug, Default)]
@@ -193,19 +196,48 @@ pub async fn run(path: PathBuf, engine: mpsc::Sender<Input>) -> Result<(), Direc
     info!(path = %path.display(), "directory read");
     // The engine ends only with the process.
     let _ = engine.send(Input::Changes(changes)).await;
-    while signals.recv().await.is_some() && !engine.is_closed() {
-        let end = Instant::now() + LONGEST;
-        while Instant::now() < end && tokio::time::timeout(QUIET, signals.recv()).await.is_ok() {}
+    let mut watched = identity(&path);
+    loop {
+        if watched.is_some() {
+            if signals.recv().await.is_none() {
+                break;
+            }
+            let end = Instant::now() + LONGEST;
+            while Instant::now() < end && tokio::time::timeout(QUIET, signals.recv()).await.is_ok() {}
+        } else {
+            tokio::time::sleep(AGAIN).await;
+        }
+        let found = identity(&path);
+        if found != watched {
+            // Another folder stands there now, of which the watcher would hear nothing.
+            let _ = watcher.unwatch(&path);
+            watched = watcher.watch(&path, RecursiveMode::Recursive).ok().and(found);
+            if watched.is_none() {
+                warn!(path = %path.display(), "the folder has gone; what it held stays");
+            }
+        }
+        if engine.is_closed() {
+            break;
+        }
+        if watched.is_none() {
+            continue;
+        }
         match directory.read() {
             Ok((changes, problems)) => {
                 tell(&problems, &told);
                 told = problems;
                 let _ = engine.send(Input::Changes(changes)).await;
             }
-            Err(e) => warn!(error = %e, "directory not read; what it held stays"),
+            Err(error) => warn!(%error, "directory not read; what it held stays"),
         }
     }
     Ok(())
+}
+
+/// Tells a folder from another one of the same name; the numbers alone are given to a successor at once.
+fn identity(path: &Path) -> Option<(u64, u64, Option<SystemTime>)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
 }
 
 /// Logs the problems that are new.
