@@ -11,7 +11,7 @@ help: ## List the verbs
 
 run: check ## Run genkan on a real control plane of its own; KUBECONFIG=F: on that cluster, after asking
 	@$(CARGO) build --locked --workspace --bin genkan-e2e
-	@exec "$${CARGO_TARGET_DIR:-target}/debug/genkan-e2e" run $(ARGS)
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/genkan-e2e" run $(if $(findstring command,$(origin KUBECONFIG)),--kubeconfig '$(KUBECONFIG)') $(ARGS)
 
 look: ## Run genkan for a first look: no Kubernetes, a folder of manifests
 	@sh e2e/tools/prerequisites look

@@ -21,7 +21,7 @@ struct Shape {
     request: fn(usize) -> String,
 }
 
-const SHAPES: [Shape; 5] = [
+const SHAPES: [Shape; 6] = [
     Shape {
         name: "hit",
         route: |n| format!("/proxy/svc{n:05}/api/*"),
@@ -41,6 +41,11 @@ const SHAPES: [Shape; 5] = [
         name: "all exact",
         route: |n| format!("/proxy/team-{}/app-{n:05}", n % 97),
         request: |n| format!("/proxy/team-{}/app-{n:05}", n % 97),
+    },
+    Shape {
+        name: "all wildcard",
+        route: |n| format!("/{}/w{n:05}*", n % 7),
+        request: |n| format!("/{}/w{n:05}-and/more", n % 7),
     },
     Shape {
         name: "random",

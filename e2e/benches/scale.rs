@@ -83,6 +83,7 @@ async fn memory(world: Arc<World>) -> Result<()> {
     let url = "http://192.0.2.1:8080".to_string();
     let mut table = String::from("\nroutes | data plane MiB | KiB a route\n");
     let mut have = 0;
+    // In KiB.
     let resident = || -> Result<u64> {
         world.product().proxies[0]
             .resident()
@@ -97,9 +98,9 @@ async fn memory(world: Arc<World>) -> Result<()> {
         let each = if wanted == 0 {
             0.0
         } else {
-            now.saturating_sub(empty) as f64 / 1024.0 / wanted as f64
+            now.saturating_sub(empty) as f64 / wanted as f64
         };
-        table += &format!("{wanted:6} | {:14.1} | {each:.1}\n", now as f64 / 1_048_576.0);
+        table += &format!("{wanted:6} | {:14.1} | {each:.1}\n", now as f64 / 1024.0);
     }
     println!("{}{table}", machine::describe());
     remove(&api, "route", 0..have).await

@@ -21,7 +21,7 @@ enum Command {
     /// Start the control plane, the operator, two data planes and a sample backend; Ctrl-C ends them
     Run {
         /// Use the cluster of this kubeconfig instead, after asking
-        #[arg(long, env = "KUBECONFIG")]
+        #[arg(long)]
         kubeconfig: Option<PathBuf>,
         /// Folder for kubeconfig and logs
         #[arg(long, default_value = ".genkan")]

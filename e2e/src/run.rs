@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::namespace;
 use crate::programs::Prepared;
 use crate::relay::Held;
+use crate::world::Addresses;
 
 mod cluster;
 mod directory;
@@ -59,10 +60,8 @@ pub fn run(wish: Wish) -> Result<()> {
     if let Some(plan) = namespace::handed::<Plan>()? {
         return inside::run(plan);
     }
-    if let Some(kubeconfig) = wish
-        .kubeconfig
-        .as_deref()
-        .filter(|path| may_use(path).unwrap_or(false))
+    if let Some(kubeconfig) = &wish.kubeconfig
+        && may_use(kubeconfig)?
     {
         return block_on(cluster::run(kubeconfig, &fresh(&wish.folder)?));
     }
@@ -156,6 +155,18 @@ async fn while_running(mut running: impl FnMut() -> Result<()>) -> Result<()> {
         tick.tick().await;
         running()?;
     }
+}
+
+async fn free_ports() -> Result<Addresses> {
+    let mut ports = Vec::new();
+    for wanted in [9300, 9301, 8001, 9401, 8002, 9402] {
+        ports.push(Held::near(wanted).await?);
+    }
+    Ok(Addresses {
+        operator_grpc: ports[0].port,
+        operator_admin: ports[1].port,
+        proxies: vec![(ports[2].port, ports[3].port), (ports[4].port, ports[5].port)],
+    })
 }
 
 /// The folder, empty: what an earlier run left in it is of no use.

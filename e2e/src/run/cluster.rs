@@ -11,7 +11,7 @@ use crate::binaries::Binaries;
 use crate::kubectl::Kubectl;
 use crate::product::Source;
 use crate::programs::Programs;
-use crate::world::{self, Addresses, Product};
+use crate::world::{self, Product};
 
 /// Context and server of a kubeconfig, in words.
 pub(super) fn name(path: &Path) -> Result<String> {
@@ -47,7 +47,7 @@ pub(super) async fn run(kubeconfig: &Path, folder: &Path) -> Result<()> {
         &programs,
         folder,
         &Source::Kubernetes(own),
-        Addresses::default(),
+        super::free_ports().await?,
         &[],
     )
     .await?;
@@ -61,6 +61,7 @@ pub(super) async fn run(kubeconfig: &Path, folder: &Path) -> Result<()> {
             proxy.listen, proxy.admin
         );
     }
+    println!("  operator    http://{}/metrics", product.operator.admin);
     println!("  logs        {}/*.log", folder.display());
     tokio::select! {
         outcome = while_running(|| product.expect_running()) => outcome,

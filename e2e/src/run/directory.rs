@@ -9,9 +9,8 @@ use super::{asked_to_end, sample, while_running};
 use crate::backend::Backend;
 use crate::product::{Source, local};
 use crate::programs::Programs;
-use crate::relay::Held;
 use crate::seeds;
-use crate::world::{Addresses, Product};
+use crate::world::Product;
 
 pub(super) async fn run(folder: &Path) -> Result<()> {
     let programs = tokio::task::spawn_blocking(Programs::build).await??;
@@ -29,7 +28,7 @@ pub(super) async fn run(folder: &Path) -> Result<()> {
         &programs,
         folder,
         &Source::Folder(manifests.clone()),
-        free_ports().await?,
+        super::free_ports().await?,
         // The sample backend is on loopback, which a proxy dials only when told.
         &["--allow-upstream-cidr", "127.0.0.0/8"],
     )
@@ -49,16 +48,4 @@ pub(super) async fn run(folder: &Path) -> Result<()> {
         outcome = while_running(|| product.expect_running()) => outcome,
         () = asked_to_end()? => Ok(()),
     }
-}
-
-async fn free_ports() -> Result<Addresses> {
-    let mut ports = Vec::new();
-    for wanted in [9300, 9301, 8001, 9401, 8002, 9402] {
-        ports.push(Held::near(wanted).await?);
-    }
-    Ok(Addresses {
-        operator_grpc: ports[0].port,
-        operator_admin: ports[1].port,
-        proxies: vec![(ports[2].port, ports[3].port), (ports[4].port, ports[5].port)],
-    })
 }
