@@ -56,6 +56,8 @@ struct Writer {
     _ended: SyncSender<()>,
 }
 
+/// A line waits so long at most before it is written.
+const GATHER: Duration = Duration::from_millis(5);
 /// Lines in memory; beyond that they are dropped and counted.
 const ROOM: usize = 16 * 1024;
 /// At the end nobody waits longer for a standard output that takes nothing.
@@ -110,31 +112,43 @@ pub fn start(filter: &str) -> Result<Guard, LogError> {
 // === impl Writer ===
 
 impl Writer {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a thread of its own, which waits for nothing but company"
+    )]
     fn run(&self, output: &mut impl Write) {
         let mut told = 0;
         while let Ok(message) = self.received.recv() {
-            let mut next = Some(message);
-            while let Some(message) = next {
-                // A standard output that is closed is nobody's fault here.
-                if let Message::Line(line) = message {
-                    let _ = output.write_all(&line);
-                }
-                next = self.received.try_recv().ok();
-            }
-            let dropped = self.dropped.get();
-            if dropped > told {
-                let lost = dropped - told;
-                let _ = writeln!(
-                    output,
-                    "{{\"level\":\"WARN\",\"message\":\"log lines were dropped\",\"lines\":{lost}}}"
-                );
-                told = dropped;
-            }
-            let _ = output.flush();
+            self.write(Some(message), output, &mut told);
+            // What is logged meanwhile is written together, and wakes nobody.
+            std::thread::sleep(GATHER);
             if self.is_over.load(Ordering::Acquire) {
+                self.write(None, output, &mut told);
                 return;
             }
         }
+    }
+
+    /// Everything that is there.
+    fn write(&self, first: Option<Message>, output: &mut impl Write, told: &mut u64) {
+        let mut next = first.or_else(|| self.received.try_recv().ok());
+        while let Some(message) = next {
+            // A standard output that is closed is nobody's fault here.
+            if let Message::Line(line) = message {
+                let _ = output.write_all(&line);
+            }
+            next = self.received.try_recv().ok();
+        }
+        let dropped = self.dropped.get();
+        if dropped > *told {
+            let lost = dropped - *told;
+            let _ = writeln!(
+                output,
+                "{{\"level\":\"WARN\",\"message\":\"log lines were dropped\",\"lines\":{lost}}}"
+            );
+            *told = dropped;
+        }
+        let _ = output.flush();
     }
 }
 

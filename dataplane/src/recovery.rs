@@ -81,6 +81,13 @@ impl Recovery {
     /// The state of every object whose backend is a host of the author's choice.
     fn note_hosts(&self) {
         for route in &self.current.load().routes {
+            // What was built anew inherits what its object is blamed for, or nobody would ever take it back.
+            let known = self.board.state(&route.object);
+            if let Some(state @ (State::Unreachable | State::TlsFailed)) = known
+                && !route.is_suspect()
+            {
+                route.suspect(state);
+            }
             let Some(upstream) = route.upstream() else {
                 continue;
             };
@@ -96,11 +103,7 @@ impl Recovery {
                     format!("no address of the host {host} {MAY_BE_DIALLED}")
                 }
                 Lookup::Found => {
-                    if self
-                        .board
-                        .state(&route.object)
-                        .is_none_or(|state| state == State::Unresolved)
-                    {
+                    if known.is_none_or(|state| state == State::Unresolved) {
                         self.board.note(&route.object, State::Reachable, "");
                     }
                     continue;

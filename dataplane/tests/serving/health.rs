@@ -113,6 +113,26 @@ async fn backend_that_comes_back_is_noticed_without_traffic() {
 }
 
 #[tokio::test]
+async fn what_a_version_is_blamed_for_is_taken_back_from_its_successor() {
+    let process = Process::start(&[]).await;
+    let address = free_address();
+    let publish = async |other: &str| {
+        let (upstream, endpoints) = mk_service(other, &[address]);
+        process
+            .operator
+            .publish(vec![mk_proxy("p", "/proxy/*", upstream, none()), endpoints])
+            .await
+    };
+    publish("one").await;
+    get(&process, "/proxy/x").await.assert_status(502);
+    told(&process, "p", State::Unreachable).await;
+    // The object is the same, but what it leads to was built anew.
+    publish("two").await;
+    let _listener = TcpListener::bind(address).await.unwrap();
+    told(&process, "p", State::Reachable).await;
+}
+
+#[tokio::test]
 async fn backend_that_says_nothing_does_not_delay_what_is_said_of_others() {
     let process = Process::start(&[]).await;
     // Accepts and never greets: every probe takes as long as it may.
