@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::access::{Access, Line};
 use crate::answer::Answer;
 use crate::endpoints::Lease;
+use crate::front::EndlessAnswer;
 use crate::metrics::Metrics;
 use crate::rewriting::LinkRewriter;
 use crate::tables::Route;
@@ -29,6 +30,8 @@ pub struct Context {
     pub is_own_answer: bool,
     /// In a lock only because the engine wants contexts to be shareable.
     pub links: Option<Mutex<LinkRewriter>>,
+    /// So that draining finds it.
+    pub endless: Option<EndlessAnswer>,
     access: Arc<Access>,
     metrics: Arc<Metrics>,
     is_logged: bool,
@@ -54,6 +57,8 @@ pub struct Kind {
     pub wants_trailers: bool,
     /// A long silence of the backend is to be expected.
     pub may_be_silent: bool,
+    /// A watch or a stream of events: only its client or draining ends it.
+    pub has_no_end: bool,
 }
 
 /// How far the sending has come.
@@ -78,6 +83,7 @@ impl Context {
         Self {
             start: Instant::now(),
             line: Line::default(),
+            endless: None,
             route: None,
             outgoing: None,
             kind: Kind::default(),

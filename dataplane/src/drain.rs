@@ -24,6 +24,8 @@ pub struct Signals {
     interrupt: Signal,
 }
 
+/// Watches are ended within so long before the time is over.
+const SPREAD: Duration = Duration::from_secs(5);
 const LAST_ACCEPTED: Duration = Duration::from_millis(50);
 
 // === impl Drain ===
@@ -62,6 +64,18 @@ impl Drain {
             // What was accepted last counts as a connection only once its task has begun.
             tokio::time::sleep(LAST_ACCEPTED).await;
             traffic.drained().await;
+        };
+        let spread = SPREAD.min(self.timeout);
+        let early = async {
+            tokio::time::sleep(self.timeout - spread).await;
+            traffic.endless.end(spread).await;
+            std::future::pending().await
+        };
+        let ending = async {
+            tokio::select! {
+                () = ending => {}
+                () = early => {}
+            }
         };
         if tokio::time::timeout(self.timeout, ending).await.is_err() {
             let (connections, requests) = (traffic.connections(), traffic.requests());

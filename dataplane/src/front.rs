@@ -5,6 +5,7 @@
 //! head under its own deadlines, refuses what is not plain, and hands the bytes of the rest to the engine.
 
 mod answer;
+mod endless;
 mod head;
 mod http2;
 mod progress;
@@ -12,6 +13,7 @@ mod room;
 mod traffic;
 
 pub use answer::{Refusals, RefusedRequest};
+pub use endless::{Endless, EndlessAnswer, answers_without_end};
 pub use progress::{answer_moved, body_moved, is_stalled};
 pub use traffic::{Guard, Traffic};
 
@@ -228,7 +230,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
         let http2 = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             stream
         } else {
-            self.serve(stream, shutdown).await?
+            let serving = self.serve(stream, shutdown);
+            self.traffic.endless.serve(serving).await.flatten()?
         };
         self.http2.process_new(http2, shutdown).await
     }

@@ -159,3 +159,30 @@ async fn a_second_signal_ends_the_process_at_once() {
     process.terminate();
     process.ended().await;
 }
+
+#[tokio::test]
+async fn watches_are_ended_before_the_time_is_over() {
+    let backend = Backend::start(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n",
+        Then::Stay,
+    )
+    .await;
+    let flags = ["--drain-delay", "0s", "--drain-timeout", "3s"];
+    let mut process = Process::serving(backend.address, &flags).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(process.address).await;
+        client
+            .send("GET /proxy/x?watch=1 HTTP/1.1\r\nHost: gw.example\r\n\r\n")
+            .await;
+        assert!(client.until("one").await);
+        clients.push(client);
+    }
+    process.terminate();
+    assert!(process.ended().await.success(), "{}", process.log());
+    assert!(!process.log().contains("are cut"), "{}", process.log());
+    for mut client in clients {
+        client.buffered.clear();
+        assert!(client.closes().await);
+    }
+}

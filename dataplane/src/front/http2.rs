@@ -159,13 +159,16 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
             self.server_options(&mut session).await;
             return None;
         }
+        let endless = &self.traffic.endless;
+        // Letting go of what serves the stream resets it.
         if session.is_body_done() {
-            return self.engine.process_new_http(session, &self.config.draining).await;
+            let serving = self.engine.process_new_http(session, &self.config.draining);
+            return endless.serve(serving).await.flatten();
         }
         let limit = self.limit(&session);
         let serving = self.engine.process_new_http(session, &self.config.draining);
-        // Letting go of what serves the stream resets it.
-        Progress::watch(limit, serving).await.flatten()
+        let serving = Progress::watch(limit, serving);
+        endless.serve(serving).await.flatten().flatten()
     }
 
     fn h2_options(&self) -> Option<H2Options> {

@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
+use super::endless::Endless;
+
 /// Counts open connections and requests in flight.
 #[derive(Debug, Default)]
 pub struct Traffic {
@@ -10,6 +12,8 @@ pub struct Traffic {
     requests: AtomicUsize,
     turned_away: AtomicUsize,
     changed: Notify,
+    /// What draining has to put an end to.
+    pub endless: Arc<Endless>,
 }
 
 /// Counts as one for as long as it lives, also through a panic.

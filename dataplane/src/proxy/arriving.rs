@@ -5,6 +5,7 @@ use pingora_proxy::Session;
 use genkan_routing::identity::{tokens, upgrade_protocols};
 
 use crate::context::{Context, Kind};
+use crate::front;
 
 /// Notes what the access line and the later steps need to know of the request as it came.
 pub fn note(session: &Session, context: &mut Context) {
@@ -25,6 +26,9 @@ pub fn note(session: &Session, context: &mut Context) {
     line.method = request.method.as_str().to_owned();
     line.host = host(request).to_owned();
     context.kind = kind(request);
+    if context.kind.has_no_end {
+        context.endless = front::answers_without_end();
+    }
 }
 
 /// The authority that the client named; one accessor for both versions of HTTP.
@@ -100,6 +104,7 @@ fn kind(request: &RequestHeader) -> Kind {
         wants_trailers: lines(TE)
             .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))),
         may_be_silent: is_upgrade || is_grpc || accepts_events || is_endless,
+        has_no_end: (accepts_events || is_endless) && !is_upgrade && !is_grpc,
     }
 }
 
