@@ -136,6 +136,18 @@ impl ProxyHttp for Proxy {
         Ok(None)
     }
 
+    /// Behind trailers nothing of the body is asked for any more: what was held back of it goes in their place.
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        _: &mut http::HeaderMap,
+        context: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        let mut rest = None;
+        receiving::body(session, &mut rest, true, context)?;
+        Ok(rest)
+    }
+
     fn error_while_proxy(
         &self,
         _: &HttpPeer,

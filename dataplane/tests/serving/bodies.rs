@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use genkan_proto::v1alpha1::{Directives, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
@@ -141,4 +142,53 @@ async fn client_that_leaves_frees_its_backend() {
         .await
         .unwrap();
     assert!(matches!(end, Ok(0) | Err(_)));
+}
+
+/// Speaks HTTP/2 without TLS: a page whose last tag never ends, and trailers.
+async fn page_with_trailers() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            let head = http::Response::builder().header("content-type", "text/html");
+            let mut body = respond.send_response(head.body(()).unwrap(), false).unwrap();
+            body.send_data("<a href=/one>1</a><b title=".into(), false)
+                .unwrap();
+            let trailers = [(
+                http::HeaderName::from_static("x-sum"),
+                http::HeaderValue::from_static("1"),
+            )];
+            body.send_trailers(trailers.into_iter().collect()).unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn nothing_of_a_rewritten_body_is_lost_before_trailers() {
+    let process = Process::start(&[]).await;
+    let upstream = Upstream {
+        http2: true,
+        ..mk_host(page_with_trailers().await)
+    };
+    let directives = Directives {
+        wrap_transport: true,
+        strip_path_prefix: "/proxy".into(),
+        ..none()
+    };
+    process
+        .operator
+        .publish(vec![mk_proxy("p", "/proxy/*", upstream, directives)])
+        .await;
+    let mut client = Client::connect(process.address).await;
+    client
+        .send("GET /proxy/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await;
+    let answer = client.answer().await.unwrap();
+    assert!(
+        answer.body.contains("<a href=/proxy/one>1</a>") && answer.body.contains("<b title="),
+        "{answer:?}"
+    );
 }
