@@ -32,7 +32,7 @@ async fn readiness(process: &Process) -> u16 {
 async fn until_draining(process: &Process) {
     let waiting = async {
         while readiness(process).await != 503 {
-            tokio::task::yield_now().await;
+            kit::a_moment().await;
         }
     };
     timeout(kit::PATIENCE, waiting).await.unwrap();
@@ -66,7 +66,7 @@ async fn no_request_is_lost_under_load() {
         .map(|_| tokio::spawn(hammer(process.address, Arc::clone(&served))))
         .collect();
     while served.load(Ordering::Relaxed) < 200 {
-        tokio::task::yield_now().await;
+        kit::a_moment().await;
     }
     process.terminate();
     for hammer in hammers {

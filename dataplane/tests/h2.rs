@@ -329,7 +329,7 @@ async fn body_that_never_comes_is_not_waited_for() {
     assert_eq!(raw.outcome(stream).await, Outcome::Reset);
     let idle = async {
         while door.traffic.requests() > 0 {
-            tokio::task::yield_now().await;
+            kit::a_moment().await;
         }
     };
     assert!(timeout(PATIENCE, idle).await.is_ok());

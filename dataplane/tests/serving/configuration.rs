@@ -166,7 +166,7 @@ async fn changes_under_load_fail_no_request() {
         let (name, backend) = [("a", &new), ("b", &old), ("b", &new), ("a", &old)][round % 4];
         process.operator.publish(world(name, backend)).await;
         while are_running() && served.load(Ordering::Relaxed) < 10 * (round + 1) {
-            tokio::task::yield_now().await;
+            crate::kit::a_moment().await;
         }
     }
     stop.store(true, Ordering::Relaxed);

@@ -16,7 +16,7 @@ pub async fn told(process: &Process, name: &str, state: State) -> Health {
             let found = process.operator.heard().health.lock().iter().find(fits).cloned();
             match found {
                 Some(health) => return health,
-                None => tokio::task::yield_now().await,
+                None => crate::kit::a_moment().await,
             }
         }
     };
@@ -86,7 +86,7 @@ async fn hosts_are_judged_without_traffic() {
     );
     let waiting = async {
         while !process.log().contains("\"detail\":\"http://127.0.0.1:") {
-            tokio::task::yield_now().await;
+            crate::kit::a_moment().await;
         }
     };
     let found = timeout(PATIENCE, waiting).await;

@@ -23,6 +23,11 @@ use tokio::time::timeout;
 /// Longer than anything in these tests takes, so that a failure ends.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Between two looks at something that tells nobody when it changes; the programs under test need the processor.
+pub async fn a_moment() {
+    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+}
+
 /// Forwards everything to one backend, as the engine does by itself.
 pub struct Through {
     pub backend: SocketAddr,

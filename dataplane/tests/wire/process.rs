@@ -18,6 +18,7 @@ use genkan_proto::v1alpha1::{
 use genkan_proto::{Hash, HashBuilder, MAX_CHUNK, compress, resource_hash};
 use parking_lot::Mutex;
 use prost::Message;
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -73,16 +74,22 @@ impl Operator {
     pub async fn publish(&self, mut resources: Vec<Resource>) -> Ack {
         resources.sort_by(|one, other| one.key.cmp(&other.key));
         let hash = hash_of(&resources);
+        // The same content may have been acknowledged long ago.
+        let known = self.heard.acks.lock().len();
         self.wanted.send_replace(resources);
-        self.ack(|ack| ack.hash == hash.0).await
+        self.ack_after(known, |ack| ack.hash == hash.0).await
     }
 
     /// The first acknowledgement that fits.
     pub async fn ack(&self, fits: impl Fn(&Ack) -> bool) -> Ack {
+        self.ack_after(0, fits).await
+    }
+
+    async fn ack_after(&self, known: usize, fits: impl Fn(&Ack) -> bool) -> Ack {
         let waiting = async {
             loop {
                 let changed = self.heard.changed.notified();
-                if let Some(ack) = self.heard.acks.lock().iter().find(|ack| fits(ack)) {
+                if let Some(ack) = self.heard.acks.lock().iter().skip(known).find(|ack| fits(ack)) {
                     return ack.clone();
                 }
                 changed.await;
@@ -236,9 +243,8 @@ pub struct Process {
 impl Process {
     pub async fn start(flags: &[&str]) -> Self {
         let operator = Operator::start().await;
-        let (address, admin) = (free_address(), free_address());
         let state = tempfile::tempdir().unwrap();
-        let mut child = command(&operator, address, admin, state.path())
+        let mut child = command(&operator, state.path())
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -247,6 +253,7 @@ impl Process {
         let log = Arc::new(Mutex::new(Vec::new()));
         collect(child.stdout.take().unwrap(), Arc::clone(&log));
         collect(child.stderr.take().unwrap(), Arc::clone(&log));
+        let [address, admin] = listeners(&log).await;
         Self {
             address,
             admin,
@@ -305,7 +312,7 @@ impl Process {
         };
         let waiting = async {
             while lines() == 0 {
-                tokio::task::yield_now().await;
+                crate::kit::a_moment().await;
             }
         };
         let found = timeout(PATIENCE, waiting).await;
@@ -323,7 +330,7 @@ impl Process {
     }
 }
 
-fn command(operator: &Operator, listen: SocketAddr, admin: SocketAddr, state: &std::path::Path) -> Command {
+fn command(operator: &Operator, state: &std::path::Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_genkan-dataplane"));
     command
         .env_clear()
@@ -333,17 +340,32 @@ fn command(operator: &Operator, listen: SocketAddr, admin: SocketAddr, state: &s
             "--authentication",
             "disabled",
         ])
-        .args([
-            "--listen",
-            &listen.to_string(),
-            "--admin-listen",
-            &admin.to_string(),
-            "--state-dir",
-        ])
+        .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .arg("--state-dir")
         .arg(state)
         .args(["--allow-upstream-cidr", "127.0.0.0/8"])
         .kill_on_drop(true);
     command
+}
+
+/// The addresses that the program says it listens on.
+async fn listeners(log: &Mutex<Vec<String>>) -> [SocketAddr; 2] {
+    let started = |line: &String| -> Option<[SocketAddr; 2]> {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let address = |name: &str| line.get(name)?.as_str()?.parse().ok();
+        (line.get("message")? == "starting").then_some([address("listen")?, address("admin")?])
+    };
+    let waiting = async {
+        loop {
+            let found = log.lock().iter().find_map(started);
+            match found {
+                Some(addresses) => return addresses,
+                None => crate::kit::a_moment().await,
+            }
+        }
+    };
+    let found = timeout(PATIENCE, waiting).await;
+    found.unwrap_or_else(|_| panic!("the process has not started: {:#?}", log.lock()))
 }
 
 fn collect(pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static, log: Arc<Mutex<Vec<String>>>) {
@@ -355,10 +377,14 @@ fn collect(pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static, log: Arc<Mu
     });
 }
 
-/// A port that was free a moment ago.
+/// Where nobody listens, and nobody else comes to listen: the port is taken, and given only to who knows of it.
 pub fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
 }
