@@ -25,7 +25,7 @@ const AT_ONCE: usize = 8;
 fn main() -> ExitCode {
     suite::run(
         Stage::Product,
-        scenarios!(together: [], alone: [propagation, memory]),
+        scenarios!(together: [], alone: [memory, propagation]),
     )
 }
 
