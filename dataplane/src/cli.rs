@@ -1,3 +1,7 @@
+mod listener;
+
+pub use listener::Listener;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +24,8 @@ pub struct Cli {
         default_value = "127.0.0.1:8080"
     )]
     pub listen: SocketAddr,
+    #[command(flatten)]
+    pub listener: Listener,
     /// Address of /config, /healthz, /readyz and /metrics
     #[arg(
         long,
@@ -106,8 +112,8 @@ pub enum Refused {
         "--operator {0} is no address of the form http://127.0.0.1:PORT; other hosts need a secured stream, which this version lacks"
     )]
     Operator(String),
-    #[error("--listen and --admin-listen are both {0}; give them different ports")]
-    SameAddress(SocketAddr),
+    #[error("{0} and {1} are both {2}; give them different ports")]
+    SameAddress(&'static str, &'static str, SocketAddr),
 }
 
 // === impl Cli ===
@@ -121,11 +127,28 @@ impl Cli {
         if self.authentication == Authentication::Kubernetes {
             return Err(Refused::NoAuthentication);
         }
-        if !self.listen.ip().is_loopback() && !self.allow_unauthenticated {
-            return Err(Refused::Exposed(self.listen));
+        let listeners = [Some(self.listen), self.listener.tls_listen];
+        let exposed = listeners
+            .into_iter()
+            .flatten()
+            .find(|address| !address.ip().is_loopback());
+        if let (Some(exposed), false) = (exposed, self.allow_unauthenticated) {
+            return Err(Refused::Exposed(exposed));
         }
-        if self.listen == self.admin_listen && self.listen.port() != 0 {
-            return Err(Refused::SameAddress(self.listen));
+        let mut taken: Vec<(&'static str, SocketAddr)> = Vec::new();
+        let named = [
+            ("--listen", Some(self.listen)),
+            ("--tls-listen", self.listener.tls_listen),
+            ("--admin-listen", Some(self.admin_listen)),
+        ];
+        for (flag, address) in named {
+            let Some(address) = address.filter(|address| address.port() != 0) else {
+                continue;
+            };
+            if let Some(&(other, _)) = taken.iter().find(|(_, known)| *known == address) {
+                return Err(Refused::SameAddress(other, flag, address));
+            }
+            taken.push((flag, address));
         }
         if !is_plain_loopback(&self.operator) {
             return Err(Refused::Operator(self.operator.clone()));

@@ -24,6 +24,7 @@ pub struct Metrics {
     pub sequence: Gauge,
     pub connected: Gauge,
     pub snapshots_refused: Counter,
+    pub certificate_failures: Counter,
 }
 
 /// The series of one object, looked up once when its route is built.
@@ -78,6 +79,7 @@ impl Metrics {
             objects: Gauge::default(),
             sequence: Gauge::default(),
             connected: Gauge::default(),
+            certificate_failures: Counter::default(),
             snapshots_refused: Counter::default(),
             registry: Mutex::default(),
         };
@@ -113,6 +115,8 @@ impl Metrics {
         );
         let help = "Configurations refused as a whole";
         registry.register("snapshots_refused", help, this.snapshots_refused.clone());
+        let help = "Times that the files of the TLS listener could not be used after a change";
+        registry.register("certificate_failures", help, this.certificate_failures.clone());
         *this.registry.lock() = registry;
         this
     }

@@ -16,7 +16,7 @@ use crate::cli::Cli;
 use crate::drain::{Drain, Signals};
 use crate::front::{Front, FrontConfig};
 use crate::health::Board;
-use crate::listening::{BindError, Bound};
+use crate::listening::{self, BindError, Bound, ProxyProtocol, Tls, TlsError};
 use crate::metrics::Metrics;
 use crate::names::{Names, System};
 use crate::net::AddressCheck;
@@ -33,6 +33,8 @@ pub enum ProcessError {
     StateDir { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("signals cannot be received: {0}")]
     Signal(#[source] std::io::Error),
     #[error("the administration port cannot be served: {0}")]
@@ -55,10 +57,18 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     raise_file_limit();
     let bound = Bound::bind("--listen", cli.listen)?;
     let admin = Bound::bind("--admin-listen", cli.admin_listen)?;
+    let secure = cli.listener.tls_listen.map(|address| -> Result<_, ProcessError> {
+        Ok((Tls::load(&cli.listener)?, Bound::bind("--tls-listen", address)?))
+    });
+    let secure = secure.transpose()?;
     let (listen, admin_listen) = (bound.address, admin.address);
+    let tls_listen = secure.as_ref().map(|(_, bound)| bound.address);
     let check = Arc::new(AddressCheck::new(
         cli.allow_upstream_cidr.clone(),
-        vec![listen, admin_listen],
+        [Some(listen), tls_listen, Some(admin_listen)]
+            .into_iter()
+            .flatten()
+            .collect(),
     ));
     let current = Arc::new(Current::default());
     let board = Arc::new(Board::default());
@@ -68,7 +78,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let stop_stream = CancellationToken::new();
 
     tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
-    tracing::info!(%listen, admin = %admin_listen, operator = cli.operator, "starting");
+    tracing::info!(%listen, tls = tls_listen.map(tracing::field::display), admin = %admin_listen, operator = cli.operator, "starting");
 
     let subscriber = Subscriber {
         operator: cli.operator.clone(),
@@ -98,6 +108,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let listener = tokio::net::TcpListener::from_std(admin.into_std()).map_err(ProcessError::Admin)?;
     let mut admin = tokio::spawn(async move { axum::serve(listener, router.router()).await });
 
+    let certificate_failures = metrics.certificate_failures.clone();
     let access = Arc::new(Access::new(Arc::clone(&metrics)));
     let proxy = Proxy {
         current,
@@ -107,15 +118,29 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     };
     let engine = http_proxy(&Arc::new(conf), proxy);
     let drain = Drain::new(cli.drain_delay, cli.drain_timeout);
+    let proxy_protocol = Arc::new(ProxyProtocol::new(cli.listener.proxy_protocol_from.clone()));
     let front = Front::new(
         engine,
         FrontConfig {
             refusals: access,
+            proxy_protocol: Arc::clone(&proxy_protocol),
             ..FrontConfig::new(drain.begun())
         },
     );
     let (traffic, engine) = (front.traffic(), front.engine());
-    let mut service = tokio::spawn(bound.serve(front, drain.listeners_end(), 1));
+    let secure = secure.map(|(tls, bound)| -> Result<_, ProcessError> {
+        let settings = tls.settings()?;
+        tokio::spawn(tls.watch(certificate_failures));
+        Ok((bound, settings))
+    });
+    let serving = listening::serve(
+        bound,
+        secure.transpose()?,
+        proxy_protocol,
+        front,
+        drain.listeners_end(),
+    );
+    let mut service = tokio::spawn(serving);
 
     tokio::select! {
         () = signals.next() => {}

@@ -19,6 +19,8 @@ mod configuration;
 mod grpc;
 #[path = "serving/health.rs"]
 mod health;
+#[path = "serving/listener.rs"]
+mod listener;
 #[path = "serving/requests.rs"]
 mod requests;
 #[path = "serving/retries.rs"]

@@ -324,6 +324,16 @@ impl Process {
         assert_eq!(lines(), 1, "{:#?}", self.log.lock());
     }
 
+    /// The address of --tls-listen.
+    pub fn tls_address(&self) -> SocketAddr {
+        let log = self.log.lock();
+        let lines = log
+            .iter()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let mut found = lines.filter_map(|line| line.get("tls")?.as_str()?.parse().ok());
+        found.next().unwrap()
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().join("\n")
