@@ -4,6 +4,7 @@ pub mod admin;
 pub mod assess;
 pub mod cli;
 pub mod compile;
+pub mod definitions;
 pub mod engine;
 pub mod explain;
 pub mod fleet;
