@@ -3,12 +3,15 @@
 pub mod access;
 pub mod admin;
 pub mod answer;
+pub mod bucket;
 pub mod cli;
 pub mod context;
+pub mod decisions;
 pub mod drain;
 pub mod endpoints;
 pub mod front;
 pub mod health;
+pub mod kubernetes;
 pub mod listening;
 pub mod log;
 pub mod metrics;

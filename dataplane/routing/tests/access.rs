@@ -120,7 +120,7 @@ fn refusal_prints_the_rule_that_helps() {
             Mode::Pattern
         ),
         "user \"jane\" cannot get resource \"apples/log\" \"a\" of API group \"fruit.io\" in namespace \"n\". To allow it, \
-         add this rule to a Role in namespace n (or a ClusterRole) that is bound to the user or to a group of theirs: \
+         add this rule to a Role in namespace \"n\" (or a ClusterRole) that is bound to the user or to a group of theirs: \
          {apiGroups: [\"fruit.io\"], resources: [\"apples/log\"], verbs: [\"get\"]}"
     );
     assert!(

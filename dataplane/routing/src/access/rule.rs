@@ -23,10 +23,10 @@ impl fmt::Display for Refusal<'_> {
         let Questions { first, then } = self.questions;
         // What was asked for is the exact path; what is worth allowing is the whole object.
         let asked = then.as_ref().unwrap_or(first);
-        write!(f, "user {} cannot {asked}. ", quoted(self.user))?;
+        write!(f, "user {} cannot {asked}. ", shown(self.user))?;
         let place = match first {
             Attributes::Resource { namespace, .. } if !namespace.is_empty() => {
-                format!("a Role in namespace {namespace} (or a ClusterRole)")
+                format!("a Role in namespace {} (or a ClusterRole)", shown(namespace))
             }
             _ => "a ClusterRole".to_owned(),
         };
@@ -47,7 +47,6 @@ impl fmt::Display for Attributes<'_> {
             Self::Resource {
                 verb,
                 group,
-                resource,
                 namespace,
                 name,
                 ..
@@ -58,7 +57,7 @@ impl fmt::Display for Attributes<'_> {
                     write!(f, " {}", shown(name))?;
                 }
                 write!(f, " of API group {}", quoted(group))?;
-                if resource.is_empty() || namespace.is_empty() {
+                if namespace.is_empty() {
                     f.write_str(" at the cluster scope")
                 } else {
                     write!(f, " in namespace {}", shown(namespace))
