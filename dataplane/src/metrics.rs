@@ -1,3 +1,4 @@
+mod decided;
 mod seconds;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use decided::Decided;
 use seconds::Seconds;
 
 /// Everything that `/metrics` shows. Labels come from objects and fixed words, never from requests.
@@ -24,6 +26,9 @@ pub struct Metrics {
     pub sequence: Gauge,
     pub connected: Gauge,
     pub snapshots_refused: Counter,
+    pub tokens: Decided,
+    pub access: Decided,
+    pub client_certificates_refused: Counter,
 }
 
 /// The series of one object, looked up once when its route is built.
@@ -69,6 +74,7 @@ impl Metrics {
     /// The log counts what it loses by itself, and from before there are metrics.
     pub fn new(log_lines_dropped: Counter) -> Self {
         let mut registry = Registry::with_prefix("genkan_dataplane");
+        let [tokens, access] = decided::register(&mut registry);
         let this = Self {
             requests: Family::default(),
             seconds: Family::default(),
@@ -79,6 +85,9 @@ impl Metrics {
             sequence: Gauge::default(),
             connected: Gauge::default(),
             snapshots_refused: Counter::default(),
+            tokens,
+            access,
+            client_certificates_refused: Counter::default(),
             registry: Mutex::default(),
         };
         registry.register(
@@ -113,6 +122,12 @@ impl Metrics {
         );
         let help = "Configurations refused as a whole";
         registry.register("snapshots_refused", help, this.snapshots_refused.clone());
+        let help = "Attempts to read a new client certificate for backends that left the old one in use";
+        registry.register(
+            "client_certificates_refused",
+            help,
+            this.client_certificates_refused.clone(),
+        );
         *this.registry.lock() = registry;
         this
     }
