@@ -57,6 +57,15 @@ impl Answer {
         }
     }
 
+    /// With a reason in the body that Kubernetes has no word for.
+    pub fn of(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        let mut answer = Self::status(code, reason, message);
+        if let Body::Status(status) = &mut answer.body {
+            status.reason = Cow::Borrowed(reason);
+        }
+        answer
+    }
+
     pub fn redirect(location: HeaderValue) -> Self {
         Self {
             code: 308,

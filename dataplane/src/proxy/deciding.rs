@@ -183,7 +183,7 @@ fn refuse_impersonation(request: &RequestHeader, info: &RequestInfo<'_>) -> Resu
         return Ok(());
     }
     let message = "impersonation is supported only for requests to Kubernetes itself; send the request without Impersonate headers";
-    Err(Answer::status(403, "ImpersonationNotSupported", message))
+    Err(Answer::of(403, "ImpersonationNotSupported", message))
 }
 
 fn outgoing(route: &Route, input: Input<'_>, info: &RequestInfo<'_>, base: &str) -> Result<Outgoing, Answer> {
