@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use genkan_routing::access::{Attributes, Mode, Questions, Refusal};
 use http::header::RETRY_AFTER;
@@ -37,15 +36,13 @@ pub struct Reviewer {
     decided: Decided,
 }
 
-/// Questions about exact paths: what one identity may ask at once, and then each second. Together with nobody in
-/// particular it stays below 50 a second.
-const PATHS_AT_ONCE: u32 = 8;
-const PATHS_EACH_SECOND: u32 = 15;
+/// Questions about exact paths: what one identity may ask at once, and then each second. Two of them, somebody and nobody,
+/// stay below 50 in any second.
+const PATHS_AT_ONCE: u32 = 14;
+const PATHS_EACH_SECOND: u32 = 10;
 /// Names are invented less easily, and controllers ask for many.
 const OTHERS_AT_ONCE: u32 = 200;
 const OTHERS_EACH_SECOND: u32 = 50;
-/// How long a caller waits for its turn before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// Questions about exact paths in flight, of everybody.
 const PATH_REVIEWS: usize = 4;
 
@@ -170,12 +167,9 @@ impl Reviewer {
         let (key, owner) = (self.key(user, attributes), self.owner(user));
         if self.decisions.honoured(&key, Instant::now()).is_none() {
             let bucket = if is_exact { &self.paths } else { &self.others };
-            let wait = bucket
-                .reserve(owner, Instant::now(), PATIENCE)
+            bucket
+                .take(owner, Instant::now())
                 .map_err(|empty| too_many(user, empty))?;
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-            }
         }
         self.decided.unknown();
         let turn = is_exact.then(|| Arc::clone(&self.path_reviews));
@@ -246,11 +240,10 @@ pub fn denied(user: &User, questions: &Questions<'_>) -> Answer {
 
 fn too_many(user: &User, empty: Empty) -> Answer {
     let message = format!(
-        "user {} asked for too many paths that are not covered by a rule for the whole object; try again later, \
-         or have the object's own path allowed",
+        "user {} asks for more than can be decided at once; try again later, or have the path of the whole object allowed",
         serde_json::Value::from(&*user.name)
     );
-    Answer::status(429, "TooManyPaths", message).with_header(RETRY_AFTER, empty.seconds().into())
+    Answer::status(429, "TooManyQuestions", message).with_header(RETRY_AFTER, empty.seconds().into())
 }
 
 fn unavailable(error: &Unavailable) -> Answer {

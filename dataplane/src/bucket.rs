@@ -35,19 +35,11 @@ impl Buckets {
         }
     }
 
-    /// Takes one out now.
+    /// Takes one out.
     ///
     /// # Errors
     /// When there is none.
     pub fn take(&self, owner: Owner, now: Instant) -> Result<(), Empty> {
-        self.reserve(owner, now, Duration::ZERO).map(|_| ())
-    }
-
-    /// Takes one out for whoever waits for the time that is returned, which is never more than `patience`.
-    ///
-    /// # Errors
-    /// When it would take longer.
-    pub fn reserve(&self, owner: Owner, now: Instant, patience: Duration) -> Result<Duration, Empty> {
         let mut full = self.shards[(owner % SHARDS) as usize].lock();
         if full.len() >= MOST && !full.contains_key(&owner) {
             full.retain(|_, at| *at > now);
@@ -59,11 +51,11 @@ impl Buckets {
         let at = full.entry(owner).or_insert(now);
         let next = (*at).max(now) + self.interval;
         let wait = (next - now).saturating_sub(self.interval * self.burst);
-        if wait > patience {
-            return Err(Empty(wait - patience));
+        if !wait.is_zero() {
+            return Err(Empty(wait));
         }
         *at = next;
-        Ok(wait)
+        Ok(())
     }
 
     /// Puts one back.
@@ -101,16 +93,6 @@ mod tests {
         let much_later = now + Duration::from_secs(3600);
         assert!((0..3).all(|_| buckets.take(JANE, much_later).is_ok()));
         assert!(buckets.take(JANE, much_later).is_err(), "no more than the burst");
-    }
-
-    #[test]
-    fn patience_makes_a_queue_of_bounded_length() {
-        let (buckets, now) = (Buckets::new(10, 1), Instant::now());
-        let patience = Duration::from_millis(300);
-        let waits: Vec<_> = (0..5).map(|_| buckets.reserve(JANE, now, patience)).collect();
-        let millis = |ms| Ok(Duration::from_millis(ms));
-        assert_eq!(waits[..4], [millis(0), millis(100), millis(200), millis(300)]);
-        assert_eq!(waits[4], Err(Empty(Duration::from_millis(100))));
     }
 
     #[test]

@@ -29,7 +29,10 @@ fn mk_authority() -> Authority {
 async fn start(authority: &Authority) -> SocketAddr {
     let key = KeyPair::generate().unwrap();
     let names = vec!["backend.example".to_owned()];
-    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, authority).unwrap();
+    let certificate = CertificateParams::new(names)
+        .unwrap()
+        .signed_by(&key, authority)
+        .unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -50,9 +53,14 @@ async fn start(authority: &Authority) -> SocketAddr {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
                 let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
-                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n{}", blake3::hash(&shown));
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n{}",
+                    blake3::hash(&shown)
+                );
                 let mut buffer = vec![0; 4096];
                 while let Ok(1..) = stream.read(&mut buffer).await {
                     let _ = stream.write_all(answer.as_bytes()).await;
@@ -75,7 +83,10 @@ fn write(folder: &Path, authority: &Authority) -> String {
 
 async fn publish(process: &Process, address: SocketAddr, authority: &Authority) {
     let upstream = mk_tls(address, "backend.example", &authority.pem());
-    process.operator.publish(vec![mk_proxy("p", "/proxy/*", upstream, none())]).await;
+    process
+        .operator
+        .publish(vec![mk_proxy("p", "/proxy/*", upstream, none())])
+        .await;
 }
 
 async fn logs(process: &Process, text: &str) {
@@ -94,19 +105,32 @@ async fn certificate_is_shown_to_who_asks_and_replaced_when_its_files_are() {
     let address = start(&authority).await;
     let stranger = Process::start(&[]).await;
     publish(&stranger, address, &authority).await;
-    assert_eq!(send(&stranger, "GET /proxy/x", &[]).await.code, 502, "it shows none");
+    assert_eq!(
+        send(&stranger, "GET /proxy/x", &[]).await.code,
+        502,
+        "it shows none"
+    );
 
     let first = write(folder.path(), &authority);
     let file = |name| folder.path().join(name).display().to_string();
     let (certificate, key) = (file("tls.crt"), file("tls.key"));
-    let flags = ["--proxy-client-cert-file", &certificate, "--proxy-client-key-file", &key];
+    let flags = [
+        "--proxy-client-cert-file",
+        &certificate,
+        "--proxy-client-key-file",
+        &key,
+    ];
     let process = Process::start(&flags).await;
     publish(&process, address, &authority).await;
     assert_eq!(send(&process, "GET /proxy/x", &[]).await.body, first);
 
     let second = write(folder.path(), &authority);
     logs(&process, "was replaced").await;
-    assert_eq!(send(&process, "GET /proxy/x", &[]).await.body, second, "no connection is used again");
+    assert_eq!(
+        send(&process, "GET /proxy/x", &[]).await.body,
+        second,
+        "no connection is used again"
+    );
 
     std::fs::write(&key, "junk").unwrap();
     logs(&process, "stays as it was").await;
