@@ -1,3 +1,4 @@
+mod authentication;
 mod listener;
 
 pub use listener::Listener;
@@ -6,8 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use ipnet::IpNet;
+
+pub use authentication::{AccessReview, Authentication, AuthenticationArgs, ForwardAuthorization};
 
 /// The data plane of genkan: takes compiled routes from the operator and forwards requests.
 #[derive(Parser, Clone, Debug)]
@@ -37,25 +40,8 @@ pub struct Cli {
     /// Folder for what must outlive a restart; must be writable
     #[arg(long, env = "GENKAN_STATE_DIR", value_name = "DIR")]
     pub state_dir: PathBuf,
-    /// Who may call: tokens judged by Kubernetes, or everybody without a name
-    #[arg(
-        long,
-        env = "GENKAN_AUTHENTICATION",
-        value_name = "MODE",
-        default_value = "kubernetes"
-    )]
-    pub authentication: Authentication,
-    /// Kubeconfig for token and access reviews; in a Pod the service account is used instead
-    #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// Whether credentials that were verified reach backends that did not ask for them
-    #[arg(
-        long,
-        env = "GENKAN_FORWARD_AUTHORIZATION",
-        value_name = "WHEN",
-        default_value = "never"
-    )]
-    pub forward_authorization: ForwardAuthorization,
+    #[command(flatten)]
+    pub authentication: AuthenticationArgs,
     /// Backend addresses to allow though they are loopback, link-local or the like; repeatable [default: none]
     #[arg(
         long,
@@ -84,25 +70,11 @@ pub struct Cli {
     pub workers: Option<u16>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Authentication {
-    Kubernetes,
-    Disabled,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum ForwardAuthorization {
-    Never,
-    Always,
-}
-
 /// Why a command line that parses is refused all the same.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Refused {
-    #[error(
-        "this version cannot verify callers yet: start it with --authentication disabled, on a loopback address"
-    )]
-    NoAuthentication,
+    #[error("--token-cookie {0:?} is no name that a cookie can have; write letters, digits, - and _")]
+    Cookie(String),
     #[error(
         "--authentication disabled lets everybody call and is refused on {0}, which is not a loopback address; \
          listen on 127.0.0.1, or say --allow-unauthenticated too"
@@ -124,15 +96,16 @@ impl Cli {
     /// # Errors
     /// One sentence that says what to change.
     pub fn check(&self) -> Result<(), Refused> {
-        if self.authentication == Authentication::Kubernetes {
-            return Err(Refused::NoAuthentication);
+        if let Some(name) = self.authentication.bad_cookie() {
+            return Err(Refused::Cookie(name.to_owned()));
         }
         let listeners = [Some(self.listen), self.listener.tls_listen];
         let exposed = listeners
             .into_iter()
             .flatten()
             .find(|address| !address.ip().is_loopback());
-        if let (Some(exposed), false) = (exposed, self.allow_unauthenticated) {
+        let is_open = self.authentication.is_disabled() && !self.allow_unauthenticated;
+        if let (Some(exposed), true) = (exposed, is_open) {
             return Err(Refused::Exposed(exposed));
         }
         let mut taken: Vec<(&'static str, SocketAddr)> = Vec::new();
@@ -208,9 +181,49 @@ mod tests {
     }
 
     #[test]
-    fn authentication_has_to_be_switched_off_by_hand() {
-        assert_eq!(mk_cli(&[]).check(), Err(Refused::NoAuthentication));
-        assert_eq!(mk_cli(&["--authentication", "disabled"]).check(), Ok(()));
+    fn callers_are_judged_unless_that_is_switched_off_by_hand() {
+        let cli = mk_cli(&["--listen", "0.0.0.0:80"]);
+        assert!(!cli.authentication.is_disabled());
+        assert_eq!(cli.check(), Ok(()));
+        assert_eq!(cli.authentication.stale_if_error, Duration::from_secs(300));
+        assert_eq!(cli.authentication.access_review, AccessReview::Pattern);
+        assert_eq!(
+            cli.authentication.forward_authorization,
+            ForwardAuthorization::Never
+        );
+    }
+
+    #[test]
+    fn audiences_are_given_one_by_one_or_in_a_list() {
+        let cli = mk_cli(&["--audience", "a,b", "--audience", "c"]);
+        assert_eq!(cli.authentication.audience, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn cookies_have_names_that_browsers_send() {
+        for bad in ["", "a b", "a=b", "a;b", "ä"] {
+            assert_eq!(
+                mk_cli(&["--token-cookie", bad]).check(),
+                Err(Refused::Cookie(bad.into()))
+            );
+        }
+        assert_eq!(mk_cli(&["--token-cookie", "genkan-token"]).check(), Ok(()));
+    }
+
+    #[test]
+    fn certificate_and_key_come_together() {
+        for flag in ["--proxy-client-cert-file", "--proxy-client-key-file"] {
+            let base = [
+                "genkan-dataplane",
+                "--operator",
+                "http://127.0.0.1:1",
+                "--state-dir",
+                "/tmp",
+                flag,
+                "x",
+            ];
+            assert!(Cli::try_parse_from(base).is_err(), "{flag}");
+        }
     }
 
     #[test]

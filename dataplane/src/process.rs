@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::admin::Admin;
+use crate::callers::{Callers, CallersError};
 use crate::cli::Cli;
 use crate::drain::{Drain, Signals};
 use crate::front::{Front, FrontConfig};
@@ -35,6 +36,7 @@ pub enum ProcessError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    Callers(#[from] CallersError),
     #[error("signals cannot be received: {0}")]
     Signal(#[source] std::io::Error),
     #[error("the administration port cannot be served: {0}")]
@@ -77,7 +79,10 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let is_draining = Arc::new(AtomicBool::new(false));
     let stop_stream = CancellationToken::new();
 
-    tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
+    let callers = Arc::new(Callers::new(&cli.authentication, Arc::clone(&metrics))?);
+    if cli.authentication.is_disabled() {
+        tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
+    }
     tracing::info!(%listen, tls = tls_listen.map(tracing::field::display), admin = %admin_listen, operator = cli.operator, "starting");
 
     let subscriber = Subscriber {
@@ -98,8 +103,10 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
         check,
         names_changed: names.changes(),
         connector: ConnectorOptions::from_server_conf(&conf),
+        certificate: Arc::clone(&callers.certificate),
     };
     let mut recovery = tokio::spawn(recovery.run());
+    let mut maintenance = tokio::spawn(callers.clone().maintain());
     let router = Admin {
         current: Arc::clone(&current),
         metrics: Arc::clone(&metrics),
@@ -115,6 +122,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
         board,
         metrics,
         access: Arc::clone(&access),
+        callers: Arc::clone(&callers),
     };
     let engine = http_proxy(&Arc::new(conf), proxy);
     let drain = Drain::new(cli.drain_delay, cli.drain_timeout);
@@ -146,6 +154,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
         () = signals.next() => {}
         _ = &mut stream => return Err(ProcessError::Task("configuration stream")),
         _ = &mut recovery => return Err(ProcessError::Task("recovery")),
+        _ = &mut maintenance => return Err(ProcessError::Task("callers")),
         _ = &mut admin => return Err(ProcessError::Task("administration")),
         _ = &mut service => return Err(ProcessError::Task("requests")),
     }

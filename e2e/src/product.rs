@@ -142,7 +142,8 @@ impl Operator {
 // === impl Proxy ===
 
 impl Proxy {
-    /// Prepares the command line; nothing runs yet. Authentication is disabled: every caller is anonymous.
+    /// Prepares the command line; nothing runs yet. Every caller is anonymous, unless the arguments say how callers are
+    /// authenticated.
     pub fn new(
         programs: &Programs,
         folder: &Path,
@@ -165,7 +166,11 @@ impl Proxy {
             .arg(admin.to_string())
             .arg("--state-dir")
             .arg(state.display().to_string())
-            .args(["--authentication", "disabled"])
+            .args(if arguments.contains(&"--authentication") {
+                &[][..]
+            } else {
+                &["--authentication", "disabled"]
+            })
             .args(arguments.iter().copied());
         Self {
             launch,

@@ -244,7 +244,13 @@ impl Process {
     pub async fn start(flags: &[&str]) -> Self {
         let operator = Operator::start().await;
         let state = tempfile::tempdir().unwrap();
+        let is_judged = flags.contains(&"--authentication");
         let mut child = command(&operator, state.path())
+            .args(if is_judged {
+                &[][..]
+            } else {
+                &["--authentication", "disabled"]
+            })
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -344,12 +350,7 @@ fn command(operator: &Operator, state: &std::path::Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_genkan-dataplane"));
     command
         .env_clear()
-        .args([
-            "--operator",
-            &format!("http://{}", operator.address),
-            "--authentication",
-            "disabled",
-        ])
+        .args(["--operator", &format!("http://{}", operator.address)])
         .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
         .arg("--state-dir")
         .arg(state)
