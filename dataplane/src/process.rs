@@ -68,10 +68,11 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let stop_stream = CancellationToken::new();
 
     tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
-    tracing::info!(%listen, admin = %admin_listen, operator = cli.operator, "starting");
+    tracing::info!(%listen, admin = %admin_listen, operator = cli.stream.operator, "starting");
 
     let subscriber = Subscriber {
-        operator: cli.operator.clone(),
+        operator: cli.stream.operator.clone(),
+        credentials: cli.stream.credentials(),
         name: cli.own_name(listen),
         instance: uuid::Uuid::new_v4().to_string(),
         builder: Builder::new(Arc::clone(&names), Arc::clone(&metrics)),

@@ -186,4 +186,4 @@ fn left(token: &Token) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

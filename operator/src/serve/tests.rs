@@ -12,6 +12,8 @@ use tonic::Code;
 use super::*;
 use crate::snapshot::World;
 
+mod closed;
+
 struct Rig {
     address: SocketAddr,
     publisher: watch::Sender<Option<Arc<Push>>>,
