@@ -36,6 +36,7 @@ pub enum ProcessError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
     Callers(#[from] CallersError),
     #[error("signals cannot be received: {0}")]
     Signal(#[source] std::io::Error),
@@ -83,10 +84,11 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     if cli.authentication.is_disabled() {
         tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
     }
-    tracing::info!(%listen, tls = tls_listen.map(tracing::field::display), admin = %admin_listen, operator = cli.operator, "starting");
+    tracing::info!(%listen, tls = tls_listen.map(tracing::field::display), admin = %admin_listen, operator = cli.stream.operator, "starting");
 
     let subscriber = Subscriber {
-        operator: cli.operator.clone(),
+        operator: cli.stream.operator.clone(),
+        credentials: cli.stream.credentials(),
         name: cli.own_name(listen),
         instance: uuid::Uuid::new_v4().to_string(),
         builder: Builder::new(Arc::clone(&names), Arc::clone(&metrics)),

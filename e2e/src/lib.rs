@@ -22,6 +22,8 @@ pub mod relay;
 pub mod run;
 pub mod seeds;
 pub mod service;
+pub mod stranger;
 pub mod suite;
+pub mod tokens;
 pub mod wait;
 pub mod world;

@@ -20,6 +20,9 @@ use crate::wait;
 /// Roles and accounts of the operator, as the chart carries them.
 pub const RBAC: &str = include_str!("../../charts/genkan/rbac/operator.yaml");
 
+/// Those of the data planes, which need none for what is not asked of callers.
+pub const DATA_PLANE_RBAC: &str = include_str!("../../charts/genkan/rbac/dataplane.yaml");
+
 /// The control plane, and on stage `Product` the programs.
 #[derive(Debug)]
 pub struct World {

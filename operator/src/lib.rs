@@ -14,6 +14,7 @@ pub mod lint;
 pub mod metrics;
 pub mod object;
 pub mod operator;
+pub mod pki;
 pub mod serve;
 pub mod snapshot;
 pub mod source;
