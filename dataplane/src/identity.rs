@@ -21,12 +21,13 @@ use crate::answer::Answer;
 use crate::bucket::{Buckets, Empty};
 use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
 use crate::kubernetes::{Kubernetes, Lane, TokenStatus, Unavailable};
+use crate::listening::{CallerAuthorities, CallerCertificate};
 use crate::metrics::Decided;
 use crate::proxy::arriving;
 use credential::Credential;
 
 pub use credential::{KUBESPHERE_AUTHORIZATION, Places, Unreadable};
-pub use user::{ANONYMOUS, Unsendable, User};
+pub use user::{ANONYMOUS, AUTHENTICATED, Unsendable, User};
 
 /// Tells who calls.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Identity {
     anonymous: Arc<User>,
     /// `None`: nobody is asked, and everybody is anonymous.
     tokens: Option<Tokens>,
+    authorities: Option<Arc<CallerAuthorities>>,
 }
 
 /// Tells whom a token belongs to.
@@ -75,13 +77,16 @@ impl Identity {
         Self {
             anonymous: Arc::new(User::anonymous(keys)),
             tokens: None,
+            authorities: None,
         }
     }
 
-    pub fn new(tokens: Tokens) -> Self {
+    /// `authorities` are those whose client certificates count.
+    pub fn new(tokens: Tokens, authorities: Option<Arc<CallerAuthorities>>) -> Self {
         Self {
             anonymous: Arc::new(User::anonymous(&tokens.keys)),
             tokens: Some(tokens),
+            authorities,
         }
     }
 
@@ -99,6 +104,10 @@ impl Identity {
         let Some(tokens) = &self.tokens else {
             return Ok(Step::Known(Arc::clone(&self.anonymous)));
         };
+        // In the order of Kubernetes: a certificate comes before a token.
+        if let Some(user) = self.of_connection(digest)? {
+            return Ok(Step::Known(user));
+        }
         let token = match tokens
             .places
             .read(&request.headers, is_upgrade)
@@ -116,12 +125,22 @@ impl Identity {
                 }
                 token.into()
             }
-            Credential::Nothing => {
-                let user = of_connection(digest).unwrap_or_else(|| Arc::clone(&self.anonymous));
-                return Ok(Step::Known(user));
-            }
+            Credential::Nothing => return Ok(Step::Known(Arc::clone(&self.anonymous))),
         };
         tokens.recognize(&token, client)
+    }
+
+    /// The user that the client certificate of a connection names.
+    fn of_connection(&self, digest: Option<&Digest>) -> Result<Option<Arc<User>>, Answer> {
+        let Some(authorities) = &self.authorities else {
+            return Ok(None);
+        };
+        let tls = digest.and_then(|digest| digest.ssl_digest.as_ref());
+        match tls.and_then(|tls| tls.extension.get::<CallerCertificate>()) {
+            None => Ok(None),
+            Some(certificate) if authorities.accepts(certificate) => Ok(Some(Arc::clone(&certificate.user))),
+            Some(_) => Err(outlived()),
+        }
     }
 
     /// Asks what `recognize` could not tell.
@@ -148,12 +167,6 @@ impl Identity {
             tokens.decisions.sweep(now);
         }
     }
-}
-
-/// The user that a connection's client certificate names: whoever ends TLS leaves it in the extension of the digest.
-fn of_connection(digest: Option<&Digest>) -> Option<Arc<User>> {
-    let tls = digest?.ssl_digest.as_ref()?;
-    tls.extension.get::<Arc<User>>().cloned()
 }
 
 // === impl Tokens ===
@@ -297,6 +310,12 @@ fn rejected() -> Answer {
     let message = "the API server of this cluster does not accept the token; it may be expired or of another cluster or audience: \
          send a new one, or no Authorization header to call without a name";
     unauthorized("TokenRejected", message.to_owned())
+}
+
+fn outlived() -> Answer {
+    let message = "the client certificate of this connection is expired, or its authority is not trusted any more; \
+         connect anew, with another certificate or with a token";
+    unauthorized("CertificateRejected", message.to_owned())
 }
 
 fn foreign_origin() -> Answer {
