@@ -98,11 +98,7 @@ async fn reviews_of_many_callers(world: Arc<World>) -> Result<()> {
             if n >= REQUESTS {
                 return anyhow::Ok(());
             }
-            let path = format!(
-                "/proxy/many-{}/page/{}",
-                n % ROUTES,
-                n / 50 % (PATHS / ROUTES)
-            );
+            let path = format!("/proxy/many-{}/page/{}", n % ROUTES, n / 50 % (PATHS / ROUTES));
             let status = get(&mut connection, &path, Some(&bearers[n / ROUTES % CALLERS])).await?;
             ensure!(status == 200, "{path} is answered {status}");
             if !connection.is_reusable() {

@@ -48,7 +48,7 @@ pub async fn token(client: &kube::Client, name: &str) -> Result<String> {
     let answer = accounts
         .create_token_request(name, &PostParams::default(), &TokenRequest::default())
         .await?;
-    let token = answer.status.map(|status| status.token);
+    let token = answer.status.and_then(|status| status.token);
     token.with_context(|| format!("no token for ServiceAccount {name}"))
 }
 

@@ -155,6 +155,7 @@ impl Proxy {
         let (listen, admin) = (local(listen), local(admin));
         let name = format!("dataplane-{n}");
         let state = folder.join(&name);
+        let is_open = !arguments.contains(&"--authentication");
         let launch = Launch::new(name.clone(), &programs.dataplane)
             .arg("--name")
             .arg(name)
@@ -166,11 +167,7 @@ impl Proxy {
             .arg(admin.to_string())
             .arg("--state-dir")
             .arg(state.display().to_string())
-            .args(if arguments.contains(&"--authentication") {
-                &[][..]
-            } else {
-                &["--authentication", "disabled"]
-            })
+            .args(is_open.then_some("--authentication=disabled"))
             .args(arguments.iter().copied());
         Self {
             launch,
