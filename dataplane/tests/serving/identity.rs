@@ -81,7 +81,11 @@ async fn token_becomes_an_identity_that_nobody_else_can_write() {
         api.heads()
     );
     assert!(api.heads().contains("Bearer own-token"));
+    let named = [JANE, "X-Request-Id: of-jane"];
+    assert_eq!(send(&process, "GET /proxy/x", &named).await.code, 200);
+    process.logs_once("of-jane").await;
     assert!(process.log().contains("\"user\":\"jane\""), "{}", process.log());
+    assert!(!process.log().contains("tok-jane"), "{}", process.log());
 }
 
 #[tokio::test]
@@ -114,6 +118,7 @@ async fn nobody_is_nobody_and_a_bad_token_is_not_nobody() {
         "X-KubeSphere-Authorization: Bearer stolen",
     ] {
         let answer = send(&process, "GET /proxy/known/x", &[header]).await;
+        process.logs_once(answer.header("x-request-id").unwrap()).await;
         answer.assert_status(401);
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{answer:?}");
     }
