@@ -185,7 +185,14 @@ impl Proxy {
         ports: (u16, u16),
         arguments: &[&str],
     ) -> Self {
-        Self::with(programs, folder, n, &format!("http://{operator}"), ports, arguments)
+        Self::with(
+            programs,
+            folder,
+            n,
+            &format!("http://{operator}"),
+            ports,
+            arguments,
+        )
     }
 
     /// The same with the URL of any operator.

@@ -140,7 +140,11 @@ pub async fn run(args: Args) -> Result<()> {
             serving = Some(Arc::clone(&certificate));
             let reviewer = Kubernetes(client.clone());
             let gate = Gate::new(reviewer, account, pods, Arc::clone(&metrics));
-            let keeper = Keeper::new(client.clone(), &namespace, kept(&args.stream, &namespace, &certificate));
+            let keeper = Keeper::new(
+                client.clone(),
+                &namespace,
+                kept(&args.stream, &namespace, &certificate),
+            );
             let stopped = stopped.clone();
             parts.spawn(async move {
                 keeper.run(stopped).await;

@@ -32,7 +32,9 @@ pub enum StreamRefused {
          an address of the form http://127.0.0.1:PORT"
     )]
     Plain(String),
-    #[error("--operator {0} needs --operator-ca-file: the file with the authority that signed the operator's certificate")]
+    #[error(
+        "--operator {0} needs --operator-ca-file: the file with the authority that signed the operator's certificate"
+    )]
     Authority(String),
 }
 
@@ -63,10 +65,12 @@ impl StreamArgs {
     /// The files that a secured stream needs; `None` in plain text.
     pub fn credentials(&self) -> Option<crate::stream::Credentials> {
         let ca = self.operator_ca_file.clone()?;
-        self.operator.starts_with("https:").then(|| crate::stream::Credentials {
-            ca,
-            token: self.operator_token_file.clone(),
-        })
+        self.operator
+            .starts_with("https:")
+            .then(|| crate::stream::Credentials {
+                ca,
+                token: self.operator_token_file.clone(),
+            })
     }
 }
 
@@ -113,7 +117,14 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_told_the_form_of_one() {
-        for bad in ["", "127.0.0.1:1", "ftp://127.0.0.1:1", "https://x/path", "https://x?query", "https://"] {
+        for bad in [
+            "",
+            "127.0.0.1:1",
+            "ftp://127.0.0.1:1",
+            "https://x/path",
+            "https://x?query",
+            "https://",
+        ] {
             let checked = mk_args(bad, Some("/ca")).check();
             assert_eq!(checked, Err(StreamRefused::Form(bad.into())));
         }

@@ -29,23 +29,31 @@ pub enum ConnectError {
          authority in"
     )]
     NoAuthority { path: PathBuf, source: io::Error },
-    #[error("--operator-ca-file {0} holds no certificate in PEM: mount the key ca.crt of the operator's ConfigMap")]
+    #[error(
+        "--operator-ca-file {0} holds no certificate in PEM: mount the key ca.crt of the operator's ConfigMap"
+    )]
     BadAuthority(PathBuf),
     #[error(
         "--operator-token-file {path} cannot be read yet ({source}): project a ServiceAccount token with the audience \
          {AUDIENCE} there"
     )]
     NoToken { path: PathBuf, source: io::Error },
-    #[error("--operator-token-file {0} holds no token: project a ServiceAccount token with the audience {AUDIENCE} there")]
+    #[error(
+        "--operator-token-file {0} holds no token: project a ServiceAccount token with the audience {AUDIENCE} there"
+    )]
     BadToken(PathBuf),
-    #[error("the operator's certificate is for another name than {0}: name it in --operator as its certificate does")]
+    #[error(
+        "the operator's certificate is for another name than {0}: name it in --operator as its certificate does"
+    )]
     Name(String),
     #[error(
         "no authority in --operator-ca-file signed the operator's certificate: is it the ConfigMap of this operator, and \
          as new as it?"
     )]
     Unsigned,
-    #[error("the operator's certificate has expired, or is not valid yet: look at the operator's log, and at both clocks")]
+    #[error(
+        "the operator's certificate has expired, or is not valid yet: look at the operator's log, and at both clocks"
+    )]
     Time,
     #[error("the operator and this process find no TLS that both speak: {0}")]
     Tls(rustls::Error),
@@ -62,7 +70,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 impl Credentials {
     fn authority(&self) -> Result<Certificate, ConnectError> {
         let path = || self.ca.clone();
-        let pem = std::fs::read(&self.ca).map_err(|source| ConnectError::NoAuthority { path: path(), source })?;
+        let pem =
+            std::fs::read(&self.ca).map_err(|source| ConnectError::NoAuthority { path: path(), source })?;
         let mut all = CertificateDer::pem_slice_iter(&pem);
         match all.next() {
             Some(Ok(_)) if all.all(|one| one.is_ok()) => Ok(Certificate::from_pem(pem)),
@@ -73,18 +82,24 @@ impl Credentials {
     /// The value of the `authorization` header.
     pub fn bearer(&self) -> Result<MetadataValue<Ascii>, ConnectError> {
         let path = || self.token.clone();
-        let text =
-            std::fs::read_to_string(&self.token).map_err(|source| ConnectError::NoToken { path: path(), source })?;
+        let text = std::fs::read_to_string(&self.token)
+            .map_err(|source| ConnectError::NoToken { path: path(), source })?;
         let token = text.trim();
         let value = MetadataValue::try_from(format!("Bearer {token}"));
-        let mut value = value.ok().filter(|_| !token.is_empty()).ok_or_else(|| ConnectError::BadToken(path()))?;
+        let mut value = value
+            .ok()
+            .filter(|_| !token.is_empty())
+            .ok_or_else(|| ConnectError::BadToken(path()))?;
         value.set_sensitive(true);
         Ok(value)
     }
 }
 
 /// A connection to the operator, its certificate checked where there are credentials.
-pub(super) async fn connect(operator: &str, credentials: Option<&Credentials>) -> Result<Channel, ConnectError> {
+pub(super) async fn connect(
+    operator: &str,
+    credentials: Option<&Credentials>,
+) -> Result<Channel, ConnectError> {
     let mut endpoint = Endpoint::from_shared(operator.to_owned())
         .map_err(ConnectError::Address)?
         .connect_timeout(CONNECT)

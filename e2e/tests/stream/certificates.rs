@@ -28,7 +28,11 @@ pub async fn the_operator_keeps_its_authority(world: Arc<World>) -> Result<()> {
     secured.operator.start().await?;
     assert_eq!(secured.authority().await?, authority);
     let again = secured.secrets().get("genkan-stream").await?;
-    assert_eq!(again.resource_version(), pair.resource_version(), "there was nothing to write");
+    assert_eq!(
+        again.resource_version(),
+        pair.resource_version(),
+        "there was nothing to write"
+    );
 
     // Who mounts a pair gets no key that signs.
     for name in ["genkan-stream", "genkan-proxy-client"] {
@@ -43,10 +47,16 @@ pub async fn what_is_broken_by_hand_is_mended(world: Arc<World>) -> Result<()> {
     let secured = Secured::start(&world).await?;
     let authority = secured.authority().await?;
     wait::until_true("the second pair is published", MENDED, || async {
-        Ok(secured.config_maps().get_opt("genkan-requestheader").await?.is_some())
+        Ok(secured
+            .config_maps()
+            .get_opt("genkan-requestheader")
+            .await?
+            .is_some())
     })
     .await?;
-    let front = secured.published("genkan-requestheader", "requestheader-client-ca-file").await?;
+    let front = secured
+        .published("genkan-requestheader", "requestheader-client-ca-file")
+        .await?;
     assert_ne!(front, authority);
     for (key, value) in [
         ("requestheader-allowed-names", r#"["genkan-dataplane"]"#),
@@ -64,18 +74,29 @@ pub async fn what_is_broken_by_hand_is_mended(world: Arc<World>) -> Result<()> {
     let edit = json!({"data": {"requestheader-allowed-names": "[\"everybody\"]", "requestheader-client-ca-file": "x"}});
     secured
         .config_maps()
-        .patch("genkan-requestheader", &PatchParams::default(), &Patch::Merge(edit))
+        .patch(
+            "genkan-requestheader",
+            &PatchParams::default(),
+            &Patch::Merge(edit),
+        )
         .await?;
     wait::until_true("everything is as it was", MENDED, || async {
-        let names = secured.published("genkan-requestheader", "requestheader-allowed-names").await?;
-        let front_now = secured.published("genkan-requestheader", "requestheader-client-ca-file").await?;
+        let names = secured
+            .published("genkan-requestheader", "requestheader-allowed-names")
+            .await?;
+        let front_now = secured
+            .published("genkan-requestheader", "requestheader-client-ca-file")
+            .await?;
         let pair = secured.secrets().get_opt("genkan-stream").await?;
         let kept = secured.authority().await? == authority;
         Ok(kept && pair.is_some() && front_now == front && names == r#"["genkan-dataplane"]"#)
     })
     .await
     .with_context(|| secured.operator.tail(20))?;
-    secured.channel().await.context("the new pair is of the old authority")?;
+    secured
+        .channel()
+        .await
+        .context("the new pair is of the old authority")?;
     secured.operator.expect_running()?;
     secured.operator.stop().await
 }
@@ -104,23 +125,38 @@ pub async fn a_given_secret_is_used_and_never_written(world: Arc<World>) -> Resu
     let secured = Secured::prepare(&world).await?;
     let authority = Authority::new(&secured.folder, "given")?;
     let params = PostParams::default();
-    let first = secured.secrets().create(&params, &given(&authority, "first")?).await?;
+    let first = secured
+        .secrets()
+        .create(&params, &given(&authority, "first")?)
+        .await?;
     secured.operator.start().await?;
     assert_eq!(secured.authority().await?, authority.pem);
     stranger::connect(secured.operator.grpc, &authority.pem).await?;
-    assert!(secured.secrets().get_opt("genkan-stream-ca").await?.is_none(), "there is nothing to sign");
+    assert!(
+        secured.secrets().get_opt("genkan-stream-ca").await?.is_none(),
+        "there is nothing to sign"
+    );
 
     // Unusable: said in a sentence, and what is in use stays in use.
     let broken = Patch::Merge(json!({"stringData": {"tls.key": "x"}}));
-    secured.secrets().patch("genkan-stream", &PatchParams::default(), &broken).await?;
-    secured.says(&["genkan-system/genkan-stream", "tls.key", "stays in use"]).await?;
+    secured
+        .secrets()
+        .patch("genkan-stream", &PatchParams::default(), &broken)
+        .await?;
+    secured
+        .says(&["genkan-system/genkan-stream", "tls.key", "stays in use"])
+        .await?;
     stranger::connect(secured.operator.grpc, &authority.pem).await?;
 
     // Renewed by another authority.
     let other = Authority::new(&secured.folder, "other")?;
     let second = secured
         .secrets()
-        .patch("genkan-stream", &PatchParams::default(), &Patch::Merge(given(&other, "second")?))
+        .patch(
+            "genkan-stream",
+            &PatchParams::default(),
+            &Patch::Merge(given(&other, "second")?),
+        )
         .await?;
     wait::until_true("the new one is used", MENDED, || async {
         Ok(stranger::connect(secured.operator.grpc, &other.pem).await.is_ok())
@@ -134,9 +170,14 @@ pub async fn a_given_secret_is_used_and_never_written(world: Arc<World>) -> Resu
     secured.operator.stop().await?;
 
     // And at the start: it waits, and is not ready.
-    secured.secrets().patch("genkan-stream", &PatchParams::default(), &broken).await?;
+    secured
+        .secrets()
+        .patch("genkan-stream", &PatchParams::default(), &broken)
+        .await?;
     secured.operator.start_only()?;
-    secured.says(&["genkan-system/genkan-stream", "tls.key", "was given"]).await?;
+    secured
+        .says(&["genkan-system/genkan-stream", "tls.key", "was given"])
+        .await?;
     secured.operator.expect_running()?;
     secured.operator.stop().await
 }

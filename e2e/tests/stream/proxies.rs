@@ -50,7 +50,10 @@ pub async fn a_data_plane_is_counted_as_its_pod(world: Arc<World>) -> Result<()>
     let applied = publish::apply(&secured.client(), &object).await?;
     assert_eq!(applied.status.unwrap_or_default().proxies.as_deref(), Some("1/1"));
     secured.says(&["proxy connected", &pod.name_any()]).await?;
-    assert!(!secured.operator.output().contains("dataplane-1"), "it calls itself so, and nobody cares");
+    assert!(
+        !secured.operator.output().contains("dataplane-1"),
+        "it calls itself so, and nobody cares"
+    );
 
     // With the Pod goes the stream, at once, and for good; what is served stays.
     let hash = proxy.config().await?.hash;
@@ -85,7 +88,10 @@ pub async fn a_forged_acknowledgement_changes_nothing(world: Arc<World>) -> Resu
 
     // It belongs to the data plane, and claims to be another Pod of it.
     let (forger, token) = secured.pod("forger").await?;
-    let (name, instance) = (victim.name_any(), format!("{}/x", victim.uid().unwrap_or_default()));
+    let (name, instance) = (
+        victim.name_any(),
+        format!("{}/x", victim.uid().unwrap_or_default()),
+    );
     let named = Named {
         name: &name,
         instance: &instance,
@@ -100,12 +106,20 @@ pub async fn a_forged_acknowledgement_changes_nothing(world: Arc<World>) -> Resu
     assert!(taken >= 1, "it was sent the change");
     let object = kube::Api::<genkan_crds::ReverseProxy>::all(secured.client());
     let seen = object.get("forged").await?;
-    assert!(!is_programmed(&seen), "the other cannot have it: {:?}", seen.status);
+    assert!(
+        !is_programmed(&seen),
+        "the other cannot have it: {:?}",
+        seen.status
+    );
     secured.says(&["proxy connected", &forger.name_any()]).await?;
     let waiting = world
         .wait_condition("rp/forged", "Programmed", "False", "WaitingForProxies")
         .await?;
-    assert!(waiting.message.contains(&victim.name_any()), "{}", waiting.message);
+    assert!(
+        waiting.message.contains(&victim.name_any()),
+        "{}",
+        waiting.message
+    );
     proxy.resume()?;
     publish::programmed(&secured.client(), &changed).await?;
     for pod in [&victim, &forger] {
@@ -133,7 +147,10 @@ pub async fn a_stream_ends_with_its_token(world: Arc<World>) -> Result<()> {
     let now = jiff::Timestamp::now().as_second();
     assert!((end..end + 3).contains(&now), "{now} for {end}");
     let again = Stranger::open(&channel, Some(&token), named).await;
-    assert_eq!(again.err().map(|status| status.code()), Some(Code::Unauthenticated));
+    assert_eq!(
+        again.err().map(|status| status.code()),
+        Some(Code::Unauthenticated)
+    );
     assert_eq!(secured.operator.refused("Expired").await?.min(1), 1);
     tokens::delete_pod(&secured.client(), &pod).await?;
     secured.operator.stop().await
@@ -153,7 +170,11 @@ pub async fn an_api_server_that_is_away_keeps_newcomers_waiting(world: Arc<World
     world.control_plane.kill_api_server();
     let refused = Stranger::open(&channel, Some(&newcomer), named).await.err();
     assert_eq!(refused.map(|status| status.code()), Some(Code::Unavailable));
-    assert_eq!(stream.acknowledge_all(Duration::from_millis(300)).await?, 0, "it lives");
+    assert_eq!(
+        stream.acknowledge_all(Duration::from_millis(300)).await?,
+        0,
+        "it lives"
+    );
     world.control_plane.start_api_server().await?;
     wait::until_true("the newcomer is let in", SOON, || async {
         Ok(Stranger::open(&channel, Some(&newcomer), named).await.is_ok())

@@ -11,7 +11,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, PostParams};
 
-const NOBODY: &str = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {namespace: genkan-system, name: nobody}\n";
+const NOBODY: &str =
+    "apiVersion: v1\nkind: ServiceAccount\nmetadata: {namespace: genkan-system, name: nobody}\n";
 
 pub async fn a_data_plane_may_do_nothing_but_ask(world: Arc<World>) -> Result<()> {
     let kubectl = world.kubectl();
@@ -35,7 +36,9 @@ pub async fn a_data_plane_may_do_nothing_but_ask(world: Arc<World>) -> Result<()
             "in {namespace}"
         );
         assert!(everybody.difference(&data_plane).next().is_none());
-        let about_others = everybody.iter().find(|rule| !rule.contains("/self") && !rule.starts_with("get /"));
+        let about_others = everybody
+            .iter()
+            .find(|rule| !rule.contains("/self") && !rule.starts_with("get /"));
         assert_eq!(about_others, None, "everybody may do more than was thought");
     }
     Ok(())

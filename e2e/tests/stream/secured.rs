@@ -115,7 +115,14 @@ impl Secured {
             &token.display().to_string(),
         ];
         let operator = format!("https://localhost:{}", self.operator.grpc.port());
-        Proxy::with(self.world.programs(), &self.folder, 1, &operator, (8001, 9401), &arguments)
+        Proxy::with(
+            self.world.programs(),
+            &self.folder,
+            1,
+            &operator,
+            (8001, 9401),
+            &arguments,
+        )
     }
 
     /// The key with which the API server signs tokens.
@@ -124,11 +131,17 @@ impl Secured {
     }
 
     pub async fn says(&self, words: &[&str]) -> Result<()> {
-        wait::until_true(&format!("the operator says {words:?}"), Duration::from_secs(30), || async {
-            let output = self.operator.output();
-            let said = output.lines().any(|line| words.iter().all(|word| line.contains(word)));
-            Ok(said)
-        })
+        wait::until_true(
+            &format!("the operator says {words:?}"),
+            Duration::from_secs(30),
+            || async {
+                let output = self.operator.output();
+                let said = output
+                    .lines()
+                    .any(|line| words.iter().all(|word| line.contains(word)));
+                Ok(said)
+            },
+        )
         .await
         .with_context(|| self.operator.tail(20))
     }

@@ -48,7 +48,8 @@ impl Authority {
     pub fn examine(&self, now: SystemTime) -> Result<(), Flaw> {
         let key = KeyPair::from_pem(&self.key).map_err(|_| Flaw::Key)?;
         let chain = certificates(&self.certificate).ok_or(Flaw::Certificate)?;
-        let (_, certificate) = x509_parser::parse_x509_certificate(&chain[0]).map_err(|_| Flaw::Certificate)?;
+        let (_, certificate) =
+            x509_parser::parse_x509_certificate(&chain[0]).map_err(|_| Flaw::Certificate)?;
         if certificate.public_key().raw != key_info(&key) {
             return Err(Flaw::Key);
         }

@@ -154,12 +154,17 @@ impl Care {
                 let pair = stored.pair();
                 let seen = pair.examine(&purpose, now);
                 if !stored.is_ours {
-                    let flawed = |flaw| KeepError::Given { name: store.name(&name), flaw };
+                    let flawed = |flaw| KeepError::Given {
+                        name: store.name(&name),
+                        flaw,
+                    };
                     return Ok((pair, seen.map_err(flawed)?));
                 }
                 let authority = self.authority(store, now).await?;
                 match seen {
-                    Ok(seen) if pair.ca == authority.certificate && seen.misses.is_none() && !seen.is_due(now) => {
+                    Ok(seen)
+                        if pair.ca == authority.certificate && seen.misses.is_none() && !seen.is_due(now) =>
+                    {
                         return Ok((pair, seen));
                     }
                     _ => {}
@@ -186,7 +191,10 @@ impl Care {
                         return Ok(found);
                     }
                     Err(flaw) if !stored.is_ours => {
-                        return Err(KeepError::Given { name: store.name(&name), flaw });
+                        return Err(KeepError::Given {
+                            name: store.name(&name),
+                            flaw,
+                        });
                     }
                     Err(flaw) => warn!(secret = %store.name(&name), %flaw, "authority is replaced"),
                 }
@@ -196,7 +204,9 @@ impl Care {
                 Some(held) => held,
                 None => Authority::make(&name, now)?,
             };
-            store.put(&name, form::of_authority(&made), stored.as_ref()).await?;
+            store
+                .put(&name, form::of_authority(&made), stored.as_ref())
+                .await?;
         }
         Err(KeepError::Contended(store.name(&name)))
     }

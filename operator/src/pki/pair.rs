@@ -159,5 +159,8 @@ pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<(SystemTime, 
         let seconds = u64::try_from(time.timestamp()).ok()?;
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     };
-    Some((at(parsed.validity().not_before)?, at(parsed.validity().not_after)?))
+    Some((
+        at(parsed.validity().not_before)?,
+        at(parsed.validity().not_after)?,
+    ))
 }

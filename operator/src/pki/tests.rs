@@ -57,19 +57,66 @@ fn each_flaw_names_its_key() {
     let (purpose, now) = (mk_service(), SystemTime::now());
     let (good, other) = (mk_pair(&purpose), mk_pair(&purpose));
     let cases = [
-        (Pair { certificate: String::new(), ..good.clone() }, now, Flaw::Certificate),
-        (Pair { certificate: good.key.clone(), ..good.clone() }, now, Flaw::Certificate),
-        (Pair { key: String::new(), ..good.clone() }, now, Flaw::Key),
-        (Pair { key: other.key.clone(), ..good.clone() }, now, Flaw::Key),
-        (Pair { ca: String::new(), ..good.clone() }, now, Flaw::Authority),
-        (Pair { ca: other.ca.clone(), ..good.clone() }, now, Flaw::Unsigned),
+        (
+            Pair {
+                certificate: String::new(),
+                ..good.clone()
+            },
+            now,
+            Flaw::Certificate,
+        ),
+        (
+            Pair {
+                certificate: good.key.clone(),
+                ..good.clone()
+            },
+            now,
+            Flaw::Certificate,
+        ),
+        (
+            Pair {
+                key: String::new(),
+                ..good.clone()
+            },
+            now,
+            Flaw::Key,
+        ),
+        (
+            Pair {
+                key: other.key.clone(),
+                ..good.clone()
+            },
+            now,
+            Flaw::Key,
+        ),
+        (
+            Pair {
+                ca: String::new(),
+                ..good.clone()
+            },
+            now,
+            Flaw::Authority,
+        ),
+        (
+            Pair {
+                ca: other.ca.clone(),
+                ..good.clone()
+            },
+            now,
+            Flaw::Unsigned,
+        ),
         (good.clone(), now + DAY * 91, Flaw::Expired),
         (good.clone(), now - DAY, Flaw::Early),
     ];
     for (pair, at, flaw) in cases {
         assert_eq!(pair.examine(&purpose, at).unwrap_err(), flaw);
         let said = flaw.to_string();
-        assert!(["tls.crt", "tls.key", "ca.crt"].iter().any(|key| said.contains(key)), "{said}");
+        assert!(
+            ["tls.crt", "tls.key", "ca.crt"]
+                .iter()
+                .any(|key| said.contains(key)),
+            "{said}"
+        );
     }
 }
 
@@ -80,10 +127,16 @@ fn an_authority_is_only_what_can_sign_for_a_whole_life() {
     assert_eq!(good.examine(now), Ok(()));
     assert_eq!(good.examine(now + DAY * 3600), Err(Flaw::Short));
     let other = Authority::make("test", now).unwrap();
-    let mixed = Authority { key: other.key, ..good.clone() };
+    let mixed = Authority {
+        key: other.key,
+        ..good.clone()
+    };
     assert_eq!(mixed.examine(now), Err(Flaw::Key));
     let leaf = good.sign(&mk_service(), now).unwrap();
-    let leaf = Authority { certificate: leaf.certificate, key: leaf.key };
+    let leaf = Authority {
+        certificate: leaf.certificate,
+        key: leaf.key,
+    };
     assert_eq!(leaf.examine(now), Err(Flaw::NotAnAuthority));
 }
 
@@ -91,9 +144,15 @@ fn an_authority_is_only_what_can_sign_for_a_whole_life() {
 fn an_authority_that_was_read_again_signs_for_the_same_clients() {
     let (purpose, now) = (mk_service(), SystemTime::now());
     let first = Authority::make("test", now).unwrap();
-    let again = Authority { certificate: first.certificate.clone(), key: first.key.clone() };
+    let again = Authority {
+        certificate: first.certificate.clone(),
+        key: first.key.clone(),
+    };
     let renewed = again.sign(&purpose, now + DAY * 60).unwrap();
-    let trusted = Pair { ca: first.certificate, ..renewed };
+    let trusted = Pair {
+        ca: first.certificate,
+        ..renewed
+    };
     assert!(trusted.examine(&purpose, now + DAY * 100).is_ok());
 }
 

@@ -7,6 +7,7 @@ use crate::source::Source;
 
 /// Flags of the configuration stream, and of the identities of the data plane.
 #[derive(Clone, Debug, ClapArgs)]
+#[group(skip)]
 pub struct Args {
     /// Address of the configuration stream
     #[arg(
@@ -44,11 +45,7 @@ pub struct Args {
     )]
     pub grpc_ca_configmap: String,
     /// ServiceAccount of the proxies [default: genkan-dataplane in --namespace]
-    #[arg(
-        long,
-        env = "GENKAN_DATAPLANE_SERVICE_ACCOUNT",
-        value_name = "NAMESPACE/NAME"
-    )]
+    #[arg(long, env = "GENKAN_DATAPLANE_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
     pub dataplane_service_account: Option<String>,
     /// Secret of the certificate that proxies show to backends, treated as --grpc-secret is
     #[arg(
@@ -106,7 +103,9 @@ impl Args {
                 Some((ns, name)) if !ns.is_empty() && !name.is_empty() && !name.contains('/') => {
                     Ok(account(ns, name))
                 }
-                _ => Err(format!("--dataplane-service-account {text:?} is not NAMESPACE/NAME")),
+                _ => Err(format!(
+                    "--dataplane-service-account {text:?} is not NAMESPACE/NAME"
+                )),
             },
         }
     }

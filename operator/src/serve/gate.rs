@@ -71,7 +71,10 @@ impl Gate {
         Arc::new(Self {
             reviewer: Box::new(reviewer),
             account,
-            cache: Cache::builder().max_capacity(ENTRIES).expire_after(Freshness).build(),
+            cache: Cache::builder()
+                .max_capacity(ENTRIES)
+                .expire_after(Freshness)
+                .build(),
             key: rand::rng().random(),
             turns: Semaphore::new(REVIEWS),
             pods,
@@ -92,7 +95,11 @@ impl Gate {
                 false => Refusal::NoToken,
             });
         };
-        let token = value.to_str().ok().and_then(Token::read).ok_or(Refusal::Malformed)?;
+        let token = value
+            .to_str()
+            .ok()
+            .and_then(Token::read)
+            .ok_or(Refusal::Malformed)?;
         let answered = self.cache.try_get_with(self.hash(&token), self.ask(&token)).await;
         let identity = answered.map_err(|refusal| Refusal::clone(&refusal))?.result?;
         Ok(Caller {
@@ -157,7 +164,9 @@ impl Gate {
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gate").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("Gate")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
     }
 }
 

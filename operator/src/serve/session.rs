@@ -76,7 +76,10 @@ impl Session {
             );
             return self.refuse(Status::failed_precondition(text)).await;
         }
-        if [&hello.name, &hello.instance].into_iter().any(|text| !is_name(text)) {
+        if [&hello.name, &hello.instance]
+            .into_iter()
+            .any(|text| !is_name(text))
+        {
             let text = "name and instance are at most 253 printable characters";
             return self.refuse(Status::invalid_argument(text)).await;
         }

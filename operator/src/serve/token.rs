@@ -27,7 +27,8 @@ impl Token {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         };
-        let has_shape = token.len() <= LONGEST && token.split('.').count() == 3 && token.split('.').all(is_part);
+        let has_shape =
+            token.len() <= LONGEST && token.split('.').count() == 3 && token.split('.').all(is_part);
         (scheme.eq_ignore_ascii_case("bearer") && has_shape).then(|| Self(token.to_owned()))
     }
 
@@ -57,7 +58,16 @@ mod tests {
         for good in ["Bearer a.b.c", "bearer a-_.b.c", "BEARER  a.b.c "] {
             assert!(Token::read(good).is_some(), "{good}");
         }
-        for bad in ["", "Bearer", "Bearer ", "Bearer a.b", "Bearer a.b.c.d", "Bearer a..c", "Basic a.b.c", "Bearer a.b.c d"] {
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer a.b",
+            "Bearer a.b.c.d",
+            "Bearer a..c",
+            "Basic a.b.c",
+            "Bearer a.b.c d",
+        ] {
             assert!(Token::read(bad).is_none(), "{bad}");
         }
         let long = format!("Bearer {}.b.c", "a".repeat(LONGEST));

@@ -76,16 +76,28 @@ async fn files_may_come_late_and_change() {
     let credentials = mk_credentials(&folder);
     let authority = mk_authority();
     let server = mk_server(&authority, "127.0.0.1", false).await;
-    assert!(matches!(told(server, &credentials).await, ConnectError::NoAuthority { .. }));
-    for bad in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n"] {
+    assert!(matches!(
+        told(server, &credentials).await,
+        ConnectError::NoAuthority { .. }
+    ));
+    for bad in [
+        "",
+        "no PEM",
+        "-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n",
+    ] {
         std::fs::write(&credentials.ca, bad).unwrap();
-        assert!(matches!(told(server, &credentials).await, ConnectError::BadAuthority(_)), "{bad}");
+        assert!(
+            matches!(told(server, &credentials).await, ConnectError::BadAuthority(_)),
+            "{bad}"
+        );
     }
     std::fs::write(&credentials.ca, mk_authority().pem).unwrap();
     assert!(matches!(told(server, &credentials).await, ConnectError::Unsigned));
     // While an authority is replaced, the file holds both.
     std::fs::write(&credentials.ca, mk_authority().pem + &authority.pem).unwrap();
-    connect(&format!("https://{server}"), Some(&credentials)).await.unwrap();
+    connect(&format!("https://{server}"), Some(&credentials))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -96,7 +108,10 @@ async fn a_certificate_that_cannot_be_trusted_is_told_why() {
     std::fs::write(&credentials.ca, &authority.pem).unwrap();
     let other = mk_server(&authority, "elsewhere.example", false).await;
     let said = told(other, &credentials).await;
-    assert!(matches!(&said, ConnectError::Name(name) if name == "127.0.0.1"), "{said}");
+    assert!(
+        matches!(&said, ConnectError::Name(name) if name == "127.0.0.1"),
+        "{said}"
+    );
     let expired = mk_server(&authority, "127.0.0.1", true).await;
     let said = told(expired, &credentials).await;
     assert!(matches!(said, ConnectError::Time), "{said}");
@@ -107,9 +122,16 @@ async fn nobody_there_is_not_a_matter_of_trust() {
     let folder = tempfile::tempdir().unwrap();
     let credentials = mk_credentials(&folder);
     std::fs::write(&credentials.ca, mk_authority().pem).unwrap();
-    let server = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let server = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let said = told(server, &credentials).await;
-    assert!(matches!(&said, ConnectError::Unreachable(why) if why.contains("refused")), "{said}");
+    assert!(
+        matches!(&said, ConnectError::Unreachable(why) if why.contains("refused")),
+        "{said}"
+    );
 }
 
 #[test]
@@ -119,7 +141,10 @@ fn a_token_is_read_each_time_and_printed_never() {
     assert!(matches!(credentials.bearer(), Err(ConnectError::NoToken { .. })));
     for bad in ["", " \n", "a\nb"] {
         std::fs::write(&credentials.token, bad).unwrap();
-        assert!(matches!(credentials.bearer(), Err(ConnectError::BadToken(_))), "{bad:?}");
+        assert!(
+            matches!(credentials.bearer(), Err(ConnectError::BadToken(_))),
+            "{bad:?}"
+        );
     }
     for token in ["first", "second"] {
         std::fs::write(&credentials.token, format!("{token}\n")).unwrap();

@@ -59,10 +59,7 @@ pub(super) fn of_pair(pair: &Pair) -> BTreeMap<String, ByteString> {
 }
 
 pub(super) fn of_authority(authority: &Authority) -> BTreeMap<String, ByteString> {
-    data([
-        ("tls.crt", &authority.certificate),
-        ("tls.key", &authority.key),
-    ])
+    data([("tls.crt", &authority.certificate), ("tls.key", &authority.key)])
 }
 
 fn data<const N: usize>(entries: [(&str, &String); N]) -> BTreeMap<String, ByteString> {

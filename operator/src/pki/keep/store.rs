@@ -81,7 +81,9 @@ impl Store {
     /// Writes a ConfigMap if its keys differ from these; other keys are nobody's business.
     pub async fn publish(&self, name: &str, data: &BTreeMap<String, String>) -> Result<(), StoreError> {
         let what = || format!("ConfigMap {}", self.name(name));
-        let found = answer(what, "read", self.config_maps.get_opt(name)).await?.flatten();
+        let found = answer(what, "read", self.config_maps.get_opt(name))
+            .await?
+            .flatten();
         let held = found.as_ref().and_then(|f| f.data.clone()).unwrap_or_default();
         if data.iter().all(|(key, value)| held.get(key) == Some(value)) {
             return Ok(());
@@ -111,7 +113,9 @@ impl Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("namespace", &self.namespace).finish()
+        f.debug_struct("Store")
+            .field("namespace", &self.namespace)
+            .finish()
     }
 }
 
@@ -121,13 +125,19 @@ async fn answer<T>(
     done: &'static str,
     call: impl Future<Output = kube::Result<T>>,
 ) -> Result<Option<T>, StoreError> {
-    let refused = |why: String| StoreError::Api { what: what(), done, why };
+    let refused = |why: String| StoreError::Api {
+        what: what(),
+        done,
+        why,
+    };
     match tokio::time::timeout(TIMEOUT, call).await {
         Ok(Ok(value)) => Ok(Some(value)),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Ok(None),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 && done == "written" => Ok(None),
         Ok(Err(error)) => Err(refused(sentence(&error))),
-        Err(_) => Err(refused(format!("the API server did not answer within {TIMEOUT:?}"))),
+        Err(_) => Err(refused(format!(
+            "the API server did not answer within {TIMEOUT:?}"
+        ))),
     }
 }
 

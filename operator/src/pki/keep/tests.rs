@@ -9,7 +9,9 @@ use super::*;
 fn mk_pair() -> (Authority, Pair) {
     let now = SystemTime::now();
     let authority = Authority::make("test", now).unwrap();
-    let pair = authority.sign(&Purpose::Client("genkan-dataplane".into()), now).unwrap();
+    let pair = authority
+        .sign(&Purpose::Client("genkan-dataplane".into()), now)
+        .unwrap();
     (authority, pair)
 }
 
@@ -31,7 +33,10 @@ fn a_request_header_config_map_reads_as_that_of_kube_apiserver() {
         ]
     );
     assert_eq!(data["requestheader-allowed-names"], r#"["genkan-dataplane"]"#);
-    assert_eq!(data["requestheader-extra-headers-prefix"], r#"["X-Remote-Extra-"]"#);
+    assert_eq!(
+        data["requestheader-extra-headers-prefix"],
+        r#"["X-Remote-Extra-"]"#
+    );
     assert_eq!(data["requestheader-client-ca-file"], pair.ca);
     assert!(!data.values().any(|value| value.contains("PRIVATE")));
 }
@@ -65,7 +70,10 @@ fn what_bears_no_mark_was_given() {
     let empty = Stored::new(Secret::default());
     assert!(!empty.is_ours);
     assert_eq!(
-        empty.pair().examine(&Purpose::Client(String::new()), SystemTime::now()).unwrap_err(),
+        empty
+            .pair()
+            .examine(&Purpose::Client(String::new()), SystemTime::now())
+            .unwrap_err(),
         super::super::Flaw::Certificate
     );
     assert_eq!(authority.examine(SystemTime::now()), Ok(()));

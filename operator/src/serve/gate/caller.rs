@@ -53,7 +53,10 @@ impl Caller {
     /// Asks again, whatever is remembered.
     async fn review(&self) -> Result<(), Refusal> {
         let answer = self.gate.ask(&self.token).await?;
-        self.gate.cache.insert(self.gate.hash(&self.token), answer.clone()).await;
+        self.gate
+            .cache
+            .insert(self.gate.hash(&self.token), answer.clone())
+            .await;
         match answer.result? {
             identity if identity == self.identity => Ok(()),
             _ => Err(Refusal::Rejected),
@@ -71,4 +74,3 @@ impl Caller {
         refusal
     }
 }
-

@@ -116,7 +116,10 @@ async fn answers_are_remembered_by_token() {
 async fn an_api_server_that_is_away_denies_nobody_for_later() {
     let rig = mk_rig("edge");
     rig.reviewer.set(None);
-    assert_eq!(rig.gate.admit(&bearer("1")).await.unwrap_err(), Refusal::Unavailable);
+    assert_eq!(
+        rig.gate.admit(&bearer("1")).await.unwrap_err(),
+        Refusal::Unavailable
+    );
     rig.reviewer.set(Some(mk_answer("edge")));
     assert!(rig.gate.admit(&bearer("1")).await.is_ok());
 }
@@ -131,7 +134,12 @@ async fn a_token_that_has_expired_is_good_for_nothing() {
 #[tokio::test(start_paused = true)]
 async fn reviews_are_limited_and_who_waits_too_long_may_come_again() {
     let rig = mk_rig("edge");
-    let _all = rig.gate.turns.acquire_many(u32::try_from(REVIEWS).unwrap()).await.unwrap();
+    let _all = rig
+        .gate
+        .turns
+        .acquire_many(u32::try_from(REVIEWS).unwrap())
+        .await
+        .unwrap();
     assert_eq!(rig.gate.admit(&bearer("1")).await.unwrap_err(), Refusal::Busy);
     assert_eq!(rig.reviewer.count(), 0);
 }
@@ -144,7 +152,11 @@ async fn a_stream_ends_when_its_token_is_not_accepted_any_more() {
     rig.reviewer.set(Some(TokenReviewStatus::default()));
     assert_eq!(caller.lapse().await, Refusal::Rejected);
     assert_eq!(began.elapsed(), FIRST);
-    assert_eq!(rig.gate.admit(&bearer("1")).await.unwrap_err(), Refusal::Rejected, "not from the cache");
+    assert_eq!(
+        rig.gate.admit(&bearer("1")).await.unwrap_err(),
+        Refusal::Rejected,
+        "not from the cache"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,9 +169,17 @@ async fn reviews_of_a_stream_go_on_and_outlast_the_api_server() {
     rig.reviewer.set(None);
     tokio::time::sleep(AGAIN * 2).await;
     assert!(!lapse.is_finished(), "nobody said that the token is bad");
-    assert!(rig.reviewer.count() > 10, "asked again soon: {}", rig.reviewer.count());
+    assert!(
+        rig.reviewer.count() > 10,
+        "asked again soon: {}",
+        rig.reviewer.count()
+    );
     rig.reviewer.set(Some(mk_answer("another")));
-    assert_eq!(lapse.await.unwrap(), Refusal::Rejected, "it is that of another Pod now");
+    assert_eq!(
+        lapse.await.unwrap(),
+        Refusal::Rejected,
+        "it is that of another Pod now"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,7 +189,10 @@ async fn a_stream_ends_with_its_token() {
     let began = Instant::now();
     assert_eq!(caller.lapse().await, Refusal::Expired);
     let took = began.elapsed();
-    assert!(took <= Duration::from_secs(3600) && took > Duration::from_secs(3590), "{took:?}");
+    assert!(
+        took <= Duration::from_secs(3600) && took > Duration::from_secs(3590),
+        "{took:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,7 +211,11 @@ async fn a_stream_ends_with_its_pod_at_once_and_stays_closed() {
     soon().await;
     assert_eq!(lapse.await.unwrap(), Refusal::PodGone("edge".into()));
     let again = rig.gate.admit(&bearer("1")).await.unwrap_err();
-    assert_eq!(again, Refusal::PodGone("edge".into()), "though the API server still says yes");
+    assert_eq!(
+        again,
+        Refusal::PodGone("edge".into()),
+        "though the API server still says yes"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,7 +225,10 @@ async fn refusals_are_all_counted_and_told_of_now_and_then() {
         rig.gate.refused(&Refusal::NoToken, "/x", "peer");
     }
     let text = rig.metrics.text();
-    assert!(text.contains("refused_streams_total{reason=\"NoToken\"} 3"), "{text}");
+    assert!(
+        text.contains("refused_streams_total{reason=\"NoToken\"} 3"),
+        "{text}"
+    );
     assert!(!rig.gate.may_tell("NoToken"));
     tokio::time::sleep(QUIET).await;
     assert!(rig.gate.may_tell("NoToken"));

@@ -42,7 +42,10 @@ fn extra(answer: &mut TokenReviewStatus, key: &str, values: &[&str]) {
 #[test]
 fn the_pod_of_a_good_token_is_who_calls() {
     let identity = judged(|_| {}).unwrap();
-    assert_eq!((identity.pod.as_str(), identity.uid.as_str()), ("edge-1", "uid-of-edge-1"));
+    assert_eq!(
+        (identity.pod.as_str(), identity.uid.as_str()),
+        ("edge-1", "uid-of-edge-1")
+    );
     let more = judged(|a| a.audiences = Some(vec!["other".into(), AUDIENCE.into()]));
     assert!(more.is_ok());
 }
@@ -55,7 +58,10 @@ fn everything_else_is_refused() {
     assert_eq!(judged(|a| a.audiences = None), Err(Refusal::Audience));
     assert_eq!(judged(|a| a.audiences = Some(vec![])), Err(Refusal::Audience));
     let other = "https://kubernetes.default.svc".to_owned();
-    assert_eq!(judged(|a| a.audiences = Some(vec![other])), Err(Refusal::Audience));
+    assert_eq!(
+        judged(|a| a.audiences = Some(vec![other])),
+        Err(Refusal::Audience)
+    );
     assert_eq!(judged(|a| a.user = None), Err(Refusal::Account(String::new())));
     for name in [
         "genkan-dataplane",
@@ -66,7 +72,10 @@ fn everything_else_is_refused() {
         let judged = judged(|a| a.user.as_mut().unwrap().username = Some(name.into()));
         assert_eq!(judged, Err(Refusal::Account(name.into())));
     }
-    assert_eq!(judged(|a| a.user.as_mut().unwrap().extra = None), Err(Refusal::Unbound));
+    assert_eq!(
+        judged(|a| a.user.as_mut().unwrap().extra = None),
+        Err(Refusal::Unbound)
+    );
     assert_eq!(judged(|a| extra(a, POD_NAME, &[])), Err(Refusal::Unbound));
     assert_eq!(judged(|a| extra(a, POD_UID, &[""])), Err(Refusal::Unbound));
     assert_eq!(judged(|a| extra(a, POD_NAME, &["a", "b"])), Err(Refusal::Unbound));
@@ -75,7 +84,10 @@ fn everything_else_is_refused() {
 #[test]
 fn a_refusal_is_a_sentence_and_a_code() {
     assert_eq!(Refusal::NoToken.status().code(), Code::Unauthenticated);
-    assert_eq!(Refusal::Account("x".into()).status().code(), Code::PermissionDenied);
+    assert_eq!(
+        Refusal::Account("x".into()).status().code(),
+        Code::PermissionDenied
+    );
     for passing in [Refusal::Unavailable, Refusal::Busy] {
         assert!(passing.is_passing());
         assert_eq!(passing.status().code(), Code::Unavailable);

@@ -13,8 +13,8 @@ use tower::Service as _;
 use super::*;
 use crate::pki::{Authority, Pair, Purpose};
 use crate::serve::gate::{Gate, Pods, tests::mk_token};
-use crate::serve::review::tests::{mk_account, mk_answer};
 use crate::serve::review::Reviewer;
+use crate::serve::review::tests::{mk_account, mk_answer};
 use crate::serve::token::Token;
 
 struct Closed {
@@ -55,7 +55,12 @@ async fn mk_closed(known: &[(&str, &'static str)]) -> Closed {
     let (stop, stopped) = watch::channel(false);
     let (pods, receiver) = watch::channel(Pods::default());
     let metrics = Arc::new(Metrics::new());
-    let known = Known(known.iter().map(|(token, pod)| ((*token).to_owned(), *pod)).collect());
+    let known = Known(
+        known
+            .iter()
+            .map(|(token, pod)| ((*token).to_owned(), *pod))
+            .collect(),
+    );
     let gate = Gate::new(known, mk_account(), receiver, Arc::clone(&metrics));
     let pair = mk_pair(&Authority::make("test", SystemTime::now()).unwrap());
     let serving = Arc::<Serving>::default();
@@ -100,7 +105,10 @@ impl Closed {
     async fn admit(&mut self) -> (String, String) {
         match self.rig.engine.recv().await.unwrap() {
             Input::Connected {
-                name, instance, reply, ..
+                name,
+                instance,
+                reply,
+                ..
             } => {
                 reply.send(name.clone()).unwrap();
                 (name, instance)
@@ -139,21 +147,30 @@ async fn no_path_answers_a_call_without_a_token() {
                 }
                 std::future::poll_fn(|cx| channel.poll_ready(cx)).await.unwrap();
                 let answer = channel.call(request.body(Body::empty()).unwrap()).await.unwrap();
-                let code = answer.headers().get("grpc-status").map(|code| code.to_str().unwrap());
+                let code = answer
+                    .headers()
+                    .get("grpc-status")
+                    .map(|code| code.to_str().unwrap());
                 assert_eq!(code, Some("16"), "{method} {path} {token:?}");
             }
         }
     }
     assert!(closed.rig.engine.try_recv().is_err(), "nobody was counted");
     let text = closed.metrics.text();
-    assert!(text.contains("refused_streams_total{reason=\"NoToken\"} 27"), "{text}");
+    assert!(
+        text.contains("refused_streams_total{reason=\"NoToken\"} 27"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_proxy_is_its_pod_whatever_it_says() {
     let token = mk_token("1", 3600);
     let mut closed = mk_closed(&[(&token, "edge-1")]).await;
-    let mut proxy = closed.subscribe(&token, mk_hello(PROTOCOL_VERSION)).await.unwrap();
+    let mut proxy = closed
+        .subscribe(&token, mk_hello(PROTOCOL_VERSION))
+        .await
+        .unwrap();
     let (name, instance) = closed.admit().await;
     assert_eq!((name.as_str(), instance.as_str()), ("edge-1", "uid-of-edge-1/i"));
     assert!(proxy.chunk().await.last);
@@ -206,14 +223,20 @@ async fn a_strange_token_gets_nothing_but_a_sentence() {
 async fn a_renewed_certificate_is_for_new_connections_and_drops_none() {
     let token = mk_token("1", 3600);
     let mut closed = mk_closed(&[(&token, "edge-1")]).await;
-    let mut old = closed.subscribe(&token, mk_hello(PROTOCOL_VERSION)).await.unwrap();
+    let mut old = closed
+        .subscribe(&token, mk_hello(PROTOCOL_VERSION))
+        .await
+        .unwrap();
     closed.admit().await;
     let nonce = old.chunk().await.nonce;
 
     let renewed = mk_pair(&Authority::make("test", SystemTime::now()).unwrap());
     use_pair(&closed.serving, &renewed);
     let trusted = std::mem::replace(&mut closed.ca, renewed.ca);
-    closed.subscribe(&token, mk_hello(PROTOCOL_VERSION)).await.unwrap();
+    closed
+        .subscribe(&token, mk_hello(PROTOCOL_VERSION))
+        .await
+        .unwrap();
     closed.admit().await;
     assert_ne!(trusted, closed.ca);
 
@@ -230,7 +253,10 @@ async fn a_renewed_certificate_is_for_new_connections_and_drops_none() {
             other => break other,
         }
     };
-    assert!(matches!(acknowledged, Input::Acknowledged { session: 1, .. }), "{acknowledged:?}");
+    assert!(
+        matches!(acknowledged, Input::Acknowledged { session: 1, .. }),
+        "{acknowledged:?}"
+    );
 }
 
 #[tokio::test]
