@@ -32,7 +32,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Watch objects, stream routes to the data plane, write statuses
-    Operator(operator::Args),
+    Operator(Box<operator::Args>),
     /// Judge manifests without a cluster
     Lint(lint::Args),
     /// Say what would become of a request
@@ -47,7 +47,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Command::Operator(args) => run_operator(args, &cli.log),
+        Command::Operator(args) => run_operator(*args, &cli.log),
         Command::Lint(args) => lint::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Crds => {
