@@ -85,7 +85,7 @@ spec:
     - expression: 'request.operation == "DELETE" || variables.url == null || variables.target.size() == 2 || authorizer.group("extensions.kubesphere.io").resource("{{ .resource }}").name(variables.host).check("external").allowed()'
       reason: Forbidden
       messageExpression: >-
-        request.userInfo.username + " may not publish the external host " + variables.host
+        request.userInfo.username + " may not publish the host " + variables.host + ", which is no Service of this cluster"
         + "; a ClusterRole allows it with the rule {apiGroups: [extensions.kubesphere.io], resources: [{{ .resource }}], resourceNames: [\"" + variables.host + "\"], verbs: [external]}"
     {{- if .headers }}
     - expression: 'request.operation == "DELETE" || !variables.setsIdentity || authorizer.group("").resource("users").check("impersonate").allowed()'
