@@ -103,3 +103,15 @@ projected:
     - {protocol: TCP, port: {{ . }}}
     {{- end }}
 {{- end -}}
+
+{{/* Secrets that the operator makes, as a YAML array. */}}
+{{- define "genkan.ownSecrets" -}}
+{{- if not .Values.stream.existingSecret }}
+- genkan-stream
+- genkan-stream-ca
+{{- end }}
+{{- if not .Values.proxyClient.existingSecret }}
+- genkan-proxy-client
+- genkan-proxy-client-ca
+{{- end }}
+{{- end -}}
