@@ -20,6 +20,8 @@ pub struct Programs {
 pub struct Prepared {
     pub kubernetes: Binaries,
     pub programs: Option<Programs>,
+    /// Only for what installs the charts.
+    pub helm: Option<PathBuf>,
 }
 
 // === impl Prepared ===
@@ -36,6 +38,7 @@ impl Prepared {
             Ok(Self {
                 kubernetes: kubernetes?,
                 programs: programs?,
+                helm: None,
             })
         })
     }

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::binaries;
 use crate::namespace;
 use crate::programs::Prepared;
 use crate::world::World;
@@ -24,6 +25,8 @@ pub enum Stage {
     ApiServer,
     /// The same, and the programs of genkan built; scenarios start them as they like.
     Programs,
+    /// All of the control plane, the programs of genkan built, and helm; scenarios install the charts.
+    Charts,
     /// All of it: controller-manager, CRDs, operator and two data planes.
     Product,
 }
@@ -86,7 +89,10 @@ pub fn run(stage: Stage, scenarios: Vec<Scenario>) -> ExitCode {
 
 fn inside_or_out(stage: Stage, chosen: &[Scenario]) -> Result<ExitCode> {
     let Some(prepared) = namespace::handed::<Prepared>()? else {
-        let prepared = Prepared::make(stage != Stage::ApiServer)?;
+        let mut prepared = Prepared::make(stage != Stage::ApiServer)?;
+        if stage == Stage::Charts {
+            prepared.helm = Some(binaries::helm()?);
+        }
         let mut child = namespace::enter(&prepared)?;
         // `wait` would close it first, and with it end the one inside.
         let _alive = child.stdin.take();

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::backend::Backend;
 use crate::control_plane::{ControlPlane, Options};
+use crate::helm::Helm;
 use crate::http1::{self, Answer, Request};
 use crate::kubectl::Kubectl;
 use crate::namespace::BACKENDS;
@@ -17,8 +18,11 @@ use crate::programs::{Prepared, Programs};
 use crate::suite::Stage;
 use crate::wait;
 
-/// Roles and accounts of the operator, as the chart carries them.
-pub const RBAC: &str = include_str!("../../charts/genkan/rbac/operator.yaml");
+/// Roles and accounts of both programs, as the chart renders them, and their namespace.
+pub const RBAC: &str = concat!(
+    "apiVersion: v1\nkind: Namespace\nmetadata: {name: genkan-system}\n",
+    include_str!("../golden/charts/rights.yaml")
+);
 
 /// The control plane, and on stage `Product` the programs.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub struct World {
     pub control_plane: ControlPlane,
     product: Option<Product>,
     programs: Option<Programs>,
+    helm: Option<Helm>,
     folder: PathBuf,
     next_address: AtomicU8,
     next_name: AtomicU32,
@@ -43,7 +48,7 @@ pub struct Product {
 impl World {
     pub async fn start(stage: Stage, prepared: &Prepared, folder: &Path) -> Result<Self> {
         let options = Options {
-            controller_manager: stage == Stage::Product,
+            controller_manager: matches!(stage, Stage::Product | Stage::Charts),
             ..Options::default()
         };
         let control_plane = ControlPlane::start(folder, &prepared.kubernetes, options).await?;
@@ -52,12 +57,17 @@ impl World {
                 Some(Product::start(&control_plane, programs, folder, Addresses::default()).await?)
             }
             (Stage::Product, None) => bail!("the programs of genkan were not built"),
-            (Stage::ApiServer | Stage::Programs, _) => None,
+            (Stage::ApiServer | Stage::Programs | Stage::Charts, _) => None,
         };
+        let helm = prepared
+            .helm
+            .as_ref()
+            .map(|program| Helm::new(program, control_plane.admin_kubeconfig(), folder));
         Ok(Self {
             control_plane,
             product,
             programs: prepared.programs.clone(),
+            helm,
             folder: folder.to_owned(),
             next_address: AtomicU8::new(1),
             next_name: AtomicU32::new(1),
@@ -78,6 +88,11 @@ impl World {
         self.programs
             .as_ref()
             .expect("this suite runs on a stage with programs")
+    }
+
+    /// `helm` with all rights; only on stage `Charts`.
+    pub fn helm(&self) -> &Helm {
+        self.helm.as_ref().expect("this suite runs on stage Charts")
     }
 
     /// A new folder, for a scenario that starts programs of its own.
