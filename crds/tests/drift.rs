@@ -46,5 +46,9 @@ fn the_chart_of_the_definitions_has_not_drifted() {
         );
     }
     let here = fs::read_dir(folder).unwrap().count();
-    assert_eq!(here, files.len(), "the chart has a template that is no definition");
+    assert_eq!(
+        here,
+        files.len(),
+        "the chart has a template that is no definition"
+    );
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use crate::kubectl::Printed;
+use crate::kubectl::{Kubectl, Printed};
 use crate::process::clean_environment;
 
 /// `helm` with one kubeconfig, and a home of its own.
@@ -16,11 +16,12 @@ pub struct Helm {
     folder: PathBuf,
 }
 
+/// Where the releases go.
+pub const NAMESPACE: &str = "genkan-system";
+
 /// A folder of `charts/`.
 pub fn chart(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../charts")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts").join(name)
 }
 
 // === impl Helm ===
@@ -65,5 +66,28 @@ impl Helm {
             bail!("helm {}: {}", args.join(" "), printed.stderr.trim());
         }
         Ok(printed.stdout)
+    }
+
+    /// Both charts, into a namespace that takes no Pod that is not restricted; the arguments are for the main one.
+    pub async fn install(&self, kubectl: &Kubectl, arguments: &[&str]) -> Result<()> {
+        let namespace = format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n  labels: {{pod-security.kubernetes.io/enforce: restricted}}\n"
+        );
+        kubectl.apply(&namespace).await?;
+        for (name, more) in [("genkan-crds", &[][..]), ("genkan", arguments)] {
+            let folder = chart(name);
+            let folder = folder.to_string_lossy();
+            let call = ["install", name, &folder, "-n", NAMESPACE];
+            self.run(&[&call, more].concat()).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes both releases; the definitions and their objects stay.
+    pub async fn uninstall(&self) -> Result<()> {
+        for name in ["genkan", "genkan-crds"] {
+            self.run(&["uninstall", name, "-n", NAMESPACE]).await?;
+        }
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ pub mod http1;
 pub mod kubeconfig;
 pub mod kubectl;
 pub mod namespace;
+pub mod node;
 pub mod pki;
 pub mod pod;
 pub mod process;

@@ -12,7 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, KeyToPath, Pod, Probe, Secret, ServiceAccount, ServiceAccountTokenProjection, Volume,
+    ConfigMap, Container, KeyToPath, Pod, Probe, Secret, ServiceAccount, ServiceAccountTokenProjection,
+    Volume,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -106,8 +107,12 @@ impl Machine {
             address,
             process: Mutex::new(process),
         };
-        running.probed(container, container.startup_probe.as_ref()).await?;
-        running.probed(container, container.readiness_probe.as_ref()).await?;
+        running
+            .probed(container, container.startup_probe.as_ref())
+            .await?;
+        running
+            .probed(container, container.readiness_probe.as_ref())
+            .await?;
         self.report(pod, address).await?;
         Ok(running)
     }
@@ -145,7 +150,9 @@ impl Machine {
         }
         if let Some(secret) = &volume.secret {
             let name = secret.secret_name.clone().unwrap_or_default();
-            return self.secret(&namespace, &name, secret.optional == Some(true)).await;
+            return self
+                .secret(&namespace, &name, secret.optional == Some(true))
+                .await;
         }
         if volume.empty_dir.is_some() {
             return Ok(Files::new());
@@ -159,7 +166,10 @@ impl Machine {
             if let Some(token) = &source.service_account_token {
                 files.push((token.path.clone(), self.token(pod, token).await?.into_bytes()));
             } else if let Some(map) = &source.config_map {
-                files.extend(self.config_map(&namespace, &map.name, map.items.as_deref()).await?);
+                files.extend(
+                    self.config_map(&namespace, &map.name, map.items.as_deref())
+                        .await?,
+                );
             } else if let Some(downward) = &source.downward_api {
                 for item in downward.items.iter().flatten() {
                     files.push((item.path.clone(), namespace.clone().into_bytes()));
@@ -321,7 +331,10 @@ impl Running {
 /// The program at `/program`, with the libraries that it needs where it is not static.
 fn image(root: &Path, program: &Path) -> Result<()> {
     put(root, "/program", &std::fs::read(program)?)?;
-    let listed = Command::new("ldd").arg(program).output().context("the command ldd")?;
+    let listed = Command::new("ldd")
+        .arg(program)
+        .output()
+        .context("the command ldd")?;
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
     for library in text.split_whitespace().filter(|word| word.starts_with('/')) {
         let content = std::fs::read(library).with_context(|| format!("read {library}"))?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::binaries::Binaries;
+use crate::node;
 
 /// Paths of the two programs of genkan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub struct Prepared {
     pub programs: Option<Programs>,
     /// Only for what installs the charts.
     pub helm: Option<PathBuf>,
+    /// Only for what needs a whole node.
+    pub node: Option<node::Prepared>,
 }
 
 // === impl Prepared ===
@@ -39,6 +42,7 @@ impl Prepared {
                 kubernetes: kubernetes?,
                 programs: programs?,
                 helm: None,
+                node: None,
             })
         })
     }

@@ -13,6 +13,7 @@ use crate::helm::Helm;
 use crate::http1::{self, Answer, Request};
 use crate::kubectl::Kubectl;
 use crate::namespace::BACKENDS;
+use crate::node::{self, Node};
 use crate::product::{Operator, Proxy, Source};
 use crate::programs::{Prepared, Programs};
 use crate::suite::Stage;
@@ -31,6 +32,7 @@ pub struct World {
     product: Option<Product>,
     programs: Option<Programs>,
     helm: Option<Helm>,
+    node: Option<Node>,
     folder: PathBuf,
     next_address: AtomicU8,
     next_name: AtomicU32,
@@ -48,7 +50,8 @@ pub struct Product {
 impl World {
     pub async fn start(stage: Stage, prepared: &Prepared, folder: &Path) -> Result<Self> {
         let options = Options {
-            controller_manager: matches!(stage, Stage::Product | Stage::Charts),
+            controller_manager: !matches!(stage, Stage::ApiServer | Stage::Programs),
+            node: prepared.node.is_some().then_some(node::ADDRESS),
             ..Options::default()
         };
         let control_plane = ControlPlane::start(folder, &prepared.kubernetes, options).await?;
@@ -57,17 +60,22 @@ impl World {
                 Some(Product::start(&control_plane, programs, folder, Addresses::default()).await?)
             }
             (Stage::Product, None) => bail!("the programs of genkan were not built"),
-            (Stage::ApiServer | Stage::Programs | Stage::Charts, _) => None,
+            (Stage::ApiServer | Stage::Programs | Stage::Charts | Stage::Node, _) => None,
         };
         let helm = prepared
             .helm
             .as_ref()
             .map(|program| Helm::new(program, control_plane.admin_kubeconfig(), folder));
+        let node = match &prepared.node {
+            Some(prepared) => Some(Node::start(&control_plane, prepared).await?),
+            None => None,
+        };
         Ok(Self {
             control_plane,
             product,
             programs: prepared.programs.clone(),
             helm,
+            node,
             folder: folder.to_owned(),
             next_address: AtomicU8::new(1),
             next_name: AtomicU32::new(1),
@@ -90,9 +98,11 @@ impl World {
             .expect("this suite runs on a stage with programs")
     }
 
-    /// `helm` with all rights; only on stage `Charts`.
+    /// `helm` with all rights; only on stages `Charts` and `Node`.
     pub fn helm(&self) -> &Helm {
-        self.helm.as_ref().expect("this suite runs on stage Charts")
+        self.helm
+            .as_ref()
+            .expect("this suite runs on stage Charts or Node")
     }
 
     /// A new folder, for a scenario that starts programs of its own.
@@ -179,6 +189,9 @@ impl World {
     /// An error if a process of the world has ended by itself.
     pub fn expect_running(&self) -> Result<()> {
         self.control_plane.expect_running()?;
+        if let Some(node) = &self.node {
+            node.expect_running()?;
+        }
         if let Some(product) = &self.product {
             product.expect_running()?;
         }

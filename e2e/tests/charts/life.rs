@@ -6,47 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use genkan_e2e::helm::chart;
+use genkan_e2e::helm::{NAMESPACE, chart};
 use genkan_e2e::http1::{self, Answer, Request};
 use genkan_e2e::pod::{Machine, Running};
 use genkan_e2e::service::Service;
 use genkan_e2e::wait;
 use genkan_e2e::world::World;
 
-pub const NAMESPACE: &str = "genkan-system";
 const LIMIT: Duration = Duration::from_secs(60);
 
 const OPERATOR: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 38);
 const DATA_PLANES: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 99, 0, 39), Ipv4Addr::new(10, 99, 0, 40)];
-
-/// Both charts, into a namespace that takes no Pod that is not restricted.
-pub async fn install(world: &World, arguments: &[&str]) -> Result<()> {
-    let namespace = format!(
-        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n  labels: {{pod-security.kubernetes.io/enforce: restricted}}\n"
-    );
-    world.kubectl().apply(&namespace).await?;
-    for (release, name) in [("genkan-crds", "genkan-crds"), ("genkan", "genkan")] {
-        let folder = chart(name);
-        let folder = folder.to_string_lossy();
-        let mut call = vec!["install", release, &folder, "-n", NAMESPACE];
-        if release == "genkan" {
-            call.extend(arguments);
-        }
-        world.helm().run(&call).await?;
-    }
-    Ok(())
-}
-
-/// Removes both releases.
-pub async fn remove(world: &World) -> Result<()> {
-    for release in ["genkan", "genkan-crds"] {
-        world
-            .helm()
-            .run(&["uninstall", release, "-n", NAMESPACE])
-            .await?;
-    }
-    Ok(())
-}
 
 /// Every object of the cluster but Events: `kind namespace/name`.
 async fn everything(world: &World) -> Result<BTreeSet<String>> {
@@ -59,7 +29,9 @@ async fn everything(world: &World) -> Result<BTreeSet<String>> {
         .filter(|kind| !kind.starts_with("events") && !kind.starts_with("componentstatuses"))
         .collect();
     let columns = "jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name}{\"\\n\"}{end}";
-    let all = kubectl.run(&["get", &kinds.join(","), "-A", "-o", columns]).await?;
+    let all = kubectl
+        .run(&["get", &kinds.join(","), "-A", "-o", columns])
+        .await?;
     Ok(all.lines().map(str::to_owned).collect())
 }
 
@@ -91,8 +63,9 @@ pub async fn installed_upgraded_rolled_back_and_removed(world: Arc<World>) -> Re
     .await?;
     let before = everything(&world).await?;
 
-    install(&world, &[]).await?;
+    world.helm().install(world.kubectl(), &[]).await?;
     rights_are_what_they_were_meant_to_be(&world).await?;
+    reviews_have_a_level_of_their_own(&world).await?;
     ensure!(argument(&world, "--access-review=").await? == "pattern");
 
     let folder = chart("genkan");
@@ -110,10 +83,18 @@ pub async fn installed_upgraded_rolled_back_and_removed(world: Arc<World>) -> Re
 
     // What the operator would have made.
     for secret in ["genkan-stream", "genkan-stream-ca", "genkan-proxy-client"] {
-        let call = ["create", "secret", "generic", secret, "-n", NAMESPACE, "--from-literal=a=b"];
+        let call = [
+            "create",
+            "secret",
+            "generic",
+            secret,
+            "-n",
+            NAMESPACE,
+            "--from-literal=a=b",
+        ];
         world.kubectl().run(&call).await?;
     }
-    remove(&world).await?;
+    world.helm().uninstall().await?;
     let definitions = [
         "CustomResourceDefinition /apiservices.extensions.kubesphere.io",
         "CustomResourceDefinition /reverseproxies.extensions.kubesphere.io",
@@ -147,7 +128,11 @@ async fn rights(world: &World, account: &str, namespace: &str) -> Result<BTreeSe
 }
 
 async fn rights_are_what_they_were_meant_to_be(world: &World) -> Result<()> {
-    let wanted = |list: &[&str]| list.iter().map(|line| (*line).to_owned()).collect::<BTreeSet<_>>();
+    let wanted = |list: &[&str]| {
+        list.iter()
+            .map(|line| (*line).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
     let reviews = wanted(&[
         "subjectaccessreviews.authorization.k8s.io [] [] [create]",
         "tokenreviews.authentication.k8s.io [] [] [create]",
@@ -187,6 +172,33 @@ async fn rights_are_what_they_were_meant_to_be(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// The API server names the FlowSchema by which it has queued a request.
+async fn reviews_have_a_level_of_their_own(world: &World) -> Result<()> {
+    let schema = world
+        .value("flowschema/genkan-reviews", "{.metadata.uid}")
+        .await?;
+    let kubeconfig = world
+        .control_plane
+        .service_account_kubeconfig(NAMESPACE, "genkan-dataplane")
+        .await?;
+    let kubectl = world.kubectl().with_kubeconfig(&kubeconfig);
+    let review = r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview",
+        "spec":{"user":"somebody","nonResourceAttributes":{"path":"/proxy/x","verb":"get"}}}"#;
+    let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    wait::until_true(
+        "the review is queued by the chart's FlowSchema",
+        LIMIT,
+        || async {
+            let printed = kubectl
+                .output(&["create", "--raw", path, "-f", "-", "-v=8"], review)
+                .await?;
+            ensure!(printed.success, "{}", printed.stderr);
+            Ok(printed.stderr.contains(&schema))
+        },
+    )
+    .await
+}
+
 /// The Pods of the release, run as a kubelet would run them.
 async fn start(world: &World) -> Result<(Running, Vec<Running>)> {
     let folder = world.folder("pods")?;
@@ -223,7 +235,7 @@ async fn call(proxy: SocketAddr, token: &str) -> Result<Answer> {
 }
 
 pub async fn what_is_installed_answers_calls(world: Arc<World>) -> Result<()> {
-    install(&world, &[]).await?;
+    world.helm().install(world.kubectl(), &[]).await?;
     let (operator, proxies) = start(&world).await?;
     let backend = world.backend("installed", 8080).await?;
     let kubectl = world.kubectl();
@@ -260,5 +272,5 @@ pub async fn what_is_installed_answers_calls(world: Arc<World>) -> Result<()> {
     }
     operator.stop().await?;
     kubectl.delete(include_str!("installed.yaml")).await?;
-    remove(&world).await
+    world.helm().uninstall().await
 }

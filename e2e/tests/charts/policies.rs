@@ -9,8 +9,6 @@ use genkan_e2e::wait;
 use genkan_e2e::world::World;
 use serde_json::{Value, json};
 
-use super::life;
-
 const RIGHTS: &str = include_str!("rights.yaml");
 
 /// What has every right, and what lacks the one that its name says.
@@ -93,14 +91,14 @@ fn merge(spec: &mut Value, more: &Value) {
 }
 
 pub async fn who_may_publish_is_decided_at_admission(world: Arc<World>) -> Result<()> {
-    life::install(&world, &[]).await?;
+    world.helm().install(world.kubectl(), &[]).await?;
     world.kubectl().apply(RIGHTS).await?;
     let accounts = Accounts::new(&world).await?;
     acts(&accounts).await?;
     on_creation_of_a_reverse_proxy(&accounts).await?;
     on_creation_of_an_api_service(&accounts).await?;
     on_change_and_removal(&world, &accounts).await?;
-    life::remove(&world).await
+    world.helm().uninstall().await
 }
 
 /// A policy takes effect a moment after it was made, a right as well.
@@ -128,17 +126,67 @@ async fn on_creation_of_a_reverse_proxy(accounts: &Accounts) -> Result<()> {
         ("no-publish", cart.clone(), nothing.clone(), PUBLISH),
         ("no-route", cart.clone(), nothing.clone(), ROUTE),
         // However the Service is written, it is the same Service.
-        ("no-route", json!({"url": "HTTPS://Cart.SHOP.svc.cluster.local:8443/base"}), nothing.clone(), ROUTE),
-        ("no-route", json!({"url": "//cart.shop.svc."}), nothing.clone(), ROUTE),
-        ("no-route", json!({"service": {"namespace": "shop", "name": "cart"}}), nothing.clone(), ROUTE),
-        ("no-route", json!({"url": null, "service": {"namespace": "shop", "name": "cart"}}), nothing.clone(), ROUTE),
+        (
+            "no-route",
+            json!({"url": "HTTPS://Cart.SHOP.svc.cluster.local:8443/base"}),
+            nothing.clone(),
+            ROUTE,
+        ),
+        (
+            "no-route",
+            json!({"url": "//cart.shop.svc."}),
+            nothing.clone(),
+            ROUTE,
+        ),
+        (
+            "no-route",
+            json!({"service": {"namespace": "shop", "name": "cart"}}),
+            nothing.clone(),
+            ROUTE,
+        ),
+        (
+            "no-route",
+            json!({"url": null, "service": {"namespace": "shop", "name": "cart"}}),
+            nothing.clone(),
+            ROUTE,
+        ),
         // The url wins, whatever the service is.
-        ("no-external", json!({"url": "https://API.example.com:8443/x", "service": {"namespace": "shop", "name": "cart"}}), nothing.clone(), EXTERNAL),
-        ("no-impersonate", cart.clone(), header("X-Remote-User admin"), HEADERS),
-        ("no-impersonate", cart.clone(), header("+x_remote-GROUP system:masters"), HEADERS),
-        ("no-impersonate", cart.clone(), header("x_remote_extra_scopes all"), HEADERS),
-        ("no-impersonate", cart.clone(), header("IMPERSONATE_User admin"), HEADERS),
-        ("no-impersonate", cart.clone(), json!({"forwardAuthorization": true}), FORWARD),
+        (
+            "no-external",
+            json!({"url": "https://API.example.com:8443/x", "service": {"namespace": "shop", "name": "cart"}}),
+            nothing.clone(),
+            EXTERNAL,
+        ),
+        (
+            "no-impersonate",
+            cart.clone(),
+            header("X-Remote-User admin"),
+            HEADERS,
+        ),
+        (
+            "no-impersonate",
+            cart.clone(),
+            header("+x_remote-GROUP system:masters"),
+            HEADERS,
+        ),
+        (
+            "no-impersonate",
+            cart.clone(),
+            header("x_remote_extra_scopes all"),
+            HEADERS,
+        ),
+        (
+            "no-impersonate",
+            cart.clone(),
+            header("IMPERSONATE_User admin"),
+            HEADERS,
+        ),
+        (
+            "no-impersonate",
+            cart.clone(),
+            json!({"forwardAuthorization": true}),
+            FORWARD,
+        ),
     ];
     for (lacks, upstream, more, sentence) in cases {
         let object = reverse_proxy("a", "/proxy/shop/*", &upstream, &more);
@@ -170,12 +218,42 @@ async fn on_creation_of_an_api_service(accounts: &Accounts) -> Result<()> {
     let shop = json!({"group": "shop.example"});
     let cart = json!({"service": {"namespace": "shop", "name": "cart"}});
     let cases = [
-        ("no-publish", &shop, cart.clone(), "may not publish /kapis/shop.example/v1; a ClusterRole allows it with the rule {nonResourceURLs: [\"/kapis/shop.example/v1\"], verbs: [publish]}"),
-        ("no-publish", &json!({}), cart.clone(), "may not publish /kapi/v1; a ClusterRole allows it with the rule {nonResourceURLs: [\"/kapi/v1\"], verbs: [publish]}"),
-        ("no-publish", &json!({"group": ""}), cart.clone(), "may not publish /kapi/v1; a ClusterRole allows it with the rule {nonResourceURLs: [\"/kapi/v1\"], verbs: [publish]}"),
-        ("no-route", &shop, cart.clone(), "may not route to Service shop/cart; a Role in namespace shop allows it with the rule {apiGroups: [\"\"], resources: [services], resourceNames: [\"cart\"], verbs: [route]}"),
-        ("no-external", &shop, json!({"url": "https://[fd00::1]:8443"}), "may not publish the host fd00::1, which is no Service of this cluster; a ClusterRole allows it with the rule {apiGroups: [extensions.kubesphere.io], resources: [apiservices], resourceNames: [\"fd00::1\"], verbs: [external]}"),
-        ("no-impersonate", &shop, json!({"service": {"namespace": "shop", "name": "cart"}, "forwardAuthorization": true}), "may not set forwardAuthorization, which hands callers' credentials to the backend; a ClusterRole allows it with the rule {apiGroups: [\"\"], resources: [users], verbs: [impersonate]}"),
+        (
+            "no-publish",
+            &shop,
+            cart.clone(),
+            "may not publish /kapis/shop.example/v1; a ClusterRole allows it with the rule {nonResourceURLs: [\"/kapis/shop.example/v1\"], verbs: [publish]}",
+        ),
+        (
+            "no-publish",
+            &json!({}),
+            cart.clone(),
+            "may not publish /kapi/v1; a ClusterRole allows it with the rule {nonResourceURLs: [\"/kapi/v1\"], verbs: [publish]}",
+        ),
+        (
+            "no-publish",
+            &json!({"group": ""}),
+            cart.clone(),
+            "may not publish /kapi/v1; a ClusterRole allows it with the rule {nonResourceURLs: [\"/kapi/v1\"], verbs: [publish]}",
+        ),
+        (
+            "no-route",
+            &shop,
+            cart.clone(),
+            "may not route to Service shop/cart; a Role in namespace shop allows it with the rule {apiGroups: [\"\"], resources: [services], resourceNames: [\"cart\"], verbs: [route]}",
+        ),
+        (
+            "no-external",
+            &shop,
+            json!({"url": "https://[fd00::1]:8443"}),
+            "may not publish the host fd00::1, which is no Service of this cluster; a ClusterRole allows it with the rule {apiGroups: [extensions.kubesphere.io], resources: [apiservices], resourceNames: [\"fd00::1\"], verbs: [external]}",
+        ),
+        (
+            "no-impersonate",
+            &shop,
+            json!({"service": {"namespace": "shop", "name": "cart"}, "forwardAuthorization": true}),
+            "may not set forwardAuthorization, which hands callers' credentials to the backend; a ClusterRole allows it with the rule {apiGroups: [\"\"], resources: [users], verbs: [impersonate]}",
+        ),
     ];
     for (lacks, group, more, sentence) in cases {
         let object = api_service(group, &more);
@@ -194,22 +272,43 @@ async fn on_change_and_removal(world: &World, accounts: &Accounts) -> Result<()>
         ensure!(printed.success, "{}", printed.stderr);
     }
     let patch = |name: &'static str, body: &'static str| ["patch", "rp", name, "--type=merge", "-p", body];
-    let take = patch("theirs", r#"{"spec":{"matcher":{"path":"/proxy/shop/theirs/*"}}}"#);
+    let take = patch(
+        "theirs",
+        r#"{"spec":{"matcher":{"path":"/proxy/shop/theirs/*"}}}"#,
+    );
     let theirs = |what: &str| {
         format!(
             "may not {what} /proxy/other/*; a ClusterRole allows it with the rule {{nonResourceURLs: [\"/proxy/other/*\"], verbs: [publish]}}"
         )
     };
-    accounts.refused("team", &take, "", &theirs("move what is published at")).await?;
-    let redirect = patch("theirs", r#"{"spec":{"upstream":{"url":"http://cart.shop.svc:81"}}}"#);
-    accounts.refused("team", &redirect, "", &theirs("publish")).await?;
-    let hide = patch("theirs", r#"{"metadata":{"labels":{"kubesphere.io/reverse-proxy-target":"ks-console"}}}"#);
+    accounts
+        .refused("team", &take, "", &theirs("move what is published at"))
+        .await?;
+    let redirect = patch(
+        "theirs",
+        r#"{"spec":{"upstream":{"url":"http://cart.shop.svc:81"}}}"#,
+    );
+    accounts
+        .refused("team", &redirect, "", &theirs("publish"))
+        .await?;
+    let hide = patch(
+        "theirs",
+        r#"{"metadata":{"labels":{"kubesphere.io/reverse-proxy-target":"ks-console"}}}"#,
+    );
     accounts.refused("team", &hide, "", &theirs("publish")).await?;
     accounts
-        .refused("team", &["delete", "rp", "theirs"], "", &theirs("remove what is published at"))
+        .refused(
+            "team",
+            &["delete", "rp", "theirs"],
+            "",
+            &theirs("remove what is published at"),
+        )
         .await?;
     // A label, a finalizer or a status is nobody's publication.
-    let label = patch("theirs", r#"{"metadata":{"labels":{"team":"other"},"annotations":{"note":"x"}}}"#);
+    let label = patch(
+        "theirs",
+        r#"{"metadata":{"labels":{"team":"other"},"annotations":{"note":"x"}}}"#,
+    );
     accounts.allowed("no-publish", &label, "").await?;
     let status = patch("theirs", r#"{"status":{"state":"Available"}}"#);
     let status = [&status[..], &["--subresource=status"]].concat();

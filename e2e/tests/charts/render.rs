@@ -37,7 +37,10 @@ pub fn objects(rendered: &str) -> Result<Vec<Value>> {
     rendered
         .split("\n---\n")
         .map(|text| text.trim_start_matches("---\n"))
-        .filter(|text| text.lines().any(|line| !line.is_empty() && !line.starts_with('#')))
+        .filter(|text| {
+            text.lines()
+                .any(|line| !line.is_empty() && !line.starts_with('#'))
+        })
         .map(|text| serde_yaml::from_str(text).with_context(|| text.to_owned()))
         .collect()
 }
@@ -127,7 +130,10 @@ pub async fn an_unknown_or_impossible_value_is_refused(world: Arc<World>) -> Res
         .output(&["template", "crds", &crds, KUBERNETES, "--set", "keep=false"])
         .await?;
     ensure!(
-        !printed.success && printed.stderr.contains("additional properties 'keep' not allowed"),
+        !printed.success
+            && printed
+                .stderr
+                .contains("additional properties 'keep' not allowed"),
         "{}",
         printed.stderr
     );
@@ -180,10 +186,7 @@ pub async fn what_is_unsafe_cannot_be_asked_for(world: Arc<World>) -> Result<()>
                     .iter()
                     .any(|field| rule[field].to_string().contains("\"*\""))
             });
-        ensure!(
-            wildcard.is_none(),
-            "{name}: a rule with a wildcard: {wildcard:?}"
-        );
+        ensure!(wildcard.is_none(), "{name}: a rule with a wildcard: {wildcard:?}");
     }
     Ok(())
 }

@@ -66,9 +66,7 @@ fn documented() -> Result<Vec<Documented>> {
         path.push(key.to_owned());
         if let Some(sentence) = sentence.take() {
             found.push(Documented {
-                default: at(&defaults, &path)
-                    .cloned()
-                    .with_context(|| path.join("."))?,
+                default: at(&defaults, &path).cloned().with_context(|| path.join("."))?,
                 path: path.clone(),
                 sentence,
             });
