@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Stage::Charts,
         scenarios!(
             together: [
+                charts_have_the_version_of_the_programs,
                 charts_have_nothing_that_lint_would_say,
                 what_is_rendered_is_as_recorded,
                 an_unknown_or_impossible_value_is_refused,
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
             alone: [
                 who_may_publish_is_decided_at_admission,
                 installed_upgraded_rolled_back_and_removed,
+                definitions_of_others_are_adopted,
                 what_is_installed_answers_calls,
             ],
         ),

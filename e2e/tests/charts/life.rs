@@ -112,6 +112,53 @@ pub async fn installed_upgraded_rolled_back_and_removed(world: Arc<World>) -> Re
     .await
 }
 
+/// Definitions that another program has made are taken over, and then are what the types say.
+pub async fn definitions_of_others_are_adopted(world: Arc<World>) -> Result<()> {
+    let other: String = genkan_crds::definition::all()
+        .iter()
+        .map(|definition| {
+            let mut definition = definition.clone();
+            for version in &mut definition.spec.versions {
+                version.additional_printer_columns = None;
+            }
+            serde_json::to_string(&definition).map(|text| format!("---\n{text}\n"))
+        })
+        .collect::<Result<_, _>>()?;
+    let printed = world.kubectl().output(&["apply", "-f", "-"], &other).await?;
+    ensure!(printed.success, "{}", printed.stderr);
+    let namespace = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}}}\n");
+    world.kubectl().apply(&namespace).await?;
+    let folder = chart("genkan-crds");
+    let folder = folder.to_string_lossy();
+    let install = [
+        "install",
+        "genkan-crds",
+        &folder,
+        "-n",
+        NAMESPACE,
+        "--take-ownership",
+    ];
+    world
+        .helm()
+        .run(&[&install[..], &["--force-conflicts"]].concat())
+        .await?;
+    let columns = world
+        .value(
+            "crd/reverseproxies.extensions.kubesphere.io",
+            "{.spec.versions[0].additionalPrinterColumns[*].name}",
+        )
+        .await?;
+    ensure!(columns.starts_with("Path Method Upstream"), "{columns}");
+    world
+        .helm()
+        .run(&["uninstall", "genkan-crds", "-n", NAMESPACE])
+        .await?;
+    world
+        .value("crd/reverseproxies.extensions.kubesphere.io", "{.metadata.name}")
+        .await?;
+    Ok(())
+}
+
 /// Everything that a ServiceAccount may do beyond what everybody may: verbs, resources and names.
 async fn rights(world: &World, account: &str, namespace: &str) -> Result<BTreeSet<String>> {
     let who = format!("--as=system:serviceaccount:{NAMESPACE}:{account}");

@@ -45,6 +45,19 @@ pub fn objects(rendered: &str) -> Result<Vec<Value>> {
         .collect()
 }
 
+pub async fn charts_have_the_version_of_the_programs(_: Arc<World>) -> Result<()> {
+    for name in ["genkan", "genkan-crds"] {
+        let text = std::fs::read_to_string(chart(name).join("Chart.yaml"))?;
+        let says: Value = serde_yaml::from_str(&text)?;
+        let version = env!("CARGO_PKG_VERSION");
+        ensure!(
+            says["version"] == version && says["appVersion"] == version,
+            "{name}: {says}"
+        );
+    }
+    Ok(())
+}
+
 pub async fn charts_have_nothing_that_lint_would_say(world: Arc<World>) -> Result<()> {
     for name in ["genkan", "genkan-crds"] {
         let folder = chart(name);
