@@ -95,10 +95,29 @@ pub async fn who_may_publish_is_decided_at_admission(world: Arc<World>) -> Resul
     world.kubectl().apply(RIGHTS).await?;
     let accounts = Accounts::new(&world).await?;
     acts(&accounts).await?;
+    are_well_typed(&world).await?;
     on_creation_of_a_reverse_proxy(&accounts).await?;
     on_creation_of_an_api_service(&accounts).await?;
     on_change_and_removal(&world, &accounts).await?;
     world.helm().uninstall().await
+}
+
+/// The API server has checked the expressions against the definitions, and has nothing to say.
+async fn are_well_typed(world: &World) -> Result<()> {
+    for name in ["genkan-reverseproxies", "genkan-apiservices"] {
+        let policy = format!("validatingadmissionpolicy/{name}");
+        wait::until_true(
+            &format!("{policy} is checked"),
+            Duration::from_secs(30),
+            || async { Ok(world.value(&policy, "{.status.observedGeneration}").await? == "1") },
+        )
+        .await?;
+        let said = world
+            .value(&policy, "{.status.typeChecking.expressionWarnings}")
+            .await?;
+        ensure!(said.is_empty(), "{policy}: {said}");
+    }
+    Ok(())
 }
 
 /// A policy takes effect a moment after it was made, a right as well.
