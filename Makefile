@@ -1,7 +1,7 @@
 # The verbs of this workspace. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run look test every check fmt lint unit e2e golden bench deny clean
+.PHONY: help run look test every check fmt lint unit e2e node golden crds images bench deny clean
 
 CARGO ?= cargo
 ARGS ?=
@@ -36,10 +36,24 @@ unit: ## Run the tests that need no control plane
 	$(CARGO) test --locked --workspace --exclude genkan-e2e
 
 e2e: ## Run the scenarios; ARGS='part of a name' chooses some
-	$(CARGO) test --locked --workspace --test control_plane --test crds --test scenarios --test stream --test start --test readme -- $(ARGS)
+	$(CARGO) test --locked --workspace --test control_plane --test crds --test scenarios --test stream --test charts --test start --test readme -- $(ARGS)
+
+node: ## Install the charts on a real node with containerd, where the machine can
+	$(CARGO) test --locked --workspace --test node -- $(ARGS)
 
 golden: ## Rewrite the golden files; read the difference before committing it
 	GENKAN_REWRITE=1 $(CARGO) test --locked --workspace
+
+crds: ## Write the definitions, and their chart, from the types
+	GENKAN_REWRITE=1 $(CARGO) test --locked -p genkan-crds --test drift
+
+images: ## Build the static programs, and an image of each in target/images; needs buildah
+	@command -v buildah >/dev/null 2>&1 || { echo "missing: buildah, which builds the images (Debian: apt-get install buildah)" >&2; exit 1; }
+	@host=$$(rustc -vV | sed -n 's/^host: //p'); target="$${CARGO_TARGET_DIR:-target}"; \
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --locked --workspace --release --target "$$host" --bin genkan --bin genkan-dataplane && \
+	sh images/build "$$target/$$host/release/genkan" "$$target/$$host/release/genkan-dataplane" "$$target/images" \
+		"$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" && \
+	sh images/verify "$$target/images"
 
 bench: ## Build the programs as published, and print tables of what they cost; takes some minutes
 	$(CARGO) build --locked --workspace --release --bin genkan --bin genkan-dataplane

@@ -14,11 +14,41 @@ fn the_definitions_have_not_drifted() {
         let found = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             found == content,
-            "{name} has drifted from the types; GENKAN_REWRITE=1 cargo test -p genkan-crds rewrites it"
+            "{name} has drifted from the types; make crds rewrites it"
         );
         assert!(
             content.len() < 100_000,
             "{name} is too large for a client-side apply"
         );
     }
+}
+
+/// The chart has the definitions as templates, so that they are upgraded, and keeps them when it is removed.
+#[test]
+fn the_chart_of_the_definitions_has_not_drifted() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/genkan-crds/templates");
+    let files = genkan_crds::files();
+    for (name, content) in &files {
+        assert!(
+            !content.contains("{{"),
+            "{name} would be read as instructions of a template"
+        );
+        let kept = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n";
+        let template = content.replacen("metadata:\n", kept, 1);
+        let path = folder.join(name);
+        if std::env::var_os("GENKAN_REWRITE").is_some() {
+            fs::write(&path, &template).unwrap();
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == template,
+            "the chart's {name} has drifted from the types; make crds rewrites it"
+        );
+    }
+    let here = fs::read_dir(folder).unwrap().count();
+    assert_eq!(
+        here,
+        files.len(),
+        "the chart has a template that is no definition"
+    );
 }

@@ -1,4 +1,4 @@
-//! The Kubernetes programs: taken from `KUBEBUILDER_ASSETS`, from the cache, or built from the Go modules in `tools/`.
+//! The Kubernetes programs, and Helm: taken from `KUBEBUILDER_ASSETS`, from the cache, or built from the Go modules in `tools/`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,9 @@ use cache::Cache;
 
 const KUBERNETES: &str = "v1.36.3";
 
+/// Folders in `tools/`, in the order in which they are built.
+const MODULES: [&str; 3] = ["etcd", "kubernetes", "helm"];
+
 /// Paths of the programs that make a control plane.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Binaries {
@@ -20,6 +23,14 @@ pub struct Binaries {
     pub kube_apiserver: PathBuf,
     pub kube_controller_manager: PathBuf,
     pub kubectl: PathBuf,
+}
+
+/// Paths of the programs that make a node, beside those of its control plane.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeBinaries {
+    pub kubelet: PathBuf,
+    pub kube_scheduler: PathBuf,
+    pub kube_proxy: PathBuf,
 }
 
 /// One Go program, and how it is built.
@@ -32,7 +43,10 @@ struct Tool {
     extra: bool,
 }
 
-const TOOLS: [Tool; 4] = [
+/// Programs that were found, by name.
+type Found = BTreeMap<&'static str, PathBuf>;
+
+const CONTROL_PLANE: [Tool; 4] = [
     Tool {
         name: "etcd",
         module: "etcd",
@@ -59,6 +73,39 @@ const TOOLS: [Tool; 4] = [
     },
 ];
 
+const HELM: [Tool; 1] = [Tool {
+    name: "helm",
+    module: "helm",
+    package: "helm.sh/helm/v4/cmd/helm",
+    extra: true,
+}];
+
+const NODE: [Tool; 3] = [
+    Tool {
+        name: "kubelet",
+        module: "kubernetes",
+        package: "k8s.io/kubernetes/cmd/kubelet",
+        extra: true,
+    },
+    Tool {
+        name: "kube-scheduler",
+        module: "kubernetes",
+        package: "k8s.io/kubernetes/cmd/kube-scheduler",
+        extra: true,
+    },
+    Tool {
+        name: "kube-proxy",
+        module: "kubernetes",
+        package: "k8s.io/kubernetes/cmd/kube-proxy",
+        extra: true,
+    },
+];
+
+/// `helm` alone.
+pub fn helm() -> Result<PathBuf> {
+    take(&mut provide(&HELM)?, "helm")
+}
+
 // === impl Binaries ===
 
 impl Binaries {
@@ -76,38 +123,62 @@ impl Binaries {
 
     /// Finds or builds the programs; blocks while it builds, and says so on standard error.
     pub fn find() -> Result<Self> {
-        let mut found = BTreeMap::new();
-        if let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS")
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-        {
-            from_assets(&assets, &mut found)?;
-        }
-        let missing: Vec<Tool> = TOOLS
-            .into_iter()
-            .filter(|tool| !found.contains_key(tool.name))
-            .collect();
-        if !missing.is_empty() {
-            let cache = Cache::open()?;
-            build::into_cache(&cache, &missing)?;
-            found.extend(missing.iter().map(|tool| (tool.name, cache.path(tool.name))));
-        }
-        let mut take = |name: &str| {
-            found
-                .remove(name)
-                .ok_or_else(|| anyhow!("{name} was not found or built"))
-        };
+        let mut found = provide(&CONTROL_PLANE)?;
         Ok(Self {
-            etcd: take("etcd")?,
-            kube_apiserver: take("kube-apiserver")?,
-            kube_controller_manager: take("kube-controller-manager")?,
-            kubectl: take("kubectl")?,
+            etcd: take(&mut found, "etcd")?,
+            kube_apiserver: take(&mut found, "kube-apiserver")?,
+            kube_controller_manager: take(&mut found, "kube-controller-manager")?,
+            kubectl: take(&mut found, "kubectl")?,
         })
     }
 }
 
-fn from_assets(assets: &Path, found: &mut BTreeMap<&'static str, PathBuf>) -> Result<()> {
-    for tool in TOOLS {
+// === impl NodeBinaries ===
+
+impl NodeBinaries {
+    /// As [`Binaries::find`].
+    pub fn find() -> Result<Self> {
+        let mut found = provide(&NODE)?;
+        Ok(Self {
+            kubelet: take(&mut found, "kubelet")?,
+            kube_scheduler: take(&mut found, "kube-scheduler")?,
+            kube_proxy: take(&mut found, "kube-proxy")?,
+        })
+    }
+}
+
+/// From the folder of the reader, the cache, or the compiler.
+fn provide(tools: &[Tool]) -> Result<Found> {
+    let mut found = Found::new();
+    if let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS")
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
+    {
+        from_assets(&assets, tools, &mut found)?;
+    }
+    for module in MODULES {
+        let missing: Vec<Tool> = tools
+            .iter()
+            .filter(|tool| tool.module == module && !found.contains_key(tool.name))
+            .copied()
+            .collect();
+        if !missing.is_empty() {
+            let cache = Cache::open(module)?;
+            build::into_cache(&cache, &missing)?;
+            found.extend(missing.iter().map(|tool| (tool.name, cache.path(tool.name))));
+        }
+    }
+    Ok(found)
+}
+
+fn take(found: &mut Found, name: &str) -> Result<PathBuf> {
+    found
+        .remove(name)
+        .ok_or_else(|| anyhow!("{name} was not found or built"))
+}
+
+fn from_assets(assets: &Path, tools: &[Tool], found: &mut Found) -> Result<()> {
+    for tool in tools {
         let path = assets.join(tool.name);
         if path.is_file() {
             found.insert(

@@ -8,10 +8,7 @@ use serde_json::json;
 
 use crate::kubectl::Kubectl;
 use crate::product::Proxy;
-use crate::world::World;
-
-/// Roles and accounts of the data plane, as the chart carries them.
-pub const RBAC: &str = include_str!("../../charts/genkan/rbac/dataplane.yaml");
+use crate::world::{RBAC, World};
 
 /// Starts data planes on these ports (listener and admin listener) that judge callers as their own ServiceAccount may.
 pub async fn judging(world: &World, ports: &[(u16, u16)], arguments: &[&str]) -> Result<Vec<Proxy>> {

@@ -1,5 +1,6 @@
 //! etcd, kube-apiserver and kube-controller-manager as plain processes.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,12 +34,14 @@ pub struct Options {
     pub ports: Ports,
     /// Without it there are no `default` ServiceAccounts, no slices from selectors and no namespace deletion.
     pub controller_manager: bool,
+    /// The address at which Pods of a real node reach it.
+    pub node: Option<Ipv4Addr>,
 }
 
 /// A running control plane.
 pub struct ControlPlane {
     folder: PathBuf,
-    ca: PathBuf,
+    authority: Authority,
     server: String,
     admin: PathBuf,
     client: kube::Client,
@@ -52,6 +55,10 @@ pub struct ControlPlane {
 
 const START: Duration = Duration::from_secs(90);
 
+/// Addresses of Services.
+pub const SERVICES: &str = "10.98.0.0/16";
+const OWN_SERVICE: &str = "10.98.0.1";
+
 // === impl Options ===
 
 impl Default for Options {
@@ -63,6 +70,7 @@ impl Default for Options {
                 api: 6443,
             },
             controller_manager: true,
+            node: None,
         }
     }
 }
@@ -87,19 +95,19 @@ impl ControlPlane {
                 key: &admin.key,
             },
         )?;
+        let node = options.node.map(|address| address.to_string());
+        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc", OWN_SERVICE];
+        let names: Vec<&str> = names.into_iter().chain(node.as_deref()).collect();
         let keys = launch::Keys {
             ca: authority.certificate.clone(),
-            serving: authority.server(
-                "kube-apiserver",
-                &["127.0.0.1", "localhost", "kubernetes.default.svc"],
-            )?,
+            serving: authority.server("kube-apiserver", &names)?,
             front_ca: front.certificate.clone(),
             front: front.client("front-proxy", "front-proxy", None)?,
             service_account: pki::service_account(&pki_folder)?,
         };
 
         let mut etcd = launch::etcd(binaries, folder, options.ports).start(folder)?;
-        let api_server = launch::api_server(binaries, folder, options.ports, &keys);
+        let api_server = launch::api_server(binaries, folder, &options, &keys);
         let mut api = api_server.start(folder)?;
         let client = client(&admin).await?;
         ready(&client, &mut [&mut etcd, &mut api]).await?;
@@ -123,7 +131,7 @@ impl ControlPlane {
         let kubectl = Kubectl::new(&binaries.kubectl, &admin, folder);
         Ok(Self {
             folder: folder.to_owned(),
-            ca: authority.certificate,
+            authority,
             server,
             admin,
             client,
@@ -158,6 +166,26 @@ impl ControlPlane {
         &self.server
     }
 
+    /// The certificate that the API server, and every client, is checked against.
+    pub fn ca(&self) -> &Path {
+        &self.authority.certificate
+    }
+
+    /// A kubeconfig with a certificate for this user.
+    pub fn identity(&self, user: &str, group: Option<&str>) -> Result<PathBuf> {
+        let file = user.replace(':', "-");
+        let pair = self.authority.client(&file, user, group)?;
+        kubeconfig::write(
+            &self.folder.join(format!("{file}.kubeconfig")),
+            &self.server,
+            self.ca(),
+            Credential::Certificate {
+                certificate: &pair.certificate,
+                key: &pair.key,
+            },
+        )
+    }
+
     /// A kubeconfig with a token of a ServiceAccount, which has to exist.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
@@ -179,7 +207,7 @@ impl ControlPlane {
         kubeconfig::write(
             &self.folder.join(format!("{namespace}.{name}.kubeconfig")),
             &self.server,
-            &self.ca,
+            self.ca(),
             Credential::Token(&token),
         )
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::binaries::Binaries;
+use crate::node;
 
 /// Paths of the two programs of genkan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +21,10 @@ pub struct Programs {
 pub struct Prepared {
     pub kubernetes: Binaries,
     pub programs: Option<Programs>,
+    /// Only for what installs the charts.
+    pub helm: Option<PathBuf>,
+    /// Only for what needs a whole node.
+    pub node: Option<node::Prepared>,
 }
 
 // === impl Prepared ===
@@ -36,6 +41,8 @@ impl Prepared {
             Ok(Self {
                 kubernetes: kubernetes?,
                 programs: programs?,
+                helm: None,
+                node: None,
             })
         })
     }

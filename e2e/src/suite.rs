@@ -9,7 +9,9 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::binaries;
 use crate::namespace;
+use crate::node;
 use crate::programs::Prepared;
 use crate::world::World;
 
@@ -24,6 +26,10 @@ pub enum Stage {
     ApiServer,
     /// The same, and the programs of genkan built; scenarios start them as they like.
     Programs,
+    /// All of the control plane, the programs of genkan built, and helm; scenarios install the charts.
+    Charts,
+    /// The same, and a whole node with the images of genkan. Skipped where the machine cannot.
+    Node,
     /// All of it: controller-manager, CRDs, operator and two data planes.
     Product,
 }
@@ -86,11 +92,20 @@ pub fn run(stage: Stage, scenarios: Vec<Scenario>) -> ExitCode {
 
 fn inside_or_out(stage: Stage, chosen: &[Scenario]) -> Result<ExitCode> {
     let Some(prepared) = namespace::handed::<Prepared>()? else {
-        let prepared = Prepared::make(stage != Stage::ApiServer)?;
+        let prepared = match prepare(stage)? {
+            Ok(prepared) => prepared,
+            Err(reason) => {
+                println!("skipped: {reason}");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         let mut child = namespace::enter(&prepared)?;
         // `wait` would close it first, and with it end the one inside.
         let _alive = child.stdin.take();
         let status = child.wait()?;
+        if let Some(node) = &prepared.node {
+            node::sweep(node, status.success());
+        }
         return Ok(ExitCode::from(
             status
                 .code()
@@ -98,11 +113,18 @@ fn inside_or_out(stage: Stage, chosen: &[Scenario]) -> Result<ExitCode> {
                 .unwrap_or(101),
         ));
     };
-    let folder = tempfile::Builder::new().prefix("genkan-e2e-").tempdir()?;
+    let base = prepared
+        .node
+        .as_ref()
+        .map_or_else(std::env::temp_dir, |node| node.folder.clone());
+    let folder = tempfile::Builder::new().prefix("genkan-e2e-").tempdir_in(base)?;
     let path = folder.path().to_owned();
     namespace::settle(move || {
         let _ = std::fs::remove_dir_all(path);
     })?;
+    if let Some(node) = &prepared.node {
+        node::settle(node)?;
+    }
     let failed = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
@@ -112,6 +134,25 @@ fn inside_or_out(stage: Stage, chosen: &[Scenario]) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that needs the outside world, or why this machine cannot do it.
+fn prepare(stage: Stage) -> Result<Result<Prepared, String>> {
+    let plugins = match stage {
+        Stage::Node => match node::gate::open() {
+            Ok(plugins) => Some(plugins),
+            Err(reason) => return Ok(Err(reason)),
+        },
+        _ => None,
+    };
+    let mut prepared = Prepared::make(stage != Stage::ApiServer)?;
+    if matches!(stage, Stage::Charts | Stage::Node) {
+        prepared.helm = Some(binaries::helm()?);
+    }
+    if let (Some(plugins), Some(programs)) = (plugins, &prepared.programs) {
+        prepared.node = Some(node::Prepared::make(programs, plugins)?);
+    }
+    Ok(Ok(prepared))
 }
 
 async fn carry_out(

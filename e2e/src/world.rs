@@ -9,19 +9,21 @@ use tokio::time::{Instant, timeout};
 
 use crate::backend::Backend;
 use crate::control_plane::{ControlPlane, Options};
+use crate::helm::Helm;
 use crate::http1::{self, Answer, Request};
 use crate::kubectl::Kubectl;
 use crate::namespace::BACKENDS;
+use crate::node::{self, Node};
 use crate::product::{Operator, Proxy, Source};
 use crate::programs::{Prepared, Programs};
 use crate::suite::Stage;
 use crate::wait;
 
-/// Roles and accounts of the operator, as the chart carries them.
-pub const RBAC: &str = include_str!("../../charts/genkan/rbac/operator.yaml");
-
-/// Those of the data planes, which need none for what is not asked of callers.
-pub const DATA_PLANE_RBAC: &str = include_str!("../../charts/genkan/rbac/dataplane.yaml");
+/// Roles and accounts of both programs, as the chart renders them, and their namespace.
+pub const RBAC: &str = concat!(
+    "apiVersion: v1\nkind: Namespace\nmetadata: {name: genkan-system}\n",
+    include_str!("../golden/charts/rights.yaml")
+);
 
 /// The control plane, and on stage `Product` the programs.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct World {
     pub control_plane: ControlPlane,
     product: Option<Product>,
     programs: Option<Programs>,
+    helm: Option<Helm>,
+    node: Option<Node>,
     folder: PathBuf,
     next_address: AtomicU8,
     next_name: AtomicU32,
@@ -46,7 +50,8 @@ pub struct Product {
 impl World {
     pub async fn start(stage: Stage, prepared: &Prepared, folder: &Path) -> Result<Self> {
         let options = Options {
-            controller_manager: stage == Stage::Product,
+            controller_manager: !matches!(stage, Stage::ApiServer | Stage::Programs),
+            node: prepared.node.is_some().then_some(node::ADDRESS),
             ..Options::default()
         };
         let control_plane = ControlPlane::start(folder, &prepared.kubernetes, options).await?;
@@ -55,12 +60,22 @@ impl World {
                 Some(Product::start(&control_plane, programs, folder, Addresses::default()).await?)
             }
             (Stage::Product, None) => bail!("the programs of genkan were not built"),
-            (Stage::ApiServer | Stage::Programs, _) => None,
+            (Stage::ApiServer | Stage::Programs | Stage::Charts | Stage::Node, _) => None,
+        };
+        let helm = prepared
+            .helm
+            .as_ref()
+            .map(|program| Helm::new(program, control_plane.admin_kubeconfig(), folder));
+        let node = match &prepared.node {
+            Some(prepared) => Some(Node::start(&control_plane, prepared).await?),
+            None => None,
         };
         Ok(Self {
             control_plane,
             product,
             programs: prepared.programs.clone(),
+            helm,
+            node,
             folder: folder.to_owned(),
             next_address: AtomicU8::new(1),
             next_name: AtomicU32::new(1),
@@ -81,6 +96,13 @@ impl World {
         self.programs
             .as_ref()
             .expect("this suite runs on a stage with programs")
+    }
+
+    /// `helm` with all rights; only on stages `Charts` and `Node`.
+    pub fn helm(&self) -> &Helm {
+        self.helm
+            .as_ref()
+            .expect("this suite runs on stage Charts or Node")
     }
 
     /// A new folder, for a scenario that starts programs of its own.
@@ -167,6 +189,9 @@ impl World {
     /// An error if a process of the world has ended by itself.
     pub fn expect_running(&self) -> Result<()> {
         self.control_plane.expect_running()?;
+        if let Some(node) = &self.node {
+            node.expect_running()?;
+        }
         if let Some(product) = &self.product {
             product.expect_running()?;
         }

@@ -16,8 +16,8 @@ pub(super) struct Cache {
 // === impl Cache ===
 
 impl Cache {
-    pub(super) fn open() -> Result<Self> {
-        let folder = root()?.join(key()?);
+    pub(super) fn open(module: &str) -> Result<Self> {
+        let folder = root()?.join(format!("{module}-{}", key(module)?));
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         Ok(Self { folder })
     }
@@ -52,13 +52,12 @@ fn root() -> Result<PathBuf> {
         .ok_or_else(|| anyhow!("neither XDG_CACHE_HOME nor HOME is set, so there is no place for the cache"))
 }
 
-fn key() -> Result<String> {
+/// Each module has a key of its own: a new Helm is no reason to build Kubernetes again.
+fn key(module: &str) -> Result<String> {
     let mut hash = blake3::Hasher::new();
-    for module in ["etcd", "kubernetes"] {
-        for file in ["go.mod", "go.sum"] {
-            let path = tools_folder().join(module).join(file);
-            hash.update(&fs::read(&path).with_context(|| format!("read {}", path.display()))?);
-        }
+    for file in ["go.mod", "go.sum"] {
+        let path = tools_folder().join(module).join(file);
+        hash.update(&fs::read(&path).with_context(|| format!("read {}", path.display()))?);
     }
     hash.update(build::go_version()?.as_bytes());
     hash.update(build::flags().join(" ").as_bytes());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Ports;
+use super::{Options, Ports, SERVICES};
 use crate::binaries::Binaries;
 use crate::pki::Pair;
 use crate::process::Launch;
@@ -33,41 +33,52 @@ pub(super) fn etcd(binaries: &Binaries, folder: &Path, ports: Ports) -> Launch {
     ])
 }
 
-pub(super) fn api_server(binaries: &Binaries, folder: &Path, ports: Ports, keys: &Keys) -> Launch {
+pub(super) fn api_server(binaries: &Binaries, folder: &Path, options: &Options, keys: &Keys) -> Launch {
     let file = |path: &PathBuf| path.display().to_string();
-    Launch::new("kube-apiserver", &binaries.kube_apiserver).args([
-        format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
-        "--bind-address=127.0.0.1".into(),
-        format!("--secure-port={}", ports.api),
-        "--advertise-address=127.0.0.1".into(),
-        // It would publish 127.0.0.1 as the endpoint of its own Service, which is refused.
-        "--endpoint-reconciler-type=none".into(),
-        "--service-cluster-ip-range=10.98.0.0/16".into(),
-        "--authorization-mode=Node,RBAC".into(),
-        format!("--client-ca-file={}", file(&keys.ca)),
-        format!("--tls-cert-file={}", file(&keys.serving.certificate)),
-        format!("--tls-private-key-file={}", file(&keys.serving.key)),
-        "--service-account-issuer=https://kubernetes.default.svc".into(),
-        "--api-audiences=https://kubernetes.default.svc".into(),
-        format!(
-            "--service-account-key-file={}",
-            file(&keys.service_account.certificate)
-        ),
-        format!(
-            "--service-account-signing-key-file={}",
-            file(&keys.service_account.key)
-        ),
-        format!("--requestheader-client-ca-file={}", file(&keys.front_ca)),
-        "--requestheader-allowed-names=front-proxy".into(),
-        "--requestheader-extra-headers-prefix=X-Remote-Extra-".into(),
-        "--requestheader-group-headers=X-Remote-Group".into(),
-        "--requestheader-username-headers=X-Remote-User".into(),
-        format!("--proxy-client-cert-file={}", file(&keys.front.certificate)),
-        format!("--proxy-client-key-file={}", file(&keys.front.key)),
-        "--enable-aggregator-routing=true".into(),
-        format!("--cert-dir={}", folder.join("pki").display()),
-        "--profiling=false".into(),
-    ])
+    let ports = options.ports;
+    let place = match options.node {
+        Some(address) => vec![
+            "--bind-address=0.0.0.0".into(),
+            format!("--advertise-address={address}"),
+        ],
+        None => vec![
+            "--bind-address=127.0.0.1".into(),
+            "--advertise-address=127.0.0.1".into(),
+            // It would publish 127.0.0.1 as the endpoint of its own Service, which is refused.
+            "--endpoint-reconciler-type=none".into(),
+        ],
+    };
+    Launch::new("kube-apiserver", &binaries.kube_apiserver)
+        .args([
+            format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
+            format!("--secure-port={}", ports.api),
+            format!("--service-cluster-ip-range={SERVICES}"),
+            "--authorization-mode=Node,RBAC".into(),
+            format!("--client-ca-file={}", file(&keys.ca)),
+            format!("--tls-cert-file={}", file(&keys.serving.certificate)),
+            format!("--tls-private-key-file={}", file(&keys.serving.key)),
+            "--service-account-issuer=https://kubernetes.default.svc".into(),
+            "--api-audiences=https://kubernetes.default.svc".into(),
+            format!(
+                "--service-account-key-file={}",
+                file(&keys.service_account.certificate)
+            ),
+            format!(
+                "--service-account-signing-key-file={}",
+                file(&keys.service_account.key)
+            ),
+            format!("--requestheader-client-ca-file={}", file(&keys.front_ca)),
+            "--requestheader-allowed-names=front-proxy".into(),
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-".into(),
+            "--requestheader-group-headers=X-Remote-Group".into(),
+            "--requestheader-username-headers=X-Remote-User".into(),
+            format!("--proxy-client-cert-file={}", file(&keys.front.certificate)),
+            format!("--proxy-client-key-file={}", file(&keys.front.key)),
+            "--enable-aggregator-routing=true".into(),
+            format!("--cert-dir={}", folder.join("pki").display()),
+            "--profiling=false".into(),
+        ])
+        .args(place)
 }
 
 pub(super) fn controller_manager(

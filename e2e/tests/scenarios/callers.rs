@@ -124,7 +124,7 @@ pub async fn a_caller_is_refused_with_the_rule_and_let_in_with_it(world: Arc<Wor
 }
 
 pub async fn a_data_plane_may_ask_and_nothing_else(world: Arc<World>) -> Result<()> {
-    world.kubectl().apply(genkan_e2e::callers::RBAC).await?;
+    world.kubectl().apply(genkan_e2e::world::RBAC).await?;
     let kubeconfig = world
         .control_plane
         .service_account_kubeconfig("genkan-system", "genkan-dataplane")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use genkan_e2e::control_plane;
-use genkan_e2e::world::{DATA_PLANE_RBAC, RBAC, World};
+use genkan_e2e::world::{RBAC, World};
 use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
@@ -16,7 +16,7 @@ const NOBODY: &str =
 
 pub async fn a_data_plane_may_do_nothing_but_ask(world: Arc<World>) -> Result<()> {
     let kubectl = world.kubectl();
-    for manifest in [RBAC, DATA_PLANE_RBAC, NOBODY] {
+    for manifest in [RBAC, NOBODY] {
         kubectl.apply(manifest).await?;
     }
     let namespaces: Api<Namespace> = Api::all(world.control_plane.client());

@@ -1,0 +1,138 @@
+//! The charts on a real node: images, Pods, the Service, and a rolling update under load.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use genkan_e2e::hammer::{Hammer, Target, VERSION};
+use genkan_e2e::helm::NAMESPACE;
+use genkan_e2e::http1;
+use genkan_e2e::publish::reverse_proxy;
+use genkan_e2e::scenarios;
+use genkan_e2e::service::Service;
+use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::wait;
+use genkan_e2e::world::World;
+use serde_json::json;
+
+/// Requests a second.
+const RATE: u32 = 200;
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    suite::run(
+        Stage::Node,
+        scenarios!(together: [], alone: [a_release_serves_through_its_service_and_a_rolling_update]),
+    )
+}
+
+/// Everybody may call, so that the load needs no token.
+const CALLERS: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: rolled-callers}
+rules:
+  - nonResourceURLs: [/proxy/rolled/*]
+    verbs: [get, post]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: rolled-callers}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: rolled-callers}
+subjects:
+  - {kind: Group, apiGroup: rbac.authorization.k8s.io, name: system:unauthenticated}
+";
+
+async fn a_release_serves_through_its_service_and_a_rolling_update(world: Arc<World>) -> Result<()> {
+    let kubectl = world.kubectl();
+    world.helm().install(kubectl, &[]).await?;
+    rolled_out(&world, &["genkan-operator", "genkan-dataplane"]).await?;
+
+    let backend = world.backend("rolled", 8080).await?;
+    kubectl
+        .apply(&Service::new("default", "rolled", 80, &[backend.address]).manifest())
+        .await?;
+    kubectl.apply(CALLERS).await?;
+    let version = json!({"headerUp": [format!("{VERSION} 1")]});
+    let object = reverse_proxy("rolled", "/proxy/rolled", "rolled.default.svc", version);
+    kubectl.apply(&object.to_string()).await?;
+    world.wait_for("rp/rolled", "Ready").await?;
+    ensure!(world.value("rp/rolled", "{.status.proxies}").await? == "2/2");
+
+    let service = [
+        "get",
+        "service/genkan-dataplane",
+        "-n",
+        NAMESPACE,
+        "-o",
+        "jsonpath={.spec.clusterIP}",
+    ];
+    let address = kubectl.run(&service).await?;
+    let address: SocketAddr = format!("{address}:80").parse().context(address)?;
+    wait::until_true("a call through the Service is answered", LIMIT, || async {
+        let answer = http1::get(address, "/proxy/rolled/item/0").await?;
+        ensure!(answer.status == 200, "{}", answer.text());
+        Ok(true)
+    })
+    .await?;
+
+    let target = Arc::new(Target::new("/proxy/rolled", 1));
+    let hammer = Hammer::start(vec![address], vec![target], RATE);
+    let restart = [
+        "rollout",
+        "restart",
+        "deployment/genkan-dataplane",
+        "-n",
+        NAMESPACE,
+    ];
+    kubectl.run(&restart).await?;
+    rolled_out(&world, &["genkan-dataplane"]).await?;
+    only_two_are_left(&world).await?;
+    let sent = hammer.sent();
+    wait::until_true("the new ones serve", LIMIT, || async {
+        Ok(hammer.sent() > sent + 400)
+    })
+    .await?;
+    let report = hammer.finish().await;
+    println!(
+        "{} requests during a rolling update, {} failed",
+        report.sent, report.failed
+    );
+    report.expect_clean(400, f64::from(RATE) * 0.8)?;
+    world.helm().uninstall().await
+}
+
+async fn rolled_out(world: &World, deployments: &[&str]) -> Result<()> {
+    for name in deployments {
+        let name = format!("deployment/{name}");
+        let call = ["rollout", "status", &name, "-n", NAMESPACE, "--timeout=120s"];
+        if let Err(error) = world.kubectl().run(&call).await {
+            let pods = world
+                .kubectl()
+                .run(&["describe", "pods", "-n", NAMESPACE])
+                .await?;
+            return Err(error.context(pods));
+        }
+    }
+    Ok(())
+}
+
+/// Those that were replaced drain, and end.
+async fn only_two_are_left(world: &World) -> Result<()> {
+    let pods = [
+        "get",
+        "pods",
+        "-n",
+        NAMESPACE,
+        "-l",
+        "app.kubernetes.io/component=dataplane",
+        "-o",
+        "name",
+    ];
+    wait::until_true("the old Pods have ended", LIMIT, || async {
+        Ok(world.kubectl().run(&pods).await?.lines().count() == 2)
+    })
+    .await
+}
