@@ -36,7 +36,7 @@ unit: ## Run the tests that need no control plane
 	$(CARGO) test --locked --workspace --exclude genkan-e2e
 
 e2e: ## Run the scenarios; ARGS='part of a name' chooses some
-	$(CARGO) test --locked --workspace --test control_plane --test crds --test scenarios --test charts --test start --test readme -- $(ARGS)
+	$(CARGO) test --locked --workspace --test control_plane --test crds --test scenarios --test stream --test charts --test start --test readme -- $(ARGS)
 
 node: ## Install the charts on a real node with containerd, where the machine can
 	$(CARGO) test --locked --workspace --test node -- $(ARGS)
@@ -59,7 +59,7 @@ bench: ## Build the programs as published, and print tables of what they cost; t
 	$(CARGO) build --locked --workspace --release --bin genkan --bin genkan-dataplane
 	@release="$${CARGO_TARGET_DIR:-target}/release"; \
 	export GENKAN_BIN="$$(realpath "$$release/genkan")" GENKAN_DATAPLANE_BIN="$$(realpath "$$release/genkan-dataplane")"; \
-	$(CARGO) bench --locked --workspace --bench lookup --bench strict --bench scale --bench cost
+	$(CARGO) bench --locked --workspace --bench lookup --bench strict --bench scale --bench callers --bench cost
 
 deny: ## Check licences, advisories and duplicate dependencies, where cargo-deny is installed
 	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --workspace check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi

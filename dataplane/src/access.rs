@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::front::{Refusals, RefusedRequest};
+use crate::identity::ANONYMOUS;
 use crate::metrics::Metrics;
 
 /// What is written about a request when it has ended.
@@ -13,7 +14,8 @@ pub struct Line {
     /// From `traceparent`, where the client sent one.
     pub trace_id: String,
     pub client: Option<SocketAddr>,
-    pub user: &'static str,
+    /// Empty while nobody knows who it is.
+    pub user: Arc<str>,
     pub protocol: &'static str,
     pub method: String,
     pub host: String,
@@ -56,7 +58,7 @@ impl Access {
             request_id = line.request_id,
             trace_id = line.trace_id,
             client = line.client.map(tracing::field::display),
-            user = line.user,
+            user = &*line.user,
             protocol = line.protocol,
             method = line.method,
             host = line.host,
@@ -84,7 +86,7 @@ impl Refusals for Access {
         self.write(&Line {
             request_id: request.request_id.to_owned(),
             client: request.client,
-            user: "system:anonymous",
+            user: ANONYMOUS.into(),
             protocol: request.protocol,
             method: request.method.clone(),
             path: request.target.split('?').next().unwrap_or_default().to_owned(),

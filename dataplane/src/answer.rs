@@ -19,6 +19,8 @@ pub struct Answer {
     pub body: Body,
     /// For the log only: may name internal addresses.
     pub detail: String,
+    /// What the client has to know beside the body.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,17 @@ impl Answer {
             reason: reason.into(),
             body,
             detail: String::new(),
+            headers: Vec::new(),
         }
+    }
+
+    /// With a reason in the body that Kubernetes has no word for.
+    pub fn of(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        let mut answer = Self::status(code, reason, message);
+        if let Body::Status(status) = &mut answer.body {
+            status.reason = Cow::Borrowed(reason);
+        }
+        answer
     }
 
     pub fn redirect(location: HeaderValue) -> Self {
@@ -60,6 +72,7 @@ impl Answer {
             reason: "BarePrefix".into(),
             body: Body::Redirect(location),
             detail: String::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -69,11 +82,17 @@ impl Answer {
             reason: "Discovery".into(),
             body: Body::Json(body),
             detail: String::new(),
+            headers: Vec::new(),
         }
     }
 
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
+        self
+    }
+
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -98,6 +117,9 @@ impl Answer {
             head.insert_header("Content-Type", "application/json")?;
         }
         head.insert_header("Content-Length", body.len())?;
+        for (name, value) in &self.headers {
+            head.insert_header(name, value)?;
+        }
         head.insert_header(REASON, reason)?;
         head.insert_header(REQUEST_ID, manner.request_id)?;
         Ok((head, Bytes::from(body)))

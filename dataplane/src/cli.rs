@@ -1,17 +1,24 @@
-use std::net::{IpAddr, SocketAddr};
+mod authentication;
+mod listener;
+mod stream;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use ipnet::IpNet;
+
+pub use authentication::{AccessReview, Authentication, AuthenticationArgs, ForwardAuthorization};
+pub use listener::Listener;
+pub use stream::{StreamArgs, StreamRefused};
 
 /// The data plane of genkan: takes compiled routes from the operator and forwards requests.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "genkan-dataplane", version)]
 pub struct Cli {
-    /// Address of the operator's configuration stream, such as http://127.0.0.1:9080
-    #[arg(long, env = "GENKAN_OPERATOR", value_name = "URL")]
-    pub operator: String,
+    #[command(flatten)]
+    pub stream: StreamArgs,
     /// Address to serve requests on
     #[arg(
         long,
@@ -20,6 +27,8 @@ pub struct Cli {
         default_value = "127.0.0.1:8080"
     )]
     pub listen: SocketAddr,
+    #[command(flatten)]
+    pub listener: Listener,
     /// Address of /config, /healthz, /readyz and /metrics
     #[arg(
         long,
@@ -31,25 +40,8 @@ pub struct Cli {
     /// Folder for what must outlive a restart; must be writable
     #[arg(long, env = "GENKAN_STATE_DIR", value_name = "DIR")]
     pub state_dir: PathBuf,
-    /// Who may call: tokens judged by Kubernetes, or everybody without a name
-    #[arg(
-        long,
-        env = "GENKAN_AUTHENTICATION",
-        value_name = "MODE",
-        default_value = "kubernetes"
-    )]
-    pub authentication: Authentication,
-    /// Kubeconfig for token and access reviews; in a Pod the service account is used instead
-    #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// Whether credentials that were verified reach backends that did not ask for them
-    #[arg(
-        long,
-        env = "GENKAN_FORWARD_AUTHORIZATION",
-        value_name = "WHEN",
-        default_value = "never"
-    )]
-    pub forward_authorization: ForwardAuthorization,
+    #[command(flatten)]
+    pub authentication: AuthenticationArgs,
     /// Backend addresses to allow though they are loopback, link-local or the like; repeatable [default: none]
     #[arg(
         long,
@@ -78,36 +70,20 @@ pub struct Cli {
     pub workers: Option<u16>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Authentication {
-    Kubernetes,
-    Disabled,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum ForwardAuthorization {
-    Never,
-    Always,
-}
-
 /// Why a command line that parses is refused all the same.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Refused {
-    #[error(
-        "this version cannot verify callers yet: start it with --authentication disabled, on a loopback address"
-    )]
-    NoAuthentication,
+    #[error("--token-cookie {0:?} is no name that a cookie can have; write letters, digits, - and _")]
+    Cookie(String),
     #[error(
         "--authentication disabled lets everybody call and is refused on {0}, which is not a loopback address; \
          listen on 127.0.0.1, or say --allow-unauthenticated too"
     )]
     Exposed(SocketAddr),
-    #[error(
-        "--operator {0} is no address of the form http://127.0.0.1:PORT; other hosts need a secured stream, which this version lacks"
-    )]
-    Operator(String),
-    #[error("--listen and --admin-listen are both {0}; give them different ports")]
-    SameAddress(SocketAddr),
+    #[error(transparent)]
+    Stream(#[from] StreamRefused),
+    #[error("{0} and {1} are both {2}; give them different ports")]
+    SameAddress(&'static str, &'static str, SocketAddr),
 }
 
 // === impl Cli ===
@@ -118,19 +94,34 @@ impl Cli {
     /// # Errors
     /// One sentence that says what to change.
     pub fn check(&self) -> Result<(), Refused> {
-        if self.authentication == Authentication::Kubernetes {
-            return Err(Refused::NoAuthentication);
+        if let Some(name) = self.authentication.bad_cookie() {
+            return Err(Refused::Cookie(name.to_owned()));
         }
-        if !self.listen.ip().is_loopback() && !self.allow_unauthenticated {
-            return Err(Refused::Exposed(self.listen));
+        let listeners = [Some(self.listen), self.listener.tls_listen];
+        let exposed = listeners
+            .into_iter()
+            .flatten()
+            .find(|address| !address.ip().is_loopback());
+        let is_open = self.authentication.is_disabled() && !self.allow_unauthenticated;
+        if let (Some(exposed), true) = (exposed, is_open) {
+            return Err(Refused::Exposed(exposed));
         }
-        if self.listen == self.admin_listen && self.listen.port() != 0 {
-            return Err(Refused::SameAddress(self.listen));
+        let mut taken: Vec<(&'static str, SocketAddr)> = Vec::new();
+        let named = [
+            ("--listen", Some(self.listen)),
+            ("--tls-listen", self.listener.tls_listen),
+            ("--admin-listen", Some(self.admin_listen)),
+        ];
+        for (flag, address) in named {
+            let Some(address) = address.filter(|address| address.port() != 0) else {
+                continue;
+            };
+            if let Some(&(other, _)) = taken.iter().find(|(_, known)| *known == address) {
+                return Err(Refused::SameAddress(other, flag, address));
+            }
+            taken.push((flag, address));
         }
-        if !is_plain_loopback(&self.operator) {
-            return Err(Refused::Operator(self.operator.clone()));
-        }
-        Ok(())
+        Ok(self.stream.check()?)
     }
 
     /// How this process calls itself towards the operator.
@@ -144,16 +135,6 @@ impl Cli {
             }
         })
     }
-}
-
-fn is_plain_loopback(operator: &str) -> bool {
-    let Ok(uri) = operator.parse::<http::Uri>() else {
-        return false;
-    };
-    let host = uri.host().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let loopback = host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    uri.scheme_str() == Some("http") && loopback && matches!(uri.path(), "" | "/")
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -185,9 +166,49 @@ mod tests {
     }
 
     #[test]
-    fn authentication_has_to_be_switched_off_by_hand() {
-        assert_eq!(mk_cli(&[]).check(), Err(Refused::NoAuthentication));
-        assert_eq!(mk_cli(&["--authentication", "disabled"]).check(), Ok(()));
+    fn callers_are_judged_unless_that_is_switched_off_by_hand() {
+        let cli = mk_cli(&["--listen", "0.0.0.0:80"]);
+        assert!(!cli.authentication.is_disabled());
+        assert_eq!(cli.check(), Ok(()));
+        assert_eq!(cli.authentication.stale_if_error, Duration::from_secs(300));
+        assert_eq!(cli.authentication.access_review, AccessReview::Pattern);
+        assert_eq!(
+            cli.authentication.forward_authorization,
+            ForwardAuthorization::Never
+        );
+    }
+
+    #[test]
+    fn audiences_are_given_one_by_one_or_in_a_list() {
+        let cli = mk_cli(&["--audience", "a,b", "--audience", "c"]);
+        assert_eq!(cli.authentication.audience, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn cookies_have_names_that_browsers_send() {
+        for bad in ["", "a b", "a=b", "a;b", "ä"] {
+            assert_eq!(
+                mk_cli(&["--token-cookie", bad]).check(),
+                Err(Refused::Cookie(bad.into()))
+            );
+        }
+        assert_eq!(mk_cli(&["--token-cookie", "genkan-token"]).check(), Ok(()));
+    }
+
+    #[test]
+    fn certificate_and_key_come_together() {
+        for flag in ["--proxy-client-cert-file", "--proxy-client-key-file"] {
+            let base = [
+                "genkan-dataplane",
+                "--operator",
+                "http://127.0.0.1:1",
+                "--state-dir",
+                "/tmp",
+                flag,
+                "x",
+            ];
+            assert!(Cli::try_parse_from(base).is_err(), "{flag}");
+        }
     }
 
     #[test]
@@ -196,26 +217,6 @@ mod tests {
         assert!(matches!(mk_cli(&exposed).check(), Err(Refused::Exposed(_))));
         let meant = [&exposed[..], &["--allow-unauthenticated"]].concat();
         assert_eq!(mk_cli(&meant).check(), Ok(()));
-    }
-
-    #[test]
-    fn stream_stays_on_loopback() {
-        for bad in [
-            "https://127.0.0.1:1",
-            "http://10.0.0.1:1",
-            "http://operator.example",
-            "127.0.0.1:1",
-            "",
-        ] {
-            let cli = Cli {
-                operator: bad.into(),
-                ..mk_cli(&["--authentication", "disabled"])
-            };
-            assert_eq!(cli.check(), Err(Refused::Operator(bad.into())), "{bad}");
-        }
-        for good in ["http://127.0.0.1:1", "http://[::1]:1/", "http://localhost:1"] {
-            assert!(is_plain_loopback(good), "{good}");
-        }
     }
 
     #[test]

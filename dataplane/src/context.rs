@@ -9,6 +9,7 @@ use crate::access::{Access, Line};
 use crate::answer::Answer;
 use crate::endpoints::Lease;
 use crate::front::EndlessAnswer;
+use crate::identity::User;
 use crate::metrics::Metrics;
 use crate::rewriting::LinkRewriter;
 use crate::tables::Route;
@@ -21,6 +22,8 @@ pub struct Context {
     /// The one object of the tables that the request started with; the tables themselves would be kept for as long
     /// as a tunnel lives.
     pub route: Option<Arc<Route>>,
+    /// Who calls, once that is known.
+    pub user: Option<Arc<User>>,
     pub outgoing: Option<Outgoing>,
     pub kind: Kind,
     pub attempt: Attempt,
@@ -85,6 +88,7 @@ impl Context {
             line: Line::default(),
             endless: None,
             route: None,
+            user: None,
             outgoing: None,
             kind: Kind::default(),
             attempt: Attempt::default(),

@@ -26,9 +26,11 @@ use bytes::BytesMut;
 use genkan_routing::strict::{self, Limits, Refused};
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ServerApp};
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::l4::stream::Stream as PlainStream;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 
+use crate::listening::ProxyProtocol;
 use answer::Client;
 use head::{Head, Wait};
 use http2::Http2;
@@ -69,6 +71,8 @@ pub struct FrontConfig {
     pub draining: ShutdownWatch,
     /// Told of every request that the front answers by itself.
     pub refusals: Arc<dyn Refusals>,
+    /// Read on connections without TLS; with TLS it was, before the handshake.
+    pub proxy_protocol: Arc<ProxyProtocol>,
 }
 
 // === impl FrontConfig ===
@@ -90,6 +94,7 @@ impl FrontConfig {
             http2_idle_timeout: Duration::from_secs(300),
             draining,
             refusals: Arc::new(answer::AccessLine),
+            proxy_protocol: Arc::default(),
         }
     }
 
@@ -204,6 +209,16 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
         }
     }
 
+    /// Lets a load balancer say who its client is.
+    async fn learn(&self, stream: Stream) -> Option<Stream> {
+        if !stream.as_any().is::<PlainStream>() {
+            return Some(stream);
+        }
+        let mut plain = stream.into_any().downcast::<PlainStream>().ok()?;
+        self.config.proxy_protocol.learn(&mut plain).await.ok()?;
+        Some(plain)
+    }
+
     /// Deadlines of one request, and its head and whatever came behind it.
     fn prepare(&self, session: &mut ServerSession, prefix: BytesMut, served: u32) {
         let config = &self.config;
@@ -227,6 +242,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
             self.traffic.turn_away();
             return None;
         }
+        let stream = self.learn(stream).await?;
         let http2 = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             stream
         } else {

@@ -1,3 +1,13 @@
+mod certificates;
+mod client_certificates;
+mod proxy_protocol;
+mod tls;
+
+pub use certificates::{CertificateError, Certificates};
+pub use client_certificates::{AuthorityError, ClientAuthorities, ClientCertificate};
+pub use proxy_protocol::ProxyProtocol;
+pub use tls::{Tls, TlsError};
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::IntoRawFd;
@@ -6,6 +16,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pingora_core::apps::ServerApp;
+use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::listeners::{ListenerConfig, TcpSocketOptions};
 use pingora_core::protocols::TcpKeepalive;
 use pingora_core::protocols::l4::stream::L4BufferSettings;
@@ -61,29 +72,35 @@ impl Bound {
     pub fn into_std(self) -> std::net::TcpListener {
         self.listener
     }
+}
 
-    /// Serves with `app` until `stop` becomes true.
-    pub async fn serve<A: ServerApp + Send + Sync + 'static>(
-        self,
-        app: A,
-        stop: ShutdownWatch,
-        tasks: usize,
-    ) {
-        let name = self.address.to_string();
-        let mut fds = Fds::new();
-        fds.add(name.clone(), self.listener.into_raw_fd());
-        let mut service = Service::new("requests".to_owned(), app);
+/// Serves with `app` until `stop` becomes true; on `secure` with TLS.
+pub async fn serve<A: ServerApp + Send + Sync + 'static>(
+    plain: Bound,
+    secure: Option<(Bound, TlsSettings)>,
+    proxy_protocol: Arc<ProxyProtocol>,
+    app: A,
+    stop: ShutdownWatch,
+) {
+    let mut fds = Fds::new();
+    let mut service = Service::new("requests".to_owned(), app);
+    let mut config = |bound: Bound| {
+        let name = bound.address.to_string();
+        fds.add(name.clone(), bound.listener.into_raw_fd());
         let mut options = TcpSocketOptions::default();
         options.tcp_keepalive = Some(keepalive());
-        service.add_listener(
-            ListenerConfig::tcp(name)
-                .tcp_socket_options(options)
-                .l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER)),
-        );
-        service
-            .start_service(Some(Arc::new(Mutex::new(fds))), stop, tasks)
-            .await;
+        ListenerConfig::tcp(name)
+            .tcp_socket_options(options)
+            .l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER))
+    };
+    service.add_listener(config(plain));
+    if let Some((bound, settings)) = secure {
+        service.add_listener(config(bound).tls(settings));
     }
+    service.endpoints().set_pre_tls_callback(proxy_protocol);
+    service
+        .start_service(Some(Arc::new(Mutex::new(fds))), stop, 1)
+        .await;
 }
 
 /// Finds out, within a minute, that whoever is at the other end of a silent connection is gone.

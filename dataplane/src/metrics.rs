@@ -1,3 +1,4 @@
+mod decided;
 mod seconds;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use decided::Decided;
 use seconds::Seconds;
 
 /// Everything that `/metrics` shows. Labels come from objects and fixed words, never from requests.
@@ -24,6 +26,10 @@ pub struct Metrics {
     pub sequence: Gauge,
     pub connected: Gauge,
     pub snapshots_refused: Counter,
+    pub certificate_failures: Counter,
+    pub tokens: Decided,
+    pub access: Decided,
+    pub client_certificates_refused: Counter,
 }
 
 /// The series of one object, looked up once when its route is built.
@@ -69,6 +75,7 @@ impl Metrics {
     /// The log counts what it loses by itself, and from before there are metrics.
     pub fn new(log_lines_dropped: Counter) -> Self {
         let mut registry = Registry::with_prefix("genkan_dataplane");
+        let [tokens, access] = decided::register(&mut registry);
         let this = Self {
             requests: Family::default(),
             seconds: Family::default(),
@@ -78,7 +85,11 @@ impl Metrics {
             objects: Gauge::default(),
             sequence: Gauge::default(),
             connected: Gauge::default(),
+            certificate_failures: Counter::default(),
             snapshots_refused: Counter::default(),
+            tokens,
+            access,
+            client_certificates_refused: Counter::default(),
             registry: Mutex::default(),
         };
         registry.register(
@@ -113,6 +124,14 @@ impl Metrics {
         );
         let help = "Configurations refused as a whole";
         registry.register("snapshots_refused", help, this.snapshots_refused.clone());
+        let help = "Times that the files of the TLS listener could not be used after a change";
+        registry.register("certificate_failures", help, this.certificate_failures.clone());
+        let help = "Attempts to read a new client certificate for backends that left the old one in use";
+        registry.register(
+            "client_certificates_refused",
+            help,
+            this.client_certificates_refused.clone(),
+        );
         *this.registry.lock() = registry;
         this
     }

@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::admin::Admin;
+use crate::callers::{Callers, CallersError};
 use crate::cli::Cli;
 use crate::drain::{Drain, Signals};
 use crate::front::{Front, FrontConfig};
 use crate::health::Board;
-use crate::listening::{BindError, Bound};
+use crate::listening::{self, BindError, Bound, ProxyProtocol, Tls, TlsError};
 use crate::metrics::Metrics;
 use crate::names::{Names, System};
 use crate::net::AddressCheck;
@@ -33,6 +34,10 @@ pub enum ProcessError {
     StateDir { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Callers(#[from] CallersError),
     #[error("signals cannot be received: {0}")]
     Signal(#[source] std::io::Error),
     #[error("the administration port cannot be served: {0}")]
@@ -55,10 +60,18 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     raise_file_limit();
     let bound = Bound::bind("--listen", cli.listen)?;
     let admin = Bound::bind("--admin-listen", cli.admin_listen)?;
+    let secure = cli.listener.tls_listen.map(|address| -> Result<_, ProcessError> {
+        Ok((Tls::load(&cli.listener)?, Bound::bind("--tls-listen", address)?))
+    });
+    let secure = secure.transpose()?;
     let (listen, admin_listen) = (bound.address, admin.address);
+    let tls_listen = secure.as_ref().map(|(_, bound)| bound.address);
     let check = Arc::new(AddressCheck::new(
         cli.allow_upstream_cidr.clone(),
-        vec![listen, admin_listen],
+        [Some(listen), tls_listen, Some(admin_listen)]
+            .into_iter()
+            .flatten()
+            .collect(),
     ));
     let current = Arc::new(Current::default());
     let board = Arc::new(Board::default());
@@ -67,11 +80,15 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let is_draining = Arc::new(AtomicBool::new(false));
     let stop_stream = CancellationToken::new();
 
-    tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
-    tracing::info!(%listen, admin = %admin_listen, operator = cli.operator, "starting");
+    let callers = Arc::new(Callers::new(&cli.authentication, Arc::clone(&metrics))?);
+    if cli.authentication.is_disabled() {
+        tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
+    }
+    tracing::info!(%listen, tls = tls_listen.map(tracing::field::display), admin = %admin_listen, operator = cli.stream.operator, "starting");
 
     let subscriber = Subscriber {
-        operator: cli.operator.clone(),
+        operator: cli.stream.operator.clone(),
+        credentials: cli.stream.credentials(),
         name: cli.own_name(listen),
         instance: uuid::Uuid::new_v4().to_string(),
         builder: Builder::new(Arc::clone(&names), Arc::clone(&metrics)),
@@ -88,8 +105,10 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
         check,
         names_changed: names.changes(),
         connector: ConnectorOptions::from_server_conf(&conf),
+        certificate: Arc::clone(&callers.certificate),
     };
     let mut recovery = tokio::spawn(recovery.run());
+    let mut maintenance = tokio::spawn(callers.clone().maintain());
     let router = Admin {
         current: Arc::clone(&current),
         metrics: Arc::clone(&metrics),
@@ -98,29 +117,46 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let listener = tokio::net::TcpListener::from_std(admin.into_std()).map_err(ProcessError::Admin)?;
     let mut admin = tokio::spawn(async move { axum::serve(listener, router.router()).await });
 
+    let certificate_failures = metrics.certificate_failures.clone();
     let access = Arc::new(Access::new(Arc::clone(&metrics)));
     let proxy = Proxy {
         current,
         board,
         metrics,
         access: Arc::clone(&access),
+        callers: Arc::clone(&callers),
     };
     let engine = http_proxy(&Arc::new(conf), proxy);
     let drain = Drain::new(cli.drain_delay, cli.drain_timeout);
+    let proxy_protocol = Arc::new(ProxyProtocol::new(cli.listener.proxy_protocol_from.clone()));
     let front = Front::new(
         engine,
         FrontConfig {
             refusals: access,
+            proxy_protocol: Arc::clone(&proxy_protocol),
             ..FrontConfig::new(drain.begun())
         },
     );
     let (traffic, engine) = (front.traffic(), front.engine());
-    let mut service = tokio::spawn(bound.serve(front, drain.listeners_end(), 1));
+    let secure = secure.map(|(tls, bound)| -> Result<_, ProcessError> {
+        let settings = tls.settings()?;
+        tokio::spawn(tls.watch(certificate_failures));
+        Ok((bound, settings))
+    });
+    let serving = listening::serve(
+        bound,
+        secure.transpose()?,
+        proxy_protocol,
+        front,
+        drain.listeners_end(),
+    );
+    let mut service = tokio::spawn(serving);
 
     tokio::select! {
         () = signals.next() => {}
         _ = &mut stream => return Err(ProcessError::Task("configuration stream")),
         _ = &mut recovery => return Err(ProcessError::Task("recovery")),
+        _ = &mut maintenance => return Err(ProcessError::Task("callers")),
         _ = &mut admin => return Err(ProcessError::Task("administration")),
         _ = &mut service => return Err(ProcessError::Task("requests")),
     }

@@ -1,7 +1,7 @@
-mod arriving;
+pub(crate) mod arriving;
 mod deciding;
 mod failing;
-mod fields;
+pub(crate) mod fields;
 mod peering;
 mod receiving;
 mod removed_length;
@@ -24,6 +24,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::access::Access;
 use crate::answer::Manner;
+use crate::callers::Callers;
 use crate::context::Context;
 use crate::front;
 use crate::health::Board;
@@ -38,6 +39,7 @@ pub struct Proxy {
     pub board: Arc<Board>,
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
+    pub callers: Arc<Callers>,
 }
 
 #[async_trait]
@@ -53,7 +55,7 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         arriving::note(session, context);
-        let Err(answer) = self.decide(session, context) else {
+        let Err(answer) = self.decide(session, context).await else {
             return Ok(false);
         };
         self.answer(session, context, answer).await?;

@@ -9,6 +9,7 @@ use pingora_core::{Error, ErrorType, Result};
 use tokio::sync::Notify;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::client_certificate::ClientCertificate;
 use crate::health::Board;
 use crate::names::Lookup;
 use crate::net::AddressCheck;
@@ -25,6 +26,7 @@ pub struct Recovery {
     pub names_changed: Arc<Notify>,
     /// How the engine connects, so that a probe meets the same roots.
     pub connector: ConnectorOptions,
+    pub certificate: Arc<ClientCertificate>,
 }
 
 const PERIOD: Duration = Duration::from_secs(5);
@@ -119,9 +121,12 @@ impl Recovery {
             return;
         };
         let address = lease.address();
-        let is_good = match connects(connector, upstream, address, upstream.needs_pin()).await {
+        let is_good = match self
+            .connects(connector, upstream, address, upstream.needs_pin())
+            .await
+        {
             Err(error) if upstream.wants_pin(&error) => {
-                connects(connector, upstream, address, true).await.is_ok()
+                self.connects(connector, upstream, address, true).await.is_ok()
             }
             outcome => outcome.is_ok(),
         };
@@ -130,27 +135,30 @@ impl Recovery {
             self.board.note(&route.object, State::Reachable, "");
         }
     }
-}
 
-/// Whether a request could be sent now.
-async fn connects(
-    connector: &TransportConnector,
-    upstream: &Upstream,
-    address: SocketAddr,
-    is_pinned: bool,
-) -> Result<()> {
-    let manner = Manner {
-        http2: upstream.http2,
-        is_pinned,
-        ..Manner::default()
-    };
-    let stream = connector.new_stream(&upstream.peer(address, manner)).await?;
-    if is_pinned {
-        let shown = stream.get_ssl_digest();
-        let judged = upstream.judge_pin(shown.as_deref());
-        judged.map_err(|error| Error::because(ErrorType::InvalidCert, "the pin", error))?;
+    /// Whether a request could be sent now.
+    async fn connects(
+        &self,
+        connector: &TransportConnector,
+        upstream: &Upstream,
+        address: SocketAddr,
+        is_pinned: bool,
+    ) -> Result<()> {
+        let manner = Manner {
+            http2: upstream.http2,
+            is_pinned,
+            ..Manner::default()
+        };
+        let stream = connector
+            .new_stream(&self.certificate.equip(upstream.peer(address, manner)))
+            .await?;
+        if is_pinned {
+            let shown = stream.get_ssl_digest();
+            let judged = upstream.judge_pin(shown.as_deref());
+            judged.map_err(|error| Error::because(ErrorType::InvalidCert, "the pin", error))?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// What was missed is not made up for.

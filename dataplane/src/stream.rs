@@ -1,5 +1,6 @@
 mod assembly;
 mod backoff;
+mod connecting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +11,21 @@ use genkan_proto::{Hash, MAX_CHUNK, PROTOCOL_VERSION};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::Code;
 
 use crate::health::Board;
 use crate::metrics::Metrics;
 use crate::tables::{ApplyError, Builder, Current, Tables};
 use assembly::{Assembly, AssemblyError};
 use backoff::Backoff;
+pub use connecting::{ConnectError, Credentials};
 
 /// Keeps the tables in step with the operator.
 #[derive(Debug)]
 pub struct Subscriber {
     pub operator: String,
+    /// `None` in plain text.
+    pub credentials: Option<Credentials>,
     pub name: String,
     /// One for the life of a process.
     pub instance: String,
@@ -34,12 +38,12 @@ pub struct Subscriber {
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    #[error("the operator's address cannot be used: {0}")]
-    Address(#[source] tonic::transport::Error),
-    #[error("the operator cannot be reached: {0}")]
-    Connect(#[source] tonic::transport::Error),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("the operator does not let this process in: {0}; its log says more")]
+    Refused(String),
     #[error("the operator ended the stream: {0}")]
-    Status(#[from] Box<tonic::Status>),
+    Status(#[source] Box<tonic::Status>),
     #[error("the operator accepted the connection and did not answer within {} s", ANSWER.as_secs())]
     Silent,
     #[error("the operator closed the stream")]
@@ -50,15 +54,23 @@ pub enum StreamError {
     Apply(#[from] ApplyError),
 }
 
-const CONNECT: Duration = Duration::from_secs(5);
 /// For the first sign of an operator that has accepted the connection.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a request may look at the tables, and much longer.
 const RETIREMENT: Duration = Duration::from_millis(100);
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Answers waiting to be sent; an operator that reads nothing gets nothing new either.
 const QUEUE: usize = 16;
+
+// === impl StreamError ===
+
+impl From<tonic::Status> for StreamError {
+    fn from(status: tonic::Status) -> Self {
+        match status.code() {
+            Code::Unauthenticated | Code::PermissionDenied => Self::Refused(status.message().to_owned()),
+            _ => Self::Status(Box::new(status)),
+        }
+    }
+}
 
 // === impl Subscriber ===
 
@@ -82,15 +94,20 @@ impl Subscriber {
     }
 
     async fn session(&mut self, backoff: &mut Backoff) -> Result<std::convert::Infallible, StreamError> {
-        let channel = self.connect().await?;
+        let credentials = self.credentials.as_ref();
+        let bearer = credentials.map(Credentials::bearer).transpose()?;
+        let channel = connecting::connect(&self.operator, credentials).await?;
         let mut client = ConfigStreamClient::new(channel).max_decoding_message_size(2 * MAX_CHUNK);
         let (answers, queue) = mpsc::channel(QUEUE);
         // Both ends of a new channel are ours: there is room.
         let _ = answers.try_send(message(proxy_message::Message::Hello(self.hello())));
-        let response = tokio::time::timeout(ANSWER, client.subscribe(ReceiverStream::new(queue)))
+        let mut request = tonic::Request::new(ReceiverStream::new(queue));
+        if let Some(bearer) = bearer {
+            request.metadata_mut().insert("authorization", bearer);
+        }
+        let response = tokio::time::timeout(ANSWER, client.subscribe(request))
             .await
-            .map_err(|_| StreamError::Silent)?
-            .map_err(Box::new)?;
+            .map_err(|_| StreamError::Silent)??;
         let mut stream = response.into_inner();
         self.metrics.connected.set(1);
         tracing::info!(operator = self.operator, "the configuration stream is up");
@@ -99,14 +116,14 @@ impl Subscriber {
         let board = Arc::clone(&self.board);
         loop {
             let received = tokio::select! {
-                received = stream.message() => received.map_err(Box::new)?.ok_or(StreamError::Closed)?,
+                received = stream.message() => received?.ok_or(StreamError::Closed)?,
                 // A permit first: news that are taken from the board are sent.
                 permit = answers.reserve() => {
                     let Ok(permit) = permit else { return Err(StreamError::Closed) };
                     tokio::select! {
                         received = stream.message() => {
                             drop(permit);
-                            received.map_err(Box::new)?.ok_or(StreamError::Closed)?
+                            received?.ok_or(StreamError::Closed)?
                         }
                         health = board.next() => {
                             permit.send(message(proxy_message::Message::Health(health)));
@@ -119,17 +136,6 @@ impl Subscriber {
             // After a message that was of use: an operator whose snapshots are refused is not asked in a hurry.
             backoff.reset();
         }
-    }
-
-    async fn connect(&self) -> Result<Channel, StreamError> {
-        let endpoint = Endpoint::from_shared(self.operator.clone()).map_err(StreamError::Address)?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .keep_alive_while_idle(true);
-        endpoint.connect().await.map_err(StreamError::Connect)
     }
 
     fn hello(&self) -> Hello {

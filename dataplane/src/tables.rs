@@ -9,7 +9,7 @@ use genkan_routing::Table;
 use tokio::sync::watch;
 
 pub use builder::{Applied, ApplyError, Builder};
-pub use route::{Action, Route};
+pub use route::{Action, Door, Route};
 
 /// Everything that a request is judged by; it keeps the one it started with.
 #[derive(Debug)]

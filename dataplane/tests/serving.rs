@@ -8,17 +8,27 @@ mod kit;
 mod objects;
 #[path = "wire/process.rs"]
 mod process;
+#[path = "wire/reviews.rs"]
+mod reviews;
 
+#[path = "serving/access.rs"]
+mod access;
 #[path = "serving/answers.rs"]
 mod answers;
 #[path = "serving/bodies.rs"]
 mod bodies;
+#[path = "serving/client_certificate.rs"]
+mod client_certificate;
 #[path = "serving/configuration.rs"]
 mod configuration;
 #[path = "serving/grpc.rs"]
 mod grpc;
 #[path = "serving/health.rs"]
 mod health;
+#[path = "serving/identity.rs"]
+mod identity;
+#[path = "serving/listener.rs"]
+mod listener;
 #[path = "serving/requests.rs"]
 mod requests;
 #[path = "serving/retries.rs"]

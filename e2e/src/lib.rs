@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod binaries;
+pub mod callers;
 pub mod control_plane;
 pub mod hammer;
 pub mod helm;
@@ -24,6 +25,8 @@ pub mod relay;
 pub mod run;
 pub mod seeds;
 pub mod service;
+pub mod stranger;
 pub mod suite;
+pub mod tokens;
 pub mod wait;
 pub mod world;

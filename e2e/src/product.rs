@@ -66,8 +66,19 @@ pub async fn config(admin: SocketAddr) -> Result<Config> {
 // === impl Operator ===
 
 impl Operator {
-    /// Prepares the command line; nothing runs yet.
+    /// Prepares the command line with the stream in plain text; nothing runs yet.
     pub fn new(programs: &Programs, folder: &Path, source: &Source, grpc: u16, admin: u16) -> Self {
+        Self::with(programs, folder, source, (grpc, admin), &["--grpc-plaintext"])
+    }
+
+    /// Prepares the command line with these further arguments; nothing runs yet.
+    pub fn with(
+        programs: &Programs,
+        folder: &Path,
+        source: &Source,
+        (grpc, admin): (u16, u16),
+        arguments: &[&str],
+    ) -> Self {
         let (grpc, admin) = (local(grpc), local(admin));
         let launch = Launch::new("operator", &programs.genkan).arg("operator");
         let launch = match source {
@@ -79,9 +90,9 @@ impl Operator {
         let launch = launch
             .arg("--grpc-listen")
             .arg(grpc.to_string())
-            .arg("--grpc-plaintext")
             .arg("--admin-listen")
-            .arg(admin.to_string());
+            .arg(admin.to_string())
+            .args(arguments.iter().copied());
         Self {
             launch,
             folder: folder.to_owned(),
@@ -92,9 +103,32 @@ impl Operator {
     }
 
     pub async fn start(&self) -> Result<()> {
+        self.start_only()?;
+        ready(&self.process, self.admin, "the operator is ready").await
+    }
+
+    /// Does not wait until it is ready.
+    pub fn start_only(&self) -> Result<()> {
         let process = self.launch.start(&self.folder)?;
         *self.process.lock() = Some(process);
-        ready(&self.process, self.admin, "the operator is ready").await
+        Ok(())
+    }
+
+    /// Everything it has logged.
+    pub fn output(&self) -> String {
+        self.process
+            .lock()
+            .as_ref()
+            .map(Process::output)
+            .unwrap_or_default()
+    }
+
+    /// How many calls it has refused for this reason.
+    pub async fn refused(&self, reason: &str) -> Result<u64> {
+        let metrics = http1::get(self.admin, "/metrics").await?.text();
+        let name = format!("genkan_operator_refused_streams_total{{reason=\"{reason}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name.as_str()));
+        line.map_or(Ok(0), |value| Ok(value.parse()?))
     }
 
     pub async fn stop(&self) -> Result<()> {
@@ -142,12 +176,32 @@ impl Operator {
 // === impl Proxy ===
 
 impl Proxy {
-    /// Prepares the command line; nothing runs yet. Authentication is disabled: every caller is anonymous.
+    /// Prepares the command line; nothing runs yet. Every caller is anonymous, unless the arguments say how callers are
+    /// authenticated.
     pub fn new(
         programs: &Programs,
         folder: &Path,
         n: u16,
         operator: SocketAddr,
+        ports: (u16, u16),
+        arguments: &[&str],
+    ) -> Self {
+        Self::with(
+            programs,
+            folder,
+            n,
+            &format!("http://{operator}"),
+            ports,
+            arguments,
+        )
+    }
+
+    /// The same with the URL of any operator.
+    pub fn with(
+        programs: &Programs,
+        folder: &Path,
+        n: u16,
+        operator: &str,
         (listen, admin): (u16, u16),
         arguments: &[&str],
     ) -> Self {
@@ -158,14 +212,22 @@ impl Proxy {
             .arg("--name")
             .arg(name)
             .arg("--operator")
-            .arg(format!("http://{operator}"))
+            .arg(operator)
             .arg("--listen")
             .arg(listen.to_string())
             .arg("--admin-listen")
             .arg(admin.to_string())
             .arg("--state-dir")
             .arg(state.display().to_string())
-            .args(["--authentication", "disabled"])
+            .args(
+                if arguments.contains(&"--authentication") {
+                    [].as_slice()
+                } else {
+                    &["--authentication", "disabled"]
+                }
+                .iter()
+                .copied(),
+            )
             .args(arguments.iter().copied());
         Self {
             launch,
@@ -177,10 +239,23 @@ impl Proxy {
     }
 
     pub async fn start(&self) -> Result<()> {
+        self.start_only()?;
+        self.ready().await
+    }
+
+    /// Does not wait until it is ready.
+    pub fn start_only(&self) -> Result<()> {
         let process = self.launch.start(&self.folder)?;
-        let what = format!("{} is ready", process.name());
         *self.process.lock() = Some(process);
-        ready(&self.process, self.admin, &what).await
+        Ok(())
+    }
+
+    pub async fn ready(&self) -> Result<()> {
+        ready(&self.process, self.admin, "the data plane is ready").await
+    }
+
+    pub async fn is_ready(&self) -> Result<bool> {
+        Ok(http1::get(self.admin, "/readyz").await?.status == 200)
     }
 
     pub async fn stop(&self) -> Result<()> {

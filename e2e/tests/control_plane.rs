@@ -35,7 +35,8 @@ async fn the_operator_may_do_only_what_the_chart_says(world: Arc<World>) -> Resu
         ("yes", "list", "endpointslices.discovery.k8s.io"),
         ("no", "patch", "services"),
         ("no", "get", "secrets"),
-        ("no", "create", "tokenreviews.authentication.k8s.io"),
+        ("no", "list", "secrets"),
+        ("yes", "create", "tokenreviews.authentication.k8s.io"),
     ] {
         let printed = operator
             .output(&["auth", "can-i", verb, resource, "-A"], "")

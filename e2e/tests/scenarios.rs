@@ -7,6 +7,7 @@ use genkan_e2e::suite::{self, Stage};
 
 mod scenarios {
     pub mod broken;
+    pub mod callers;
     pub mod conflicts;
     pub mod fragments;
     pub mod hammer;
@@ -18,6 +19,7 @@ mod scenarios {
 }
 
 use scenarios::broken::*;
+use scenarios::callers::*;
 use scenarios::conflicts::*;
 use scenarios::fragments::*;
 use scenarios::hammer::*;
@@ -41,12 +43,14 @@ fn main() -> ExitCode {
                 a_service_that_is_missing_answers_503_until_it_exists,
                 a_port_that_is_missing_is_named,
                 an_external_name_is_never_followed,
+                a_data_plane_may_ask_and_nothing_else,
             ],
             alone: [
                 one_broken_object_among_a_thousand_harms_none,
                 delete_and_recreate_never_shows_an_old_condition,
                 a_proxy_that_is_down_shows_in_status,
                 a_planted_fault_is_caught,
+                a_caller_is_refused_with_the_rule_and_let_in_with_it,
                 edits_fail_no_request,
                 a_rollout_of_the_backend_fails_no_request,
                 a_restart_of_the_operator_fails_no_request,

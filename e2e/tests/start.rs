@@ -24,7 +24,7 @@ fn main() -> ExitCode {
                 a_stream_that_others_could_read_is_refused,
                 a_file_that_cannot_be_read_as_yaml_leaves_the_others_alone,
                 a_port_in_use_ends_the_data_plane,
-                authentication_that_does_not_exist_yet_is_refused,
+                callers_cannot_be_judged_without_an_api_server,
                 an_open_door_has_to_be_asked_for,
             ],
             alone: [
@@ -196,14 +196,14 @@ async fn a_port_in_use_ends_the_data_plane(world: Arc<World>) -> Result<()> {
     .await
 }
 
-async fn authentication_that_does_not_exist_yet_is_refused(world: Arc<World>) -> Result<()> {
+async fn callers_cannot_be_judged_without_an_api_server(world: Arc<World>) -> Result<()> {
     let folder = world.folder("authentication")?;
     let arguments = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     refuses(
         data_plane(&world, &folder, &arguments),
         &folder,
         "genkan-dataplane",
-        &["--authentication"],
+        &["--kubeconfig", "--authentication disabled"],
     )
     .await
 }

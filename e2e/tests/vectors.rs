@@ -1,5 +1,5 @@
 //! Every case of `dataplane/vectors` that is a request, against the two programs: objects as files in a folder, requests on
-//! raw sockets, a backend that records each byte.
+//! raw sockets, a backend that records each byte, and an API server that records what it is asked.
 //!
 //! `VECTORS=rewrite-` (the beginning of an id or an area) runs some of them alone.
 
@@ -19,6 +19,8 @@ mod judge;
 mod objects;
 #[path = "vectors/pair.rs"]
 mod pair;
+#[path = "vectors/reviewer.rs"]
+mod reviewer;
 #[path = "vectors/upstream.rs"]
 mod upstream;
 #[path = "vectors/wire.rs"]

@@ -63,8 +63,14 @@ async fn a_sample_of_each_area_holds_through_the_api_server(world: Arc<World>) -
             ));
         }
     }
-    // What the API server itself refuses is proved case by case with the types.
-    let refused = ["admission", "endpoint"];
+    // What the API server itself refuses is proved case by case with the types; these data planes know no caller.
+    let refused = [
+        "admission",
+        "authorization",
+        "directive.authProxy",
+        "endpoint",
+        "identity.upgrade",
+    ];
     let silent: Vec<_> = areas::HERE
         .iter()
         .filter(|area| !counts.contains_key(**area) && !refused.contains(*area))
@@ -88,8 +94,10 @@ fn sample() -> Vec<Case> {
         let labelled = config["reverseProxies"]
             .as_array()
             .is_some_and(|all| all.iter().any(|one| one["labels"].is_object()));
-        let fits =
-            matches!(areas::place(&case), Place::Here) && case.json["admission"].is_null() && !labelled;
+        let fits = matches!(areas::place(&case), Place::Here)
+            && !areas::needs_caller(&case)
+            && case.json["admission"].is_null()
+            && !labelled;
         let count = taken.entry(case.area.clone()).or_default();
         if fits && *count < SAMPLE {
             *count += 1;

@@ -13,11 +13,13 @@ use tokio::net::TcpListener;
 
 use crate::engine::View;
 use crate::metrics::Metrics;
+use crate::pki::keep::Serving;
 
 #[derive(Clone)]
 struct Admin {
     view: Arc<RwLock<View>>,
     metrics: Arc<Metrics>,
+    serving: Option<Arc<Serving>>,
 }
 
 /// Serves until the process ends.
@@ -28,13 +30,18 @@ pub async fn serve(
     listener: TcpListener,
     view: Arc<RwLock<View>>,
     metrics: Arc<Metrics>,
+    serving: Option<Arc<Serving>>,
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route("/config", get(config))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
-        .with_state(Admin { view, metrics });
+        .with_state(Admin {
+            view,
+            metrics,
+            serving,
+        });
     axum::serve(listener, router).await
 }
 
@@ -46,7 +53,10 @@ async fn config(State(admin): State<Admin>) -> impl IntoResponse {
 /// Ready as soon as the streams have something to say; whether status is written does not matter for that.
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     let view = admin.view.read();
-    if view.synced {
+    if admin.serving.as_ref().is_some_and(|serving| !serving.is_ready()) {
+        let why = "waiting for the certificate of the configuration stream; the log says why".to_string();
+        (StatusCode::SERVICE_UNAVAILABLE, why)
+    } else if view.synced {
         (StatusCode::OK, "ok".to_string())
     } else {
         (

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::{explain, lint, operator};
+use crate::{definitions, explain, lint, operator};
 
 /// One front door for the APIs that extend a Kubernetes cluster.
 #[derive(Debug, Parser)]
@@ -37,8 +37,8 @@ enum Command {
     Lint(lint::Args),
     /// Say what would become of a request
     Explain(explain::Args),
-    /// Print the CustomResourceDefinitions
-    Crds,
+    /// Print the CustomResourceDefinitions, or check what they would change
+    Crds(definitions::Args),
     /// Print the version
     Version,
 }
@@ -50,10 +50,7 @@ pub fn main() -> ExitCode {
         Command::Operator(args) => run_operator(args, &cli.log),
         Command::Lint(args) => lint::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Crds => {
-            print!("{}", genkan_crds::yaml());
-            ExitCode::SUCCESS
-        }
+        Command::Crds(args) => definitions::run(&args),
         Command::Version => {
             println!("genkan {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

@@ -20,6 +20,7 @@ use crate::fleet::{Fleet, Objection, Report, SessionId};
 use crate::index::{Change, Dirty, Index};
 use crate::metrics::Metrics;
 use crate::object::Key;
+use crate::serve::gate::Pods;
 use crate::snapshot::{Push, Since, World};
 use crate::status::{Outcome, Queue};
 use crate::verdict::ObjectKey;
@@ -87,6 +88,8 @@ pub struct Engine {
     leading: bool,
     service: Key,
     publisher: watch::Sender<Option<Arc<Push>>>,
+    /// Uids of the Pods that exist: a stream ends with its Pod.
+    pods: watch::Sender<Pods>,
     view: Arc<RwLock<View>>,
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
@@ -122,10 +125,16 @@ impl Engine {
             leading: false,
             service,
             publisher,
+            pods: watch::Sender::default(),
             view,
             queue,
             metrics,
         }
+    }
+
+    /// Uids of the Pods that exist in the namespace of the data-plane Service.
+    pub fn pods(&self) -> watch::Receiver<Pods> {
+        self.pods.subscribe()
     }
 
     /// Runs until every sender of inputs is gone.
@@ -270,6 +279,10 @@ impl Engine {
             self.metrics.forget(&key);
         }
         self.assess_each(concerned, now);
+        if dirty.pods {
+            let uids = self.index.pods.values().map(|pod| pod.uid.clone()).collect();
+            self.pods.send_replace(Arc::new(uids));
+        }
         if dirty.pods || dirty.services.contains(&self.service) {
             let pods = self.index.pods_of(&self.service);
             if self.fleet.set_pods(pods, now) {

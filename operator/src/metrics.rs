@@ -6,10 +6,14 @@ use std::sync::atomic::AtomicU64;
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::verdict::ObjectKey;
+
+/// One word from the code, never from a message.
+type Reason = [(&'static str, &'static str); 1];
 
 #[derive(Debug)]
 pub struct Metrics {
@@ -23,7 +27,7 @@ pub struct Metrics {
     pub status_writes: Counter,
     pub status_conflicts: Counter,
     pub status_errors: Counter,
-    pub refused_streams: Counter,
+    refused_streams: Family<Reason, Counter>,
     pub refused_snapshots: Counter,
     pub acknowledged: Counter<u64, AtomicU64>,
     unready: Mutex<BTreeSet<ObjectKey>>,
@@ -44,9 +48,11 @@ impl Metrics {
         let status_writes = counter("status_writes", "Statuses that were written");
         let status_conflicts = counter("status_conflicts", "Status writes that met a newer object");
         let status_errors = counter("status_errors", "Status writes that the API server did not take");
-        let refused_streams = counter("refused_streams", "Streams that were refused");
         let refused_snapshots = counter("refused_snapshots", "Snapshots that a proxy refused as a whole");
         let acknowledged = counter("acknowledgements", "Snapshots that a proxy acknowledged");
+        let refused_streams = Family::<Reason, Counter>::default();
+        let help = "Calls that were refused, and streams that were ended, by reason";
+        registry.register("refused_streams", help, refused_streams.clone());
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -82,6 +88,10 @@ impl Metrics {
     pub fn fleet(&self, connected: usize, counted: usize) {
         self.connected.set(i64::try_from(connected).unwrap_or(i64::MAX));
         self.counted.set(i64::try_from(counted).unwrap_or(i64::MAX));
+    }
+
+    pub fn refused(&self, reason: &'static str) {
+        self.refused_streams.get_or_create(&[("reason", reason)]).inc();
     }
 
     pub fn ready(&self, key: &ObjectKey, ready: bool) {

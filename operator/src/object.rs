@@ -98,6 +98,7 @@ pub struct SliceEndpoint {
 pub struct Pod {
     pub namespace: String,
     pub name: String,
+    pub uid: String,
     pub labels: BTreeMap<String, String>,
     /// It is being deleted, or has ended for good.
     pub leaving: bool,
@@ -320,6 +321,7 @@ fn pod(p: k8s_openapi::api::core::v1::Pod) -> Pod {
     Pod {
         namespace: p.metadata.namespace.unwrap_or_else(|| "default".into()),
         name: p.metadata.name.unwrap_or_default(),
+        uid: p.metadata.uid.unwrap_or_default(),
         labels: p.metadata.labels.unwrap_or_default(),
         leaving: p.metadata.deletion_timestamp.is_some() || ended,
     }

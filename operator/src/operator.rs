@@ -14,18 +14,24 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::engine::{Engine, View};
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::object::Key;
+use crate::pki::Purpose;
+use crate::pki::keep::{Keeper, Kept, Publication, Serving};
+use crate::serve::gate::Gate;
+use crate::serve::review::Kubernetes;
 use crate::source::{Source, directory, kubernetes};
 use crate::status::{KubernetesWriter, Printer, Queue};
 use crate::{admin, lease, serve};
 
 /// Longer than any watch may be silent.
 const READ_TIMEOUT: Duration = Duration::from_secs(100);
+/// The common name by which backends know a proxy.
+const PROXY_CLIENT: &str = "genkan-dataplane";
 const IN_CLUSTER_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 #[derive(Clone, Debug, ClapArgs)]
@@ -47,17 +53,8 @@ pub struct Args {
     /// Service whose Pods are the data plane [default: genkan-dataplane in --namespace]
     #[arg(long, env = "GENKAN_DATAPLANE_SERVICE", value_name = "NAMESPACE/NAME")]
     pub dataplane_service: Option<String>,
-    /// Address of the configuration stream
-    #[arg(
-        long,
-        env = "GENKAN_GRPC_LISTEN",
-        default_value = "127.0.0.1:9300",
-        value_name = "ADDRESS"
-    )]
-    pub grpc_listen: SocketAddr,
-    /// Serve the configuration stream in plain text; only between loopback addresses
-    #[arg(long, env = "GENKAN_GRPC_PLAINTEXT")]
-    pub grpc_plaintext: bool,
+    #[command(flatten)]
+    pub stream: serve::args::Args,
     /// Address of /config, /healthz, /readyz and /metrics
     #[arg(
         long,
@@ -76,9 +73,10 @@ pub struct Args {
 /// # Errors
 /// When it cannot start, or a part failed.
 pub async fn run(args: Args) -> Result<()> {
-    serve::permitted(args.grpc_listen, args.grpc_plaintext).map_err(|e| anyhow!(e))?;
+    args.stream.check(&args.source).map_err(|e| anyhow!(e))?;
     let namespace = args.namespace.clone().unwrap_or_else(own_namespace);
     let service = dataplane_service(&args, &namespace)?;
+    let account = args.stream.account(&namespace).map_err(|e| anyhow!(e))?;
     if let Some(folder) = args.status_dir.as_ref().filter(|f| !f.is_dir()) {
         bail!(
             "--status-dir {} is not a folder; create it first",
@@ -98,7 +96,7 @@ pub async fn run(args: Args) -> Result<()> {
         Source::Kubernetes => Some(client(args.kubeconfig.as_deref()).await?),
         Source::Directory(_) => None,
     };
-    let grpc = bind(args.grpc_listen, "--grpc-listen").await?;
+    let grpc = bind(args.stream.grpc_listen, "--grpc-listen").await?;
     let admin_listener = bind(args.admin_listen, "--admin-listen").await?;
     info!(grpc = %grpc.local_addr()?, admin = %admin_listener.local_addr()?, source = ?args.source, "operator starts");
 
@@ -119,6 +117,8 @@ pub async fn run(args: Args) -> Result<()> {
         Arc::clone(&metrics),
     );
 
+    let pods = engine.pods();
+
     // The end of any of these is the end of the process: none may die unseen.
     let mut parts: JoinSet<(&'static str, Result<()>)> = JoinSet::new();
     parts.spawn(async move {
@@ -126,13 +126,37 @@ pub async fn run(args: Args) -> Result<()> {
         ("engine", Ok(()))
     });
     let served = serve::Service::new(inputs.clone(), pushes, stopped.clone(), Arc::clone(&metrics));
-    parts.spawn(async move {
-        (
-            "configuration stream",
-            served.serve(grpc).await.map_err(Into::into),
-        )
-    });
-    let administration = admin::serve(admin_listener, view, Arc::clone(&metrics));
+    let mut serving = None;
+    match client.as_ref().filter(|_| !args.stream.grpc_plaintext) {
+        None => {
+            warn!("THE CONFIGURATION STREAM IS PLAIN TEXT: WHOEVER REACHES ITS PORT IS A PROXY");
+            parts.spawn(async move {
+                let ended = served.serve_plaintext(grpc).await;
+                ("configuration stream", ended.map_err(Into::into))
+            });
+        }
+        Some(client) => {
+            let certificate = Arc::<Serving>::default();
+            serving = Some(Arc::clone(&certificate));
+            let reviewer = Kubernetes(client.clone());
+            let gate = Gate::new(reviewer, account, pods, Arc::clone(&metrics));
+            let keeper = Keeper::new(
+                client.clone(),
+                &namespace,
+                kept(&args.stream, &namespace, &certificate),
+            );
+            let stopped = stopped.clone();
+            parts.spawn(async move {
+                keeper.run(stopped).await;
+                ("care of certificates", Ok(()))
+            });
+            parts.spawn(async move {
+                let ended = served.serve_tls(grpc, certificate, gate).await;
+                ("configuration stream", ended.map_err(Into::into))
+            });
+        }
+    }
+    let administration = admin::serve(admin_listener, view, Arc::clone(&metrics), serving);
     parts.spawn(async move { ("admin listener", administration.await.map_err(Into::into)) });
     let mut election = None;
     match (client, args.source) {
@@ -250,6 +274,27 @@ fn dataplane_service(args: &Args, namespace: &str) -> Result<Key> {
             _ => bail!("--dataplane-service {text:?} is not NAMESPACE/NAME"),
         },
     }
+}
+
+/// The stream's own pair, and the one with which proxies are known to backends.
+fn kept(args: &serve::args::Args, namespace: &str, serving: &Arc<Serving>) -> Vec<Kept> {
+    let client = PROXY_CLIENT.to_owned();
+    vec![
+        Kept {
+            secret: args.grpc_secret.clone(),
+            config_map: args.grpc_ca_configmap.clone(),
+            purpose: Purpose::service(&args.grpc_service, namespace),
+            publication: Publication::Authority,
+            serving: Some(Arc::clone(serving)),
+        },
+        Kept {
+            secret: args.proxy_client_secret.clone(),
+            config_map: args.requestheader_configmap.clone(),
+            purpose: Purpose::Client(client.clone()),
+            publication: Publication::RequestHeader { client },
+            serving: None,
+        },
+    ]
 }
 
 fn own_namespace() -> String {

@@ -1,8 +1,12 @@
 //! The configuration stream, as `proto/config.proto` describes it.
 
+pub mod args;
+pub mod gate;
+pub mod review;
 mod session;
+pub mod tls;
+mod token;
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,19 +15,24 @@ use std::time::Duration;
 use futures::Stream;
 use genkan_proto::v1alpha1::config_stream_server::{ConfigStream, ConfigStreamServer};
 use genkan_proto::v1alpha1::{OperatorMessage, ProxyMessage};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpIncoming};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::engine::Input;
 use crate::metrics::Metrics;
+use crate::pki::keep::Serving;
 use crate::snapshot::Push;
 
+use gate::{Caller, Gate, GateLayer};
 use session::Session;
 
 /// Proxies send little: acknowledgements and health.
 const MAX_RECEIVED: usize = 8 << 20;
+/// Of one connection: a proxy has one.
+const STREAMS: u32 = 16;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -37,25 +46,12 @@ pub struct Service {
     metrics: Arc<Metrics>,
 }
 
-/// Why the stream may not be served at an address.
-///
-/// # Errors
-/// When the stream would be in plain text without that being said, or beyond this machine.
-pub fn permitted(address: SocketAddr, plaintext: bool) -> Result<(), String> {
-    if !plaintext {
-        return Err(
-            "this version serves the configuration stream only in plain text between loopback addresses; \
-                    say so with --grpc-plaintext"
-                .into(),
-        );
-    }
-    if !address.ip().is_loopback() {
-        return Err(format!(
-            "--grpc-plaintext is only for loopback addresses, and --grpc-listen is {address}; \
-             listen on 127.0.0.1 or [::1]"
-        ));
-    }
-    Ok(())
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Transport(#[from] tonic::transport::Error),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 // === impl Service ===
@@ -76,22 +72,46 @@ impl Service {
         }
     }
 
-    /// Serves until `stop` says true.
+    /// Serves in plain text, to whoever reaches the listener, until `stop` says true.
     ///
     /// # Errors
     /// When the listener fails.
-    pub async fn serve(self, listener: TcpListener) -> Result<(), tonic::transport::Error> {
-        let mut stop = self.stop.clone();
+    pub async fn serve_plaintext(self, listener: TcpListener) -> Result<(), ServeError> {
         // Small pushes would otherwise wait 40 ms for a delayed acknowledgement of TCP.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        tonic::transport::Server::builder()
+        self.serve(incoming, None).await
+    }
+
+    /// Serves those whom the gate lets in, until `stop` says true.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve_tls(
+        self,
+        listener: TcpListener,
+        serving: Arc<Serving>,
+        gate: Arc<Gate>,
+    ) -> Result<(), ServeError> {
+        let incoming = tls::incoming(listener, tls::config(serving)?, self.stop.clone());
+        self.serve(incoming, Some(gate)).await
+    }
+
+    async fn serve<S, IO>(self, incoming: S, gate: Option<Arc<Gate>>) -> Result<(), ServeError>
+    where
+        S: Stream<Item = std::io::Result<IO>>,
+        IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
+        let mut stop = self.stop.clone();
+        let served = tonic::transport::Server::builder()
+            .layer(GateLayer { gate })
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .max_concurrent_streams(Some(STREAMS))
             .add_service(ConfigStreamServer::new(self).max_decoding_message_size(MAX_RECEIVED))
             .serve_with_incoming_shutdown(incoming, async move {
                 let _ = stop.wait_for(|stop| *stop).await;
-            })
-            .await
+            });
+        Ok(served.await?)
     }
 }
 
@@ -117,6 +137,7 @@ impl ConfigStream for Service {
             stop: self.stop.clone(),
             out,
             metrics: Arc::clone(&self.metrics),
+            caller: request.extensions().get::<Caller>().cloned(),
         };
         tokio::spawn(session.run(request.into_inner()));
         Ok(Response::new(Box::pin(

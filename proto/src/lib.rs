@@ -9,6 +9,9 @@ pub use snapshot::{
     resource_hash,
 };
 
+/// Of the ServiceAccount tokens with which proxies open the stream; no other token opens it, and these open nothing else.
+pub const AUDIENCE: &str = "stream.genkan.io";
+
 /// Generated from `proto/config.proto`.
 #[allow(clippy::all, clippy::pedantic, missing_debug_implementations)]
 pub mod v1alpha1 {

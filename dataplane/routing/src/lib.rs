@@ -3,6 +3,7 @@
 //! No I/O, no clock, no async. The data plane serves with this library and the operator answers questions with it, so that
 //! a question asked offline is answered by the code that serves.
 
+pub mod access;
 pub mod directives;
 pub mod endpoint;
 pub mod headers;

@@ -17,7 +17,6 @@ pub fn note(session: &Session, context: &mut Context) {
         .client_addr()
         .and_then(|address| address.as_inet())
         .copied();
-    line.user = "system:anonymous";
     line.protocol = match request.version {
         http::Version::HTTP_2 => "HTTP/2",
         http::Version::HTTP_11 => "HTTP/1.1",

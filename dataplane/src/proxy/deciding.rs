@@ -7,16 +7,18 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use serde_json::json;
 
+use genkan_routing::access::Questions;
 use genkan_routing::identity::{is_identity_header, is_impersonation_header, tokens};
 use genkan_routing::version::priority;
 use genkan_routing::{Decision, Input, RequestInfo, Target, repair_query};
 
 use super::{Proxy, arriving, fields};
 use crate::answer::Answer;
+use crate::authorization::denied;
 use crate::context::{Context, Outgoing};
+use crate::identity::{KUBESPHERE_AUTHORIZATION, Step, User};
 use crate::tables::{Action, Route};
 
-const KUBESPHERE_AUTHORIZATION: HeaderName = HeaderName::from_static("x-kubesphere-authorization");
 const KUBESPHERE_QUERY: HeaderName = HeaderName::from_static("x-kubesphere-rawquery");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// More proxies than that in front of us are a loop.
@@ -26,7 +28,7 @@ const LONGEST_TARGET: usize = 65_534;
 
 impl Proxy {
     /// Decides where the request goes and what the backend will see of it; an error is the answer.
-    pub(super) fn decide(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
+    pub(super) async fn decide(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
         let tables = self.current.load();
         let raw = Bytes::copy_from_slice(session.req_header().raw_path());
         let target = Target::parse(&raw).map_err(|refusal| {
@@ -42,7 +44,8 @@ impl Proxy {
         let method = request.method.clone();
         let info = RequestInfo::parse(method.as_str(), &target.path, query.as_deref())
             .map_err(|error| Answer::status(error.code(), "RequestNotUnderstood", error.to_string()))?;
-        refuse_impersonation(request, &info)?;
+        let user = self.authenticate(session, context).await?;
+        refuse_impersonation(session.req_header(), &info)?;
         let decision = tables.doors.decide(method.as_str(), &info, query.as_deref());
         let route = match decision {
             Decision::ReverseProxy(route) | Decision::ApiService(route) => route,
@@ -50,6 +53,17 @@ impl Proxy {
         };
         context.route = Some(route.clone());
         context.line.object = Arc::clone(&route.title);
+        let questions = Questions::of(
+            route.access_door(),
+            method.as_str(),
+            &info,
+            self.callers.authorization.mode,
+        );
+        match self.callers.authorization.known(&user, &questions) {
+            Some(true) => {}
+            Some(false) => return Err(denied(&user, &questions)),
+            None => self.callers.authorization.ask(&user, &questions).await?,
+        }
         let upstream = match &route.action {
             Action::Forward(upstream) => upstream,
             Action::Unavailable { reason, message } => {
@@ -60,6 +74,14 @@ impl Proxy {
                 ));
             }
         };
+        if route.introduces_caller() {
+            let checked = user.check_sendable();
+            checked.map_err(|error| Answer::status(403, "IdentityNotSendable", error.to_string()))?;
+        }
+        let request = session.req_header_mut();
+        if !(route.forward_authorization || self.callers.forwards_always) {
+            self.callers.identity.clear(request);
+        }
         let host = arriving::host(request);
         let input = Input {
             method: method.as_str(),
@@ -69,6 +91,26 @@ impl Proxy {
         };
         context.outgoing = Some(outgoing(route, input, &info, &upstream.base_path)?);
         Ok(())
+    }
+}
+
+impl Proxy {
+    /// Who calls. Nothing is waited for when the caller is known.
+    async fn authenticate(&self, session: &Session, context: &mut Context) -> Result<Arc<User>, Answer> {
+        let identity = &self.callers.identity;
+        let step = identity.recognize(
+            session.req_header(),
+            session.digest(),
+            context.line.client.map(|client| client.ip()),
+            context.kind.upgrade.is_some(),
+        )?;
+        let user = match step {
+            Step::Known(user) => user,
+            Step::Unknown(question) => identity.ask(question).await?,
+        };
+        context.line.user = Arc::clone(&user.name);
+        context.user = Some(Arc::clone(&user));
+        Ok(user)
     }
 }
 
@@ -141,7 +183,7 @@ fn refuse_impersonation(request: &RequestHeader, info: &RequestInfo<'_>) -> Resu
         return Ok(());
     }
     let message = "impersonation is supported only for requests to Kubernetes itself; send the request without Impersonate headers";
-    Err(Answer::status(403, "ImpersonationNotSupported", message))
+    Err(Answer::of(403, "ImpersonationNotSupported", message))
 }
 
 fn outgoing(route: &Route, input: Input<'_>, info: &RequestInfo<'_>, base: &str) -> Result<Outgoing, Answer> {

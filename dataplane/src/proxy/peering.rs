@@ -31,7 +31,11 @@ impl Proxy {
         context.line.attempts = context.attempt.number;
         // Pin mode repeats the handshake with the very server whose certificate made it necessary.
         if let (true, Some(lease)) = (manner.is_pinned, &context.attempt.lease) {
-            return Ok(Box::new(upstream.peer(lease.address(), manner)));
+            return Ok(Box::new(
+                self.callers
+                    .certificate
+                    .equip(upstream.peer(lease.address(), manner)),
+            ));
         }
         context.attempt.lease = None;
         let failed = &context.attempt.failed;
@@ -40,7 +44,9 @@ impl Proxy {
                 let address = lease.address();
                 context.line.upstream = Some(address);
                 context.attempt.lease = Some(lease);
-                Ok(Box::new(upstream.peer(address, manner)))
+                Ok(Box::new(
+                    self.callers.certificate.equip(upstream.peer(address, manner)),
+                ))
             }
             Err(NoEndpoint::Exhausted) if !failed.is_empty() => {
                 // The endpoints changed since the last attempt failed; that failure is what there is to say.

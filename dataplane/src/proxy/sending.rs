@@ -45,6 +45,9 @@ pub async fn prepare(
             request.insert_header("X-Forwarded-Proto", upstream.scheme())?;
         }
     }
+    if let Some(user) = context.user.as_ref().filter(|_| route.introduces_caller()) {
+        user.introduce(request)?;
+    }
     append_forwarded_for(request, context.line.client.map(|client| client.ip()))?;
     if context.kind.wants_trailers {
         request.insert_header("TE", "trailers")?;

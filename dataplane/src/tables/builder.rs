@@ -9,7 +9,7 @@ use genkan_routing::{Directives, Table};
 use prost::Message;
 
 use super::route::directive_spec;
-use super::{Action, Route, Tables};
+use super::{Action, Door, Route, Tables};
 use crate::endpoints::Endpoints;
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -242,7 +242,10 @@ impl Builder {
                 None
             }
         };
-        let mut route = Route::new(object.clone(), action, self.meter(&object));
+        let door = Door::ReverseProxy {
+            path: proxy.path.clone(),
+        };
+        let mut route = Route::new(object.clone(), door, action, self.meter(&object));
         route.directives = directives;
         route.spec = spec;
         route.forward_authorization = proxy.forward_authorization;
@@ -260,7 +263,7 @@ impl Builder {
             Some(wire::api_service::Action::Unavailable(stub)) => unavailable(stub),
             None => nothing(&object, verdicts),
         };
-        let mut route = Route::new(object.clone(), action, self.meter(&object));
+        let mut route = Route::new(object.clone(), Door::ApiService, action, self.meter(&object));
         route.forward_authorization = api.forward_authorization;
         Place::Api {
             key: format!("{}/{}", api.group, api.version),

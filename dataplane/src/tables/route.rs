@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use genkan_proto::v1alpha1 as wire;
 use genkan_proto::v1alpha1::health::State;
-use genkan_routing::{DirectiveSpec, Directives};
+use genkan_routing::{DirectiveSpec, Directives, access};
 
 use crate::metrics::Meter;
 use crate::upstream::Upstream;
@@ -19,9 +19,20 @@ pub struct Route {
     pub spec: DirectiveSpec,
     pub action: Action,
     pub forward_authorization: bool,
+    pub door: Door,
     pub meter: Meter,
     /// Something bad was said about its backend and not yet taken back.
     suspicion: AtomicI32,
+}
+
+/// Through which door requests come to it.
+#[derive(Debug)]
+pub enum Door {
+    /// With the path of its matcher as it was written.
+    ReverseProxy {
+        path: String,
+    },
+    ApiService,
 }
 
 #[derive(Debug)]
@@ -39,7 +50,7 @@ const TRUSTED: i32 = State::Unspecified as i32;
 // === impl Route ===
 
 impl Route {
-    pub fn new(object: wire::ResourceRef, action: Action, meter: Meter) -> Self {
+    pub fn new(object: wire::ResourceRef, door: Door, action: Action, meter: Meter) -> Self {
         let title = title(&object).into();
         Self {
             object,
@@ -48,8 +59,25 @@ impl Route {
             spec: DirectiveSpec::default(),
             action,
             forward_authorization: false,
+            door,
             meter,
             suspicion: AtomicI32::new(TRUSTED),
+        }
+    }
+
+    /// Whether its backend is told who calls.
+    pub fn introduces_caller(&self) -> bool {
+        match self.door {
+            Door::ApiService => true,
+            Door::ReverseProxy { .. } => self.spec.auth_proxy,
+        }
+    }
+
+    /// The door in the terms of the library.
+    pub fn access_door(&self) -> access::Door<'_> {
+        match &self.door {
+            Door::ReverseProxy { path } => access::Door::ReverseProxy { path },
+            Door::ApiService => access::Door::ApiService,
         }
     }
 

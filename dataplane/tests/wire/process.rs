@@ -244,7 +244,13 @@ impl Process {
     pub async fn start(flags: &[&str]) -> Self {
         let operator = Operator::start().await;
         let state = tempfile::tempdir().unwrap();
+        let is_judged = flags.contains(&"--authentication");
         let mut child = command(&operator, state.path())
+            .args(if is_judged {
+                &[][..]
+            } else {
+                &["--authentication", "disabled"]
+            })
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -324,6 +330,16 @@ impl Process {
         assert_eq!(lines(), 1, "{:#?}", self.log.lock());
     }
 
+    /// The address of --tls-listen.
+    pub fn tls_address(&self) -> SocketAddr {
+        let log = self.log.lock();
+        let lines = log
+            .iter()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let mut found = lines.filter_map(|line| line.get("tls")?.as_str()?.parse().ok());
+        found.next().unwrap()
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().join("\n")
@@ -334,12 +350,7 @@ fn command(operator: &Operator, state: &std::path::Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_genkan-dataplane"));
     command
         .env_clear()
-        .args([
-            "--operator",
-            &format!("http://{}", operator.address),
-            "--authentication",
-            "disabled",
-        ])
+        .args(["--operator", &format!("http://{}", operator.address)])
         .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
         .arg("--state-dir")
         .arg(state)

@@ -11,7 +11,9 @@ pub enum Place {
 pub const HERE: &[&str] = &[
     "admission",
     "apiservice",
+    "authorization",
     "availability",
+    "directive.authProxy",
     "directive.headerDown",
     "directive.headerUp",
     "directive.method",
@@ -23,6 +25,8 @@ pub const HERE: &[&str] = &[
     "endpoint",
     "endpoint.basePath",
     "header.wildcard",
+    "identity.spoofing",
+    "identity.upgrade",
     "misc",
     "path.canonical",
     "path.empty",
@@ -44,13 +48,9 @@ pub const HERE: &[&str] = &[
 ];
 
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("authorization", "needs authentication"),
     ("cleanPath", "a function; judged in process"),
     ("conflict", "about status; judged in process"),
-    ("directive.authProxy", "needs authentication"),
-    ("discovery", "needs authentication"),
-    ("identity.spoofing", "needs authentication"),
-    ("identity.upgrade", "needs authentication"),
+    ("discovery", "comes with discovery"),
     ("multicluster", "needs Cluster objects"),
     ("requestInfo", "a function; judged in process"),
     ("resource-served", "needs Kubernetes"),
@@ -74,9 +74,6 @@ fn reason(case: &Case) -> Option<&'static str> {
     if !config["fixtures"].is_null() || goes_to_kubernetes(case) {
         return Some("needs Kubernetes");
     }
-    if needs_caller(case) {
-        return Some("needs authentication");
-    }
     match case.area.as_str() {
         "endpoint" if case.json["admission"].is_null() => Some("needs private names; judged in process"),
         "rewrite.pattern" if !can_be_rule(case) => Some("cannot stand in a rule; judged in process"),
@@ -84,7 +81,8 @@ fn reason(case: &Case) -> Option<&'static str> {
     }
 }
 
-fn needs_caller(case: &Case) -> bool {
+/// Can it only be judged where callers are known?
+pub fn needs_caller(case: &Case) -> bool {
     let config = &case.json["config"];
     let expect = case.expect();
     let authorization = &config["authorization"];

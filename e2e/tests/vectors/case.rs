@@ -45,6 +45,18 @@ impl Case {
         self.id.starts_with(start) || self.area.starts_with(start)
     }
 
+    /// Does it ask what nobody in particular may do? That is kept longer than a case runs.
+    pub fn asks_about_nobody(&self) -> bool {
+        let headers = self.json["request"]["headers"].as_array();
+        let is_named = headers
+            .into_iter()
+            .flatten()
+            .any(|pair| text(&pair[1]).starts_with("Bearer "));
+        let authorization = &self.json["config"]["authorization"];
+        let is_plain = authorization.is_null() || authorization == "allow";
+        !is_named && !(is_plain && self.json["expect"]["review"].is_null())
+    }
+
     pub fn expect(&self) -> &Value {
         &self.json["expect"]
     }
@@ -76,6 +88,16 @@ impl Request {
             body: json["body"].as_str().map(str::to_owned),
             bytes_after_101: json["bytesAfter101"].as_str().map(str::to_owned),
         }
+    }
+
+    /// Every token carries the mark of its case.
+    pub fn marked(mut self, mark: &str) -> Self {
+        let tokens = self
+            .headers
+            .iter_mut()
+            .filter(|(_, value)| value.starts_with("Bearer tok-"));
+        tokens.for_each(|(_, value)| value.push_str(mark));
+        self
     }
 
     pub fn get(target: &str) -> Self {

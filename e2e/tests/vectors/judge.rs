@@ -5,16 +5,18 @@ use crate::client::{Answer, exchange};
 use crate::compare;
 use crate::objects::manifests;
 use crate::pair::Pair;
+use crate::reviewer;
 use crate::upstream::{Keys, Upstream};
 
 pub fn carry_out(pair: &mut Pair, case: &Case, keys: &Keys) -> Vec<String> {
+    let mark = pair.begin(case);
     let upstream = Upstream::start(&case.json, keys);
     let address = upstream.address.to_string();
     if let Err(problem) = pair.publish(manifests(case, "reverseProxies", upstream.address, keys)) {
         return vec![problem];
     }
     for request in case.setup_requests(&address) {
-        exchange(pair.listen(), &request);
+        exchange(pair.listen(), &request.marked(&mark));
     }
     let before = upstream.taken().len();
     let after = "reverseProxiesAfterSetup";
@@ -23,7 +25,8 @@ pub fn carry_out(pair: &mut Pair, case: &Case, keys: &Keys) -> Vec<String> {
     {
         return vec![problem];
     }
-    let request = case.request(&address);
+    pair.reviewer.forget();
+    let request = case.request(&address).marked(&mark);
     let answer = exchange(pair.listen(), &request);
     if !case.json["admission"].is_null() {
         return refused(case, &answer);
@@ -37,7 +40,11 @@ pub fn carry_out(pair: &mut Pair, case: &Case, keys: &Keys) -> Vec<String> {
             vec![format!("matched: {hit}, expected {matched}")]
         };
     }
-    let mut taken = upstream.taken();
+    let mut taken: Vec<_> = upstream
+        .taken()
+        .into_iter()
+        .map(|one| one.unmarked(&mark))
+        .collect();
     if case.expect()["upstream"]
         .as_array()
         .is_some_and(|all| all.len() < taken.len())
@@ -52,6 +59,7 @@ pub fn carry_out(pair: &mut Pair, case: &Case, keys: &Keys) -> Vec<String> {
         &request,
         &address,
     ));
+    differences.extend(reviewer::compare(case, &mark, &pair.reviewer.taken()));
     differences
 }
 

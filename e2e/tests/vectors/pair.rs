@@ -10,18 +10,22 @@ use genkan_e2e::wait;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::case::Request;
+use crate::case::{Case, Request};
 use crate::client::exchange;
+use crate::reviewer::{MARKER, Reviewer};
 use crate::upstream::Upstream;
 
 pub struct Pair {
     runtime: Runtime,
     operator: Operator,
     proxy: Proxy,
+    pub reviewer: Reviewer,
     folder: PathBuf,
     /// Answers below a path that tells one world from the next.
     marker: Upstream,
     worlds: usize,
+    /// It keeps decisions about nobody that hold for one case alone.
+    is_biased: bool,
 }
 
 const SETTLE: Duration = Duration::from_secs(10);
@@ -39,7 +43,13 @@ impl Pair {
         let [grpc, operator_admin, listen, proxy_admin] = free_ports();
         let source = Source::Folder(objects);
         let operator = Operator::new(programs, folder, &source, grpc, operator_admin);
+        let reviewer = Reviewer::start();
+        let kubeconfig = reviewer.kubeconfig(folder).display().to_string();
         let arguments = [
+            "--authentication",
+            "kubernetes",
+            "--kubeconfig",
+            &kubeconfig,
             "--forward-authorization",
             "always",
             "--allow-upstream-cidr",
@@ -64,10 +74,26 @@ impl Pair {
             runtime,
             operator,
             proxy,
+            reviewer,
             folder: folder.to_owned(),
             marker,
             worlds: 0,
+            is_biased: false,
         }
+    }
+
+    /// Gives the mark of the case's tokens and users.
+    pub fn begin(&mut self, case: &Case) -> String {
+        let is_biased = case.asks_about_nobody();
+        if std::mem::replace(&mut self.is_biased, is_biased) || is_biased {
+            self.runtime.block_on(async {
+                self.proxy.kill();
+                self.proxy.start().await.unwrap();
+            });
+        }
+        let mark = format!(".c{}", self.worlds);
+        self.reviewer.begin(case, &mark);
+        mark
     }
 
     pub fn listen(&self) -> SocketAddr {
@@ -78,7 +104,7 @@ impl Pair {
     /// with the objects shows that they are there.
     pub fn publish(&mut self, mut objects: Vec<Value>) -> Result<(), String> {
         self.worlds += 1;
-        let path = format!("/proxy-world-{}", self.worlds);
+        let path = format!("{MARKER}{}", self.worlds);
         objects.push(json!({
             "apiVersion": "extensions.kubesphere.io/v1alpha1",
             "kind": "ReverseProxy",

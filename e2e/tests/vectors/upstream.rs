@@ -85,6 +85,17 @@ impl Keys {
     }
 }
 
+// === impl Received ===
+
+impl Received {
+    /// As if the case had been alone.
+    pub fn unmarked(mut self, mark: &str) -> Self {
+        let marked = self.headers.iter_mut().filter(|(_, value)| value.contains(mark));
+        marked.for_each(|(_, value)| *value = value.replace(mark, ""));
+        self
+    }
+}
+
 // === impl Upstream ===
 
 impl Upstream {

@@ -18,6 +18,8 @@ use tracing::{debug, warn};
 use crate::engine::Input;
 use crate::fleet::{Objection, Report, SessionId};
 use crate::metrics::Metrics;
+use crate::serve::gate::Caller;
+use crate::serve::review::Refusal;
 use crate::snapshot::Push;
 use crate::verdict::ObjectKey;
 
@@ -27,6 +29,9 @@ const ACK_WITHIN: Duration = Duration::from_secs(60);
 /// Streams end by themselves after about this long, so that proxies spread over replicas again.
 const AGE: Duration = Duration::from_secs(30 * 60);
 
+/// The reason of streams that were ended for what was said on them.
+const PROTOCOL: &str = "Protocol";
+
 /// One stream of one proxy.
 pub struct Session {
     pub id: SessionId,
@@ -35,6 +40,8 @@ pub struct Session {
     pub stop: watch::Receiver<bool>,
     pub out: mpsc::Sender<Result<OperatorMessage, Status>>,
     pub metrics: Arc<Metrics>,
+    /// `None` in plain text.
+    pub caller: Option<Caller>,
 }
 
 /// A push that the proxy has not answered yet.
@@ -69,10 +76,20 @@ impl Session {
             );
             return self.refuse(Status::failed_precondition(text)).await;
         }
+        if [&hello.name, &hello.instance]
+            .into_iter()
+            .any(|text| !is_name(text))
+        {
+            let text = "name and instance are at most 253 printable characters";
+            return self.refuse(Status::invalid_argument(text)).await;
+        }
         let Some(name) = self.connect(hello).await else {
             return;
         };
-        let ended = self.exchange(&name, &mut messages).await;
+        let (ended, reason) = tokio::select! {
+            ended = self.exchange(&name, &mut messages) => (ended, PROTOCOL),
+            refusal = self.lapse() => (Err(refusal.status()), refusal.reason()),
+        };
         if let Err(status) = &ended {
             warn!(proxy = %name, reason = %status.message(), "stream broken");
         }
@@ -83,20 +100,32 @@ impl Session {
         // The engine ends only with the process.
         let _ = self.engine.send(gone).await;
         if let Err(status) = ended {
-            self.refuse(status).await;
+            self.end(status, reason).await;
+        }
+    }
+
+    /// The right to the stream ends with the token, or with the Pod that it is bound to.
+    async fn lapse(&self) -> Refusal {
+        match &self.caller {
+            Some(caller) => caller.lapse().await,
+            None => std::future::pending().await,
         }
     }
 
     async fn connect(&self, hello: Hello) -> Option<String> {
         let (reply, answer) = oneshot::channel();
-        let name = if hello.name.is_empty() {
-            hello.instance.clone()
-        } else {
-            hello.name
+        let (name, instance) = match &self.caller {
+            // What a proxy says of itself counts only within its own Pod.
+            Some(Caller { identity, .. }) => {
+                let instance = format!("{}/{}", identity.uid, hello.instance);
+                (identity.pod.clone(), instance)
+            }
+            None if hello.name.is_empty() => (hello.instance.clone(), hello.instance),
+            None => (hello.name, hello.instance),
         };
         let input = Input::Connected {
             name,
-            instance: hello.instance,
+            instance,
             session: self.id,
             reply,
         };
@@ -225,10 +254,19 @@ impl Session {
     }
 
     async fn refuse(&self, status: Status) {
-        self.metrics.refused_streams.inc();
+        self.end(status, PROTOCOL).await;
+    }
+
+    async fn end(&self, status: Status, reason: &'static str) {
+        self.metrics.refused(reason);
         // The proxy may have gone already.
         let _ = self.out.send(Err(status)).await;
     }
+}
+
+/// It stands in logs and in conditions.
+fn is_name(text: &str) -> bool {
+    text.len() <= 253 && !text.chars().any(char::is_control)
 }
 
 fn key(resource: &ResourceRef) -> Option<ObjectKey> {

@@ -1,5 +1,7 @@
 //! A scripted proxy against the real server.
 
+use std::net::SocketAddr;
+
 use genkan_proto::v1alpha1::config_stream_client::ConfigStreamClient;
 use genkan_proto::v1alpha1::{
     Ack, Health, Hello, ResourceRef, Verdict, health, operator_message, proxy_message, verdict,
@@ -9,6 +11,8 @@ use tonic::Code;
 
 use super::*;
 use crate::snapshot::World;
+
+mod closed;
 
 struct Rig {
     address: SocketAddr,
@@ -29,7 +33,7 @@ async fn mk_rig() -> Rig {
     let (publisher, pushes) = watch::channel(None);
     let (stop, stopped) = watch::channel(false);
     let service = Service::new(sender, pushes, stopped, Arc::default());
-    tokio::spawn(service.serve(listener));
+    tokio::spawn(service.serve_plaintext(listener));
     Rig {
         address,
         publisher,
@@ -95,19 +99,6 @@ impl Proxy {
     async fn end(&mut self) -> Status {
         self.messages.message().await.unwrap_err()
     }
-}
-
-#[test]
-fn plain_text_is_for_loopback_and_must_be_said() {
-    let local = "127.0.0.1:9300".parse().unwrap();
-    assert!(permitted(local, true).is_ok());
-    assert!(permitted("[::1]:9300".parse().unwrap(), true).is_ok());
-    assert!(permitted(local, false).unwrap_err().contains("--grpc-plaintext"));
-    assert!(
-        permitted("10.0.0.1:9300".parse().unwrap(), true)
-            .unwrap_err()
-            .contains("loopback")
-    );
 }
 
 #[tokio::test]

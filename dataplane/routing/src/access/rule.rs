@@ -1,0 +1,124 @@
+use std::fmt;
+
+use super::{Attributes, Questions};
+
+/// The one rule of RBAC that allows what was asked, in the notation in which it can be pasted into a role.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule<'q>(pub &'q Attributes<'q>);
+
+/// Why somebody may not do something, and what would change that.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal<'q> {
+    pub user: &'q str,
+    pub questions: &'q Questions<'q>,
+}
+
+/// A path or name that is longer is shown with its beginning only.
+const LONGEST_SHOWN: usize = 512;
+
+// === impl Refusal ===
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Questions { first, then } = self.questions;
+        // What was asked for is the exact path; what is worth allowing is the whole object.
+        let asked = then.as_ref().unwrap_or(first);
+        write!(f, "user {} cannot {asked}. ", shown(self.user))?;
+        let place = match first {
+            Attributes::Resource { namespace, .. } if !namespace.is_empty() => {
+                format!("a Role in namespace {} (or a ClusterRole)", shown(namespace))
+            }
+            _ => "a ClusterRole".to_owned(),
+        };
+        write!(
+            f,
+            "To allow it, add this rule to {place} that is bound to the user or to a group of theirs: {}",
+            Rule(first)
+        )
+    }
+}
+
+// === impl Attributes ===
+
+impl fmt::Display for Attributes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NonResource { path, verb } => write!(f, "{verb} path {}", shown(path)),
+            Self::Resource {
+                verb,
+                group,
+                namespace,
+                name,
+                ..
+            } => {
+                let verb = if verb.is_empty() { "use" } else { verb };
+                write!(f, "{verb} resource {}", shown(&self.resource_of_rule()))?;
+                if !name.is_empty() {
+                    write!(f, " {}", shown(name))?;
+                }
+                write!(f, " of API group {}", quoted(group))?;
+                if namespace.is_empty() {
+                    f.write_str(" at the cluster scope")
+                } else {
+                    write!(f, " in namespace {}", shown(namespace))
+                }
+            }
+        }
+    }
+}
+
+impl Attributes<'_> {
+    /// As RBAC writes it: with the subresource behind a slash.
+    fn resource_of_rule(&self) -> String {
+        match self {
+            Self::Resource {
+                resource,
+                subresource,
+                ..
+            } => match (*resource, *subresource) {
+                ("", _) => "*".to_owned(),
+                (resource, "") => resource.to_owned(),
+                (resource, subresource) => format!("{resource}/{subresource}"),
+            },
+            Self::NonResource { .. } => String::new(),
+        }
+    }
+}
+
+// === impl Rule ===
+
+impl fmt::Display for Rule<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Attributes::NonResource { path, verb } => write!(
+                f,
+                "{{nonResourceURLs: [{}], verbs: [{}]}}",
+                quoted(path),
+                quoted(verb)
+            ),
+            Attributes::Resource { verb, group, .. } => {
+                // Only the star covers a method for which Kubernetes has no verb.
+                let verb = if verb.is_empty() { "*" } else { verb };
+                write!(
+                    f,
+                    "{{apiGroups: [{}], resources: [{}], verbs: [{}]}}",
+                    quoted(group),
+                    quoted(&self.0.resource_of_rule()),
+                    quoted(verb)
+                )
+            }
+        }
+    }
+}
+
+/// As JSON writes it, which YAML reads, and which has no control characters.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => quoted(&format!("{}…", &text[..end])),
+        None => quoted(text),
+    }
+}

@@ -1,0 +1,255 @@
+//! What a caller may do: asked of the API server, and kept.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use genkan_routing::access::{Attributes, Mode, Questions, Refusal};
+use http::header::RETRY_AFTER;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::answer::Answer;
+use crate::bucket::{Buckets, Empty};
+use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
+use crate::identity::{ANONYMOUS, User};
+use crate::kubernetes::{Kubernetes, Lane, Unavailable, access_question};
+use crate::metrics::Decided;
+
+/// Tells what callers may do.
+#[derive(Debug)]
+pub struct Authorization {
+    pub mode: Mode,
+    /// `None`: everybody may do everything.
+    reviewer: Option<Reviewer>,
+}
+
+#[derive(Debug)]
+pub struct Reviewer {
+    kubernetes: Arc<Kubernetes>,
+    decisions: Arc<Decisions<bool>>,
+    keys: Arc<Keys>,
+    /// By identity: what may be asked about paths that a caller is free to invent.
+    paths: Buckets,
+    /// By identity: what may be asked otherwise.
+    others: Buckets,
+    path_reviews: Arc<Semaphore>,
+    decided: Decided,
+}
+
+/// Questions about exact paths: what one identity may ask at once, and then each second. Two of them, somebody and nobody,
+/// stay below 50 in any second.
+const PATHS_AT_ONCE: u32 = 14;
+const PATHS_EACH_SECOND: u32 = 10;
+/// Names are invented less easily, and controllers ask for many.
+const OTHERS_AT_ONCE: u32 = 200;
+const OTHERS_EACH_SECOND: u32 = 50;
+/// Questions about exact paths in flight, of everybody.
+const PATH_REVIEWS: usize = 4;
+
+impl Verdict for bool {
+    fn is_allow(&self) -> bool {
+        *self
+    }
+}
+
+// === impl Authorization ===
+
+impl Authorization {
+    pub fn disabled() -> Self {
+        Self {
+            mode: Mode::default(),
+            reviewer: None,
+        }
+    }
+
+    pub fn new(mode: Mode, reviewer: Reviewer) -> Self {
+        Self {
+            mode,
+            reviewer: Some(reviewer),
+        }
+    }
+
+    /// What is known without asking.
+    pub fn known(&self, user: &User, questions: &Questions<'_>) -> Option<bool> {
+        match &self.reviewer {
+            Some(reviewer) => reviewer.known(user, questions),
+            None => Some(true),
+        }
+    }
+
+    /// Asks what is not known.
+    ///
+    /// # Errors
+    /// The answer to whoever may not, or about whom nobody can say it.
+    pub async fn ask(&self, user: &Arc<User>, questions: &Questions<'_>) -> Result<(), Answer> {
+        let Some(reviewer) = &self.reviewer else {
+            return Ok(());
+        };
+        match reviewer.ask(user, questions, self.mode).await? {
+            true => Ok(()),
+            false => Err(denied(user, questions)),
+        }
+    }
+
+    /// Forgets what is over.
+    pub fn sweep(&self, now: Instant) {
+        if let Some(reviewer) = &self.reviewer {
+            reviewer.decisions.sweep(now);
+        }
+    }
+}
+
+// === impl Reviewer ===
+
+impl Reviewer {
+    pub fn new(kubernetes: Arc<Kubernetes>, keys: Arc<Keys>, limits: Limits, decided: Decided) -> Self {
+        Self {
+            kubernetes,
+            decisions: Arc::new(Decisions::new(limits)),
+            keys,
+            paths: Buckets::new(PATHS_EACH_SECOND, PATHS_AT_ONCE),
+            others: Buckets::new(OTHERS_EACH_SECOND, OTHERS_AT_ONCE),
+            path_reviews: Arc::new(Semaphore::new(PATH_REVIEWS)),
+            decided,
+        }
+    }
+
+    /// One yes is enough, and only as many noes as there are questions.
+    fn known(&self, user: &User, questions: &Questions<'_>) -> Option<bool> {
+        let first = self.known_of(user, &questions.first);
+        if first == Some(true) {
+            return first;
+        }
+        match &questions.then {
+            None => first,
+            Some(then) => match self.known_of(user, then) {
+                Some(true) => Some(true),
+                Some(false) if first.is_some() => Some(false),
+                _ => None,
+            },
+        }
+    }
+
+    fn known_of(&self, user: &User, attributes: &Attributes<'_>) -> Option<bool> {
+        let key = self.key(user, attributes);
+        let known = self
+            .decisions
+            .known(&key, Instant::now(), self.kubernetes.is_away())?;
+        self.decided.known(known.is_stale);
+        if known.is_due {
+            let renewal = || self.review(Lane::Renewal, user, attributes, None);
+            self.decisions.renew(key, self.owner(user), renewal);
+        }
+        Some(known.verdict)
+    }
+
+    async fn ask(&self, user: &User, questions: &Questions<'_>, mode: Mode) -> Result<bool, Answer> {
+        let is_path = |attributes: &Attributes<'_>| matches!(attributes, Attributes::NonResource { .. });
+        let first_is_exact = mode == Mode::Exact && is_path(&questions.first);
+        if self.ask_one(user, &questions.first, first_is_exact).await? {
+            return Ok(true);
+        }
+        match &questions.then {
+            Some(then) => self.ask_one(user, then, true).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn ask_one(
+        &self,
+        user: &User,
+        attributes: &Attributes<'_>,
+        is_exact: bool,
+    ) -> Result<bool, Answer> {
+        if let Some(known) = self.known_of(user, attributes) {
+            return Ok(known);
+        }
+        let (key, owner) = (self.key(user, attributes), self.owner(user));
+        if self.decisions.honoured(&key, Instant::now()).is_none() {
+            let bucket = if is_exact { &self.paths } else { &self.others };
+            bucket
+                .take(owner, Instant::now())
+                .map_err(|empty| too_many(user, empty))?;
+        }
+        self.decided.unknown();
+        let turn = is_exact.then(|| Arc::clone(&self.path_reviews));
+        let review = || self.review(Lane::Caller, user, attributes, turn);
+        match self.decisions.ask(key, owner, review).await {
+            Ok(allowed) => Ok(allowed),
+            Err(error) => match self.decisions.honoured(&key, Instant::now()) {
+                Some(allowed) => {
+                    self.decided.known(true);
+                    Ok(allowed)
+                }
+                None => Err(unavailable(&error)),
+            },
+        }
+    }
+
+    /// One SubjectAccessReview, whoever waits for it.
+    fn review(
+        &self,
+        lane: Lane,
+        user: &User,
+        attributes: &Attributes<'_>,
+        turn: Option<Arc<Semaphore>>,
+    ) -> impl Future<Output = Result<Answered<bool>, Unavailable>> + Send + 'static + use<> {
+        let question = access_question(user.subject(), attributes);
+        let (kubernetes, decided) = (Arc::clone(&self.kubernetes), self.decided.clone());
+        async move {
+            let _turn = match &turn {
+                Some(turn) => turn.acquire().await.ok(),
+                None => None,
+            };
+            let status = match question {
+                Ok(question) => kubernetes.review_access(lane, question).await,
+                Err(error) => Err(error),
+            };
+            let allowed = status.map(|status| status.allowed && !status.denied);
+            decided.reviewed(allowed.as_ref().ok().copied());
+            Ok(Answered {
+                verdict: allowed?,
+                ends_in: None,
+            })
+        }
+    }
+
+    fn key(&self, user: &User, attributes: &Attributes<'_>) -> Key {
+        let values = attributes.values();
+        let values = values.iter().map(|value| value.as_bytes());
+        self.keys.of(std::iter::once(&user.digest[..]).chain(values))
+    }
+
+    fn owner(&self, user: &User) -> Owner {
+        self.keys.owner(user.digest)
+    }
+}
+
+/// The answer to a caller who may not do this.
+pub fn denied(user: &User, questions: &Questions<'_>) -> Answer {
+    let refusal = Refusal {
+        user: &user.name,
+        questions,
+    };
+    let mut message = refusal.to_string();
+    if &*user.name == ANONYMOUS {
+        message.push_str(". The request carried no token: send one to call as somebody who may");
+    }
+    Answer::status(403, "AccessDenied", message)
+}
+
+fn too_many(user: &User, empty: Empty) -> Answer {
+    let message = format!(
+        "user {} asks for more than can be decided at once; try again later, or have the path of the whole object allowed",
+        serde_json::Value::from(&*user.name)
+    );
+    Answer::status(429, "TooManyQuestions", message).with_header(RETRY_AFTER, empty.seconds().into())
+}
+
+fn unavailable(error: &Unavailable) -> Answer {
+    let message =
+        "nobody can say now whether this is allowed, because the API server gives no answer; try again";
+    Answer::status(503, "AccessUnavailable", message)
+        .with_header(RETRY_AFTER, 1.into())
+        .with_detail(error.to_string())
+}

@@ -1,0 +1,101 @@
+//! Everything about callers that the process starts with and looks after.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::authorization::{Authorization, Reviewer};
+use crate::cli::{AuthenticationArgs, ForwardAuthorization};
+use crate::client_certificate::{ClientCertificate, Files, PairError};
+use crate::decisions::{Keys, Limits};
+use crate::identity::{Identity, Places, Tokens};
+use crate::kubernetes::{Kubernetes, Source, SourceError};
+use crate::metrics::Metrics;
+
+/// Who calls, what they may do, and what backends learn of it.
+#[derive(Debug)]
+pub struct Callers {
+    pub identity: Identity,
+    pub authorization: Authorization,
+    pub certificate: Arc<ClientCertificate>,
+    /// Verified credentials reach every backend, whether its object asks for them or not.
+    pub forwards_always: bool,
+    kubernetes: Option<Arc<Kubernetes>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Why callers cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum CallersError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("--proxy-client-cert-file and --proxy-client-key-file cannot be used: {0}")]
+    Pair(#[from] PairError),
+}
+
+/// Between two looks for decisions that are over.
+const SWEEP: Duration = Duration::from_secs(30);
+
+// === impl Callers ===
+
+impl Callers {
+    /// # Errors
+    /// One sentence for the person who started the process.
+    pub fn new(args: &AuthenticationArgs, metrics: Arc<Metrics>) -> Result<Self, CallersError> {
+        let files = args
+            .proxy_client_cert_file
+            .clone()
+            .zip(args.proxy_client_key_file.clone());
+        let certificate =
+            ClientCertificate::load(files.map(|(certificate, key)| Files { certificate, key }))?;
+        let keys = Arc::new(Keys::default());
+        let mut this = Self {
+            identity: Identity::disabled(&keys),
+            authorization: Authorization::disabled(),
+            certificate: Arc::new(certificate),
+            forwards_always: args.forward_authorization == ForwardAuthorization::Always,
+            kubernetes: None,
+            metrics,
+        };
+        if args.is_disabled() {
+            return Ok(this);
+        }
+        let kubernetes = Arc::new(Kubernetes::new(Source::find(args.kubeconfig.as_deref())?)?);
+        let limits = Limits::new(args.stale_if_error);
+        this.identity = Identity::new(Tokens::new(
+            Places {
+                cookie: args.token_cookie.clone(),
+            },
+            args.audience.clone(),
+            Arc::clone(&kubernetes),
+            Arc::clone(&keys),
+            limits,
+            this.metrics.tokens.clone(),
+        ));
+        let reviewer = Reviewer::new(Arc::clone(&kubernetes), keys, limits, this.metrics.access.clone());
+        this.authorization = Authorization::new(args.access_review.into(), reviewer);
+        this.kubernetes = Some(kubernetes);
+        Ok(this)
+    }
+
+    /// Reads replaced files and forgets what is over, for ever.
+    pub async fn maintain(self: Arc<Self>) {
+        let reload = async {
+            match &self.kubernetes {
+                Some(kubernetes) => Arc::clone(kubernetes).reload().await,
+                None => std::future::pending().await,
+            }
+        };
+        let sweep = async {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                let now = Instant::now();
+                self.identity.sweep(now);
+                self.authorization.sweep(now);
+            }
+        };
+        let watch = Arc::clone(&self.certificate).watch(Arc::clone(&self.metrics));
+        tokio::join!(reload, sweep, watch);
+    }
+}

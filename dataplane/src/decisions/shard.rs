@@ -1,0 +1,109 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Entry, Key, Owner, State, Verdict};
+use crate::kubernetes::Unavailable;
+
+type Told<V> = Option<Result<V, Unavailable>>;
+
+/// A part of all decisions, behind a lock of its own.
+#[derive(Debug)]
+pub struct Shard<V> {
+    inside: RwLock<Inside<V>>,
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Inside<V> {
+    entries: HashMap<Key, Arc<Entry<V>>>,
+    /// Questions that are being asked.
+    flights: HashMap<Key, watch::Receiver<Told<V>>>,
+}
+
+pub enum Joined<V> {
+    /// Somebody got the answer in the meantime.
+    Known(V),
+    Waiting(watch::Receiver<Told<V>>),
+    First(watch::Receiver<Told<V>>, watch::Sender<Told<V>>),
+}
+
+// === impl Shard ===
+
+impl<V: Verdict> Shard<V> {
+    pub fn new(most: usize) -> Self {
+        let inside = Inside {
+            entries: HashMap::new(),
+            flights: HashMap::new(),
+        };
+        Self {
+            inside: RwLock::new(inside),
+            most,
+        }
+    }
+
+    pub fn get(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        self.inside.read().entries.get(key).cloned()
+    }
+
+    pub fn join(&self, key: &Key, now: Instant) -> Joined<V> {
+        let mut inside = self.inside.write();
+        if let Some(entry) = inside.entries.get(key)
+            && entry.state(now) == State::Current
+        {
+            return Joined::Known(entry.verdict.clone());
+        }
+        if let Some(flight) = inside.flights.get(key) {
+            return Joined::Waiting(flight.clone());
+        }
+        let (tell, told) = watch::channel(None);
+        inside.flights.insert(*key, told.clone());
+        Joined::First(told, tell)
+    }
+
+    /// Begins a flight, unless there is one.
+    pub fn begin(&self, key: &Key) -> Option<watch::Sender<Told<V>>> {
+        let mut inside = self.inside.write();
+        if inside.flights.contains_key(key) {
+            return None;
+        }
+        let (tell, told) = watch::channel(None);
+        inside.flights.insert(*key, told);
+        Some(tell)
+    }
+
+    pub fn end(&self, key: &Key) {
+        self.inside.write().flights.remove(key);
+    }
+
+    /// Whether it is new.
+    pub fn insert(&self, key: Key, entry: Entry<V>) -> bool {
+        let mut inside = self.inside.write();
+        let is_new = inside.entries.insert(key, Arc::new(entry)).is_none();
+        if inside.entries.len() > self.most
+            && let Some(any) = inside.entries.keys().find(|other| **other != key).copied()
+        {
+            inside.entries.remove(&any);
+        }
+        is_new
+    }
+
+    pub fn remove_of(&self, key: &Key, owner: Owner) {
+        let mut inside = self.inside.write();
+        if inside.entries.get(key).is_some_and(|entry| entry.owner == owner) {
+            inside.entries.remove(key);
+        }
+    }
+
+    pub fn sweep(&self, now: Instant) {
+        let is_good = |entry: &Arc<Entry<V>>| entry.state(now) != State::Over;
+        self.inside.write().entries.retain(|_, entry| is_good(entry));
+    }
+
+    pub fn len(&self) -> usize {
+        self.inside.read().entries.len()
+    }
+}

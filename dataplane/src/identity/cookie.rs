@@ -1,0 +1,179 @@
+use http::header::{COOKIE, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method};
+use pingora_http::RequestHeader;
+
+/// The value of the cookie of this name; the first, if there are several.
+pub fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let lines = headers.get_all(COOKIE);
+    let pairs = lines
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let found = pairs.filter_map(pair).find(|(of, _)| *of == name.as_bytes());
+    let value = std::str::from_utf8(found?.1).ok()?;
+    let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    Some(bare.unwrap_or(value)).filter(|value| !value.is_empty())
+}
+
+/// Takes every cookie of this name out, and leaves the others as they came.
+pub fn remove(request: &mut RequestHeader, name: &str) {
+    let is_meant = |part: &&[u8]| pair(part).is_some_and(|(of, _)| of == name.as_bytes());
+    let parts = |line: &HeaderValue| {
+        line.as_bytes()
+            .split(|byte| *byte == b';')
+            .any(|part| is_meant(&part))
+    };
+    if !request.headers.get_all(COOKIE).iter().any(parts) {
+        return;
+    }
+    let kept: Vec<HeaderValue> = request
+        .headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|line| {
+            let others = line
+                .as_bytes()
+                .split(|byte| *byte == b';')
+                .filter(|part| !is_meant(part));
+            let joined = others.collect::<Vec<_>>().join(&b';');
+            let line = HeaderValue::from_bytes(joined.trim_ascii()).ok();
+            line.filter(|line| !line.is_empty())
+        })
+        .collect();
+    request.remove_header(&COOKIE);
+    for line in kept {
+        // A name that is known and a value that was one cannot be refused.
+        let _ = request.append_header(COOKIE, line);
+    }
+}
+
+/// Browsers send a cookie with requests that other sites make them send. One that changes something, or that opens a
+/// tunnel, must come from a page of this very host.
+pub fn may_be_used(headers: &HeaderMap, method: &Method, host: &str, is_upgrade: bool) -> bool {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_upgrade {
+        return true;
+    }
+    if headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "same-origin")
+    {
+        return true;
+    }
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let (Some(origin), None) = (origins.next(), origins.next()) else {
+        return false;
+    };
+    origin.to_str().is_ok_and(|origin| is_of(origin, host))
+}
+
+fn is_of(origin: &str, host: &str) -> bool {
+    let (authority, port) = match origin.split_once("://") {
+        Some(("https", authority)) => (authority, ":443"),
+        Some(("http", authority)) => (authority, ":80"),
+        _ => return false,
+    };
+    let bare = |authority: &str| {
+        authority
+            .strip_suffix(port)
+            .unwrap_or(authority)
+            .to_ascii_lowercase()
+    };
+    !host.is_empty() && bare(authority) == bare(host)
+}
+
+fn pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = part.iter().position(|byte| *byte == b'=')?;
+    Some((part[..at].trim_ascii(), part[at + 1..].trim_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_request(headers: &[(&'static str, &str)]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for (name, value) in headers {
+            request.append_header(*name, *value).unwrap();
+        }
+        request
+    }
+
+    fn lines(request: &RequestHeader) -> Vec<&str> {
+        request
+            .headers
+            .get_all(COOKIE)
+            .iter()
+            .map(|line| line.to_str().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn cookie_is_found_by_its_whole_name() {
+        let request = mk_request(&[
+            ("cookie", "xtoken=1; token2=2"),
+            ("cookie", "a=b;token = \"t=1\" ; token=3"),
+        ]);
+        assert_eq!(value(&request.headers, "token"), Some("t=1"));
+        assert_eq!(value(&request.headers, "Token"), None);
+        assert_eq!(
+            value(&mk_request(&[("cookie", "token=; x")]).headers, "token"),
+            None
+        );
+    }
+
+    #[test]
+    fn cookie_goes_and_the_others_stay_as_they_came() {
+        let mut request = mk_request(&[
+            ("cookie", "token=1"),
+            ("cookie", "a=b; token=t; c=\"d e\";token=2"),
+            ("cookie", "x"),
+        ]);
+        remove(&mut request, "token");
+        assert_eq!(lines(&request), ["a=b; c=\"d e\"", "x"]);
+        remove(&mut request, "none");
+        assert_eq!(lines(&request), ["a=b; c=\"d e\"", "x"]);
+    }
+
+    #[test]
+    fn change_has_to_come_from_a_page_of_this_host() {
+        let host = "gw.example:8443";
+        for (headers, may) in [
+            (&[][..], false),
+            (&[("origin", "https://gw.example:8443")], true),
+            (&[("origin", "https://GW.example:8443")], true),
+            (&[("origin", "https://gw.example")], false),
+            (&[("origin", "https://evil.example")], false),
+            (&[("origin", "https://gw.example:8443.evil.example")], false),
+            (&[("origin", "null")], false),
+            (
+                &[
+                    ("origin", "https://gw.example:8443"),
+                    ("origin", "https://evil.example"),
+                ],
+                false,
+            ),
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("sec-fetch-site", "none")], false),
+        ] {
+            let request = mk_request(headers);
+            assert_eq!(
+                may_be_used(&request.headers, &Method::POST, host, false),
+                may,
+                "{headers:?}"
+            );
+            assert_eq!(
+                may_be_used(&request.headers, &Method::GET, host, true),
+                may,
+                "{headers:?}"
+            );
+            assert!(may_be_used(&request.headers, &Method::GET, host, false));
+        }
+    }
+
+    #[test]
+    fn usual_port_may_be_left_out() {
+        assert!(is_of("https://gw.example", "gw.example:443") && is_of("http://gw.example:80", "gw.example"));
+        assert!(!is_of("http://gw.example", "gw.example:443"));
+        assert!(!is_of("https://", "") && !is_of("file://gw.example", "gw.example"));
+    }
+}

@@ -1,0 +1,221 @@
+use std::borrow::Cow;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora_http::RequestHeader;
+
+use super::{cookie, subprotocol};
+
+/// Where a request may carry a token, as far as that is configured.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The name of a cookie whose value counts as bearer token.
+    pub cookie: Option<String>,
+}
+
+/// What a request shows of its caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential<'h> {
+    Nothing,
+    /// In a header, which no page of another site can set.
+    Bearer(Cow<'h, str>),
+    /// Sent by browsers whoever makes them send the request.
+    Cookie(&'h str),
+}
+
+/// Why what a request shows cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("the request has several Authorization headers; send one")]
+    Several,
+    #[error("the scheme of the Authorization header is not supported; send a bearer token")]
+    Scheme,
+    #[error("the bearer token is empty, too long or holds characters that no token has")]
+    Shape,
+    #[error(transparent)]
+    Subprotocol(#[from] subprotocol::Refused),
+}
+
+pub const KUBESPHERE_AUTHORIZATION: HeaderName = HeaderName::from_static("x-kubesphere-authorization");
+/// Longer than the tokens of any issuer, and within what the front lets in.
+const LONGEST: usize = 32 * 1024;
+
+// === impl Places ===
+
+impl Places {
+    /// Reads what the request shows. Basic credentials are meant for the backend.
+    ///
+    /// # Errors
+    /// When it shows something that is no credential.
+    pub fn read<'h>(&self, headers: &'h HeaderMap, is_upgrade: bool) -> Result<Credential<'h>, Unreadable> {
+        let mut lines = headers.get_all(AUTHORIZATION).iter();
+        let line = lines.next().map_or(&b""[..], HeaderValue::as_bytes);
+        if lines.next().is_some() {
+            return Err(Unreadable::Several);
+        }
+        if let Some(token) = bearer(line)? {
+            return Ok(Credential::Bearer(token.into()));
+        }
+        if is_upgrade && let Some(token) = subprotocol::token(headers)? {
+            check(token.as_bytes())?;
+            return Ok(Credential::Bearer(token.into()));
+        }
+        let cookie = self
+            .cookie
+            .as_deref()
+            .and_then(|name| cookie::value(headers, name));
+        Ok(match cookie {
+            Some(token) => Credential::Cookie(check(token.as_bytes())?),
+            None => Credential::Nothing,
+        })
+    }
+
+    /// Takes every credential out that was, or could have been, verified here.
+    pub fn clear(&self, request: &mut RequestHeader) {
+        let line = request.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        if line.is_some_and(|line| !is_basic(line)) {
+            request.remove_header(&AUTHORIZATION);
+        }
+        request.remove_header(&KUBESPHERE_AUTHORIZATION);
+        subprotocol::remove(request);
+        if let Some(name) = &self.cookie {
+            cookie::remove(request, name);
+        }
+    }
+}
+
+/// The token behind the scheme; nothing for what says nothing, and for what is not ours to judge.
+fn bearer(line: &[u8]) -> Result<Option<&str>, Unreadable> {
+    let line = line.trim_ascii();
+    if line.is_empty() || is_basic(line) {
+        return Ok(None);
+    }
+    let (scheme, token) = split(line);
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Err(Unreadable::Scheme);
+    }
+    check(token).map(Some)
+}
+
+fn is_basic(line: &[u8]) -> bool {
+    split(line.trim_ascii()).0.eq_ignore_ascii_case(b"basic")
+}
+
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+    (&line[..end], line[end..].trim_ascii())
+}
+
+/// Nothing is asked about what cannot be a token.
+fn check(token: &[u8]) -> Result<&str, Unreadable> {
+    let is_fit = !token.is_empty() && token.len() <= LONGEST && token.iter().all(u8::is_ascii_graphic);
+    let text = std::str::from_utf8(token).ok().filter(|_| is_fit);
+    text.ok_or(Unreadable::Shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_request(headers: &[(&'static str, &str)]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for (name, value) in headers {
+            request.append_header(*name, *value).unwrap();
+        }
+        request
+    }
+
+    fn mk_places() -> Places {
+        Places {
+            cookie: Some("token".into()),
+        }
+    }
+
+    fn of(headers: &[(&'static str, &str)], is_upgrade: bool) -> Result<String, Unreadable> {
+        let request = mk_request(headers);
+        mk_places()
+            .read(&request.headers, is_upgrade)
+            .map(|found| format!("{found:?}"))
+    }
+
+    fn authorization(value: &str) -> Result<String, Unreadable> {
+        of(&[("authorization", value)], false)
+    }
+
+    #[test]
+    fn bearer_is_read_in_any_case() {
+        for sent in ["Bearer t", "bearer t", "BEARER  t "] {
+            assert_eq!(authorization(sent).unwrap(), r#"Bearer("t")"#, "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_or_is_meant_for_the_backend_is_no_credential() {
+        for sent in ["", " ", "Basic dTpw", "basic", "BASIC x"] {
+            assert_eq!(authorization(sent).unwrap(), "Nothing", "{sent:?}");
+        }
+        assert_eq!(of(&[], false).unwrap(), "Nothing");
+    }
+
+    #[test]
+    fn what_cannot_be_a_credential_is_refused_and_not_ignored() {
+        let long = format!("Bearer {}", "a".repeat(LONGEST + 1));
+        for (sent, why) in [
+            ("Digest x", Unreadable::Scheme),
+            ("t", Unreadable::Scheme),
+            ("Bearer", Unreadable::Shape),
+            ("Bearer ", Unreadable::Shape),
+            ("Bearer a b", Unreadable::Shape),
+            ("Bearer a\u{e4}", Unreadable::Shape),
+            (&long, Unreadable::Shape),
+        ] {
+            assert_eq!(authorization(sent), Err(why), "{}", &sent[..sent.len().min(20)]);
+        }
+        let twice = [("authorization", "Basic x"), ("authorization", "Bearer t")];
+        assert_eq!(of(&twice, false), Err(Unreadable::Several));
+    }
+
+    #[test]
+    fn header_comes_before_subprotocol_and_cookie() {
+        let subprotocol = (
+            "sec-websocket-protocol",
+            "x, base64url.bearer.authorization.k8s.io.dw",
+        );
+        let cookie = ("cookie", "token=c");
+        assert_eq!(
+            of(&[("authorization", "Bearer t"), subprotocol, cookie], true).unwrap(),
+            r#"Bearer("t")"#
+        );
+        assert_eq!(of(&[subprotocol, cookie], true).unwrap(), r#"Bearer("w")"#);
+        assert_eq!(
+            of(&[subprotocol, cookie], false).unwrap(),
+            r#"Cookie("c")"#,
+            "only a WebSocket has subprotocols"
+        );
+        assert_eq!(
+            of(&[("authorization", "Basic x"), cookie], false).unwrap(),
+            r#"Cookie("c")"#
+        );
+    }
+
+    #[test]
+    fn everything_verified_goes_and_what_is_of_the_backend_stays() {
+        let all = [
+            ("x-kubesphere-authorization", "Bearer k"),
+            (
+                "sec-websocket-protocol",
+                "x, base64url.bearer.authorization.k8s.io.dw",
+            ),
+            ("cookie", "a=b; token=c"),
+        ];
+        let mut request = mk_request(&[&[("authorization", "Bearer t")], &all[..]].concat());
+        mk_places().clear(&mut request);
+        assert!(!request.headers.contains_key(AUTHORIZATION));
+        assert!(!request.headers.contains_key(KUBESPHERE_AUTHORIZATION));
+        assert_eq!(request.headers["sec-websocket-protocol"], "x");
+        assert_eq!(request.headers["cookie"], "a=b");
+        let mut basic = mk_request(&[("authorization", "Basic dTpw")]);
+        mk_places().clear(&mut basic);
+        assert_eq!(basic.headers[AUTHORIZATION], "Basic dTpw");
+    }
+}

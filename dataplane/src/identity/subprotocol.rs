@@ -1,0 +1,124 @@
+//! A token among the subprotocols of a WebSocket, as Kubernetes defines it for browsers, which can set no other header.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::{HeaderMap, HeaderValue};
+use pingora_http::RequestHeader;
+
+use genkan_routing::identity::tokens;
+
+/// Why the subprotocols carry no token that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("Sec-WebSocket-Protocol holds several tokens; send one")]
+    Several,
+    #[error("the token in Sec-WebSocket-Protocol is not base64url without padding")]
+    Encoding,
+    #[error(
+        "Sec-WebSocket-Protocol holds nothing but a token; name the subprotocol of the backend as well, for the token is taken out"
+    )]
+    Alone,
+}
+
+const PREFIX: &[u8] = b"base64url.bearer.authorization.k8s.io.";
+
+/// The token, if there is one.
+///
+/// # Errors
+/// When what is there breaks the rules of Kubernetes.
+pub fn token(headers: &HeaderMap) -> Result<Option<String>, Refused> {
+    let (mut found, mut others) = (None, false);
+    for protocol in all(headers) {
+        match protocol.strip_prefix(PREFIX) {
+            Some(_) if found.is_some() => return Err(Refused::Several),
+            Some(encoded) => found = Some(encoded),
+            None => others = true,
+        }
+    }
+    let Some(encoded) = found else { return Ok(None) };
+    let decoded = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Refused::Encoding)?;
+    let token = String::from_utf8(decoded).map_err(|_| Refused::Encoding)?;
+    if others {
+        Ok(Some(token))
+    } else {
+        Err(Refused::Alone)
+    }
+}
+
+/// Takes the token out; the backend chooses among the others.
+pub fn remove(request: &mut RequestHeader) {
+    let is_meant = |protocol: &&[u8]| protocol.starts_with(PREFIX);
+    if !all(&request.headers).any(|protocol| is_meant(&protocol)) {
+        return;
+    }
+    let others: Vec<&[u8]> = all(&request.headers)
+        .filter(|protocol| !is_meant(protocol))
+        .collect();
+    let kept = HeaderValue::from_bytes(&others.join(&b", "[..]));
+    request.remove_header(&SEC_WEBSOCKET_PROTOCOL);
+    if let Some(kept) = kept.ok().filter(|kept| !kept.is_empty()) {
+        // A name that is known and a value that was one cannot be refused.
+        let _ = request.insert_header("Sec-WebSocket-Protocol", kept);
+    }
+}
+
+fn all(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter();
+    lines.flat_map(|line| tokens(line.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mk_request(lines: &[&str]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for line in lines {
+            request.append_header("Sec-WebSocket-Protocol", *line).unwrap();
+        }
+        request
+    }
+
+    const JANE: &str = "base64url.bearer.authorization.k8s.io.dG9rLWphbmU";
+
+    #[test]
+    fn token_is_read_beside_another_subprotocol() {
+        let of = |lines: &[&str]| token(&mk_request(lines).headers);
+        assert_eq!(
+            of(&[&format!("v4.channel.k8s.io, {JANE}")]),
+            Ok(Some("tok-jane".into()))
+        );
+        assert_eq!(of(&[JANE, "graphql-ws"]), Ok(Some("tok-jane".into())));
+        assert_eq!(of(&["graphql-ws"]), Ok(None));
+        assert_eq!(of(&[]), Ok(None));
+        assert_eq!(of(&[JANE]), Err(Refused::Alone));
+        assert_eq!(of(&[JANE, JANE, "x"]), Err(Refused::Several));
+        assert_eq!(
+            of(&["base64url.bearer.authorization.k8s.io.dG9r=, x"]),
+            Err(Refused::Encoding)
+        );
+        assert_eq!(
+            of(&["base64url.bearer.authorization.k8s.io._w, x"]),
+            Err(Refused::Encoding)
+        );
+        assert_eq!(
+            of(&["Base64url.Bearer.authorization.k8s.io.dG9r, x"]),
+            Ok(None),
+            "spelled exactly"
+        );
+    }
+
+    #[test]
+    fn token_goes_and_the_others_stay_in_order() {
+        let mut request = mk_request(&["b,  a", JANE, "c"]);
+        remove(&mut request);
+        assert_eq!(request.headers[SEC_WEBSOCKET_PROTOCOL], "b, a, c");
+        let mut untouched = mk_request(&["b,  a"]);
+        remove(&mut untouched);
+        assert_eq!(untouched.headers[SEC_WEBSOCKET_PROTOCOL], "b,  a");
+        let mut alone = mk_request(&[JANE]);
+        remove(&mut alone);
+        assert!(!alone.headers.contains_key(SEC_WEBSOCKET_PROTOCOL));
+    }
+}

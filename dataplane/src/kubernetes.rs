@@ -1,0 +1,190 @@
+//! The small client of kube-apiserver: it asks who a token belongs to and who may do what, and nothing else.
+
+mod review;
+mod source;
+mod transport;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use genkan_routing::access::Attributes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+pub use review::{AccessStatus, Subject, TokenStatus, UserInfo};
+use review::{Review, Reviewed};
+pub use source::{Source, SourceError};
+use transport::{SendError, Transport};
+
+/// The connection to the API server. Two connections at most, and one where it speaks HTTP/2.
+#[derive(Debug)]
+pub struct Kubernetes {
+    source: Source,
+    transport: ArcSwap<Transport>,
+    /// Requests in flight for somebody who waits.
+    waiting: Semaphore,
+    /// Those that renew what is known: strangers in great number do not hold them up.
+    renewing: Semaphore,
+    is_multiplexed: AtomicBool,
+    is_away: AtomicBool,
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Caller,
+    Renewal,
+}
+
+/// No answer came, or none that can be used. Says nothing about the caller.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub Arc<str>);
+
+const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
+const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+/// For one answer, and for a turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// In flight on one connection that carries many; together with the same number less for renewals.
+const CALLERS: usize = 24;
+const RENEWALS: usize = 8;
+/// How often files that say how to reach the API server are read again. Kubelet replaces tokens long before their end.
+const RELOAD: Duration = Duration::from_secs(30);
+
+// === impl Kubernetes ===
+
+impl Kubernetes {
+    /// # Errors
+    /// One sentence when it is not known how the API server is reached.
+    pub fn new(source: Source) -> Result<Self, SourceError> {
+        let transport = Transport::new(source.load()?)?;
+        Ok(Self {
+            source,
+            transport: ArcSwap::from_pointee(transport),
+            // Over HTTP/1.1 each request in flight is a connection.
+            waiting: Semaphore::new(1),
+            renewing: Semaphore::new(1),
+            is_multiplexed: AtomicBool::new(false),
+            is_away: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the last thing that was asked got no answer.
+    pub fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Relaxed)
+    }
+
+    /// Asks whom a token belongs to.
+    ///
+    /// # Errors
+    /// When the API server gives no answer that can be used.
+    pub async fn review_token(
+        &self,
+        lane: Lane,
+        token: &str,
+        audiences: &[String],
+    ) -> Result<TokenStatus, Unavailable> {
+        let body = encode(&Review::of_token(token, audiences))?;
+        self.ask(lane, TOKEN_REVIEWS, body).await
+    }
+
+    /// Asks a question that `access_question` has written.
+    ///
+    /// # Errors
+    /// When the API server gives no answer that can be used.
+    pub async fn review_access(&self, lane: Lane, question: Bytes) -> Result<AccessStatus, Unavailable> {
+        let status: AccessStatus = self.ask(lane, ACCESS_REVIEWS, question).await?;
+        if !status.allowed && !status.evaluation_error.is_empty() {
+            let problem = format!("the access review failed: {}", status.evaluation_error);
+            return Err(Unavailable(problem.into()));
+        }
+        Ok(status)
+    }
+
+    async fn ask<S: DeserializeOwned>(&self, lane: Lane, path: &str, body: Bytes) -> Result<S, Unavailable> {
+        let answer = self.exchange(lane, path, body).await;
+        let was_away = self.is_away.swap(answer.is_err(), Ordering::Relaxed);
+        match &answer {
+            Err(error) if !was_away => tracing::warn!(%error, "the API server gives no answer"),
+            Ok(_) if was_away => tracing::info!("the API server answers again"),
+            _ => {}
+        }
+        let reviewed: Reviewed<S> = serde_json::from_slice(&answer?).map_err(|error| {
+            let problem = format!("the answer of the API server cannot be read: {error}");
+            Unavailable(problem.into())
+        })?;
+        Ok(reviewed.status)
+    }
+
+    async fn exchange(&self, lane: Lane, path: &str, body: Bytes) -> Result<Bytes, Unavailable> {
+        let _permit = timeout(PATIENCE, self.permit(lane))
+            .await
+            .map_err(|_| Unavailable("too many questions wait for the API server".into()))??;
+        let transport = self.transport.load_full();
+        let mut sent = transport.post(path, body.clone()).await;
+        // A connection that its server had just closed is no reason to refuse anybody; a review may be repeated.
+        if matches!(sent, Err(SendError::Broken(_))) {
+            sent = transport.post(path, body).await;
+        }
+        let answer = sent.map_err(|error| Unavailable(error.to_string().into()))?;
+        if answer.is_multiplexed && !self.is_multiplexed.swap(true, Ordering::Relaxed) {
+            self.waiting.add_permits(CALLERS - 1);
+            self.renewing.add_permits(RENEWALS - 1);
+        }
+        Ok(answer.body)
+    }
+
+    async fn permit(&self, lane: Lane) -> Result<SemaphorePermit<'_>, Unavailable> {
+        let semaphore = match lane {
+            Lane::Caller => &self.waiting,
+            Lane::Renewal => &self.renewing,
+        };
+        let permit = semaphore.acquire().await;
+        permit.map_err(|_| Unavailable("the proxy ends".into()))
+    }
+
+    /// Reads the files again for ever; what cannot be read leaves everything as it was.
+    pub async fn reload(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(RELOAD).await;
+            let source = self.source.clone();
+            let loaded = tokio::task::spawn_blocking(move || source.load()).await;
+            let renewed = match loaded {
+                Ok(Ok(material)) if self.transport.load().is_made_of(&material) => continue,
+                Ok(Ok(material)) => Transport::new(material),
+                Ok(Err(error)) => Err(error),
+                Err(_) => continue,
+            };
+            match renewed {
+                Ok(transport) => {
+                    self.transport.store(Arc::new(transport));
+                    tracing::info!("the credential for the API server was replaced");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the credential for the API server stays as it was");
+                }
+            }
+        }
+    }
+}
+
+/// An access review as it is sent.
+///
+/// # Errors
+/// Never in practice: everything in it is text.
+pub fn access_question(subject: Subject<'_>, attributes: &Attributes<'_>) -> Result<Bytes, Unavailable> {
+    encode(&Review::of_access(subject, attributes))
+}
+
+fn encode(review: &impl Serialize) -> Result<Bytes, Unavailable> {
+    let bytes = serde_json::to_vec(review);
+    bytes.map(Bytes::from).map_err(|error| {
+        let problem = format!("the review cannot be written: {error}");
+        Unavailable(problem.into())
+    })
+}

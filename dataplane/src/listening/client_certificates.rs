@@ -1,0 +1,269 @@
+use std::any::Any;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use pingora_core::listeners::TlsAccept;
+use pingora_core::protocols::tls::TlsRef;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+
+/// The authorities whose client certificates say who a caller is.
+#[derive(Debug)]
+pub struct ClientAuthorities {
+    file: PathBuf,
+    current: ArcSwap<Roots>,
+}
+
+#[derive(Debug)]
+struct Roots {
+    verifier: Arc<dyn ClientCertVerifier>,
+    fingerprint: blake3::Hash,
+    /// Rises with every change of the file.
+    generation: u64,
+}
+
+/// A certificate that a client proved to have the key of, as Kubernetes reads it. Kept with the connection.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    /// The common name.
+    pub user: String,
+    /// Every organization, in order.
+    pub groups: Vec<String>,
+    chain: Vec<CertificateDer<'static>>,
+    not_after: SystemTime,
+    /// Of the authorities that it was last found to be signed by; 0 when it no longer is.
+    generation: AtomicU64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    #[error("--client-ca-file {path} cannot be read: {source}", path = .path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("--client-ca-file {path} holds no certificate that can be an authority", path = .0.display())]
+    Empty(PathBuf),
+}
+
+// === impl ClientAuthorities ===
+
+impl ClientAuthorities {
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn load(file: PathBuf) -> Result<Self, AuthorityError> {
+        let roots = Roots::read(&file, 1)?;
+        Ok(Self {
+            file,
+            current: ArcSwap::from_pointee(roots),
+        })
+    }
+
+    /// Takes up what changed in the file; true if anything did. It counts for the next request of open connections.
+    ///
+    /// # Errors
+    /// When the file cannot be used; then everything stays as it is.
+    pub fn reload(&self) -> Result<bool, AuthorityError> {
+        let current = self.current.load();
+        let roots = Roots::read(&self.file, current.generation + 1)?;
+        if roots.fingerprint == current.fingerprint {
+            return Ok(false);
+        }
+        self.current.store(Arc::new(roots));
+        Ok(true)
+    }
+
+    /// Is the certificate of a connection still good? Asked for every request: a kept connection outlives expiry and
+    /// changes of the authorities.
+    pub fn accepts(&self, certificate: &ClientCertificate) -> bool {
+        if SystemTime::now() >= certificate.not_after {
+            return false;
+        }
+        let roots = self.current.load();
+        if certificate.generation.load(Ordering::Relaxed) == roots.generation {
+            return true;
+        }
+        let Some((end_entity, intermediates)) = certificate.chain.split_first() else {
+            return false;
+        };
+        let is_good = roots
+            .verifier
+            .verify_client_cert(end_entity, intermediates, UnixTime::now())
+            .is_ok();
+        if is_good {
+            certificate.generation.store(roots.generation, Ordering::Relaxed);
+        }
+        is_good
+    }
+}
+
+impl Roots {
+    fn read(path: &Path, generation: u64) -> Result<Self, AuthorityError> {
+        let pem = std::fs::read(path).map_err(|source| AuthorityError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+        // Callers without a certificate come with a token, or as nobody.
+        let verifier = WebPkiClientVerifier::builder(Arc::new(store))
+            .allow_unauthenticated()
+            .build()
+            .map_err(|_| AuthorityError::Empty(path.to_owned()))?;
+        Ok(Self {
+            verifier,
+            fingerprint: blake3::hash(&pem),
+            generation,
+        })
+    }
+}
+
+impl ClientCertVerifier for ClientAuthorities {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    /// None: clients then offer whatever certificate they have, and the authorities may change.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let roots = self.current.load();
+        roots.verifier.verify_client_cert(end_entity, intermediates, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let roots = self.current.load();
+        roots
+            .verifier
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let roots = self.current.load();
+        roots
+            .verifier
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.current.load().verifier.supported_verify_schemes()
+    }
+}
+
+// === impl ClientCertificate ===
+
+impl ClientCertificate {
+    /// `None` when it names nobody. Whether it is signed is asked later.
+    pub fn read(chain: &[CertificateDer<'_>]) -> Option<Self> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(chain.first()?).ok()?;
+        let subject = certificate.subject();
+        // Of several common names Go, and so Kubernetes, takes the last.
+        let user = subject.iter_common_name().last()?.as_str().ok()?.to_owned();
+        let groups = subject.iter_organization();
+        let groups = groups
+            .filter_map(|group| group.as_str().ok().map(ToOwned::to_owned))
+            .collect();
+        let not_after = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+        (!user.is_empty()).then(|| Self {
+            user,
+            groups,
+            chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
+            not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(not_after),
+            generation: AtomicU64::new(0),
+        })
+    }
+}
+
+/// Keeps the client's certificate with its connection.
+#[derive(Debug)]
+pub struct Keep;
+
+#[async_trait]
+impl TlsAccept for Keep {
+    async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
+        let certificate = ClientCertificate::read(tls.peer_cert_chain_der()?)?;
+        Some(Arc::new(certificate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    };
+
+    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn certificate(
+        issuer: &CertifiedIssuer<'static, KeyPair>,
+        subject: &[(DnType, &str)],
+    ) -> Vec<CertificateDer<'static>> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (kind, value) in subject {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        vec![params.signed_by(&key, issuer).unwrap().der().clone()]
+    }
+
+    #[test]
+    fn subject_is_read_as_kubernetes_does() {
+        let issuer = authority();
+        let subject = [(DnType::CommonName, "jane"), (DnType::OrganizationName, "shop")];
+        let read = ClientCertificate::read(&certificate(&issuer, &subject)).unwrap();
+        assert_eq!(
+            (read.user.as_str(), &read.groups[..]),
+            ("jane", &["shop".to_owned()][..])
+        );
+        let nobody = certificate(&issuer, &[(DnType::OrganizationName, "shop")]);
+        assert!(ClientCertificate::read(&nobody).is_none());
+        assert!(ClientCertificate::read(&[]).is_none());
+    }
+
+    #[test]
+    fn certificate_is_good_for_as_long_as_its_authority_is() {
+        let (one, other) = (authority(), authority());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), one.pem()).unwrap();
+        let authorities = ClientAuthorities::load(file.path().to_owned()).unwrap();
+        let of =
+            |issuer| ClientCertificate::read(&certificate(issuer, &[(DnType::CommonName, "jane")])).unwrap();
+        let (jane, stranger) = (of(&one), of(&other));
+        assert!(authorities.accepts(&jane) && authorities.accepts(&jane));
+        assert!(!authorities.accepts(&stranger));
+        std::fs::write(file.path(), other.pem()).unwrap();
+        assert!(authorities.reload().unwrap() && !authorities.reload().unwrap());
+        assert!(!authorities.accepts(&jane) && authorities.accepts(&stranger));
+        std::fs::write(file.path(), "").unwrap();
+        assert!(authorities.reload().is_err() && authorities.accepts(&stranger));
+    }
+}

@@ -1,0 +1,106 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::listeners::tls::TlsSettings;
+use pingora_core::protocols::ALPN;
+use prometheus_client::metrics::counter::Counter;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::client_certificates::Keep;
+use super::{AuthorityError, CertificateError, Certificates, ClientAuthorities};
+use crate::cli::Listener;
+
+/// What the TLS listener shows, and whom it believes.
+#[derive(Debug)]
+pub struct Tls {
+    certificates: Arc<Certificates>,
+    authorities: Option<Arc<ClientAuthorities>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error(
+        "{0} times --tls-cert-file but {1} times --tls-key-file; give every certificate its key, in the same order"
+    )]
+    Pairs(usize, usize),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error("TLS cannot be set up: {0}")]
+    Engine(String),
+}
+
+/// How soon a renewed certificate is shown. The kubelet takes a minute to bring it.
+const LOOK: Duration = Duration::from_secs(5);
+
+// === impl Tls ===
+
+impl Tls {
+    /// # Errors
+    /// When one of the files cannot be used.
+    pub fn load(cli: &Listener) -> Result<Self, TlsError> {
+        let pairs = cli
+            .pairs()
+            .map_err(|(certificates, keys)| TlsError::Pairs(certificates, keys))?;
+        let authorities = cli.client_ca_file.clone().map(ClientAuthorities::load);
+        Ok(Self {
+            certificates: Arc::new(Certificates::load(pairs)?),
+            authorities: authorities.transpose()?.map(Arc::new),
+        })
+    }
+
+    /// Those whose client certificates count.
+    pub fn authorities(&self) -> Option<Arc<ClientAuthorities>> {
+        self.authorities.clone()
+    }
+
+    /// For the engine: TLS 1.2 and 1.3, HTTP/2 where the client speaks it.
+    ///
+    /// # Errors
+    /// When the engine does not want to.
+    pub fn settings(&self) -> Result<TlsSettings, TlsError> {
+        let settings = TlsSettings::with_callbacks(Box::new(Keep));
+        let mut settings = settings.map_err(|error| TlsError::Engine(error.to_string()))?;
+        settings.set_cert_resolver(self.certificates.clone());
+        if let Some(authorities) = &self.authorities {
+            settings.set_client_cert_verifier(authorities.clone());
+        }
+        settings.set_alpn(ALPN::H2H1);
+        Ok(settings)
+    }
+
+    /// Takes up changed files, for as long as the process lives.
+    pub async fn watch(self, failures: Counter) {
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut complaint = None;
+        loop {
+            ticks.tick().await;
+            match tokio::task::block_in_place(|| self.reload()) {
+                Ok(is_changed) => {
+                    if is_changed {
+                        tracing::info!("the certificates of --tls-listen were read again");
+                    }
+                    complaint = None;
+                }
+                Err(error) => {
+                    failures.inc();
+                    let error = Some(error.to_string());
+                    if error != complaint {
+                        tracing::error!(error, "the certificates stay as they are");
+                        complaint = error;
+                    }
+                }
+            }
+        }
+    }
+
+    fn reload(&self) -> Result<bool, TlsError> {
+        let mut is_changed = self.certificates.reload()?;
+        if let Some(authorities) = &self.authorities {
+            is_changed |= authorities.reload()?;
+        }
+        Ok(is_changed)
+    }
+}

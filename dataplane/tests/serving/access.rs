@@ -1,0 +1,200 @@
+//! What callers may do.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::identity::{send, serve};
+use crate::kit::Backend;
+use crate::objects::{mk_api, mk_host, mk_proxy, mk_stub, none};
+use crate::process::Process;
+use crate::reviews::{ApiServer, Fault};
+
+const JANE: &[&str] = &["Authorization: Bearer tok-jane"];
+
+#[tokio::test]
+async fn pattern_covers_what_is_below_and_is_asked_about_once() {
+    let (process, _backend, api) = serve(&[]).await;
+    api.allow(&["/proxy/*"]);
+    for number in 0..20 {
+        assert_eq!(
+            send(&process, &format!("GET /proxy/{number}"), JANE).await.code,
+            200
+        );
+    }
+    assert_eq!(api.paths(), ["/proxy/*"]);
+    assert_eq!(
+        send(&process, "POST /proxy/1", &[JANE[0], "Content-Length: 0"])
+            .await
+            .code,
+        200
+    );
+    let expected = json!({
+        "user": "jane", "uid": "uid-jane", "groups": ["staff", "system:authenticated"],
+        "nonResourceAttributes": { "path": "/proxy/*", "verb": "post" },
+    });
+    assert_eq!(api.questions()[1], expected, "another verb is another question");
+}
+
+#[tokio::test]
+async fn refusal_prints_the_rule_and_is_kept_for_a_while() {
+    let (process, backend, api) = serve(&[]).await;
+    api.allow(&["/proxy/allowed"]);
+    for _ in 0..3 {
+        let answer = send(&process, "GET /proxy/secret%2Fplace", JANE).await;
+        answer.assert_status(403);
+        assert_eq!(answer.header("x-genkan-reason"), Some("AccessDenied"));
+        let status: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let message = status["message"].as_str().unwrap();
+        assert!(
+            message.contains(r#"user "jane" cannot get path "/proxy/secret%2Fplace""#),
+            "{message}"
+        );
+        assert!(
+            message.ends_with(r#"{nonResourceURLs: ["/proxy/*"], verbs: ["get"]}"#),
+            "{message}"
+        );
+    }
+    assert_eq!(api.paths(), ["/proxy/*", "/proxy/secret%2Fplace"]);
+    assert_eq!(
+        send(&process, "GET /proxy/allowed", JANE).await.code,
+        200,
+        "the exact path suffices"
+    );
+    assert_eq!(backend.requests(), 1);
+    let nobody = send(&process, "GET /proxy/x", &[]).await;
+    assert!(
+        nobody.body.contains("system:anonymous") && nobody.body.contains("no token"),
+        "{nobody:?}"
+    );
+}
+
+#[tokio::test]
+async fn only_the_path_is_asked_about_where_that_is_wanted() {
+    let (process, _backend, api) = serve(&["--access-review", "exact"]).await;
+    api.allow(&["/proxy/*"]);
+    assert_eq!(send(&process, "GET /proxy/a", JANE).await.code, 200);
+    assert_eq!(api.paths(), ["/proxy/a"]);
+}
+
+#[tokio::test]
+async fn resources_are_asked_about_as_such() {
+    let (process, _backend, api) = serve(&[]).await;
+    api.allow(&[]);
+    let answer = send(
+        &process,
+        "GET /kapis/shop.example/v1/namespaces/n/carts?fieldSelector=metadata.name=c",
+        JANE,
+    )
+    .await;
+    answer.assert_status(403);
+    assert!(
+        answer.body.contains("in namespace") && answer.body.contains("apiGroups"),
+        "{answer:?}"
+    );
+    assert_eq!(send(&process, "GET /kapis/shop.example/v1", JANE).await.code, 403);
+    let questions = api.questions();
+    let expected = json!({ "verb": "list", "group": "shop.example", "version": "v1", "resource": "carts", "namespace": "n" });
+    assert_eq!(questions[0]["resourceAttributes"], expected);
+    assert_eq!(
+        questions[1]["nonResourceAttributes"]["path"],
+        "/kapis/shop.example/v1"
+    );
+}
+
+#[tokio::test]
+async fn question_comes_before_what_the_object_says_and_after_its_match() {
+    let (api, backend) = (ApiServer::start().await, Backend::ok().await);
+    let process = Process::start(&ApiServer::flags(&api.kubeconfig(), &[])).await;
+    let resources = vec![
+        mk_stub("broken", "/proxy/broken/*", "BackendNotFound", "no Service"),
+        mk_proxy("x", "/proxy/x/*", mk_host(backend.address), none()),
+        mk_api("shop.example", "v1", mk_host(backend.address)),
+    ];
+    process.operator.publish(resources).await;
+    api.allow(&[]);
+    assert_eq!(send(&process, "GET /proxy/nothing", JANE).await.code, 404);
+    assert_eq!(send(&process, "GET /proxy/x", JANE).await.code, 308);
+    assert_eq!(send(&process, "GET /kapis", JANE).await.code, 200);
+    assert!(api.questions().is_empty(), "none of these is asked about");
+    assert_eq!(send(&process, "GET /proxy/broken/x", JANE).await.code, 403);
+    api.allow(&["*"]);
+    assert_eq!(
+        send(
+            &process,
+            "GET /proxy/broken/x",
+            &["Authorization: Bearer tok-joe"]
+        )
+        .await
+        .code,
+        503
+    );
+    let impersonating = ["Authorization: Bearer stolen", "Impersonate-User: root"];
+    assert_eq!(
+        send(&process, "GET /proxy/x/y", &impersonating).await.code,
+        401,
+        "first who calls"
+    );
+    let refused = send(&process, "GET /proxy/x/y", &[JANE[0], "Impersonate-User: root"]).await;
+    assert_eq!(
+        refused.header("x-genkan-reason"),
+        Some("ImpersonationNotSupported")
+    );
+}
+
+#[tokio::test]
+async fn without_an_answer_nothing_is_allowed_and_nothing_kept() {
+    let (process, backend, api) = serve(&[]).await;
+    assert_eq!(
+        send(&process, "GET /kapis/shop.example/v1/carts", JANE)
+            .await
+            .code,
+        200
+    );
+    let before = backend.requests();
+    let faults = [
+        Fault::Breaks,
+        Fault::Code(429),
+        Fault::Says(json!({ "allowed": false, "evaluationError": "webhook: no answer" })),
+        Fault::Says(json!("odd")),
+    ];
+    for fault in faults {
+        api.fail(fault);
+        let answer = send(&process, "GET /proxy/x", JANE).await;
+        answer.assert_status(503);
+        assert_eq!(answer.header("x-genkan-reason"), Some("AccessUnavailable"));
+    }
+    assert_eq!(backend.requests(), before);
+    api.fail(Fault::Says(json!({ "allowed": true, "denied": true })));
+    assert_eq!(
+        send(&process, "GET /proxy/x", JANE).await.code,
+        403,
+        "a no weighs more"
+    );
+    api.fail(Fault::Says(
+        json!({ "allowed": true, "evaluationError": "one role is missing" }),
+    ));
+    assert_eq!(send(&process, "HEAD /proxy/x", JANE).await.code, 200);
+}
+
+#[tokio::test]
+async fn flood_of_invented_paths_is_cut_and_others_do_not_notice() {
+    let (process, _backend, api) = serve(&[]).await;
+    let joe = &["Authorization: Bearer tok-joe"];
+    assert_eq!(send(&process, "GET /proxy/x", joe).await.code, 200);
+    api.allow(&[]);
+    let begin = Instant::now();
+    let flood = (0..400).map(|number| {
+        let process = &process;
+        async move { send(process, &format!("GET /proxy/random-{number}"), JANE).await }
+    });
+    let answers = futures::future::join_all(flood).await;
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.code == 429).collect();
+    assert!(answers.iter().all(|answer| matches!(answer.code, 403 | 429)));
+    assert!(refused.len() > 200, "{}", refused.len());
+    assert!(refused[0].header("retry-after").is_some());
+    let allowed = 1 + 14 + 10 * (begin.elapsed() + Duration::from_secs(1)).as_secs() as usize;
+    assert!(api.paths().len() <= allowed, "{} of {allowed}", api.paths().len());
+    assert_eq!(send(&process, "GET /proxy/x", joe).await.code, 200);
+}

@@ -1,0 +1,317 @@
+//! The listener with TLS, and load balancers in front.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::kit::{Backend, Client, PATIENCE, a_moment};
+use crate::process::{Process, route};
+
+type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+const ASK: &str = "GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\n\r\n";
+
+fn authority() -> Issuer {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn issue(issuer: &Issuer, name: &str, usage: ExtendedKeyUsagePurpose) -> (String, String) {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.extended_key_usages = vec![usage];
+    let key = KeyPair::generate().unwrap();
+    (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
+}
+
+/// The files that the data plane is given, and who signed what is in them.
+struct Files {
+    folder: tempfile::TempDir,
+    issuer: Issuer,
+}
+
+impl Files {
+    fn new() -> Self {
+        let files = Self {
+            folder: tempfile::tempdir().unwrap(),
+            issuer: authority(),
+        };
+        files.write("a", "gw.example");
+        files.write("b", "other.example");
+        files
+    }
+
+    fn write(&self, stem: &str, name: &str) {
+        let (certificate, key) = issue(&self.issuer, name, ExtendedKeyUsagePurpose::ServerAuth);
+        std::fs::write(self.path(&format!("{stem}.crt")), certificate).unwrap();
+        std::fs::write(self.path(&format!("{stem}.key")), key).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn process(&self, more: &[&str]) -> (Process, Backend) {
+        let backend = Backend::ok().await;
+        let [a, a_key, b, b_key] = ["a.crt", "a.key", "b.crt", "b.key"].map(|name| text(&self.path(name)));
+        let flags = [
+            &["--tls-listen", "127.0.0.1:0"],
+            &["--tls-cert-file", &a, "--tls-key-file", &a_key][..],
+            &["--tls-cert-file", &b, "--tls-key-file", &b_key],
+            more,
+        ];
+        let process = Process::start(&flags.concat()).await;
+        process
+            .operator
+            .publish(route("p", "/proxy/*", backend.address))
+            .await;
+        (process, backend)
+    }
+
+    /// A client that trusts the issuer of these files.
+    fn client(&self) -> Caller {
+        Caller {
+            roots: self.issuer.der().clone(),
+            name: "gw.example",
+            versions: vec![&TLS13, &TLS12],
+            protocols: &[],
+            identity: None,
+        }
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+/// How a client shakes hands.
+#[derive(Clone)]
+struct Caller {
+    roots: CertificateDer<'static>,
+    name: &'static str,
+    versions: Vec<&'static SupportedProtocolVersion>,
+    protocols: &'static [&'static str],
+    identity: Option<(String, String)>,
+}
+
+impl Caller {
+    async fn connect(&self, process: &Process) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(process.tls_address()).await?;
+        self.shake_hands(stream).await
+    }
+
+    async fn shake_hands(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.roots.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&self.versions)
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+                config.with_client_auth_cert(chain, key).unwrap()
+            }
+        };
+        config.alpn_protocols = self
+            .protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        let name = ServerName::try_from(self.name).unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    async fn get(&self, process: &Process) -> u16 {
+        let mut client = Client::over(self.connect(process).await.unwrap());
+        client.send(ASK).await;
+        client.answer().await.unwrap().code
+    }
+}
+
+#[tokio::test]
+async fn both_versions_and_every_name_are_served() {
+    let files = Files::new();
+    let (process, _backend) = files.process(&[]).await;
+    for versions in [vec![&TLS12], vec![&TLS13]] {
+        for name in ["gw.example", "other.example"] {
+            let caller = Caller {
+                versions: versions.clone(),
+                name,
+                ..files.client()
+            };
+            assert_eq!(caller.get(&process).await, 200, "{name}");
+        }
+    }
+    let stranger = Caller {
+        name: "third.example",
+        ..files.client()
+    };
+    let error = stranger.connect(&process).await.unwrap_err().to_string();
+    assert!(error.contains("not valid for name"), "{error}");
+}
+
+#[tokio::test]
+async fn http2_is_agreed_on() {
+    let files = Files::new();
+    let (process, backend) = files.process(&[]).await;
+    let caller = Caller {
+        protocols: &["h2", "http/1.1"],
+        ..files.client()
+    };
+    let stream = caller.connect(&process).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut client = client.ready().await.unwrap();
+    for path in ["a", "b"] {
+        let request = http::Request::get(format!("https://gw.example/proxy/{path}"))
+            .body(())
+            .unwrap();
+        let (answer, _) = client.send_request(request, true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
+    assert_eq!(backend.requests(), 2);
+    let old = Caller {
+        protocols: &["http/1.1"],
+        ..files.client()
+    };
+    assert_eq!(old.get(&process).await, 200);
+}
+
+#[tokio::test]
+async fn renewed_certificate_is_shown_and_open_connections_stay() {
+    let files = Files::new();
+    let (process, _backend) = files.process(&[]).await;
+    let mut open = Client::over(files.client().connect(&process).await.unwrap());
+    files.write("a", "renewed.example");
+    let renewed = Caller {
+        name: "renewed.example",
+        ..files.client()
+    };
+    let waiting = async {
+        while renewed.connect(&process).await.is_err() {
+            a_moment().await;
+        }
+    };
+    timeout(PATIENCE * 2, waiting)
+        .await
+        .expect("the renewed certificate");
+    open.send(ASK).await;
+    assert_eq!(open.answer().await.unwrap().code, 200);
+}
+
+#[tokio::test]
+async fn client_certificates_are_verified_but_not_demanded() {
+    let (files, people, strangers) = (Files::new(), authority(), authority());
+    std::fs::write(files.path("people.crt"), people.pem()).unwrap();
+    let (process, _backend) = files
+        .process(&["--client-ca-file", &text(&files.path("people.crt"))])
+        .await;
+    let with = |issuer, usage| Caller {
+        identity: Some(issue(issuer, "jane", usage)),
+        ..files.client()
+    };
+    assert_eq!(files.client().get(&process).await, 200);
+    let jane = with(&people, ExtendedKeyUsagePurpose::ClientAuth);
+    assert_eq!(jane.get(&process).await, 200);
+    for caller in [
+        with(&strangers, ExtendedKeyUsagePurpose::ClientAuth),
+        with(&people, ExtendedKeyUsagePurpose::ServerAuth),
+    ] {
+        // In TLS 1.3 the client is done before the server has looked.
+        let Ok(stream) = caller.connect(&process).await else {
+            continue;
+        };
+        let mut client = Client::over(stream);
+        client.try_send(ASK).await;
+        assert!(client.answer().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn load_balancers_name_their_clients() {
+    let files = Files::new();
+    let (process, backend) = files.process(&["--proxy-protocol-from", "127.0.0.1/32"]).await;
+    let header = "PROXY TCP4 192.0.2.7 10.0.0.1 8080 80\r\n";
+
+    let mut plain = Client::connect(process.address).await;
+    plain.send(format!("{header}{ASK}")).await;
+    assert_eq!(plain.answer().await.unwrap().code, 200);
+    plain.send(ASK).await;
+    assert_eq!(plain.answer().await.unwrap().code, 200);
+    assert_eq!(
+        backend
+            .received()
+            .matches("X-Forwarded-For: 192.0.2.7\r\n")
+            .count(),
+        2
+    );
+
+    let mut version2 = Client::connect(process.tls_address()).await;
+    version2
+        .send(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x09\x0a\0\0\x01\x1f\x90\0\x50")
+        .await;
+    let stream = files.client().shake_hands(version2.stream).await.unwrap();
+    let mut secure = Client::over(stream);
+    secure.send(ASK).await;
+    assert_eq!(secure.answer().await.unwrap().code, 200);
+    assert!(backend.received().contains("X-Forwarded-For: 192.0.2.9\r\n"));
+
+    // Without the header nothing can be said about who is there.
+    let mut bare = Client::connect(process.address).await;
+    bare.send(ASK).await;
+    assert!(bare.closes().await);
+    let mut bare = TcpStream::connect(process.tls_address()).await.unwrap();
+    assert!(
+        files
+            .client()
+            .shake_hands(TcpStream::connect(process.tls_address()).await.unwrap())
+            .await
+            .is_err()
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut bare, b"\x16\x03\x01\x00\x05hello")
+        .await
+        .unwrap();
+    assert_eq!(bare.read(&mut [0; 8]).await.unwrap_or_default(), 0);
+}
+
+#[tokio::test]
+async fn header_of_somebody_else_is_a_bad_request() {
+    let files = Files::new();
+    let (process, _backend) = files.process(&["--proxy-protocol-from", "192.0.2.0/24"]).await;
+    let mut client = Client::connect(process.address).await;
+    client
+        .send(format!("PROXY TCP4 192.0.2.7 10.0.0.1 8080 80\r\n{ASK}"))
+        .await;
+    client.answer().await.unwrap().assert_status(400);
+}
+
+#[tokio::test]
+async fn draining_answers_what_has_begun() {
+    let files = Files::new();
+    let (mut process, _backend) = files.process(&["--drain-delay", "200ms"]).await;
+    let mut kept = Client::over(files.client().connect(&process).await.unwrap());
+    kept.send(ASK).await;
+    assert_eq!(kept.answer().await.unwrap().code, 200);
+    process.terminate();
+    kept.send(ASK).await;
+    assert_eq!(kept.answer().await.unwrap().code, 200);
+    assert!(process.ended().await.success());
+}

@@ -1,0 +1,240 @@
+//! Pairs in the cluster: each in a Secret, what its clients need to know of it in a ConfigMap.
+//!
+//! A Secret that bears the operator's mark is the operator's to renew; one without it was given, and is never written.
+//! Every replica looks at all of them every few seconds: where two write at once, the API server lets one win, and the
+//! other reads again.
+
+mod form;
+mod store;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use kube::Client;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::{Authority, Examined, Pair, PkiError, Purpose};
+use store::{Store, StoreError};
+
+/// How long an edit or a deletion by hand lasts.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// The certificate that new connections get.
+#[derive(Debug, Default)]
+pub struct Serving(ArcSwapOption<CertifiedKey>);
+
+/// What other programs read of a pair, as a ConfigMap.
+#[derive(Clone, Debug)]
+pub enum Publication {
+    /// The authority alone, as `ca.crt`.
+    Authority,
+    /// What kube-apiserver publishes of its own front proxy.
+    RequestHeader { client: String },
+}
+
+/// A pair to keep, and where.
+#[derive(Debug)]
+pub struct Kept {
+    pub secret: String,
+    pub config_map: String,
+    pub purpose: Purpose,
+    pub publication: Publication,
+    /// Gets the pair; `None` if it is others who use it.
+    pub serving: Option<Arc<Serving>>,
+}
+
+/// Looks after pairs until it is told to stop.
+#[derive(Debug)]
+pub struct Keeper {
+    store: Store,
+    pairs: Vec<Care>,
+}
+
+/// A pair and what is remembered of it.
+#[derive(Debug)]
+struct Care {
+    kept: Kept,
+    /// The operator's own authority, to be put back if it is deleted.
+    authority: Option<Authority>,
+    used: Option<Pair>,
+    told: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum KeepError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    #[error(
+        "Secret {name} was given to the operator and cannot be used: {flaw}; mend it, or delete it and the operator makes one"
+    )]
+    Given { name: String, flaw: super::Flaw },
+    #[error("Secret {0} is written by others again and again; is there one operator in its namespace?")]
+    Contended(String),
+}
+
+// === impl Serving ===
+
+impl Serving {
+    pub fn is_ready(&self) -> bool {
+        self.0.load().is_some()
+    }
+
+    pub fn set(&self, key: Arc<CertifiedKey>) {
+        self.0.store(Some(key));
+    }
+}
+
+impl ResolvesServerCert for Serving {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.load_full()
+    }
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    pub fn new(client: Client, namespace: &str, pairs: Vec<Kept>) -> Self {
+        let care = |kept| Care {
+            kept,
+            authority: None,
+            used: None,
+            told: String::new(),
+        };
+        Self {
+            store: Store::new(client, namespace),
+            pairs: pairs.into_iter().map(care).collect(),
+        }
+    }
+
+    /// Failures are told and tried again; they end nothing.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            for care in &mut self.pairs {
+                let looked = care.look(&self.store, SystemTime::now()).await;
+                care.tell(looked);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+}
+
+// === impl Care ===
+
+impl Care {
+    /// Once around: the pair is found or made, published, and put to use.
+    async fn look(&mut self, store: &Store, now: SystemTime) -> Result<Option<String>, KeepError> {
+        let (pair, examined) = self.pair(store, now).await?;
+        // Before it is used: clients need to know the authority first.
+        let data = self.kept.publication.data(&pair);
+        store.publish(&self.kept.config_map, &data).await?;
+        if self.used.as_ref() != Some(&pair) {
+            info!(secret = %store.name(&self.kept.secret), until = %until(&examined), "certificate in use");
+            if let Some(serving) = &self.kept.serving {
+                serving.set(Arc::clone(&examined.key));
+            }
+            self.used = Some(pair);
+        }
+        Ok(examined.misses)
+    }
+
+    async fn pair(&mut self, store: &Store, now: SystemTime) -> Result<(Pair, Examined), KeepError> {
+        let (name, purpose) = (self.kept.secret.clone(), self.kept.purpose.clone());
+        for _ in 0..5 {
+            let stored = store.secret(&name).await?;
+            if let Some(stored) = &stored {
+                let pair = stored.pair();
+                let seen = pair.examine(&purpose, now);
+                if !stored.is_ours {
+                    let flawed = |flaw| KeepError::Given {
+                        name: store.name(&name),
+                        flaw,
+                    };
+                    return Ok((pair, seen.map_err(flawed)?));
+                }
+                let authority = self.authority(store, now).await?;
+                match seen {
+                    Ok(seen)
+                        if pair.ca == authority.certificate && seen.misses.is_none() && !seen.is_due(now) =>
+                    {
+                        return Ok((pair, seen));
+                    }
+                    _ => {}
+                }
+            }
+            let authority = self.authority(store, now).await?;
+            let made = authority.sign(&purpose, now)?;
+            // A conflict means that another replica was faster: its pair is read in the next round.
+            store.put(&name, form::of_pair(&made), stored.as_ref()).await?;
+        }
+        Err(KeepError::Contended(store.name(&name)))
+    }
+
+    /// What signs, from a Secret of its own: who mounts the pair must not get the key of its authority.
+    async fn authority(&mut self, store: &Store, now: SystemTime) -> Result<Authority, KeepError> {
+        let name = format!("{}-ca", self.kept.secret);
+        for _ in 0..5 {
+            let stored = store.secret(&name).await?;
+            if let Some(stored) = &stored {
+                let found = stored.authority();
+                match found.examine(now) {
+                    Ok(()) => {
+                        self.authority = Some(found.clone());
+                        return Ok(found);
+                    }
+                    Err(flaw) if !stored.is_ours => {
+                        return Err(KeepError::Given {
+                            name: store.name(&name),
+                            flaw,
+                        });
+                    }
+                    Err(flaw) => warn!(secret = %store.name(&name), %flaw, "authority is replaced"),
+                }
+            }
+            let held = self.authority.take().filter(|held| held.examine(now).is_ok());
+            let made = match held {
+                Some(held) => held,
+                None => Authority::make(&name, now)?,
+            };
+            store
+                .put(&name, form::of_authority(&made), stored.as_ref())
+                .await?;
+        }
+        Err(KeepError::Contended(store.name(&name)))
+    }
+
+    /// One line when something changes, not one every few seconds.
+    fn tell(&mut self, looked: Result<Option<String>, KeepError>) {
+        let secret = &self.kept.secret;
+        let text = match looked {
+            Ok(None) => String::new(),
+            Ok(Some(name)) => format!(
+                "the certificate of Secret {secret} is not for {name}: proxies must be told a name that it is for"
+            ),
+            Err(error) if self.used.is_some() => format!("{error}; what is in use stays in use"),
+            Err(error) => error.to_string(),
+        };
+        if text != self.told {
+            match text.as_str() {
+                "" => info!(%secret, "the certificate is as it should be again"),
+                text => warn!(%secret, "{text}"),
+            }
+            self.told = text;
+        }
+    }
+}
+
+fn until(examined: &Examined) -> String {
+    jiff::Timestamp::try_from(examined.until).map_or_else(|_| "?".into(), |at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! The door of the stream: nothing of a call is read before its token has been accepted.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use moka::Expiry;
+use moka::future::Cache;
+use parking_lot::Mutex;
+use rand::Rng;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::review::{Account, Identity, Refusal, Reviewer, judge};
+use super::token::Token;
+use crate::metrics::Metrics;
+
+mod caller;
+mod layer;
+
+pub use caller::Caller;
+pub use layer::GateLayer;
+
+/// How long an answer of the API server is believed.
+const ALLOW: Duration = Duration::from_secs(60);
+const DENY: Duration = Duration::from_secs(10);
+const ENTRIES: u64 = 4096;
+/// Reviews at a time, and how long a call waits for its turn.
+const REVIEWS: usize = 32;
+const TURN: Duration = Duration::from_secs(1);
+/// One line for each reason in this time: strangers do not fill the log.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Uids of the Pods that exist.
+pub type Pods = Arc<BTreeSet<String>>;
+
+/// Lets in who has a token of the data plane's ServiceAccount, of our audience, bound to a Pod.
+pub struct Gate {
+    reviewer: Box<dyn Reviewer>,
+    account: Account,
+    /// By keyed hash: a table of tokens would be worth stealing.
+    cache: Cache<[u8; 32], Answer>,
+    key: [u8; 32],
+    turns: Semaphore,
+    pods: watch::Receiver<Pods>,
+    metrics: Arc<Metrics>,
+    told: Mutex<HashMap<&'static str, Instant>>,
+}
+
+/// What is remembered of a token.
+#[derive(Clone, Debug)]
+struct Answer {
+    result: Result<Identity, Refusal>,
+    fresh: Duration,
+}
+
+struct Freshness;
+
+// === impl Gate ===
+
+impl Gate {
+    pub fn new(
+        reviewer: impl Reviewer,
+        account: Account,
+        pods: watch::Receiver<Pods>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            reviewer: Box::new(reviewer),
+            account,
+            cache: Cache::builder()
+                .max_capacity(ENTRIES)
+                .expire_after(Freshness)
+                .build(),
+            key: rand::rng().random(),
+            turns: Semaphore::new(REVIEWS),
+            pods,
+            metrics,
+            told: Mutex::default(),
+        })
+    }
+
+    /// Who calls.
+    ///
+    /// # Errors
+    /// When nobody may know that there is anything behind this door.
+    pub async fn admit(self: &Arc<Self>, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let mut sent = headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (sent.next(), sent.next()) else {
+            return Err(match headers.contains_key(AUTHORIZATION) {
+                true => Refusal::Malformed,
+                false => Refusal::NoToken,
+            });
+        };
+        let token = value
+            .to_str()
+            .ok()
+            .and_then(Token::read)
+            .ok_or(Refusal::Malformed)?;
+        let answered = self.cache.try_get_with(self.hash(&token), self.ask(&token)).await;
+        let identity = answered.map_err(|refusal| Refusal::clone(&refusal))?.result?;
+        Ok(Caller {
+            identity,
+            token,
+            gate: Arc::clone(self),
+        })
+    }
+
+    /// Counts a refusal, and tells of it unless too many were told of lately.
+    pub fn refused(&self, refusal: &Refusal, path: &str, peer: &str) {
+        self.metrics.refused(refusal.reason());
+        if self.may_tell(refusal.reason()) {
+            warn!(peer, path = %path.escape_debug(), reason = refusal.reason(), "call refused: {refusal}");
+        }
+    }
+
+    /// Asks the API server, if it is this token's turn. Errors are not to be remembered.
+    async fn ask(&self, token: &Token) -> Result<Answer, Refusal> {
+        let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(Refusal::Busy);
+        };
+        let status = self.reviewer.review(token.clone()).await.map_err(|why| {
+            if self.may_tell("review") {
+                warn!(%why, "a TokenReview failed; proxies that are connected stay so");
+            }
+            Refusal::Unavailable
+        })?;
+        let left = left(token);
+        let result = match judge(&status, &self.account) {
+            Ok(_) if left.is_some_and(|left| left.is_zero()) => Err(Refusal::Expired),
+            result => result,
+        };
+        if let Err(refusal) = &result
+            && let Some(said) = &status.error
+            && self.may_tell("answer")
+        {
+            let said: String = said.chars().take(300).collect();
+            warn!(reason = refusal.reason(), api_server = %said.escape_debug(), "token not accepted");
+        }
+        let fresh = match &result {
+            Ok(_) => left.map_or(ALLOW, |left| left.min(ALLOW)),
+            Err(_) => DENY,
+        };
+        Ok(Answer { result, fresh })
+    }
+
+    fn may_tell(&self, what: &'static str) -> bool {
+        let (mut told, now) = (self.told.lock(), Instant::now());
+        let is_new = told.get(what).is_none_or(|at| now.duration_since(*at) >= QUIET);
+        if is_new {
+            told.insert(what, now);
+        }
+        is_new
+    }
+
+    fn hash(&self, token: &Token) -> [u8; 32] {
+        *blake3::keyed_hash(&self.key, token.text().as_bytes()).as_bytes()
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Expiry<[u8; 32], Answer> for Freshness {
+    #[allow(clippy::disallowed_types, reason = "the cache keeps its own time")]
+    fn expire_after_create(&self, _: &[u8; 32], answer: &Answer, _: std::time::Instant) -> Option<Duration> {
+        Some(answer.fresh)
+    }
+
+    #[allow(clippy::disallowed_types, reason = "the cache keeps its own time")]
+    fn expire_after_update(
+        &self,
+        _: &[u8; 32],
+        answer: &Answer,
+        _: std::time::Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(answer.fresh)
+    }
+}
+
+/// How long a token is good for; nothing if it does not say.
+fn left(token: &Token) -> Option<Duration> {
+    let left = token.expires()? - jiff::Timestamp::now().as_second();
+    Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+}
+
+#[cfg(test)]
+pub(super) mod tests;
