@@ -19,8 +19,16 @@ pub struct Answer {
     pub body: Body,
     /// For the log only: may name internal addresses.
     pub detail: String,
-    /// What the client has to know beside the body.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub hint: Option<Hint>,
+}
+
+/// What a program has to know beside the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// How it can say who it is.
+    Authenticate,
+    /// After how many seconds another attempt makes sense.
+    RetryAfter(u32),
 }
 
 #[derive(Debug)]
@@ -53,7 +61,7 @@ impl Answer {
             reason: reason.into(),
             body,
             detail: String::new(),
-            headers: Vec::new(),
+            hint: None,
         }
     }
 
@@ -72,7 +80,7 @@ impl Answer {
             reason: "BarePrefix".into(),
             body: Body::Redirect(location),
             detail: String::new(),
-            headers: Vec::new(),
+            hint: None,
         }
     }
 
@@ -82,7 +90,7 @@ impl Answer {
             reason: "Discovery".into(),
             body: Body::Json(body),
             detail: String::new(),
-            headers: Vec::new(),
+            hint: None,
         }
     }
 
@@ -91,8 +99,8 @@ impl Answer {
         self
     }
 
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+    pub fn with_hint(mut self, hint: Hint) -> Self {
+        self.hint = Some(hint);
         self
     }
 
@@ -117,8 +125,10 @@ impl Answer {
             head.insert_header("Content-Type", "application/json")?;
         }
         head.insert_header("Content-Length", body.len())?;
-        for (name, value) in &self.headers {
-            head.insert_header(name, value)?;
+        match self.hint {
+            Some(Hint::Authenticate) => head.insert_header("WWW-Authenticate", "Bearer")?,
+            Some(Hint::RetryAfter(seconds)) => head.insert_header("Retry-After", seconds)?,
+            None => {}
         }
         head.insert_header(REASON, reason)?;
         head.insert_header(REQUEST_ID, manner.request_id)?;

@@ -4,11 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use genkan_routing::access::{Attributes, Mode, Questions, Refusal};
-use http::header::RETRY_AFTER;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Hint};
 use crate::bucket::{Buckets, Empty};
 use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
 use crate::identity::{ANONYMOUS, User};
@@ -81,7 +80,7 @@ impl Authorization {
     ///
     /// # Errors
     /// The answer to whoever may not, or about whom nobody can say it.
-    pub async fn ask(&self, user: &Arc<User>, questions: &Questions<'_>) -> Result<(), Answer> {
+    pub async fn ask(&self, user: &User, questions: &Questions<'_>) -> Result<(), Answer> {
         let Some(reviewer) = &self.reviewer else {
             return Ok(());
         };
@@ -136,7 +135,7 @@ impl Reviewer {
             .decisions
             .known(&key, Instant::now(), self.kubernetes.is_away())?;
         self.decided.known(known.is_stale);
-        if known.is_due {
+        if known.is_due && self.kubernetes.takes_renewals() {
             let renewal = || self.review(Lane::Renewal, user, attributes, None);
             self.decisions.renew(key, self.owner(user), renewal);
         }
@@ -243,13 +242,13 @@ fn too_many(user: &User, empty: Empty) -> Answer {
         "user {} asks for more than can be decided at once; try again later, or have the path of the whole object allowed",
         serde_json::Value::from(&*user.name)
     );
-    Answer::status(429, "TooManyQuestions", message).with_header(RETRY_AFTER, empty.seconds().into())
+    Answer::status(429, "TooManyQuestions", message).with_hint(Hint::RetryAfter(empty.seconds()))
 }
 
 fn unavailable(error: &Unavailable) -> Answer {
     let message =
         "nobody can say now whether this is allowed, because the API server gives no answer; try again";
     Answer::status(503, "AccessUnavailable", message)
-        .with_header(RETRY_AFTER, 1.into())
+        .with_hint(Hint::RetryAfter(1))
         .with_detail(error.to_string())
 }

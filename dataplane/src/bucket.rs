@@ -71,8 +71,8 @@ impl Buckets {
 
 impl Empty {
     /// Whole seconds, for `Retry-After`.
-    pub fn seconds(self) -> u64 {
-        self.0.as_secs() + 1
+    pub fn seconds(self) -> u32 {
+        u32::try_from(self.0.as_secs()).unwrap_or(u32::MAX - 1) + 1
     }
 }
 

@@ -11,6 +11,7 @@ use crate::client_certificate::{ClientCertificate, Files, PairError};
 use crate::decisions::{Keys, Limits};
 use crate::identity::{Identity, Places, Tokens};
 use crate::kubernetes::{Kubernetes, Source, SourceError};
+use crate::listening::CallerAuthorities;
 use crate::metrics::Metrics;
 
 /// Who calls, what they may do, and what backends learn of it.
@@ -21,6 +22,8 @@ pub struct Callers {
     pub certificate: Arc<ClientCertificate>,
     /// Verified credentials reach every backend, whether its object asks for them or not.
     pub forwards_always: bool,
+    /// What users are told apart by.
+    pub keys: Arc<Keys>,
     kubernetes: Option<Arc<Kubernetes>>,
     metrics: Arc<Metrics>,
 }
@@ -40,9 +43,15 @@ const SWEEP: Duration = Duration::from_secs(30);
 // === impl Callers ===
 
 impl Callers {
+    /// `authorities` are those whose client certificates count.
+    ///
     /// # Errors
     /// One sentence for the person who started the process.
-    pub fn new(args: &AuthenticationArgs, metrics: Arc<Metrics>) -> Result<Self, CallersError> {
+    pub fn new(
+        args: &AuthenticationArgs,
+        authorities: Option<Arc<CallerAuthorities>>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, CallersError> {
         let files = args
             .proxy_client_cert_file
             .clone()
@@ -56,6 +65,7 @@ impl Callers {
             certificate: Arc::new(certificate),
             forwards_always: args.forward_authorization == ForwardAuthorization::Always,
             kubernetes: None,
+            keys: Arc::clone(&keys),
             metrics,
         };
         if args.is_disabled() {
@@ -63,7 +73,7 @@ impl Callers {
         }
         let kubernetes = Arc::new(Kubernetes::new(Source::find(args.kubeconfig.as_deref())?)?);
         let limits = Limits::new(args.stale_if_error);
-        this.identity = Identity::new(Tokens::new(
+        let tokens = Tokens::new(
             Places {
                 cookie: args.token_cookie.clone(),
             },
@@ -72,7 +82,8 @@ impl Callers {
             Arc::clone(&keys),
             limits,
             this.metrics.tokens.clone(),
-        ));
+        );
+        this.identity = Identity::new(tokens, authorities);
         let reviewer = Reviewer::new(Arc::clone(&kubernetes), keys, limits, this.metrics.access.clone());
         this.authorization = Authorization::new(args.access_review.into(), reviewer);
         this.kubernetes = Some(kubernetes);

@@ -4,29 +4,27 @@ mod cookie;
 mod credential;
 mod expiry;
 mod subprotocol;
+mod tokens;
 mod user;
 
-use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use http::HeaderValue;
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use pingora_core::protocols::Digest;
 use pingora_http::RequestHeader;
 use tokio::time::Instant;
 
-use crate::answer::Answer;
-use crate::bucket::{Buckets, Empty};
-use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
-use crate::kubernetes::{Kubernetes, Lane, TokenStatus, Unavailable};
-use crate::metrics::Decided;
+use crate::answer::{Answer, Hint};
+use crate::bucket::Empty;
+use crate::decisions::{Key, Keys, Owner};
+use crate::kubernetes::Unavailable;
+use crate::listening::{CallerAuthorities, CallerCertificate};
 use crate::proxy::arriving;
 use credential::Credential;
 
 pub use credential::{KUBESPHERE_AUTHORIZATION, Places, Unreadable};
-pub use user::{ANONYMOUS, Unsendable, User};
+pub use tokens::Tokens;
+pub use user::{ANONYMOUS, AUTHENTICATED, Unsendable, User};
 
 /// Tells who calls.
 #[derive(Debug)]
@@ -34,19 +32,7 @@ pub struct Identity {
     anonymous: Arc<User>,
     /// `None`: nobody is asked, and everybody is anonymous.
     tokens: Option<Tokens>,
-}
-
-/// Tells whom a token belongs to.
-#[derive(Debug)]
-pub struct Tokens {
-    places: Places,
-    audiences: Arc<[String]>,
-    kubernetes: Arc<Kubernetes>,
-    decisions: Arc<Decisions<Option<Arc<User>>>>,
-    keys: Arc<Keys>,
-    /// By address: what tokens nobody knows may cost.
-    strangers: Buckets,
-    decided: Decided,
+    authorities: Option<Arc<CallerAuthorities>>,
 }
 
 /// How far the look at one request has come.
@@ -64,10 +50,6 @@ pub struct Question {
     owner: Owner,
 }
 
-/// Tokens that turn out to be bad, of one address: so many at once, and then so many a second. Good ones cost nothing.
-const BAD_AT_ONCE: u32 = 100;
-const BAD_EACH_SECOND: u32 = 10;
-
 // === impl Identity ===
 
 impl Identity {
@@ -75,13 +57,16 @@ impl Identity {
         Self {
             anonymous: Arc::new(User::anonymous(keys)),
             tokens: None,
+            authorities: None,
         }
     }
 
-    pub fn new(tokens: Tokens) -> Self {
+    /// `authorities` are those whose client certificates count.
+    pub fn new(tokens: Tokens, authorities: Option<Arc<CallerAuthorities>>) -> Self {
         Self {
-            anonymous: Arc::new(User::anonymous(&tokens.keys)),
+            anonymous: Arc::new(User::anonymous(tokens.keys())),
             tokens: Some(tokens),
+            authorities,
         }
     }
 
@@ -99,6 +84,10 @@ impl Identity {
         let Some(tokens) = &self.tokens else {
             return Ok(Step::Known(Arc::clone(&self.anonymous)));
         };
+        // In the order of Kubernetes: a certificate comes before a token.
+        if let Some(user) = self.of_connection(digest)? {
+            return Ok(Step::Known(user));
+        }
         let token = match tokens
             .places
             .read(&request.headers, is_upgrade)
@@ -116,12 +105,22 @@ impl Identity {
                 }
                 token.into()
             }
-            Credential::Nothing => {
-                let user = of_connection(digest).unwrap_or_else(|| Arc::clone(&self.anonymous));
-                return Ok(Step::Known(user));
-            }
+            Credential::Nothing => return Ok(Step::Known(Arc::clone(&self.anonymous))),
         };
         tokens.recognize(&token, client)
+    }
+
+    /// The user that the client certificate of a connection names.
+    fn of_connection(&self, digest: Option<&Digest>) -> Result<Option<Arc<User>>, Answer> {
+        let Some(authorities) = &self.authorities else {
+            return Ok(None);
+        };
+        let tls = digest.and_then(|digest| digest.ssl_digest.as_ref());
+        match tls.and_then(|tls| tls.extension.get::<CallerCertificate>()) {
+            None => Ok(None),
+            Some(certificate) if authorities.accepts(certificate) => Ok(Some(Arc::clone(&certificate.user))),
+            Some(_) => Err(outlived()),
+        }
     }
 
     /// Asks what `recognize` could not tell.
@@ -145,101 +144,7 @@ impl Identity {
     /// Forgets what is over.
     pub fn sweep(&self, now: Instant) {
         if let Some(tokens) = &self.tokens {
-            tokens.decisions.sweep(now);
-        }
-    }
-}
-
-/// The user that a connection's client certificate names: whoever ends TLS leaves it in the extension of the digest.
-fn of_connection(digest: Option<&Digest>) -> Option<Arc<User>> {
-    let tls = digest?.ssl_digest.as_ref()?;
-    tls.extension.get::<Arc<User>>().cloned()
-}
-
-// === impl Tokens ===
-
-impl Tokens {
-    pub fn new(
-        places: Places,
-        audiences: Vec<String>,
-        kubernetes: Arc<Kubernetes>,
-        keys: Arc<Keys>,
-        limits: Limits,
-        decided: Decided,
-    ) -> Self {
-        Self {
-            places,
-            audiences: audiences.into(),
-            kubernetes,
-            decisions: Arc::new(Decisions::new(limits)),
-            keys,
-            strangers: Buckets::new(BAD_EACH_SECOND, BAD_AT_ONCE),
-            decided,
-        }
-    }
-
-    fn recognize(&self, token: &str, client: Option<IpAddr>) -> Result<Step, Answer> {
-        let audiences = self.audiences.iter().map(String::as_bytes);
-        let key = self.keys.of(std::iter::once(token.as_bytes()).chain(audiences));
-        let known = self
-            .decisions
-            .known(&key, Instant::now(), self.kubernetes.is_away());
-        let Some(known) = known else {
-            let owner = self.keys.owner(client.map(network));
-            let token = token.to_owned();
-            return Ok(Step::Unknown(Question { token, key, owner }));
-        };
-        self.decided.known(known.is_stale);
-        if known.is_due {
-            let owner = self.keys.owner(client.map(network));
-            self.decisions
-                .renew(key, owner, || self.review(Lane::Renewal, token.to_owned()));
-        }
-        known.verdict.map(Step::Known).ok_or_else(rejected)
-    }
-
-    async fn ask(&self, question: Question) -> Result<Arc<User>, Answer> {
-        let Question { token, key, owner } = question;
-        let is_stranger = self.decisions.honoured(&key, Instant::now()).is_none();
-        if is_stranger {
-            self.strangers.take(owner, Instant::now()).map_err(too_many)?;
-        }
-        self.decided.unknown();
-        let verdict = self
-            .decisions
-            .ask(key, owner, || self.review(Lane::Caller, token))
-            .await;
-        if is_stranger && !matches!(verdict, Ok(None)) {
-            self.strangers.give_back(owner);
-        }
-        match verdict {
-            Ok(user) => user.ok_or_else(rejected),
-            Err(error) => match self.decisions.honoured(&key, Instant::now()) {
-                Some(Some(user)) => {
-                    self.decided.known(true);
-                    Ok(user)
-                }
-                _ => Err(unavailable(&error)),
-            },
-        }
-    }
-
-    /// One TokenReview, whoever waits for it.
-    fn review(
-        &self,
-        lane: Lane,
-        token: String,
-    ) -> impl Future<Output = Result<Answered<Option<Arc<User>>>, Unavailable>> + Send + 'static {
-        let (kubernetes, audiences) = (Arc::clone(&self.kubernetes), Arc::clone(&self.audiences));
-        let (keys, decided) = (Arc::clone(&self.keys), self.decided.clone());
-        async move {
-            let status = kubernetes.review_token(lane, &token, &audiences).await;
-            let judged = status.and_then(|status| judge(status, &audiences, &keys));
-            decided.reviewed(judged.as_ref().ok().map(Verdict::is_allow));
-            Ok(Answered {
-                verdict: judged?,
-                ends_in: expiry::left(&token, SystemTime::now()),
-            })
+            tokens.sweep(now);
         }
     }
 }
@@ -250,43 +155,10 @@ impl std::fmt::Debug for Question {
     }
 }
 
-/// Reads the answer to a TokenReview. An answer without audiences is for the API server's own alone.
-fn judge(status: TokenStatus, ours: &[String], keys: &Keys) -> Result<Option<Arc<User>>, Unavailable> {
-    if !status.authenticated {
-        return Ok(None);
-    }
-    if status.user.username.is_empty() {
-        return Err(Unavailable(
-            "the API server knows the token but names nobody".into(),
-        ));
-    }
-    let theirs = status.audiences.unwrap_or_default();
-    let both: Vec<String> = ours
-        .iter()
-        .filter(|audience| theirs.contains(audience))
-        .cloned()
-        .collect();
-    if !ours.is_empty() && both.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Arc::new(User::new(status.user, both, keys))))
-}
-
-/// Whoever has one address of version 6 has the whole network.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6([a, b, c, d, 0, 0, 0, 0].into())
-        }
-        v4 => v4,
-    }
-}
-
 // What callers are told who are not known. Nothing of a credential is repeated.
 
 fn unauthorized(reason: &'static str, message: String) -> Answer {
-    Answer::status(401, reason, message).with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    Answer::status(401, reason, message).with_hint(Hint::Authenticate)
 }
 
 fn unreadable(why: Unreadable) -> Answer {
@@ -299,6 +171,12 @@ fn rejected() -> Answer {
     unauthorized("TokenRejected", message.to_owned())
 }
 
+fn outlived() -> Answer {
+    let message = "the client certificate of this connection is expired, or its authority is not trusted any more; \
+         connect anew, with another certificate or with a token";
+    unauthorized("CertificateRejected", message.to_owned())
+}
+
 fn foreign_origin() -> Answer {
     let message = "a token in a cookie is accepted for changes and WebSockets only from pages of this host, and neither Origin \
          nor Sec-Fetch-Site says so; send the token in the Authorization header";
@@ -307,77 +185,25 @@ fn foreign_origin() -> Answer {
 
 fn too_many(empty: Empty) -> Answer {
     let message = "too many tokens that nobody knows came from this address; try again later";
-    Answer::status(429, "TooManyTokens", message).with_header(RETRY_AFTER, empty.seconds().into())
+    Answer::status(429, "TooManyTokens", message).with_hint(Hint::RetryAfter(empty.seconds()))
 }
 
 fn unavailable(error: &Unavailable) -> Answer {
     let message =
         "nobody can say now whether the token is good, because the API server gives no answer; try again";
     Answer::status(503, "IdentityUnavailable", message)
-        .with_header(RETRY_AFTER, 1.into())
+        .with_hint(Hint::RetryAfter(1))
         .with_detail(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubernetes::UserInfo;
-
-    fn mk_status(username: &str, audiences: Option<&[&str]>) -> TokenStatus {
-        TokenStatus {
-            authenticated: true,
-            user: UserInfo {
-                username: username.into(),
-                ..UserInfo::default()
-            },
-            audiences: audiences.map(|list| list.iter().map(|audience| (*audience).to_owned()).collect()),
-            error: String::new(),
-        }
-    }
-
-    fn judged(status: TokenStatus, ours: &[&str]) -> Result<Option<Vec<String>>, Unavailable> {
-        let ours: Vec<String> = ours.iter().map(|audience| (*audience).to_owned()).collect();
-        let user = judge(status, &ours, &Keys::default())?;
-        Ok(user.map(|user| user.audiences.clone()))
-    }
-
-    #[test]
-    fn token_must_be_for_one_of_our_audiences() {
-        let both = mk_status("jane", Some(&["b", "x", "a"]));
-        assert_eq!(judged(both, &["a", "b", "c"]).unwrap().unwrap(), ["a", "b"]);
-        for theirs in [None, Some(&[][..]), Some(&["x"][..])] {
-            assert!(
-                judged(mk_status("jane", theirs), &["a"]).unwrap().is_none(),
-                "{theirs:?}"
-            );
-            assert!(
-                judged(mk_status("jane", theirs), &[]).unwrap().is_some(),
-                "{theirs:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn odd_answers_are_no_identity() {
-        assert!(judged(TokenStatus::default(), &[]).unwrap().is_none());
-        assert!(judged(mk_status("", None), &[]).is_err());
-    }
-
-    #[test]
-    fn addresses_of_one_network_count_as_one() {
-        let network = |text: &str| super::network(text.parse().unwrap()).to_string();
-        assert_eq!(network("2001:db8:1:2:3::9"), "2001:db8:1:2::");
-        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
-    }
 
     #[test]
     fn refusal_says_how_to_authenticate() {
         let answer = rejected();
         assert_eq!(answer.code, 401);
-        assert!(
-            answer
-                .headers
-                .contains(&(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
-        );
+        assert_eq!(answer.hint, Some(Hint::Authenticate));
     }
 }

@@ -5,7 +5,7 @@ mod source;
 mod transport;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,10 +14,10 @@ use genkan_routing::access::Attributes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use review::{AccessStatus, Subject, TokenStatus, UserInfo};
-use review::{Review, Reviewed};
+use review::{Review, read};
 pub use source::{Source, SourceError};
 use transport::{SendError, Transport};
 
@@ -32,6 +32,9 @@ pub struct Kubernetes {
     renewing: Semaphore,
     is_multiplexed: AtomicBool,
     is_away: AtomicBool,
+    /// When it was last tried whether the API server is back, in milliseconds since `start`.
+    tried: AtomicU64,
+    start: Instant,
 }
 
 /// Who waits for an answer.
@@ -53,6 +56,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// In flight on one connection that carries many; together with the same number less for renewals.
 const CALLERS: usize = 24;
 const RENEWALS: usize = 8;
+/// In milliseconds.
+const TRY_AGAIN: u64 = 1_000;
 /// How often files that say how to reach the API server are read again. Kubelet replaces tokens long before their end.
 const RELOAD: Duration = Duration::from_secs(30);
 
@@ -71,12 +76,30 @@ impl Kubernetes {
             renewing: Semaphore::new(1),
             is_multiplexed: AtomicBool::new(false),
             is_away: AtomicBool::new(false),
+            tried: AtomicU64::new(0),
+            start: Instant::now(),
         })
     }
 
     /// Whether the last thing that was asked got no answer.
     pub fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Relaxed)
+    }
+
+    /// Whether it makes sense to renew something: an API server that is away is tried once a second, not once for
+    /// everything that is known.
+    pub fn takes_renewals(&self) -> bool {
+        if !self.is_away() {
+            return true;
+        }
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let tried = self.tried.load(Ordering::Relaxed);
+        let is_time = now.saturating_sub(tried) >= TRY_AGAIN;
+        is_time
+            && self
+                .tried
+                .compare_exchange(tried, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// Asks whom a token belongs to.
@@ -114,11 +137,10 @@ impl Kubernetes {
             Ok(_) if was_away => tracing::info!("the API server answers again"),
             _ => {}
         }
-        let reviewed: Reviewed<S> = serde_json::from_slice(&answer?).map_err(|error| {
+        read(&answer?).map_err(|error| {
             let problem = format!("the answer of the API server cannot be read: {error}");
             Unavailable(problem.into())
-        })?;
-        Ok(reviewed.status)
+        })
     }
 
     async fn exchange(&self, lane: Lane, path: &str, body: Bytes) -> Result<Bytes, Unavailable> {

@@ -1,10 +1,10 @@
+mod caller_certificates;
 mod certificates;
-mod client_certificates;
 mod proxy_protocol;
 mod tls;
 
+pub use caller_certificates::{AuthorityError, CallerAuthorities, CallerCertificate};
 pub use certificates::{CertificateError, Certificates};
-pub use client_certificates::{AuthorityError, ClientAuthorities, ClientCertificate};
 pub use proxy_protocol::ProxyProtocol;
 pub use tls::{Tls, TlsError};
 

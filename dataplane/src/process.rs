@@ -80,7 +80,12 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let is_draining = Arc::new(AtomicBool::new(false));
     let stop_stream = CancellationToken::new();
 
-    let callers = Arc::new(Callers::new(&cli.authentication, Arc::clone(&metrics))?);
+    let authorities = secure.as_ref().and_then(|(tls, _)| tls.authorities());
+    let callers = Arc::new(Callers::new(
+        &cli.authentication,
+        authorities,
+        Arc::clone(&metrics),
+    )?);
     if cli.authentication.is_disabled() {
         tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
     }
@@ -139,7 +144,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     );
     let (traffic, engine) = (front.traffic(), front.engine());
     let secure = secure.map(|(tls, bound)| -> Result<_, ProcessError> {
-        let settings = tls.settings()?;
+        let settings = tls.settings(Arc::clone(&callers.keys))?;
         tokio::spawn(tls.watch(certificate_failures));
         Ok((bound, settings))
     });

@@ -208,6 +208,7 @@ impl Proxy {
         let (listen, admin) = (local(listen), local(admin));
         let name = format!("dataplane-{n}");
         let state = folder.join(&name);
+        let is_open = !arguments.contains(&"--authentication");
         let launch = Launch::new(name.clone(), &programs.dataplane)
             .arg("--name")
             .arg(name)
@@ -219,15 +220,7 @@ impl Proxy {
             .arg(admin.to_string())
             .arg("--state-dir")
             .arg(state.display().to_string())
-            .args(
-                if arguments.contains(&"--authentication") {
-                    [].as_slice()
-                } else {
-                    &["--authentication", "disabled"]
-                }
-                .iter()
-                .copied(),
-            )
+            .args(is_open.then_some("--authentication=disabled"))
             .args(arguments.iter().copied());
         Self {
             launch,

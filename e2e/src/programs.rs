@@ -84,7 +84,16 @@ struct Target {
 
 /// Builds for the whole workspace, so that features, and with them what is compiled, are those of `cargo test`.
 fn cargo_build() -> Result<Programs> {
-    let out = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo says to the test that it runs is not for another cargo: build scripts that look at it would run again,
+    // and with them everything that stands on TLS would be compiled again.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
+    let out = command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args([
             "build",

@@ -33,7 +33,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Watch objects, stream routes to the data plane, write statuses
-    Operator(operator::Args),
+    Operator(Box<operator::Args>),
     /// Judge manifests without a cluster
     Lint(lint::Args),
     /// Say what would become of a request
@@ -48,7 +48,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Command::Operator(args) => run_operator(args, &cli.log),
+        Command::Operator(args) => run_operator(*args, &cli.log),
         Command::Lint(args) => lint::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Crds(args) => definitions::run(&args),
@@ -98,4 +98,30 @@ pub fn sentence(error: &anyhow::Error) -> String {
 fn fail(sentence: &str) -> ExitCode {
     eprintln!("genkan: {sentence}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_flag_of_the_operator_has_help_in_one_line_and_an_environment_variable() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        let operator = command.find_subcommand("operator").unwrap();
+        for arg in operator
+            .get_arguments()
+            .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
+        {
+            let help = arg
+                .get_help()
+                .unwrap_or_else(|| panic!("{} has no help", arg.get_id()))
+                .to_string();
+            assert!(!help.contains('\n') && help.len() < 110, "{help}");
+            let name = format!("GENKAN_{}", arg.get_id().as_str().to_uppercase());
+            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(name.as_str()));
+        }
+    }
 }

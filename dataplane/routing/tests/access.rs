@@ -1,5 +1,7 @@
 //! What is asked about a request, and what is said when the answer is no.
 
+#![allow(clippy::unwrap_used)]
+
 use genkan_routing::RequestInfo;
 use genkan_routing::access::{Attributes, Door, Mode, Questions, Refusal};
 

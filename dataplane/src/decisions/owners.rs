@@ -7,9 +7,11 @@ use super::{Key, Owner};
 /// Who made us keep what, the oldest first; looked at only when something new is kept.
 #[derive(Debug)]
 pub struct Owners {
-    shards: Box<[Mutex<HashMap<Owner, VecDeque<Key>>>]>,
+    shards: Box<[Mutex<Kept>]>,
     most_of_one: usize,
 }
+
+type Kept = HashMap<Owner, VecDeque<Key>>;
 
 const SHARDS: u64 = 16;
 

@@ -34,6 +34,8 @@ pub struct User {
 pub struct Unsendable(&'static str);
 
 pub const ANONYMOUS: &str = "system:anonymous";
+/// Kubernetes puts everybody into it who has a name.
+pub const AUTHENTICATED: &str = "system:authenticated";
 const UNAUTHENTICATED: &str = "system:unauthenticated";
 
 // === impl User ===

@@ -6,15 +6,16 @@ use pingora_core::protocols::ALPN;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::client_certificates::Keep;
-use super::{AuthorityError, CertificateError, Certificates, ClientAuthorities};
+use super::caller_certificates::Keep;
+use super::{AuthorityError, CallerAuthorities, CertificateError, Certificates};
 use crate::cli::Listener;
+use crate::decisions::Keys;
 
 /// What the TLS listener shows, and whom it believes.
 #[derive(Debug)]
 pub struct Tls {
     certificates: Arc<Certificates>,
-    authorities: Option<Arc<ClientAuthorities>>,
+    authorities: Option<Arc<CallerAuthorities>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,7 @@ impl Tls {
         let pairs = cli
             .pairs()
             .map_err(|(certificates, keys)| TlsError::Pairs(certificates, keys))?;
-        let authorities = cli.client_ca_file.clone().map(ClientAuthorities::load);
+        let authorities = cli.client_ca_file.clone().map(CallerAuthorities::load);
         Ok(Self {
             certificates: Arc::new(Certificates::load(pairs)?),
             authorities: authorities.transpose()?.map(Arc::new),
@@ -51,16 +52,16 @@ impl Tls {
     }
 
     /// Those whose client certificates count.
-    pub fn authorities(&self) -> Option<Arc<ClientAuthorities>> {
+    pub fn authorities(&self) -> Option<Arc<CallerAuthorities>> {
         self.authorities.clone()
     }
 
-    /// For the engine: TLS 1.2 and 1.3, HTTP/2 where the client speaks it.
+    /// For the engine, with the keys that users are told apart by: TLS 1.2 and 1.3, HTTP/2 where the client speaks it.
     ///
     /// # Errors
     /// When the engine does not want to.
-    pub fn settings(&self) -> Result<TlsSettings, TlsError> {
-        let settings = TlsSettings::with_callbacks(Box::new(Keep));
+    pub fn settings(&self, keys: Arc<Keys>) -> Result<TlsSettings, TlsError> {
+        let settings = TlsSettings::with_callbacks(Box::new(Keep { keys }));
         let mut settings = settings.map_err(|error| TlsError::Engine(error.to_string()))?;
         settings.set_cert_resolver(self.certificates.clone());
         if let Some(authorities) = &self.authorities {

@@ -53,17 +53,7 @@ impl Proxy {
         };
         context.route = Some(route.clone());
         context.line.object = Arc::clone(&route.title);
-        let questions = Questions::of(
-            route.access_door(),
-            method.as_str(),
-            &info,
-            self.callers.authorization.mode,
-        );
-        match self.callers.authorization.known(&user, &questions) {
-            Some(true) => {}
-            Some(false) => return Err(denied(&user, &questions)),
-            None => self.callers.authorization.ask(&user, &questions).await?,
-        }
+        self.authorise(&user, route, method.as_str(), &info).await?;
         let upstream = match &route.action {
             Action::Forward(upstream) => upstream,
             Action::Unavailable { reason, message } => {
@@ -111,6 +101,23 @@ impl Proxy {
         context.line.user = Arc::clone(&user.name);
         context.user = Some(Arc::clone(&user));
         Ok(user)
+    }
+
+    /// Whether they may. Nothing is waited for when that is known.
+    async fn authorise(
+        &self,
+        user: &User,
+        route: &Route,
+        method: &str,
+        info: &RequestInfo<'_>,
+    ) -> Result<(), Answer> {
+        let authorization = &self.callers.authorization;
+        let questions = Questions::of(route.access_door(), method, info, authorization.mode);
+        match authorization.known(user, &questions) {
+            Some(true) => Ok(()),
+            Some(false) => Err(denied(user, &questions)),
+            None => authorization.ask(user, &questions).await,
+        }
     }
 }
 

@@ -175,7 +175,7 @@ async fn without_an_answer_nothing_is_allowed_and_nothing_kept() {
     api.fail(Fault::Says(
         json!({ "allowed": true, "evaluationError": "one role is missing" }),
     ));
-    assert_eq!(send(&process, "HEAD /proxy/x", JANE).await.code, 200);
+    assert_eq!(send(&process, "OPTIONS /proxy/x", JANE).await.code, 200);
 }
 
 #[tokio::test]

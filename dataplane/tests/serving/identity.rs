@@ -81,7 +81,11 @@ async fn token_becomes_an_identity_that_nobody_else_can_write() {
         api.heads()
     );
     assert!(api.heads().contains("Bearer own-token"));
+    let named = [JANE, "X-Request-Id: of-jane"];
+    assert_eq!(send(&process, "GET /proxy/x", &named).await.code, 200);
+    process.logs_once("of-jane").await;
     assert!(process.log().contains("\"user\":\"jane\""), "{}", process.log());
+    assert!(!process.log().contains("tok-jane"), "{}", process.log());
 }
 
 #[tokio::test]
@@ -114,6 +118,7 @@ async fn nobody_is_nobody_and_a_bad_token_is_not_nobody() {
         "X-KubeSphere-Authorization: Bearer stolen",
     ] {
         let answer = send(&process, "GET /proxy/known/x", &[header]).await;
+        process.logs_once(answer.header("x-request-id").unwrap()).await;
         answer.assert_status(401);
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{answer:?}");
     }
@@ -318,4 +323,62 @@ async fn identity_that_no_header_can_carry_is_refused_where_it_would_be_told() {
         "here nobody is told"
     );
     assert!(!backend.received().contains("masters"));
+}
+
+#[tokio::test]
+async fn http2_and_its_trailers_bring_no_identity_either() {
+    let (process, backend, _api) = serve(&[]).await;
+    let stream = tokio::net::TcpStream::connect(process.address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post("http://gw.example/proxy/known/x")
+        .header("authorization", "Bearer tok-jane")
+        .header("x-remote-user", "root")
+        .header("x_remote_group", "system:masters")
+        .body(())
+        .unwrap();
+    let (answer, mut body) = client.send_request(request, false).unwrap();
+    body.send_data("body".into(), false).unwrap();
+    let trailers = [("x-remote-user", "root"), ("x-remote-uid", "0")];
+    let trailers = trailers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    body.send_trailers(http::HeaderMap::from_iter(trailers)).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
+    let received = backend.received();
+    assert!(received.contains("X-Remote-User: jane"), "{received}");
+    assert!(
+        !received.contains("root") && !received.contains("masters"),
+        "{received}"
+    );
+    assert_eq!(
+        received.to_lowercase().matches("x-remote-uid").count(),
+        1,
+        "{received}"
+    );
+}
+
+#[tokio::test]
+async fn api_server_that_is_silent_holds_up_only_who_is_not_known() {
+    let (process, _backend, api) = serve(&[]).await;
+    assert_eq!(
+        send(&process, "GET /proxy/x", &["Authorization: Bearer tok-joe"])
+            .await
+            .code,
+        200
+    );
+    api.fail(Fault::Silent);
+    let unknown = send(&process, "GET /proxy/x", &[JANE]);
+    let known = async {
+        for _ in 0..20 {
+            assert_eq!(
+                send(&process, "GET /proxy/x", &["Authorization: Bearer tok-joe"])
+                    .await
+                    .code,
+                200
+            );
+        }
+        tokio::time::Instant::now()
+    };
+    let (unknown, known) = tokio::join!(async { (unknown.await, tokio::time::Instant::now()) }, known);
+    unknown.0.assert_status(503);
+    assert!(known < unknown.1, "who is known does not wait");
 }

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::identity;
 use crate::kit::{Backend, Client, PATIENCE, a_moment};
 use crate::process::{Process, route};
 
@@ -64,16 +65,33 @@ impl Files {
         self.folder.path().join(name)
     }
 
-    async fn process(&self, more: &[&str]) -> (Process, Backend) {
-        let backend = Backend::ok().await;
+    /// The flags that make a data plane show these certificates.
+    fn flags(&self) -> Vec<String> {
         let [a, a_key, b, b_key] = ["a.crt", "a.key", "b.crt", "b.key"].map(|name| text(&self.path(name)));
         let flags = [
-            &["--tls-listen", "127.0.0.1:0"],
-            &["--tls-cert-file", &a, "--tls-key-file", &a_key][..],
-            &["--tls-cert-file", &b, "--tls-key-file", &b_key],
-            more,
+            "--tls-listen",
+            "127.0.0.1:0",
+            "--tls-cert-file",
+            &a,
+            "--tls-key-file",
+            &a_key,
+            "--tls-cert-file",
+            &b,
+            "--tls-key-file",
+            &b_key,
         ];
-        let process = Process::start(&flags.concat()).await;
+        flags.map(ToOwned::to_owned).to_vec()
+    }
+
+    async fn process(&self, more: &[&str]) -> (Process, Backend) {
+        let backend = Backend::ok().await;
+        let flags = self.flags();
+        let flags: Vec<&str> = flags
+            .iter()
+            .map(String::as_str)
+            .chain(more.iter().copied())
+            .collect();
+        let process = Process::start(&flags).await;
         process
             .operator
             .publish(route("p", "/proxy/*", backend.address))
@@ -243,6 +261,73 @@ async fn client_certificates_are_verified_but_not_demanded() {
         client.try_send(ASK).await;
         assert!(client.answer().await.is_none());
     }
+}
+
+#[tokio::test]
+async fn certificate_says_who_calls_until_its_authority_is_gone() {
+    let (files, people, successors) = (Files::new(), authority(), authority());
+    let trust = |issuer: &Issuer| std::fs::write(files.path("people.crt"), issuer.pem()).unwrap();
+    trust(&people);
+    let mut flags = files.flags();
+    flags.extend(["--client-ca-file".to_owned(), text(&files.path("people.crt"))]);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let (process, backend, _api) = identity::serve(&flags).await;
+    let jane = |protocols| Caller {
+        identity: Some(issue(
+            &people,
+            "jane-with-certificate",
+            ExtendedKeyUsagePurpose::ClientAuth,
+        )),
+        protocols,
+        ..files.client()
+    };
+    let mut kept = Client::over(jane(&[]).connect(&process).await.unwrap());
+    let ask = ASK.replace("/proxy/x", "/proxy/known/x");
+    kept.send(&ask).await;
+    assert_eq!(kept.answer().await.unwrap().code, 200);
+    // A token beside it changes nothing.
+    kept.send(ask.replace("\r\n\r\n", "\r\nAuthorization: Bearer tok-joe\r\n\r\n"))
+        .await;
+    assert_eq!(kept.answer().await.unwrap().code, 200);
+    let stream = jane(&["h2"]).connect(&process).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("https://gw.example/proxy/known/y")
+        .body(())
+        .unwrap();
+    let (answer, _) = client.ready().await.unwrap().send_request(request, true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
+    let received = backend.received().to_lowercase();
+    assert_eq!(
+        received
+            .matches("x-remote-user: jane-with-certificate\r\n")
+            .count(),
+        3,
+        "{received}"
+    );
+    assert_eq!(
+        received
+            .matches("x-remote-group: system:authenticated\r\n")
+            .count(),
+        3,
+        "{received}"
+    );
+    assert!(!received.contains("tok-joe"));
+
+    trust(&successors);
+    let refused = async {
+        loop {
+            kept.send(&ask).await;
+            let answer = kept.answer().await.unwrap();
+            if answer.code != 200 {
+                return answer;
+            }
+            a_moment().await;
+        }
+    };
+    let refused = timeout(PATIENCE * 2, refused).await.expect("the new authority");
+    refused.assert_status(401);
+    assert_eq!(refused.header("x-genkan-reason"), Some("CertificateRejected"));
 }
 
 #[tokio::test]

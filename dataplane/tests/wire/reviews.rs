@@ -35,6 +35,8 @@ struct State {
 pub enum Fault {
     /// Closes the connection.
     Breaks,
+    /// Keeps the connection and says nothing.
+    Silent,
     Code(u16),
     /// This status.
     Says(Value),
@@ -154,6 +156,10 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
+        let is_silent = matches!(state.lock().fault, Some(Fault::Silent));
+        if is_silent {
+            return std::future::pending().await;
+        }
         let Some((code, answer)) = state.lock().answer(head, &body["spec"]) else {
             return;
         };
@@ -183,7 +189,7 @@ impl State {
         };
         match &self.fault {
             None => Some((201, json!({ "status": status }).to_string())),
-            Some(Fault::Breaks) => None,
+            Some(Fault::Breaks | Fault::Silent) => None,
             Some(Fault::Code(code)) => Some((*code, "{}".to_owned())),
             Some(Fault::Says(status)) => Some((201, json!({ "status": status }).to_string())),
         }

@@ -9,7 +9,7 @@ use genkan_e2e::product::{Operator, Proxy, Source};
 use genkan_e2e::stranger;
 use genkan_e2e::tokens;
 use genkan_e2e::wait;
-use genkan_e2e::world::{self, World};
+use genkan_e2e::world::{self, RBAC, World};
 use genkan_proto::AUDIENCE;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{Api, DeleteParams};
@@ -40,6 +40,7 @@ impl Secured {
     pub async fn prepare(world: &Arc<World>) -> Result<Self> {
         let kubectl = world.kubectl();
         world::install(kubectl, world.programs()).await?;
+        kubectl.apply(RBAC).await?;
         let kubeconfig = world
             .control_plane
             .service_account_kubeconfig(NAMESPACE, "genkan-operator")

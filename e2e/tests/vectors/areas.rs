@@ -81,27 +81,6 @@ fn reason(case: &Case) -> Option<&'static str> {
     }
 }
 
-/// Can it only be judged where callers are known?
-pub fn needs_caller(case: &Case) -> bool {
-    let config = &case.json["config"];
-    let expect = case.expect();
-    let authorization = &config["authorization"];
-    let identity = expect["upstream"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|request| {
-            let headers = request["headers"].as_object().into_iter().flatten();
-            headers
-                .into_iter()
-                .any(|(name, _)| name.to_ascii_lowercase().starts_with("x-remote-"))
-        });
-    identity
-        || !expect["review"].is_null()
-        || !(authorization.is_null() || authorization == "allow")
-        || matches!(expect["response"]["status"].as_u64(), Some(401 | 403))
-}
-
 fn goes_to_kubernetes(case: &Case) -> bool {
     let reached = case.expect()["upstream"]
         .as_array()

@@ -54,7 +54,7 @@ impl Case {
             .any(|pair| text(&pair[1]).starts_with("Bearer "));
         let authorization = &self.json["config"]["authorization"];
         let is_plain = authorization.is_null() || authorization == "allow";
-        !is_named && !(is_plain && self.json["expect"]["review"].is_null())
+        !is_named && (!is_plain || !self.json["expect"]["review"].is_null())
     }
 
     pub fn expect(&self) -> &Value {

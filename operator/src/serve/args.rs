@@ -7,6 +7,7 @@ use crate::source::Source;
 
 /// Flags of the configuration stream, and of the identities of the data plane.
 #[derive(Clone, Debug, ClapArgs)]
+#[group(skip)]
 pub struct Args {
     /// Address of the configuration stream
     #[arg(

@@ -15,9 +15,13 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 
+use crate::decisions::Keys;
+use crate::identity::{AUTHENTICATED, User};
+use crate::kubernetes::UserInfo;
+
 /// The authorities whose client certificates say who a caller is.
 #[derive(Debug)]
-pub struct ClientAuthorities {
+pub struct CallerAuthorities {
     file: PathBuf,
     current: ArcSwap<Roots>,
 }
@@ -32,11 +36,8 @@ struct Roots {
 
 /// A certificate that a client proved to have the key of, as Kubernetes reads it. Kept with the connection.
 #[derive(Debug)]
-pub struct ClientCertificate {
-    /// The common name.
-    pub user: String,
-    /// Every organization, in order.
-    pub groups: Vec<String>,
+pub struct CallerCertificate {
+    pub user: Arc<User>,
     chain: Vec<CertificateDer<'static>>,
     not_after: SystemTime,
     /// Of the authorities that it was last found to be signed by; 0 when it no longer is.
@@ -51,9 +52,9 @@ pub enum AuthorityError {
     Empty(PathBuf),
 }
 
-// === impl ClientAuthorities ===
+// === impl CallerAuthorities ===
 
-impl ClientAuthorities {
+impl CallerAuthorities {
     /// # Errors
     /// When the file cannot be used.
     pub fn load(file: PathBuf) -> Result<Self, AuthorityError> {
@@ -80,7 +81,7 @@ impl ClientAuthorities {
 
     /// Is the certificate of a connection still good? Asked for every request: a kept connection outlives expiry and
     /// changes of the authorities.
-    pub fn accepts(&self, certificate: &ClientCertificate) -> bool {
+    pub fn accepts(&self, certificate: &CallerCertificate) -> bool {
         if SystemTime::now() >= certificate.not_after {
             return false;
         }
@@ -123,7 +124,7 @@ impl Roots {
     }
 }
 
-impl ClientCertVerifier for ClientAuthorities {
+impl ClientCertVerifier for CallerAuthorities {
     fn client_auth_mandatory(&self) -> bool {
         false
     }
@@ -172,23 +173,30 @@ impl ClientCertVerifier for ClientAuthorities {
     }
 }
 
-// === impl ClientCertificate ===
+// === impl CallerCertificate ===
 
-impl ClientCertificate {
-    /// `None` when it names nobody. Whether it is signed is asked later.
-    pub fn read(chain: &[CertificateDer<'_>]) -> Option<Self> {
+impl CallerCertificate {
+    /// The common name is the user, every organization a group. `None` when it names nobody. Whether it is signed is
+    /// asked later.
+    pub fn read(chain: &[CertificateDer<'_>], keys: &Keys) -> Option<Self> {
         let (_, certificate) = x509_parser::parse_x509_certificate(chain.first()?).ok()?;
         let subject = certificate.subject();
         // Of several common names Go, and so Kubernetes, takes the last.
-        let user = subject.iter_common_name().last()?.as_str().ok()?.to_owned();
-        let groups = subject.iter_organization();
-        let groups = groups
-            .filter_map(|group| group.as_str().ok().map(ToOwned::to_owned))
-            .collect();
+        let username = subject.iter_common_name().last()?.as_str().ok()?.to_owned();
+        let organizations = subject.iter_organization();
+        let organizations = organizations.filter_map(|group| group.as_str().ok().map(ToOwned::to_owned));
+        let groups = organizations.chain([AUTHENTICATED.to_owned()]).collect();
         let not_after = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
-        (!user.is_empty()).then(|| Self {
-            user,
-            groups,
+        if username.is_empty() {
+            return None;
+        }
+        let info = UserInfo {
+            username,
+            groups: Some(groups),
+            ..UserInfo::default()
+        };
+        Some(Self {
+            user: Arc::new(User::new(info, Vec::new(), keys)),
             chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
             not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(not_after),
             generation: AtomicU64::new(0),
@@ -198,12 +206,14 @@ impl ClientCertificate {
 
 /// Keeps the client's certificate with its connection.
 #[derive(Debug)]
-pub struct Keep;
+pub(super) struct Keep {
+    pub(super) keys: Arc<Keys>,
+}
 
 #[async_trait]
 impl TlsAccept for Keep {
     async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
-        let certificate = ClientCertificate::read(tls.peer_cert_chain_der()?)?;
+        let certificate = CallerCertificate::read(tls.peer_cert_chain_der()?, &self.keys)?;
         Some(Arc::new(certificate))
     }
 }
@@ -239,14 +249,16 @@ mod tests {
     fn subject_is_read_as_kubernetes_does() {
         let issuer = authority();
         let subject = [(DnType::CommonName, "jane"), (DnType::OrganizationName, "shop")];
-        let read = ClientCertificate::read(&certificate(&issuer, &subject)).unwrap();
+        let keys = Keys::default();
+        let read = |chain: &[CertificateDer<'static>]| CallerCertificate::read(chain, &keys);
+        let user = read(&certificate(&issuer, &subject)).unwrap().user;
         assert_eq!(
-            (read.user.as_str(), &read.groups[..]),
-            ("jane", &["shop".to_owned()][..])
+            (&*user.name, user.groups.join(" ")),
+            ("jane", "shop system:authenticated".to_owned())
         );
         let nobody = certificate(&issuer, &[(DnType::OrganizationName, "shop")]);
-        assert!(ClientCertificate::read(&nobody).is_none());
-        assert!(ClientCertificate::read(&[]).is_none());
+        assert!(read(&nobody).is_none());
+        assert!(read(&[]).is_none());
     }
 
     #[test]
@@ -254,9 +266,14 @@ mod tests {
         let (one, other) = (authority(), authority());
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), one.pem()).unwrap();
-        let authorities = ClientAuthorities::load(file.path().to_owned()).unwrap();
-        let of =
-            |issuer| ClientCertificate::read(&certificate(issuer, &[(DnType::CommonName, "jane")])).unwrap();
+        let authorities = CallerAuthorities::load(file.path().to_owned()).unwrap();
+        let of = |issuer| {
+            CallerCertificate::read(
+                &certificate(issuer, &[(DnType::CommonName, "jane")]),
+                &Keys::default(),
+            )
+            .unwrap()
+        };
         let (jane, stranger) = (of(&one), of(&other));
         assert!(authorities.accepts(&jane) && authorities.accepts(&jane));
         assert!(!authorities.accepts(&stranger));
