@@ -326,6 +326,6 @@ pub async fn install(kubectl: &Kubectl, programs: &Programs) -> Result<()> {
             "crd/apiservices.extensions.kubesphere.io",
         ])
         .await?;
-    kubectl.apply(RBAC).await.context("the operator's rights")?;
+    kubectl.apply(RBAC).await.context("the rights of the programs")?;
     Ok(())
 }
