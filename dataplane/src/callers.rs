@@ -21,6 +21,8 @@ pub struct Callers {
     pub certificate: Arc<ClientCertificate>,
     /// Verified credentials reach every backend, whether its object asks for them or not.
     pub forwards_always: bool,
+    /// For users that become known otherwise than by a token.
+    pub keys: Arc<Keys>,
     kubernetes: Option<Arc<Kubernetes>>,
     metrics: Arc<Metrics>,
 }
@@ -55,6 +57,7 @@ impl Callers {
             authorization: Authorization::disabled(),
             certificate: Arc::new(certificate),
             forwards_always: args.forward_authorization == ForwardAuthorization::Always,
+            keys: Arc::clone(&keys),
             kubernetes: None,
             metrics,
         };
