@@ -86,7 +86,10 @@ impl Helm {
     /// Removes both releases; the definitions and their objects stay.
     pub async fn uninstall(&self) -> Result<()> {
         for name in ["genkan", "genkan-crds"] {
-            self.run(&["uninstall", name, "-n", NAMESPACE]).await?;
+            // Until the Pods are gone as well: the next release has the same selectors.
+            let whole = ["--cascade=foreground", "--wait"];
+            let call = ["uninstall", name, "-n", NAMESPACE];
+            self.run(&[&call[..], &whole].concat()).await?;
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ mod names;
 /// The node's own address: of the API server, of backends, of the DNS.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 const NAME: &str = "node1";
+const CGROUPS: &str = "/sys/fs/cgroup";
 /// Addresses of Pods.
 pub const PODS: &str = "10.244.0.0/24";
 const START: Duration = Duration::from_secs(90);
@@ -162,8 +163,9 @@ pub fn sweep(prepared: &Prepared, succeeded: bool) {
     if succeeded {
         let _ = std::fs::remove_dir_all(&prepared.folder);
     }
-    for controller in controllers().unwrap_or_default() {
-        remove(&controller.join(&prepared.cgroup));
+    // Runtimes make them where they like, also in hierarchies without controllers.
+    for hierarchy in std::fs::read_dir(CGROUPS).into_iter().flatten().flatten() {
+        remove(&hierarchy.path().join(&prepared.cgroup));
     }
 }
 
@@ -178,7 +180,7 @@ fn remove(cgroup: &Path) {
 
 fn controllers() -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/sys/fs/cgroup")? {
+    for entry in std::fs::read_dir(CGROUPS)? {
         let path = entry?.path();
         if !path.is_symlink() && path.join("tasks").is_file() {
             found.push(path);

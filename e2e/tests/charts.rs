@@ -36,6 +36,7 @@ fn main() -> ExitCode {
                 installed_upgraded_rolled_back_and_removed,
                 definitions_of_others_are_adopted,
                 what_is_installed_answers_calls,
+                a_secret_that_was_given_secures_the_stream,
             ],
         ),
     )

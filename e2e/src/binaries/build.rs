@@ -30,8 +30,8 @@ pub(super) fn flags() -> Vec<String> {
 pub(super) fn go_version() -> Result<String> {
     let out = go().args(["env", "GOVERSION", "GOOS", "GOARCH"]).output();
     let out = out.context(
-        "the `go` command was not found; install Go 1.26 or newer, or point KUBEBUILDER_ASSETS at a folder with \
-         etcd, kube-apiserver and kubectl",
+        "the `go` command was not found; install Go 1.26 or newer, or point KUBEBUILDER_ASSETS at a folder with the \
+         programs: etcd, kube-apiserver, kubectl, and for all tests kube-controller-manager and helm",
     )?;
     if !out.status.success() {
         bail!("go env: {}", String::from_utf8_lossy(&out.stderr).trim());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use genkan_e2e::helm::{NAMESPACE, chart};
 use genkan_e2e::http1::{self, Answer, Request};
+use genkan_e2e::pki::Authority;
 use genkan_e2e::pod::{Machine, Running};
 use genkan_e2e::service::Service;
 use genkan_e2e::wait;
@@ -320,4 +321,45 @@ pub async fn what_is_installed_answers_calls(world: Arc<World>) -> Result<()> {
     operator.stop().await?;
     kubectl.delete(include_str!("installed.yaml")).await?;
     world.helm().uninstall().await
+}
+
+/// In the form that cert-manager writes.
+pub async fn a_secret_that_was_given_secures_the_stream(world: Arc<World>) -> Result<()> {
+    let kubectl = world.kubectl();
+    let folder = world.folder("given")?;
+    let authority = Authority::new(&folder, "ca")?;
+    let pair = authority.server("tls", &["genkan-operator.genkan-system.svc"])?;
+    let namespace = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}}}\n");
+    kubectl.apply(&namespace).await?;
+    let file = |key: &str, path: &std::path::Path| format!("--from-file={key}={}", path.display());
+    let files = [
+        file("tls.crt", &pair.certificate),
+        file("tls.key", &pair.key),
+        file("ca.crt", &authority.certificate),
+    ];
+    let create = ["create", "secret", "generic", "given", "-n", NAMESPACE];
+    let create: Vec<&str> = create
+        .into_iter()
+        .chain(files.iter().map(String::as_str))
+        .collect();
+    kubectl.run(&create).await?;
+    let set = ["--set", "stream.existingSecret=given"];
+    world.helm().install(kubectl, &set).await?;
+    let (operator, proxies) = start(&world).await?;
+    let secrets = ["get", "secrets", "-n", NAMESPACE, "-o", "name"];
+    let secrets = kubectl.run(&secrets).await?;
+    ensure!(
+        secrets.contains("secret/genkan-proxy-client") && !secrets.contains("secret/genkan-stream"),
+        "{secrets}"
+    );
+    for proxy in proxies {
+        proxy.stop().await?;
+    }
+    operator.stop().await?;
+    world.helm().uninstall().await?;
+    // It is not the chart's to remove.
+    kubectl
+        .run(&["delete", "secret", "given", "-n", NAMESPACE])
+        .await?;
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use genkan_e2e::kubectl::Kubectl;
 use genkan_e2e::wait;
 use genkan_e2e::world::World;
@@ -99,6 +99,7 @@ pub async fn who_may_publish_is_decided_at_admission(world: Arc<World>) -> Resul
     on_creation_of_a_reverse_proxy(&accounts).await?;
     on_creation_of_an_api_service(&accounts).await?;
     on_change_and_removal(&world, &accounts).await?;
+    a_team_has_the_rights_that_the_page_gives_it(&world).await?;
     world.helm().uninstall().await
 }
 
@@ -340,5 +341,58 @@ async fn on_change_and_removal(world: &World, accounts: &Accounts) -> Result<()>
         .output(&["delete", "rp", "theirs", collector], "")
         .await?;
     ensure!(printed.success, "{}", printed.stderr);
+    Ok(())
+}
+
+/// The commands of docs/install.md, as they stand there.
+async fn a_team_has_the_rights_that_the_page_gives_it(world: &World) -> Result<()> {
+    let page = include_str!("../../../docs/install.md");
+    let commands = page
+        .split("```sh\n")
+        .filter_map(|rest| rest.split_once("```"))
+        .map(|(commands, _)| commands)
+        .find(|commands| commands.contains("name: shop-publish"))
+        .context("the commands for a team")?;
+    let kubectl = world.kubectl();
+    let out = tokio::process::Command::new("sh")
+        .args([
+            "-euc",
+            &format!("kubectl() {{ \"$KUBECTL\" \"$@\"; }}\n{commands}"),
+        ])
+        .env("KUBECTL", kubectl.program())
+        .env("KUBECONFIG", world.control_plane.admin_kubeconfig())
+        .output()
+        .await?;
+    ensure!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let member = [
+        "--as=member",
+        "--as-group=shop-team",
+        "--as-group=system:authenticated",
+    ];
+    let create = [&CREATE[..], &member].concat();
+    let any = json!({"url": "http://any.shop.svc"});
+    let group = json!({"group": "shop.example"});
+    let own = [
+        reverse_proxy("a", "/proxy/shop/*", &any, &json!({})),
+        api_service(&group, &any),
+    ];
+    for object in own {
+        wait::until_true("the rights act", Duration::from_secs(30), || async {
+            let printed = kubectl.output(&create, &object).await?;
+            ensure!(printed.success, "{}", printed.stderr);
+            Ok(true)
+        })
+        .await?;
+    }
+    let elsewhere = json!({"url": "http://any.default.svc"});
+    let others = [
+        reverse_proxy("a", "/proxy/shopping", &any, &json!({})),
+        reverse_proxy("a", "/proxy/shop/*", &elsewhere, &json!({})),
+        api_service(&json!({"group": "other.example"}), &any),
+    ];
+    for object in others {
+        let printed = kubectl.output(&create, &object).await?;
+        ensure!(printed.stderr.contains("member may not"), "{}", printed.stderr);
+    }
     Ok(())
 }

@@ -81,7 +81,12 @@ fn leaves(value: &Value, path: &[String], documented: &[Documented], found: &mut
     match value.as_object().filter(|_| !known) {
         Some(map) => {
             for (key, value) in map {
-                leaves(value, &[path, &[key.clone()]].concat(), documented, found);
+                leaves(
+                    value,
+                    &[path, std::slice::from_ref(key)].concat(),
+                    documented,
+                    found,
+                );
             }
         }
         None => found.push(path.join(".")),
@@ -123,7 +128,7 @@ pub async fn every_value_is_documented(_: Arc<World>) -> Result<()> {
 
     let readme = read("README.md")?;
     let (before, after) = readme.split_once(HEAD).context("the table of values")?;
-    let rest = after.trim_start_matches(|c| c == '|').split_once("\n\n");
+    let rest = after.trim_start_matches('|').split_once("\n\n");
     let rows: String = documented.iter().map(Documented::row).collect();
     let wanted = format!(
         "{before}{HEAD}{rows}{}",
