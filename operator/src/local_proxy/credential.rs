@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Response};
+use http_body_util::Empty;
 use kube::Config;
 use kube::client::ConfigExt;
 use kube::client::middleware::AuthLayer;
 use rustls::client::ResolvesClientCert;
+use tokio::runtime::Handle;
 use tower::{Layer, ServiceExt};
 
 /// Refreshed as kubectl does: files are read again, plug-ins run again.
 pub(super) struct Credential {
-    header: Option<AuthLayer>,
+    header: Option<Arc<AuthLayer>>,
     certificate: Arc<dyn ResolvesClientCert>,
 }
 
@@ -33,7 +36,10 @@ impl Credential {
                 "the kubeconfig holds neither a token nor a client certificate; nobody would know who you are"
             );
         }
-        Ok(Self { header, certificate })
+        Ok(Self {
+            header: header.map(Arc::new),
+            certificate,
+        })
     }
 
     pub(super) fn is_certificate_alone(&self) -> bool {
@@ -46,13 +52,23 @@ impl Credential {
 
     /// The value of `Authorization`, if there is one.
     pub(super) async fn header(&self) -> Result<Option<HeaderValue>> {
-        let Some(layer) = &self.header else {
+        let Some(layer) = self.header.clone() else {
             return Ok(None);
         };
-        let read = tower::service_fn(|request: Request<()>| async move {
-            Ok::<_, tower::BoxError>(request.headers().get(AUTHORIZATION).cloned())
-        });
-        let answer = layer.layer(read).oneshot(Request::new(())).await;
-        answer.map_err(|error| anyhow!("the kubeconfig gives no credential: {error}"))
+        // A plug-in may take its time.
+        let asked = tokio::task::spawn_blocking(|| Handle::current().block_on(header(layer)));
+        asked.await?
     }
+}
+
+async fn header(layer: Arc<AuthLayer>) -> Result<Option<HeaderValue>> {
+    // The layer is made for clients; this one gives back what it would have sent.
+    let mirror = tower::service_fn(|request: Request<Empty<Bytes>>| async move {
+        let mut response = Response::new(());
+        *response.headers_mut() = request.into_parts().0.headers;
+        Ok::<_, tower::BoxError>(response)
+    });
+    let answer = layer.layer(mirror).oneshot(Request::new(Empty::new())).await;
+    let sent = answer.map_err(|error| anyhow!("the kubeconfig gives no credential: {error}"))?;
+    Ok(sent.headers().get(AUTHORIZATION).cloned())
 }
