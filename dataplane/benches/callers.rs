@@ -47,7 +47,7 @@ async fn main() {
         &kubeconfig,
     ];
     let cli = Cli::parse_from(flags);
-    let callers = Callers::new(&cli.authentication, Arc::new(Metrics::default())).unwrap();
+    let callers = Callers::new(&cli.authentication, None, Arc::new(Metrics::default())).unwrap();
     let mut request = RequestHeader::build("GET", b"/proxy/grafana/d/1", None).unwrap();
     request
         .append_header("Authorization", format!("Bearer {token}"))

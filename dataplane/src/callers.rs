@@ -22,7 +22,7 @@ pub struct Callers {
     pub certificate: Arc<ClientCertificate>,
     /// Verified credentials reach every backend, whether its object asks for them or not.
     pub forwards_always: bool,
-    /// What users are told apart by.
+    /// For users that become known otherwise than by a token.
     pub keys: Arc<Keys>,
     kubernetes: Option<Arc<Kubernetes>>,
     metrics: Arc<Metrics>,
@@ -64,8 +64,8 @@ impl Callers {
             authorization: Authorization::disabled(),
             certificate: Arc::new(certificate),
             forwards_always: args.forward_authorization == ForwardAuthorization::Always,
-            kubernetes: None,
             keys: Arc::clone(&keys),
+            kubernetes: None,
             metrics,
         };
         if args.is_disabled() {

@@ -1,5 +1,6 @@
 //! `genkan explain`: what would become of a request, answered by the code that would serve it.
 
+mod access;
 mod candidates;
 mod print;
 mod request;
@@ -10,12 +11,15 @@ mod world;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ValueEnum;
+use genkan_routing::access::Mode;
 use serde::Serialize;
 
 use crate::lint::Output;
 use crate::source::Source;
 
+pub use access::{ApiServer, Caller, Reviewer};
 pub use candidates::Candidate;
 pub use print::text;
 pub use request::Request;
@@ -49,6 +53,21 @@ pub struct Args {
     /// Kubeconfig of the API server [default: the Pod's ServiceAccount, else ~/.kube/config]
     #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Ask also whether this user may send it, as --access-review of the data plane would [default: nobody is asked]
+    #[arg(long = "as", value_name = "USER")]
+    user: Option<String>,
+    /// A group that the user is in, as often as there are groups
+    #[arg(long = "as-group", value_name = "GROUP", requires = "user")]
+    groups: Vec<String>,
+    /// Which questions the data plane asks about a ReverseProxy
+    #[arg(
+        long,
+        env = "GENKAN_ACCESS_REVIEW",
+        value_enum,
+        default_value = "pattern",
+        value_name = "MODE"
+    )]
+    access_review: AccessReview,
     /// How the answer is printed
     #[arg(
         long,
@@ -59,6 +78,14 @@ pub struct Args {
         value_name = "FORMAT"
     )]
     output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AccessReview {
+    /// The path of its matcher, and after a no the path of the request
+    Pattern,
+    /// The path of the request alone
+    Exact,
 }
 
 /// The whole answer.
@@ -91,33 +118,51 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Says what would become of a request.
-pub fn explain(world: &World, request: &Request) -> Explanation {
-    let judged = verdict::judge(world, request);
-    Explanation {
+/// Says what would become of a request, sent by `caller` if there is one.
+///
+/// # Errors
+/// When nobody can say what the caller may do.
+pub fn explain(world: &World, request: &Request, caller: Option<&Caller>) -> Result<Explanation> {
+    let judged = verdict::judge(world, request, caller)?;
+    Ok(Explanation {
         method: request.method.clone(),
         target: String::from_utf8_lossy(&request.target).into_owned(),
         path: judged.path,
         candidates: judged.candidates,
         outcome: judged.outcome,
-    }
+    })
 }
 
 fn answer(args: &Args) -> Result<Explanation> {
     let request = Request::new(&args.method, &args.url, &args.headers).map_err(|e| anyhow!(e))?;
-    let world = match &args.source {
+    let (world, caller) = match &args.source {
+        Source::Directory(_) if args.user.is_some() => {
+            bail!("--as asks an API server, and --source dir: has none; leave one of them out")
+        }
         Source::Directory(path) => {
             let (world, problems) = World::from_directory(path)?;
             for problem in problems {
                 eprintln!("genkan: {problem}");
             }
-            world
+            (world, None)
         }
-        Source::Kubernetes => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("no thread can be started")?
-            .block_on(World::from_kubernetes(args.kubeconfig.as_deref()))?,
+        Source::Kubernetes => from_kubernetes(args)?,
     };
-    Ok(explain(&world, &request))
+    explain(&world, &request, caller.as_ref())
+}
+
+fn from_kubernetes(args: &Args) -> Result<(World, Option<Caller>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no thread can be started")?;
+    let client = runtime.block_on(crate::operator::client(args.kubeconfig.as_deref()))?;
+    let world = runtime.block_on(World::from_kubernetes(&client))?;
+    let mode = match args.access_review {
+        AccessReview::Pattern => Mode::Pattern,
+        AccessReview::Exact => Mode::Exact,
+    };
+    let reviewer = Box::new(ApiServer { client, runtime });
+    let caller = |user: &String| Caller::new(user.clone(), args.groups.clone(), mode, reviewer);
+    Ok((world, args.user.as_ref().map(caller)))
 }

@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use genkan_operator::explain::{Outcome, Request, World, explain, text};
+use genkan_operator::explain::{Caller, Outcome, Request, Reviewer, World, explain, text};
+use genkan_routing::access::{Attributes, Mode};
 
 const QUESTIONS: &[(&str, &str, &[&str])] = &[
     (
@@ -71,7 +72,10 @@ fn every_question_is_answered_in_the_words_recorded() {
         }
         let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
         let request = Request::new(method, url, &headers).unwrap();
-        said.push_str(&format!("\n{}\n", text(&explain(&world, &request))));
+        said.push_str(&format!(
+            "\n{}\n",
+            text(&explain(&world, &request, None).unwrap())
+        ));
     }
     let path = root().join("tests/explain/answers.txt");
     if std::env::var_os("GENKAN_REWRITE").is_some() {
@@ -88,7 +92,7 @@ fn every_question_is_answered_in_the_words_recorded() {
 fn the_answer_is_complete_for_programs() {
     let (world, _) = World::from_directory(&root().join("tests/explain/world")).unwrap();
     let request = Request::new("POST", "/proxy/shop/orders", &[]).unwrap();
-    let json = serde_json::json!(explain(&world, &request));
+    let json = serde_json::json!(explain(&world, &request, None).unwrap());
     assert_eq!(json["outcome"]["type"], "forward");
     assert_eq!(json["outcome"]["target"], "/orders/");
     assert_eq!(
@@ -97,6 +101,46 @@ fn the_answer_is_complete_for_programs() {
     );
     assert_eq!(json["candidates"][0]["object"], "ReverseProxy shop-orders");
     assert_eq!(json["candidates"][0]["wins"], true);
+}
+
+/// Whom a single role allows a single thing.
+#[derive(Debug)]
+struct Role(&'static str, &'static str);
+
+impl Reviewer for Role {
+    fn allows(&self, user: &str, _: &[String], attributes: &Attributes<'_>) -> anyhow::Result<bool> {
+        anyhow::ensure!(user != "unknown", "nobody answers");
+        Ok(user == self.0 && attributes.values()[2] == self.1)
+    }
+}
+
+#[test]
+fn callers_are_judged_before_objects() {
+    let (world, _) = World::from_directory(&root().join("tests/explain/world")).unwrap();
+    let ask = |user: &str, url: &str| {
+        let request = Request::new("GET", url, &[]).unwrap();
+        let role = Box::new(Role("jane", "/proxy/broken"));
+        let caller = Caller::new(user.into(), Vec::new(), Mode::Pattern, role);
+        explain(&world, &request, Some(&caller)).map(|explanation| explanation.outcome)
+    };
+    let code = |outcome| match outcome {
+        Outcome::Refuse { code, message, .. } => (code, message),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(ask("jane", "/proxy/broken").unwrap()).0, 503);
+    let (refused, message) = code(ask("joe", "/proxy/broken").unwrap());
+    assert_eq!(refused, 403);
+    assert!(
+        message.contains("\"joe\" cannot get path \"/proxy/broken\""),
+        "{message}"
+    );
+    assert!(
+        message.contains(r#"{nonResourceURLs: ["/proxy/broken"], verbs: ["get"]}"#),
+        "{message}"
+    );
+    // What matches nothing is nobody's business.
+    assert_eq!(code(ask("joe", "/nothing").unwrap()).0, 404);
+    assert!(ask("unknown", "/proxy/broken").is_err());
 }
 
 #[test]
@@ -110,7 +154,7 @@ fn the_examples_answer() {
         ("/proxy/external/v1", "/base/v1"),
     ] {
         let request = Request::new("GET", url, &[]).unwrap();
-        match explain(&world, &request).outcome {
+        match explain(&world, &request, None).unwrap().outcome {
             Outcome::Forward(forward) => assert_eq!(forward.target, target),
             other => panic!("{url}: {other:?}"),
         }

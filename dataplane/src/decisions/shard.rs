@@ -79,10 +79,13 @@ impl<V: Verdict> Shard<V> {
         self.inside.write().flights.remove(key);
     }
 
-    /// Whether it is new.
-    pub fn insert(&self, key: Key, entry: Entry<V>) -> bool {
+    /// Whether it is new. What is renewed still belongs to whoever made us keep it first.
+    pub fn insert(&self, key: Key, mut entry: Entry<V>) -> bool {
         let mut inside = self.inside.write();
-        let is_new = inside.entries.insert(key, Arc::new(entry)).is_none();
+        let known = inside.entries.get(&key);
+        let is_new = known.is_none();
+        entry.owner = known.map_or(entry.owner, |known| known.owner);
+        inside.entries.insert(key, Arc::new(entry));
         if inside.entries.len() > self.most
             && let Some(any) = inside.entries.keys().find(|other| **other != key).copied()
         {

@@ -196,6 +196,25 @@ async fn one_owner_cannot_crowd_out_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn renewal_by_another_does_not_change_whose_it_is() {
+    let limits = Limits {
+        most_of_one_owner: 2,
+        ..Limits::new(Duration::ZERO)
+    };
+    let decisions = Arc::new(Decisions::<Said>::new(limits));
+    for number in 0..2 {
+        decisions
+            .ask(key(number), 1, || says(Some("jane")))
+            .await
+            .unwrap();
+    }
+    decisions.renew(key(0), 2, || says(Some("jane")));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    decisions.ask(key(2), 1, || says(None)).await.unwrap();
+    assert_eq!(decisions.len(), 2, "the oldest of the first owner has gone");
+}
+
+#[tokio::test(start_paused = true)]
 async fn number_of_decisions_is_bounded() {
     let limits = Limits {
         most: 256,

@@ -1,12 +1,14 @@
 //! The request that the backend gets.
 
 use genkan_proto::v1alpha1::{Directives as Written, Upstream, upstream};
-use genkan_routing::identity::{is_hop_by_hop, is_identity_header, tokens, upgrade_protocols};
+use genkan_routing::identity::{
+    is_hop_by_hop, is_identity_header, is_user_header, tokens, upgrade_protocols,
+};
 use genkan_routing::{DirectiveSpec, Directives, HeaderStore, Input};
 use serde::Serialize;
 
 use super::verdict::{Outcome, Route, refuse};
-use super::{Request, World};
+use super::{Caller, Request, World};
 
 /// What is sent, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +45,7 @@ pub(super) fn forward(
     route: &Route<'_>,
     upstream: &Upstream,
     input: Input<'_>,
+    caller: Option<&Caller>,
 ) -> Result<Outcome, Outcome> {
     let spec = route.directives.map(spec).unwrap_or_default();
     let directives = Directives::compile(&spec).map_err(|problems| {
@@ -61,6 +64,7 @@ pub(super) fn forward(
         refuse(503, "NoReadyEndpoints", message)
     })?;
     let mut headers = headers(request, upstream);
+    let keeps_token = !route.forwards_token && headers.clear();
     directives.header_up.apply(&mut headers);
     if directives.wrap_transport {
         let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
@@ -69,13 +73,21 @@ pub(super) fn forward(
         headers.set("X-Forwarded-Proto", peer.scheme.as_bytes());
     }
     headers.append_client();
+    if let Some(caller) = caller.filter(|_| route.tells_identity) {
+        headers.retain(&|name| !is_user_header(name));
+        headers.set("X-Remote-User", caller.user.as_bytes());
+        caller
+            .groups
+            .iter()
+            .for_each(|group| headers.append("X-Remote-Group", group.as_bytes()));
+    }
     headers.upgrade(request);
     Ok(Outcome::Forward(Box::new(Forward {
         object: route.title.clone(),
         method: made.method.into_owned(),
         target: String::from_utf8_lossy(&target).into_owned(),
         headers: headers.into_text(),
-        notes: notes(route, upstream, &directives),
+        notes: notes(route, upstream, &directives, caller.is_some(), keeps_token),
         peer,
     })))
 }
@@ -114,9 +126,21 @@ fn peer(world: &World, upstream: &Upstream) -> Result<Peer, String> {
     Ok(peer)
 }
 
-fn notes(route: &Route<'_>, upstream: &Upstream, directives: &Directives) -> Vec<String> {
+fn notes(
+    route: &Route<'_>,
+    upstream: &Upstream,
+    directives: &Directives,
+    has_caller: bool,
+    keeps_token: bool,
+) -> Vec<String> {
     let mut notes = Vec::new();
-    if route.tells_identity {
+    if keeps_token {
+        notes.push(
+            "the token is verified by genkan and goes no further; spec.forwardAuthorization would pass it on"
+                .to_owned(),
+        );
+    }
+    if route.tells_identity && !has_caller {
         notes.push("X-Remote-User and X-Remote-Group tell the backend who calls".to_owned());
     }
     if upstream.tls.as_ref().is_some_and(|tls| tls.insecure_skip_verify) {
@@ -193,6 +217,21 @@ impl Lines {
             self.set("Authorization", &credential);
         }
         self.remove("x-kubesphere-rawquery");
+    }
+
+    /// Takes out the credentials that genkan verifies itself; true if there was one.
+    fn clear(&mut self) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(name, value)| {
+            let is_basic = || {
+                value
+                    .get(..6)
+                    .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "))
+            };
+            let is_verified = name.eq_ignore_ascii_case("authorization") && !value.is_empty() && !is_basic();
+            !is_verified && !name.eq_ignore_ascii_case("x-kubesphere-authorization")
+        });
+        self.0.len() < before
     }
 
     fn append_client(&mut self) {

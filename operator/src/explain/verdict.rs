@@ -1,13 +1,14 @@
 //! The decision, step by step as the data plane takes it.
 
 use genkan_proto::v1alpha1::{Unavailable, Upstream, api_service, reverse_proxy};
+use genkan_routing::access::{Door, Questions};
 use genkan_routing::identity::{forbidden_nomination, is_impersonation_header, tokens};
 use genkan_routing::{Decision, Input, RequestInfo, Target, repair_query};
 use serde::Serialize;
 
 use super::candidates::{self, Candidate};
 use super::sending::{self, Forward};
-use super::{Request, World};
+use super::{Caller, Request, World};
 
 /// How the request ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,6 +41,9 @@ pub(super) struct Route<'w> {
     pub(super) directives: Option<&'w genkan_proto::v1alpha1::Directives>,
     /// The backend is told who calls.
     pub(super) tells_identity: bool,
+    /// The backend gets the token that was verified.
+    pub(super) forwards_token: bool,
+    door: Door<'w>,
     action: Action<'w>,
 }
 
@@ -51,17 +55,35 @@ enum Action<'w> {
 /// More proxies than that in front are a loop.
 const MOST_HOPS: usize = 20;
 
-pub(super) fn judge(world: &World, request: &Request) -> Judged {
+/// Why there is no way on: an answer, or nobody who could say.
+enum Stop {
+    Answer(Outcome),
+    Unknown(anyhow::Error),
+}
+
+pub(super) fn judge(
+    world: &World,
+    request: &Request,
+    caller: Option<&Caller>,
+) -> Result<Judged, anyhow::Error> {
     let mut judged = Judged {
         path: None,
         candidates: Vec::new(),
         outcome: refuse(404, "NoRouteMatched", "nothing is published under this path"),
     };
-    judged.outcome = decide(world, request, &mut judged).unwrap_or_else(|refusal| refusal);
-    judged
+    judged.outcome = match decide(world, request, caller, &mut judged) {
+        Ok(outcome) | Err(Stop::Answer(outcome)) => outcome,
+        Err(Stop::Unknown(error)) => return Err(error),
+    };
+    Ok(judged)
 }
 
-fn decide(world: &World, request: &Request, judged: &mut Judged) -> Result<Outcome, Outcome> {
+fn decide(
+    world: &World,
+    request: &Request,
+    caller: Option<&Caller>,
+    judged: &mut Judged,
+) -> Result<Outcome, Stop> {
     let target =
         Target::parse(&request.target).map_err(|refusal| refuse(400, "PathRefused", refusal.to_string()))?;
     judged.path = Some(target.path.clone().into_owned());
@@ -69,7 +91,7 @@ fn decide(world: &World, request: &Request, judged: &mut Judged) -> Result<Outco
         let token = String::from_utf8_lossy(token);
         if forbidden_nomination(&token) {
             let message = format!("the header Connection must not name {token}");
-            return Err(refuse(400, "ConnectionRefused", message));
+            return Err(refuse(400, "ConnectionRefused", message).into());
         }
     }
     let hops = request.values("x-forwarded-for").flat_map(tokens).count();
@@ -77,7 +99,7 @@ fn decide(world: &World, request: &Request, judged: &mut Judged) -> Result<Outco
         let message = format!(
             "X-Forwarded-For names {hops} proxies, more than {MOST_HOPS}: the request goes round in a loop"
         );
-        return Err(refuse(508, "LoopDetected", message));
+        return Err(refuse(508, "LoopDetected", message).into());
     }
     let query = query(request, target.query);
     let info = RequestInfo::parse(&request.method, &target.path, query.as_deref())
@@ -90,7 +112,7 @@ fn decide(world: &World, request: &Request, judged: &mut Judged) -> Result<Outco
             .any(|(name, _)| is_impersonation_header(name))
     {
         let message = "impersonation is supported only for requests to Kubernetes itself; send the request without Impersonate headers";
-        return Err(refuse(403, "ImpersonationNotSupported", message));
+        return Err(refuse(403, "ImpersonationNotSupported", message).into());
     }
     let decision = world.doors.decide(&request.method, &info, query.as_deref());
     judged.candidates = match &decision {
@@ -105,19 +127,20 @@ fn decide(world: &World, request: &Request, judged: &mut Judged) -> Result<Outco
     let route = match decision {
         Decision::ReverseProxy(at) => world.reverse_proxy(*at).and_then(Route::of_reverse_proxy),
         Decision::ApiService(at) => world.api_service(*at).and_then(Route::of_api_service),
-        other => return without_backend(other, &info),
+        other => return Ok(without_backend(other, &info)?),
     };
     let Some(route) = route else {
-        return Err(refuse(503, "Pending", "the object has not been compiled"));
+        return Err(refuse(503, "Pending", "the object has not been compiled").into());
     };
+    if let Some(caller) = caller {
+        let questions = Questions::of(route.door, &request.method, &info, caller.mode);
+        let refusal = caller.refusal(&questions).map_err(Stop::Unknown)?;
+        refusal.map_or(Ok(()), |refusal| Err(Stop::Answer(refusal)))?;
+    }
     let upstream = match route.action {
         Action::Forward(upstream) => upstream,
         Action::Unavailable(why) => {
-            return Err(refuse(
-                503,
-                &why.reason,
-                format!("{}: {}", route.title, why.message),
-            ));
+            return Err(refuse(503, &why.reason, format!("{}: {}", route.title, why.message)).into());
         }
     };
     let input = Input {
@@ -126,7 +149,7 @@ fn decide(world: &World, request: &Request, judged: &mut Judged) -> Result<Outco
         query: query.as_deref(),
         host: &request.host,
     };
-    sending::forward(world, request, &route, upstream, input)
+    Ok(sending::forward(world, request, &route, upstream, input, caller)?)
 }
 
 /// The query that counts, after the repair that KubeSphere clients rely on.
@@ -194,6 +217,12 @@ pub(super) fn refuse(code: u16, reason: &str, message: impl Into<String>) -> Out
     }
 }
 
+impl From<Outcome> for Stop {
+    fn from(outcome: Outcome) -> Self {
+        Self::Answer(outcome)
+    }
+}
+
 // === impl Outcome ===
 
 impl Outcome {
@@ -210,6 +239,8 @@ impl<'w> Route<'w> {
         let name = &proxy.r#ref.as_ref()?.name;
         Some(Self {
             title: format!("ReverseProxy {name}"),
+            forwards_token: proxy.forward_authorization,
+            door: Door::ReverseProxy { path: &proxy.path },
             directives: proxy.directives.as_ref(),
             tells_identity: proxy
                 .directives
@@ -226,6 +257,8 @@ impl<'w> Route<'w> {
         let name = &service.r#ref.as_ref()?.name;
         Some(Self {
             title: format!("APIService {name}"),
+            forwards_token: service.forward_authorization,
+            door: Door::ApiService,
             directives: None,
             tells_identity: true,
             action: match service.action.as_ref()? {

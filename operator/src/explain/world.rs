@@ -7,8 +7,8 @@ use genkan_proto::v1alpha1::{ApiService, EndpointSet, Resource, ReverseProxy, re
 use genkan_routing::Table;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::Api;
 use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::{Api, Client};
 
 use crate::compile::Compiler;
 use crate::index::{Change, Dirty, Index};
@@ -76,8 +76,7 @@ impl World {
     ///
     /// # Errors
     /// When it cannot be asked, or does not know the definitions.
-    pub async fn from_kubernetes(kubeconfig: Option<&Path>) -> Result<Self> {
-        let client = crate::operator::client(kubeconfig).await?;
+    pub async fn from_kubernetes(client: &Client) -> Result<Self> {
         let mut changes = Vec::new();
         for (kind, resource) in [
             (

@@ -1,0 +1,200 @@
+//! Whether somebody may, asked of the API server in the words of the data plane.
+
+use std::fmt;
+
+use anyhow::{Context, Result, bail};
+use genkan_routing::access::{Attributes, Mode, Questions, Refusal};
+use k8s_openapi::api::authorization::v1::{
+    NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use tokio::runtime::Runtime;
+
+use super::verdict::{Outcome, refuse};
+
+/// Somebody who might send the request.
+#[derive(Debug)]
+pub struct Caller {
+    pub user: String,
+    /// With those that Kubernetes adds.
+    pub groups: Vec<String>,
+    pub mode: Mode,
+    pub reviewer: Box<dyn Reviewer>,
+}
+
+/// Answers access reviews.
+pub trait Reviewer: fmt::Debug {
+    /// # Errors
+    /// When there is no answer.
+    fn allows(&self, user: &str, groups: &[String], attributes: &Attributes<'_>) -> Result<bool>;
+}
+
+/// The API server.
+pub struct ApiServer {
+    pub client: Client,
+    pub runtime: Runtime,
+}
+
+const ANONYMOUS: &str = "system:anonymous";
+const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+
+// === impl Caller ===
+
+impl Caller {
+    /// `groups` are those that were named; Kubernetes puts everybody into some more.
+    pub fn new(user: String, mut groups: Vec<String>, mode: Mode, reviewer: Box<dyn Reviewer>) -> Self {
+        if user == ANONYMOUS {
+            groups.push("system:unauthenticated".to_owned());
+        } else {
+            if let Some((namespace, _)) = user
+                .strip_prefix(SERVICE_ACCOUNT)
+                .and_then(|rest| rest.split_once(':'))
+            {
+                groups.push("system:serviceaccounts".to_owned());
+                groups.push(format!("system:serviceaccounts:{namespace}"));
+            }
+            groups.push("system:authenticated".to_owned());
+        }
+        groups.dedup();
+        Self {
+            user,
+            groups,
+            mode,
+            reviewer,
+        }
+    }
+
+    /// `None` when it is allowed, else what the client is told.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub(super) fn refusal(&self, questions: &Questions<'_>) -> Result<Option<Outcome>> {
+        for question in [Some(&questions.first), questions.then.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if self.reviewer.allows(&self.user, &self.groups, question)? {
+                return Ok(None);
+            }
+        }
+        let refusal = Refusal {
+            user: &self.user,
+            questions,
+        };
+        Ok(Some(refuse(403, "AccessDenied", refusal.to_string())))
+    }
+}
+
+// === impl ApiServer ===
+
+impl fmt::Debug for ApiServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiServer").finish_non_exhaustive()
+    }
+}
+
+impl Reviewer for ApiServer {
+    fn allows(&self, user: &str, groups: &[String], attributes: &Attributes<'_>) -> Result<bool> {
+        let review = review(user, groups, attributes);
+        let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let answer = self
+            .runtime
+            .block_on(api.create(&PostParams::default(), &review))
+            .context(
+                "what others may do can be asked only with the right to create subjectaccessreviews.authorization.k8s.io, \
+                 which the ClusterRole system:auth-delegator gives",
+            )?;
+        let status = answer.status.unwrap_or_default();
+        if let (false, Some(error)) = (status.allowed, status.evaluation_error) {
+            bail!("the API server cannot decide whether this is allowed: {error}");
+        }
+        Ok(status.allowed && !status.denied.unwrap_or_default())
+    }
+}
+
+fn review(user: &str, groups: &[String], attributes: &Attributes<'_>) -> SubjectAccessReview {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let mut spec = SubjectAccessReviewSpec {
+        user: Some(user.to_owned()),
+        groups: Some(groups.to_vec()),
+        ..SubjectAccessReviewSpec::default()
+    };
+    match attributes {
+        Attributes::NonResource { path, verb } => {
+            spec.non_resource_attributes = Some(NonResourceAttributes {
+                path: text(path),
+                verb: text(verb),
+            });
+        }
+        Attributes::Resource {
+            verb,
+            group,
+            version,
+            resource,
+            subresource,
+            namespace,
+            name,
+        } => {
+            spec.resource_attributes = Some(ResourceAttributes {
+                verb: text(verb),
+                group: text(group),
+                version: text(version),
+                resource: text(resource),
+                subresource: text(subresource),
+                namespace: text(namespace),
+                name: text(name),
+                ..ResourceAttributes::default()
+            });
+        }
+    }
+    SubjectAccessReview {
+        spec,
+        ..SubjectAccessReview::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Reviewer for Nobody {
+        fn allows(&self, _: &str, _: &[String], _: &Attributes<'_>) -> Result<bool> {
+            Ok(false)
+        }
+    }
+
+    #[test]
+    fn everybody_is_in_the_groups_that_kubernetes_adds() {
+        for (user, groups) in [
+            ("jane", "staff system:authenticated"),
+            ("system:anonymous", "staff system:unauthenticated"),
+            (
+                "system:serviceaccount:shop:cart",
+                "staff system:serviceaccounts system:serviceaccounts:shop system:authenticated",
+            ),
+        ] {
+            let caller = Caller::new(user.into(), vec!["staff".into()], Mode::Pattern, Box::new(Nobody));
+            assert_eq!(caller.groups.join(" "), groups);
+        }
+    }
+
+    #[test]
+    fn reviews_hold_what_is_there() {
+        let attributes = Attributes::Resource {
+            verb: "list",
+            group: "shop.example",
+            version: "v1",
+            resource: "carts",
+            subresource: "",
+            namespace: "",
+            name: "",
+        };
+        let spec = serde_json::json!(review("jane", &[], &attributes).spec);
+        let expected = serde_json::json!({ "verb": "list", "group": "shop.example", "version": "v1", "resource": "carts" });
+        assert_eq!(spec["resourceAttributes"], expected);
+    }
+}
