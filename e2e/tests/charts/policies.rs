@@ -354,6 +354,9 @@ async fn a_team_has_the_rights_that_the_page_gives_it(world: &World) -> Result<(
         .find(|commands| commands.contains("name: shop-publish"))
         .context("the commands for a team")?;
     let kubectl = world.kubectl();
+    // It has the same names as what came before.
+    kubectl.delete(RIGHTS).await?;
+    kubectl.run(&["create", "namespace", "shop"]).await?;
     let out = tokio::process::Command::new("sh")
         .args([
             "-euc",
