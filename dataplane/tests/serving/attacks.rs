@@ -414,7 +414,7 @@ const FRAMING: &[Attack] = &[
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
         Passes("get /proxy/x", "h2c"),
     ),
-    attack("no HTTP", "GET /proxy/x HTTP/3.0", "", Refused(400)),
+    attack("no HTTP", "GET /proxy/x HTTP/3.0", "", Refused(505)),
 ];
 
 const TABLES: [(&str, &[Attack]); 3] = [
@@ -445,9 +445,10 @@ async fn carry_out(attack: &Attack, process: &Process, backend: &Backend) -> Str
         }
         Passes(with, without) => {
             assert!(received.contains(with) && !received.contains(without), "{what}");
-            match with.split_once(": ") {
-                Some(_) => format!("forwarded with `{with}`"),
-                None => "forwarded without it".to_owned(),
+            match (with.contains(": "), without) {
+                (true, _) => format!("forwarded with `{with}`"),
+                (false, "\0") => format!("forwarded as `{with}`"),
+                (false, _) => "forwarded without it".to_owned(),
             }
         }
     }
