@@ -252,3 +252,6 @@ fn unavailable(error: &Unavailable) -> Answer {
         .with_hint(Hint::RetryAfter(1))
         .with_detail(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ mod reviews;
 mod access;
 #[path = "serving/answers.rs"]
 mod answers;
+#[path = "serving/attacks.rs"]
+mod attacks;
 #[path = "serving/bodies.rs"]
 mod bodies;
 #[path = "serving/client_certificate.rs"]

@@ -7,6 +7,7 @@ use genkan_e2e::suite::{self, Stage};
 
 mod scenarios {
     pub mod broken;
+    pub mod browser;
     pub mod callers;
     pub mod conflicts;
     pub mod fragments;
@@ -19,6 +20,7 @@ mod scenarios {
 }
 
 use scenarios::broken::*;
+use scenarios::browser::*;
 use scenarios::callers::*;
 use scenarios::conflicts::*;
 use scenarios::fragments::*;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
                 delete_and_recreate_never_shows_an_old_condition,
                 a_proxy_that_is_down_shows_in_status,
                 a_planted_fault_is_caught,
+                a_browser_reaches_a_ui_with_the_rights_of_a_kubeconfig,
                 a_caller_is_refused_with_the_rule_and_let_in_with_it,
                 edits_fail_no_request,
                 a_rollout_of_the_backend_fails_no_request,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::{definitions, explain, lint, operator};
+use crate::{definitions, explain, lint, local_proxy, operator};
 
 /// One front door for the APIs that extend a Kubernetes cluster.
 #[derive(Debug, Parser)]
@@ -38,6 +38,10 @@ enum Command {
     Lint(lint::Args),
     /// Say what would become of a request
     Explain(explain::Args),
+    /// Open a port of this machine that adds your credential to requests, as kubectl proxy does
+    Proxy(local_proxy::Args),
+    /// The same, and print the URL of a path for a browser
+    Open(local_proxy::OpenArgs),
     /// Print the CustomResourceDefinitions, or check what they would change
     Crds(definitions::Args),
     /// Print the version
@@ -51,6 +55,8 @@ pub fn main() -> ExitCode {
         Command::Operator(args) => run_operator(*args, &cli.log),
         Command::Lint(args) => lint::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Proxy(args) => local_proxy::run(args),
+        Command::Open(args) => local_proxy::open(args),
         Command::Crds(args) => definitions::run(&args),
         Command::Version => {
             println!("genkan {}", env!("CARGO_PKG_VERSION"));

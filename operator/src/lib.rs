@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod index;
 pub mod lease;
 pub mod lint;
+pub mod local_proxy;
 pub mod metrics;
 pub mod object;
 pub mod operator;

@@ -242,6 +242,16 @@ async fn wait(
 /// # Errors
 /// In one sentence, when there is none.
 pub async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client> {
+    let config = config(kubeconfig).await?;
+    info!(cluster = %config.cluster_url, "API server");
+    Client::try_from(config).context("no client for the API server can be made")
+}
+
+/// Where the API server is, and who we are there.
+///
+/// # Errors
+/// In one sentence, when nothing says so.
+pub async fn config(kubeconfig: Option<&std::path::Path>) -> Result<Config> {
     let mut config = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)
@@ -256,8 +266,7 @@ pub async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client> {
     };
     // A list, or the start of a watch, on a connection that died in silence would hang for a quarter of an hour.
     config.read_timeout = Some(READ_TIMEOUT);
-    info!(cluster = %config.cluster_url, "API server");
-    Client::try_from(config).context("no client for the API server can be made")
+    Ok(config)
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {

@@ -1,0 +1,136 @@
+//! `genkan proxy` and `genkan open`: a port of this machine that sends requests on with the credential of a kubeconfig.
+
+mod credential;
+mod destination;
+mod guard;
+mod serve;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpListener;
+
+use credential::Credential;
+use destination::Destination;
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Port of 127.0.0.1 to listen on; 0 takes any that is free
+    #[arg(long, short, env = "GENKAN_PORT", default_value = "8001", value_name = "PORT")]
+    port: u16,
+    #[command(flatten)]
+    way: Way,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct OpenArgs {
+    /// Path to open, such as /proxy/grafana/
+    #[arg(value_name = "PATH")]
+    path: String,
+    /// Port of 127.0.0.1 to listen on [default: any that is free]
+    #[arg(
+        long,
+        short,
+        env = "GENKAN_PORT",
+        default_value = "0",
+        hide_default_value = true,
+        value_name = "PORT"
+    )]
+    port: u16,
+    #[command(flatten)]
+    way: Way,
+}
+
+/// How requests get there, and as whom.
+#[derive(Clone, Debug, clap::Args)]
+struct Way {
+    /// URL of the data plane [default: a forwarded port of one of its Pods]
+    #[arg(long, env = "GENKAN_TO", value_name = "URL")]
+    to: Option<http::Uri>,
+    /// Authorities in PEM that sign the certificate behind --to, besides those of the system [default: none]
+    #[arg(long, env = "GENKAN_CERTIFICATE_AUTHORITY", value_name = "FILE")]
+    certificate_authority: Option<PathBuf>,
+    /// Service of the data plane, where there is no --to
+    #[arg(
+        long,
+        env = "GENKAN_DATAPLANE_SERVICE",
+        default_value = "genkan-system/genkan-dataplane",
+        value_name = "NAMESPACE/NAME"
+    )]
+    dataplane_service: String,
+    /// Kubeconfig whose credential is added [default: the Pod's ServiceAccount, else ~/.kube/config]
+    #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+}
+
+/// Runs `genkan proxy`.
+pub fn run(args: Args) -> ExitCode {
+    finish(listen(args.port, args.way, |address| {
+        format!("Serving on http://{address}/ with your own rights; end with Ctrl-C")
+    }))
+}
+
+/// Runs `genkan open`.
+pub fn open(args: OpenArgs) -> ExitCode {
+    let path = args.path.trim_start_matches('/').to_owned();
+    finish(listen(args.port, args.way, move |address| {
+        format!("http://{address}/{path}")
+    }))
+}
+
+fn finish(work: impl Future<Output = Result<()>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads can be started");
+    match runtime.and_then(|runtime| runtime.block_on(work)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("genkan: {}", crate::cli::sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until Ctrl-C; `announce` is what is printed when it does.
+async fn listen(port: u16, way: Way, announce: impl FnOnce(SocketAddr) -> String) -> Result<()> {
+    let config = crate::operator::config(way.kubeconfig.as_deref()).await?;
+    let credential = Credential::of(&config)?;
+    let destination = match &way.to {
+        Some(url) => {
+            if credential.is_certificate_alone() && url.scheme_str() != Some("https") {
+                bail!(
+                    "the kubeconfig holds a client certificate and no token, and {url} is not https, where alone it could be shown"
+                );
+            }
+            Destination::url(url, way.certificate_authority.as_deref(), &credential)?
+        }
+        None => {
+            if credential.is_certificate_alone() {
+                bail!(
+                    "the kubeconfig holds a client certificate and no token; give --to with an https URL of the data plane, \
+                     whose --client-ca-file must know its authority"
+                );
+            }
+            let Some((namespace, name)) = way.dataplane_service.split_once('/') else {
+                bail!(
+                    "--dataplane-service {:?} is not NAMESPACE/NAME",
+                    way.dataplane_service
+                );
+            };
+            Destination::service(config, namespace, name).await?
+        }
+    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("--port {port}: {address} cannot be listened on"))?;
+    println!("{}", announce(listener.local_addr()?));
+    tokio::select! {
+        ended = serve::serve(listener, Arc::new(destination), Arc::new(credential)) => ended,
+        ended = tokio::signal::ctrl_c() => ended.context("signals cannot be received"),
+    }
+}
