@@ -53,7 +53,7 @@ images: ## Build the static programs, and an image of each in target/images; nee
 	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --locked --workspace --release --target "$$host" --bin genkan --bin genkan-dataplane && \
 	sh images/build "$$target/$$host/release/genkan" "$$target/$$host/release/genkan-dataplane" "$$target/images" \
 		"$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" && \
-	sh images/verify "$$target/images"
+	sh images/verify "$$target/images" && sh images/sbom "$$target/images" "$$host"
 
 bench: ## Build the programs as published, and print tables of what they cost; takes some minutes
 	$(CARGO) build --locked --workspace --release --bin genkan --bin genkan-dataplane
