@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use genkan_routing::access::{Attributes, Mode, Questions, Refusal};
 use tokio::sync::Semaphore;
@@ -44,6 +45,16 @@ const OTHERS_AT_ONCE: u32 = 200;
 const OTHERS_EACH_SECOND: u32 = 50;
 /// Questions about exact paths in flight, of everybody.
 const PATH_REVIEWS: usize = 4;
+/// Who gets no turn by then is told to come back.
+const TURN_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a question is about, and so from which bucket it is paid.
+#[derive(Debug, Clone, Copy)]
+enum About<'b> {
+    /// A path that the caller was free to invent.
+    Path(&'b Buckets),
+    Other,
+}
 
 impl Verdict for bool {
     fn is_allow(&self) -> bool {
@@ -144,12 +155,17 @@ impl Reviewer {
 
     async fn ask(&self, user: &User, questions: &Questions<'_>, mode: Mode) -> Result<bool, Answer> {
         let is_path = |attributes: &Attributes<'_>| matches!(attributes, Attributes::NonResource { .. });
-        let first_is_exact = mode == Mode::Exact && is_path(&questions.first);
-        if self.ask_one(user, &questions.first, first_is_exact).await? {
+        // Where only exact paths are asked about, every page of a UI is many questions.
+        let first = if mode == Mode::Exact && is_path(&questions.first) {
+            About::Path(&self.others)
+        } else {
+            About::Other
+        };
+        if self.ask_one(user, &questions.first, first).await? {
             return Ok(true);
         }
         match &questions.then {
-            Some(then) => self.ask_one(user, then, true).await,
+            Some(then) => self.ask_one(user, then, About::Path(&self.paths)).await,
             None => Ok(false),
         }
     }
@@ -158,29 +174,33 @@ impl Reviewer {
         &self,
         user: &User,
         attributes: &Attributes<'_>,
-        is_exact: bool,
+        about: About<'_>,
     ) -> Result<bool, Answer> {
         if let Some(known) = self.known_of(user, attributes) {
             return Ok(known);
         }
         let (key, owner) = (self.key(user, attributes), self.owner(user));
-        if self.decisions.honoured(&key, Instant::now()).is_none() {
-            let bucket = if is_exact { &self.paths } else { &self.others };
-            bucket
-                .take(owner, Instant::now())
-                .map_err(|empty| too_many(user, empty))?;
+        let now = Instant::now();
+        // A question that is being asked already costs nothing more.
+        if self.decisions.honoured(&key, now).is_none() && !self.decisions.is_asked(&key) {
+            let bucket = match about {
+                About::Path(bucket) => bucket,
+                About::Other => &self.others,
+            };
+            bucket.take(owner, now).map_err(|empty| too_many(user, empty))?;
         }
         self.decided.unknown();
-        let turn = is_exact.then(|| Arc::clone(&self.path_reviews));
+        let turn = matches!(about, About::Path(_)).then(|| Arc::clone(&self.path_reviews));
         let review = || self.review(Lane::Caller, user, attributes, turn);
         match self.decisions.ask(key, owner, review).await {
             Ok(allowed) => Ok(allowed),
+            Err(Unavailable::Busy) => Err(too_many(user, Empty(TURN_WITHIN))),
             Err(error) => match self.decisions.honoured(&key, Instant::now()) {
-                Some(allowed) => {
+                Some(allowed) if error.is_away() => {
                     self.decided.known(true);
                     Ok(allowed)
                 }
-                None => Err(unavailable(&error)),
+                _ => Err(unavailable(&error)),
             },
         }
     }
@@ -197,7 +217,10 @@ impl Reviewer {
         let (kubernetes, decided) = (Arc::clone(&self.kubernetes), self.decided.clone());
         async move {
             let _turn = match &turn {
-                Some(turn) => turn.acquire().await.ok(),
+                Some(turn) => {
+                    let turn = tokio::time::timeout(TURN_WITHIN, turn.acquire()).await;
+                    Some(turn.map_err(|_| Unavailable::Busy)?)
+                }
                 None => None,
             };
             let status = match question {
@@ -239,7 +262,7 @@ pub fn denied(user: &User, questions: &Questions<'_>) -> Answer {
 
 fn too_many(user: &User, empty: Empty) -> Answer {
     let message = format!(
-        "user {} asks for more than can be decided at once; try again later, or have the path of the whole object allowed",
+        "user {} asks for more than can be decided at once; try again later, or have everything allowed that is below one path",
         serde_json::Value::from(&*user.name)
     );
     Answer::status(429, "TooManyQuestions", message).with_hint(Hint::RetryAfter(empty.seconds()))

@@ -22,7 +22,6 @@ pub struct Empty(pub Duration);
 const SHARDS: u64 = 16;
 /// In one shard. Beyond that owners share a bucket, until some of theirs are full again.
 const MOST: usize = 4_096;
-const SHARED: Owner = 0;
 
 // === impl Buckets ===
 
@@ -35,18 +34,20 @@ impl Buckets {
         }
     }
 
-    /// Takes one out.
+    /// Takes one out. Returns whose it was: beyond a number they share one bucket.
     ///
     /// # Errors
     /// When there is none.
-    pub fn take(&self, owner: Owner, now: Instant) -> Result<(), Empty> {
-        let mut full = self.shards[(owner % SHARDS) as usize].lock();
+    pub fn take(&self, owner: Owner, now: Instant) -> Result<Owner, Empty> {
+        let shard = owner % SHARDS;
+        let mut full = self.shards[shard as usize].lock();
         if full.len() >= MOST && !full.contains_key(&owner) {
             full.retain(|_, at| *at > now);
         }
+        // Every shard has one that is shared, under a number that leads to it.
         let owner = match full.len() < MOST || full.contains_key(&owner) {
             true => owner,
-            false => SHARED,
+            false => shard,
         };
         let at = full.entry(owner).or_insert(now);
         let next = (*at).max(now) + self.interval;
@@ -55,7 +56,7 @@ impl Buckets {
             return Err(Empty(wait));
         }
         *at = next;
-        Ok(())
+        Ok(owner)
     }
 
     /// Puts one back.

@@ -116,6 +116,11 @@ impl<V: Verdict> Decisions<V> {
         is_good.then(|| entry.verdict.clone())
     }
 
+    /// Whether a question is being asked: whoever asks it now waits for the same answer.
+    pub fn is_asked(&self, key: &Key) -> bool {
+        self.shard(key).is_asked(key)
+    }
+
     /// Waits for the answer to a question, which is asked once however many wait.
     ///
     /// # Errors
@@ -140,7 +145,7 @@ impl<V: Verdict> Decisions<V> {
         let told = answer.wait_for(Option::is_some).await;
         told.ok()
             .and_then(|told| told.clone())
-            .unwrap_or_else(|| Err(Unavailable("the review was broken off".into())))
+            .unwrap_or_else(|| Err(Unavailable::Unclear("the review was broken off".into())))
     }
 
     /// Asks again in the background, if nobody does so already.

@@ -86,6 +86,10 @@ impl Identity {
         };
         // In the order of Kubernetes: a certificate comes before a token.
         if let Some(user) = self.of_connection(digest)? {
+            let host = arriving::host(request);
+            if cookie::is_of_another_site(&request.headers, &request.method, host, is_upgrade) {
+                return Err(foreign_origin());
+            }
             return Ok(Step::Known(user));
         }
         let token = match tokens
@@ -178,8 +182,8 @@ fn outlived() -> Answer {
 }
 
 fn foreign_origin() -> Answer {
-    let message = "a token in a cookie is accepted for changes and WebSockets only from pages of this host, and neither Origin \
-         nor Sec-Fetch-Site says so; send the token in the Authorization header";
+    let message = "a token in a cookie, or a client certificate, counts for changes and WebSockets only from pages of this host, \
+         and neither Origin nor Sec-Fetch-Site says so; send a token in the Authorization header";
     Answer::status(403, "OriginRefused", message)
 }
 

@@ -28,6 +28,8 @@ pub struct Kubernetes {
     transport: ArcSwap<Transport>,
     /// Requests in flight for somebody who waits.
     waiting: Semaphore,
+    /// Those about tokens: strangers come with as many as they like, and what known callers may do has to be asked.
+    recognizing: Semaphore,
     /// Those that renew what is known: strangers in great number do not hold them up.
     renewing: Semaphore,
     is_multiplexed: AtomicBool,
@@ -40,26 +42,46 @@ pub struct Kubernetes {
 /// Who waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
+    Token,
     Caller,
     Renewal,
 }
 
 /// No answer came, or none that can be used. Says nothing about the caller.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct Unavailable(pub Arc<str>);
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// The API server cannot be reached, or fails. What was known of a caller may stand in.
+    #[error("{0}")]
+    Away(Arc<str>),
+    /// It is there, and its answer decides nothing.
+    #[error("{0}")]
+    Unclear(Arc<str>),
+    /// It was not asked.
+    #[error("too many questions wait for the API server")]
+    Busy,
+}
 
 const TOKEN_REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 /// For one answer, and for a turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// In flight on one connection that carries many; together with the same number less for renewals.
-const CALLERS: usize = 24;
+const CALLERS: usize = 16;
+const TOKENS: usize = 12;
 const RENEWALS: usize = 8;
 /// In milliseconds.
 const TRY_AGAIN: u64 = 1_000;
 /// How often files that say how to reach the API server are read again. Kubelet replaces tokens long before their end.
 const RELOAD: Duration = Duration::from_secs(30);
+
+// === impl Unavailable ===
+
+impl Unavailable {
+    /// A yes of the past may stand in.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away(_))
+    }
+}
 
 // === impl Kubernetes ===
 
@@ -73,6 +95,7 @@ impl Kubernetes {
             transport: ArcSwap::from_pointee(transport),
             // Over HTTP/1.1 each request in flight is a connection.
             waiting: Semaphore::new(1),
+            recognizing: Semaphore::new(1),
             renewing: Semaphore::new(1),
             is_multiplexed: AtomicBool::new(false),
             is_away: AtomicBool::new(false),
@@ -124,14 +147,18 @@ impl Kubernetes {
         let status: AccessStatus = self.ask(lane, ACCESS_REVIEWS, question).await?;
         if !status.allowed && !status.evaluation_error.is_empty() {
             let problem = format!("the access review failed: {}", status.evaluation_error);
-            return Err(Unavailable(problem.into()));
+            return Err(Unavailable::Unclear(problem.into()));
         }
         Ok(status)
     }
 
     async fn ask<S: DeserializeOwned>(&self, lane: Lane, path: &str, body: Bytes) -> Result<S, Unavailable> {
         let answer = self.exchange(lane, path, body).await;
-        let was_away = self.is_away.swap(answer.is_err(), Ordering::Relaxed);
+        let was_away = match &answer {
+            Err(Unavailable::Away(_)) => self.is_away.swap(true, Ordering::Relaxed),
+            Err(Unavailable::Busy) => true,
+            Ok(_) | Err(Unavailable::Unclear(_)) => self.is_away.swap(false, Ordering::Relaxed),
+        };
         match &answer {
             Err(error) if !was_away => tracing::warn!(%error, "the API server gives no answer"),
             Ok(_) if was_away => tracing::info!("the API server answers again"),
@@ -139,23 +166,28 @@ impl Kubernetes {
         }
         read(&answer?).map_err(|error| {
             let problem = format!("the answer of the API server cannot be read: {error}");
-            Unavailable(problem.into())
+            Unavailable::Unclear(problem.into())
         })
     }
 
     async fn exchange(&self, lane: Lane, path: &str, body: Bytes) -> Result<Bytes, Unavailable> {
         let _permit = timeout(PATIENCE, self.permit(lane))
             .await
-            .map_err(|_| Unavailable("too many questions wait for the API server".into()))??;
+            .map_err(|_| Unavailable::Busy)??;
         let transport = self.transport.load_full();
         let mut sent = transport.post(path, body.clone()).await;
         // A connection that its server had just closed is no reason to refuse anybody; a review may be repeated.
         if matches!(sent, Err(SendError::Broken(_))) {
             sent = transport.post(path, body).await;
         }
-        let answer = sent.map_err(|error| Unavailable(error.to_string().into()))?;
+        let answer = sent.map_err(|error| match error {
+            // It answers, and refuses to deal with us.
+            SendError::Refused(400..=499, _) => Unavailable::Unclear(error.to_string().into()),
+            error => Unavailable::Away(error.to_string().into()),
+        })?;
         if answer.is_multiplexed && !self.is_multiplexed.swap(true, Ordering::Relaxed) {
             self.waiting.add_permits(CALLERS - 1);
+            self.recognizing.add_permits(TOKENS - 1);
             self.renewing.add_permits(RENEWALS - 1);
         }
         Ok(answer.body)
@@ -163,11 +195,12 @@ impl Kubernetes {
 
     async fn permit(&self, lane: Lane) -> Result<SemaphorePermit<'_>, Unavailable> {
         let semaphore = match lane {
+            Lane::Token => &self.recognizing,
             Lane::Caller => &self.waiting,
             Lane::Renewal => &self.renewing,
         };
         let permit = semaphore.acquire().await;
-        permit.map_err(|_| Unavailable("the proxy ends".into()))
+        permit.map_err(|_| Unavailable::Busy)
     }
 
     /// Reads the files again for ever; what cannot be read leaves everything as it was.
@@ -207,6 +240,6 @@ fn encode(review: &impl Serialize) -> Result<Bytes, Unavailable> {
     let bytes = serde_json::to_vec(review);
     bytes.map(Bytes::from).map_err(|error| {
         let problem = format!("the review cannot be written: {error}");
-        Unavailable(problem.into())
+        Unavailable::Unclear(problem.into())
     })
 }

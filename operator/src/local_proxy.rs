@@ -5,7 +5,7 @@ mod destination;
 mod guard;
 mod serve;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -68,16 +68,18 @@ struct Way {
 
 /// Runs `genkan proxy`.
 pub fn run(args: Args) -> ExitCode {
-    finish(listen(args.port, args.way, |address| {
+    finish(listen(args.port, args.way, None, |address| {
         format!("Serving on http://{address}/ with your own rights; end with Ctrl-C")
     }))
 }
 
 /// Runs `genkan open`.
 pub fn open(args: OpenArgs) -> ExitCode {
-    let path = args.path.trim_start_matches('/').to_owned();
-    finish(listen(args.port, args.way, move |address| {
-        format!("http://{address}/{path}")
+    let path = format!("/{}", args.path.trim_start_matches('/'));
+    let folder = path.split('?').next().unwrap_or_default();
+    let folder = folder[..=folder.rfind('/').unwrap_or_default()].to_owned();
+    finish(listen(args.port, args.way, Some(folder), move |address| {
+        format!("http://{address}{path}")
     }))
 }
 
@@ -95,8 +97,19 @@ fn finish(work: impl Future<Output = Result<()>>) -> ExitCode {
     }
 }
 
-/// Serves until Ctrl-C; `announce` is what is printed when it does.
-async fn listen(port: u16, way: Way, announce: impl FnOnce(SocketAddr) -> String) -> Result<()> {
+fn is_here(url: &http::Uri) -> bool {
+    let host = url.host().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Serves until Ctrl-C, what is below `folder` or everything; `announce` is what is printed when it does.
+async fn listen(
+    port: u16,
+    way: Way,
+    folder: Option<String>,
+    announce: impl FnOnce(SocketAddr) -> String,
+) -> Result<()> {
     let config = crate::operator::config(way.kubeconfig.as_deref()).await?;
     let credential = Credential::of(&config)?;
     let destination = match &way.to {
@@ -104,6 +117,11 @@ async fn listen(port: u16, way: Way, announce: impl FnOnce(SocketAddr) -> String
             if credential.is_certificate_alone() && url.scheme_str() != Some("https") {
                 bail!(
                     "the kubeconfig holds a client certificate and no token, and {url} is not https, where alone it could be shown"
+                );
+            }
+            if url.scheme_str() == Some("http") && !is_here(url) {
+                bail!(
+                    "--to {url} would carry your token in plain text; use https, or a port of this machine"
                 );
             }
             Destination::url(url, way.certificate_authority.as_deref(), &credential)?
@@ -130,7 +148,7 @@ async fn listen(port: u16, way: Way, announce: impl FnOnce(SocketAddr) -> String
         .with_context(|| format!("--port {port}: {address} cannot be listened on"))?;
     println!("{}", announce(listener.local_addr()?));
     tokio::select! {
-        ended = serve::serve(listener, Arc::new(destination), Arc::new(credential)) => ended,
+        ended = serve::serve(listener, Arc::new(destination), Arc::new(credential), folder) => ended,
         ended = tokio::signal::ctrl_c() => ended.context("signals cannot be received"),
     }
 }

@@ -75,6 +75,10 @@ impl<V: Verdict> Shard<V> {
         Some(tell)
     }
 
+    pub fn is_asked(&self, key: &Key) -> bool {
+        self.inside.read().flights.contains_key(key)
+    }
+
     pub fn end(&self, key: &Key) {
         self.inside.write().flights.remove(key);
     }
@@ -86,10 +90,12 @@ impl<V: Verdict> Shard<V> {
         let is_new = known.is_none();
         entry.owner = known.map_or(entry.owner, |known| known.owner);
         inside.entries.insert(key, Arc::new(entry));
-        if inside.entries.len() > self.most
-            && let Some(any) = inside.entries.keys().find(|other| **other != key).copied()
-        {
-            inside.entries.remove(&any);
+        if inside.entries.len() > self.most {
+            let others = || inside.entries.iter().filter(|(other, _)| **other != key);
+            // What somebody uses goes last.
+            let worthless = others().find(|(_, entry)| !entry.verdict.is_allow());
+            let any = worthless.or_else(|| others().next()).map(|(other, _)| *other);
+            any.map(|any| inside.entries.remove(&any));
         }
         is_new
     }

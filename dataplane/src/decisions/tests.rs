@@ -32,7 +32,7 @@ async fn says(verdict: Said) -> Result<Answered<Said>, Unavailable> {
 }
 
 async fn fails() -> Result<Answered<Said>, Unavailable> {
-    Err(Unavailable("away".into()))
+    Err(Unavailable::Away("away".into()))
 }
 
 async fn is_known(decisions: &Arc<Decisions<Said>>) -> bool {

@@ -49,13 +49,7 @@ pub fn remove(request: &mut RequestHeader, name: &str) {
 /// Browsers send a cookie with requests that other sites make them send. One that changes something, or that opens a
 /// tunnel, must come from a page of this very host.
 pub fn may_be_used(headers: &HeaderMap, method: &Method, host: &str, is_upgrade: bool) -> bool {
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_upgrade {
-        return true;
-    }
-    if headers
-        .get("sec-fetch-site")
-        .is_some_and(|site| site == "same-origin")
-    {
+    if is_harmless(method, is_upgrade) || is_same_origin(headers) {
         return true;
     }
     let mut origins = headers.get_all(ORIGIN).iter();
@@ -63,6 +57,25 @@ pub fn may_be_used(headers: &HeaderMap, method: &Method, host: &str, is_upgrade:
         return false;
     };
     origin.to_str().is_ok_and(|origin| is_of(origin, host))
+}
+
+/// Browsers show a client certificate in requests of other sites as well. Tools, which say nothing of origins, do not.
+pub fn is_of_another_site(headers: &HeaderMap, method: &Method, host: &str, is_upgrade: bool) -> bool {
+    let says_something = headers.contains_key(ORIGIN) || headers.contains_key(SITE);
+    says_something && !may_be_used(headers, method, host, is_upgrade)
+}
+
+const SITE: &str = "sec-fetch-site";
+
+fn is_harmless(method: &Method, is_upgrade: bool) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_upgrade
+}
+
+/// Also what a person typed.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    headers
+        .get(SITE)
+        .is_some_and(|site| site == "same-origin" || site == "none")
 }
 
 fn is_of(origin: &str, host: &str) -> bool {

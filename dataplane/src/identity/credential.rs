@@ -72,8 +72,8 @@ impl Places {
 
     /// Takes every credential out that was, or could have been, verified here.
     pub fn clear(&self, request: &mut RequestHeader) {
-        let line = request.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        if line.is_some_and(|line| !is_basic(line)) {
+        let mut lines = request.headers.get_all(AUTHORIZATION).iter();
+        if lines.any(|line| !is_basic(line.as_bytes())) {
             request.remove_header(&AUTHORIZATION);
         }
         request.remove_header(&KUBESPHERE_AUTHORIZATION);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Places, Question, Step, User, expiry, rejected, too_many, unavailable};
 use crate::answer::Answer;
 use crate::bucket::Buckets;
-use crate::decisions::{Answered, Decisions, Keys, Limits, Verdict};
+use crate::decisions::{Answered, Decisions, Keys, Limits, Owner, Verdict};
 use crate::kubernetes::{Kubernetes, Lane, TokenStatus, Unavailable};
 use crate::metrics::Decided;
 
@@ -21,7 +21,7 @@ pub struct Tokens {
     decisions: Arc<Decisions<Option<Arc<User>>>>,
     keys: Arc<Keys>,
     /// By address: what tokens nobody knows may cost.
-    strangers: Buckets,
+    strangers: Arc<Buckets>,
     decided: Decided,
 }
 
@@ -46,7 +46,7 @@ impl Tokens {
             kubernetes,
             decisions: Arc::new(Decisions::new(limits)),
             keys,
-            strangers: Buckets::new(BAD_EACH_SECOND, BAD_AT_ONCE),
+            strangers: Arc::new(Buckets::new(BAD_EACH_SECOND, BAD_AT_ONCE)),
             decided,
         }
     }
@@ -90,27 +90,48 @@ impl Tokens {
     /// The answer to whoever is not known after that.
     pub async fn ask(&self, question: Question) -> Result<Arc<User>, Answer> {
         let Question { token, key, owner } = question;
-        let is_stranger = self.decisions.honoured(&key, Instant::now()).is_none();
-        if is_stranger {
-            self.strangers.take(owner, Instant::now()).map_err(too_many)?;
-        }
+        let now = Instant::now();
+        // A question that is being asked already costs nothing more.
+        let is_stranger = self.decisions.honoured(&key, now).is_none() && !self.decisions.is_asked(&key);
+        let charged = if is_stranger {
+            Some(self.strangers.take(owner, now).map_err(too_many)?)
+        } else {
+            None
+        };
         self.decided.unknown();
         let verdict = self
             .decisions
-            .ask(key, owner, || self.review(Lane::Caller, token))
+            .ask(key, owner, || self.first_review(token, charged))
             .await;
-        if is_stranger && !matches!(verdict, Ok(None)) {
-            self.strangers.give_back(owner);
-        }
         match verdict {
             Ok(user) => user.ok_or_else(rejected),
             Err(error) => match self.decisions.honoured(&key, Instant::now()) {
-                Some(Some(user)) => {
+                Some(Some(user)) if error.is_away() => {
                     self.decided.known(true);
                     Ok(user)
                 }
                 _ => Err(unavailable(&error)),
             },
+        }
+    }
+
+    /// A TokenReview for somebody who waits. Whoever turns out to be good is not charged for it, even if gone by then.
+    fn first_review(
+        &self,
+        token: String,
+        charged: Option<Owner>,
+    ) -> impl Future<Output = Result<Answered<Option<Arc<User>>>, Unavailable>> + Send + 'static {
+        let (review, strangers) = (self.review(Lane::Token, token), Arc::clone(&self.strangers));
+        async move {
+            let answer = review.await;
+            let is_bad = match &answer {
+                Ok(answered) => !answered.verdict.is_allow(),
+                Err(error) => *error == Unavailable::Busy,
+            };
+            if let (Some(owner), false) = (charged, is_bad) {
+                strangers.give_back(owner);
+            }
+            answer
         }
     }
 
@@ -140,7 +161,7 @@ fn judge(status: TokenStatus, ours: &[String], keys: &Keys) -> Result<Option<Arc
         return Ok(None);
     }
     if status.user.username.is_empty() {
-        return Err(Unavailable(
+        return Err(Unavailable::Unclear(
             "the API server knows the token but names nobody".into(),
         ));
     }

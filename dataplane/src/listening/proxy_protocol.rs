@@ -34,6 +34,9 @@ enum Prologue {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Addresses need 52 bytes at most; the rest of version 2 is said by few, and briefly.
 const LONGEST: usize = 4096;
+/// Of TLS.
+const HANDSHAKE: u8 = 22;
+const LARGEST_RECORD: usize = 16 * 1024;
 
 // === impl ProxyProtocol ===
 
@@ -75,14 +78,25 @@ impl PreTlsProcess for ProxyProtocol {
     /// Also keeps those out who connect and never begin a handshake.
     async fn process(&self, stream: &mut PlainStream) -> Result<()> {
         self.learn(stream).await?;
-        let mut first = [0; 1];
-        match timeout(PATIENCE, stream.read(&mut first)).await {
-            Ok(Ok(1)) => stream.rewind(&first),
-            Ok(_) => return refuse("the connection was closed before the TLS handshake"),
+        match timeout(PATIENCE, first_record(stream)).await {
+            Ok(Ok(record)) => stream.rewind(&record),
+            Ok(Err(_)) => return refuse("the connection was closed before the TLS handshake"),
             Err(_) => return refuse("no TLS handshake was begun in time"),
         }
         Ok(())
     }
+}
+
+/// What a client says first, whole: none that trickles gets any further. Anything else than TLS is left to its own.
+async fn first_record(stream: &mut PlainStream) -> std::io::Result<Vec<u8>> {
+    let mut record = vec![0; 5];
+    stream.read_exact(&mut record).await?;
+    if record[0] == HANDSHAKE {
+        let length = usize::from(u16::from_be_bytes([record[3], record[4]])).min(LARGEST_RECORD);
+        record.resize(5 + length, 0);
+        stream.read_exact(&mut record[5..]).await?;
+    }
+    Ok(record)
 }
 
 async fn header(stream: &mut PlainStream) -> Result<Option<SocketAddr>> {

@@ -98,10 +98,9 @@ impl Tls {
     }
 
     fn reload(&self) -> Result<bool, TlsError> {
-        let mut is_changed = self.certificates.reload()?;
-        if let Some(authorities) = &self.authorities {
-            is_changed |= authorities.reload()?;
-        }
-        Ok(is_changed)
+        // One must not keep the other from being read.
+        let authorities = self.authorities.as_ref().map(|authorities| authorities.reload());
+        let certificates = self.certificates.reload();
+        Ok(authorities.transpose()?.unwrap_or_default() | certificates?)
     }
 }

@@ -24,6 +24,15 @@ pub(super) struct Credential {
 
 impl Credential {
     pub(super) fn of(config: &Config) -> Result<Self> {
+        let user = &config.auth_info;
+        if user.impersonate.is_some() || user.impersonate_groups.is_some() {
+            bail!("the kubeconfig impersonates somebody, which genkan does not support; take `as` out of it");
+        }
+        if user.username.is_some() {
+            bail!(
+                "the kubeconfig holds a user name and password, which every backend would see; use a token"
+            );
+        }
         let header = config
             .auth_layer()
             .context("the credential of the kubeconfig cannot be used")?;

@@ -5,6 +5,8 @@ use http::{HeaderMap, Method};
 
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// A frame in a page of somewhere else would let that page lead the reader's clicks.
+const DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
 /// Why a request is not sent on, or nothing.
@@ -21,6 +23,9 @@ pub(super) fn objection(method: &Method, headers: &HeaderMap, port: u16) -> Opti
     }
     let is_asked_for_a_page = *method == Method::GET
         && headers.get(&MODE).is_some_and(|mode| mode == "navigate")
+        && headers
+            .get(&DESTINATION)
+            .is_some_and(|destination| destination == "document")
         && !headers.contains_key(UPGRADE);
     let site = headers.get(&SITE).map_or(&b"none"[..], |site| site.as_bytes());
     let is_foreign = !matches!(site, b"none" | b"same-origin") && !is_asked_for_a_page;
@@ -73,7 +78,8 @@ mod tests {
             &[
                 HERE,
                 ("sec-fetch-site", "cross-site"),
-                ("sec-fetch-mode", "navigate")
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "document")
             ]
         ));
     }

@@ -29,6 +29,8 @@ struct Pair {
     port: u16,
     destination: Arc<Destination>,
     credential: Arc<Credential>,
+    /// Only what is below it is sent on: a page must not reach everything that its reader may.
+    folder: Option<Arc<str>>,
     /// Requests of one connection come one after the other.
     onward: Mutex<Option<SendRequest<Incoming>>>,
 }
@@ -38,7 +40,9 @@ pub(super) async fn serve(
     listener: TcpListener,
     destination: Arc<Destination>,
     credential: Arc<Credential>,
+    folder: Option<String>,
 ) -> Result<()> {
+    let folder: Option<Arc<str>> = folder.map(Into::into);
     let port = listener.local_addr()?.port();
     loop {
         let (stream, _) = listener.accept().await.context("no connection can be accepted")?;
@@ -46,6 +50,7 @@ pub(super) async fn serve(
             port,
             destination: Arc::clone(&destination),
             credential: Arc::clone(&credential),
+            folder: folder.clone(),
             onward: Mutex::default(),
         });
         tokio::spawn(converse(stream, pair));
@@ -71,6 +76,16 @@ impl Pair {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         if let Some(objection) = guard::objection(request.method(), request.headers(), self.port) {
             return say(StatusCode::FORBIDDEN, objection.to_owned());
+        }
+        if let Some(folder) = self
+            .folder
+            .as_deref()
+            .filter(|folder| !request.uri().path().starts_with(folder))
+        {
+            let objection = format!(
+                "this port was opened for what is below {folder}; genkan proxy opens one for everything"
+            );
+            return say(StatusCode::FORBIDDEN, objection);
         }
         match self.forward(request).await {
             Ok(response) => response,

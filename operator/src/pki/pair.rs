@@ -57,6 +57,14 @@ pub enum Flaw {
 // === impl Pair ===
 
 impl Pair {
+    /// The name that backends find in it.
+    pub fn common_name(&self) -> Option<String> {
+        let chain = certificates(&self.certificate)?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(&chain[0]).ok()?;
+        let name = parsed.subject().iter_common_name().last()?.as_str().ok()?;
+        Some(name.to_owned())
+    }
+
     /// Whether both ends of a connection would take it now.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ use crate::verdict::ObjectKey;
 /// A stream that says nothing at first, or never answers a push, is ended.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const ACK_WITHIN: Duration = Duration::from_secs(60);
+/// Who reads nothing is not told why the stream ends.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 /// Streams end by themselves after about this long, so that proxies spread over replicas again.
 const AGE: Duration = Duration::from_secs(30 * 60);
 
@@ -158,9 +160,12 @@ impl Session {
                 message = messages.message() => match message? {
                     None => return Ok(()),
                     Some(ProxyMessage { message: Some(In::Ack(ack)) }) => {
-                        if let Some(sent) = in_flight.take_if(|f| f.nonce == ack.nonce) {
-                            self.acknowledged(name, &sent.push, ack).await?;
-                        }
+                        let Some(sent) = in_flight.take_if(|f| f.nonce == ack.nonce) else {
+                            warn!(proxy = %name, nonce = ack.nonce, "an acknowledgement of nothing that was sent is ignored");
+                            self.metrics.refused(PROTOCOL);
+                            continue;
+                        };
+                        self.acknowledged(name, &sent.push, ack).await?;
                     }
                     Some(ProxyMessage { message: Some(In::Health(health)) }) => self.reported(name, health).await,
                     Some(ProxyMessage { message: Some(In::Hello(_)) }) => {
@@ -254,13 +259,15 @@ impl Session {
     }
 
     async fn refuse(&self, status: Status) {
+        let pod = self.caller.as_ref().map_or("", |caller| &caller.identity.pod);
+        warn!(pod, reason = %status.message(), "stream refused");
         self.end(status, PROTOCOL).await;
     }
 
     async fn end(&self, status: Status, reason: &'static str) {
         self.metrics.refused(reason);
-        // The proxy may have gone already.
-        let _ = self.out.send(Err(status)).await;
+        // The proxy may have gone already, or read nothing any more.
+        let _ = tokio::time::timeout(FAREWELL_WITHIN, self.out.send(Err(status))).await;
     }
 }
 

@@ -76,7 +76,10 @@ impl Publication {
             Self::Authority => vec![("ca.crt", pair.ca.clone())],
             Self::RequestHeader { client } => vec![
                 ("requestheader-client-ca-file", pair.ca.clone()),
-                ("requestheader-allowed-names", list(client)),
+                (
+                    "requestheader-allowed-names",
+                    list(&pair.common_name().unwrap_or_else(|| client.clone())),
+                ),
                 ("requestheader-username-headers", list("X-Remote-User")),
                 ("requestheader-uid-headers", list("X-Remote-Uid")),
                 ("requestheader-group-headers", list("X-Remote-Group")),
