@@ -187,3 +187,14 @@ pub fn clean_environment(command: &mut Command) {
     // Logs are read by tests.
     command.env("NO_COLOR", "1");
 }
+
+/// What cargo says to the test that it runs is not for another cargo: build scripts that look at it would run again, and
+/// with them everything that stands on TLS would be compiled again.
+pub fn forget_cargo(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
+}

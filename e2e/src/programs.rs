@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::binaries::Binaries;
 use crate::node;
+use crate::process::forget_cargo;
 
 /// Paths of the two programs of genkan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,14 +86,7 @@ struct Target {
 /// Builds for the whole workspace, so that features, and with them what is compiled, are those of `cargo test`.
 fn cargo_build() -> Result<Programs> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What cargo says to the test that it runs is not for another cargo: build scripts that look at it would run again,
-    // and with them everything that stands on TLS would be compiled again.
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&*name);
-        }
-    }
+    forget_cargo(&mut command);
     let out = command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args([

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use genkan_e2e::namespace;
+use genkan_e2e::process::forget_cargo;
 use genkan_e2e::programs::Prepared;
 use genkan_e2e::wait::{self, Final};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -139,7 +140,9 @@ impl Running {
         let folder = tempfile::tempdir()?.keep();
         let log = folder.join("output");
         let out = std::fs::File::create(&log)?;
-        let child = Command::new("sh")
+        let mut command = Command::new("sh");
+        forget_cargo(&mut command);
+        let child = command
             .args(["-c", &format!("exec {}", step.command)])
             .current_dir(workspace)
             .env_remove("GENKAN_E2E_INSIDE")
@@ -198,7 +201,9 @@ const END: &str = "__the_end_of_a_command__";
 
 impl Shell {
     fn start(workspace: &Path) -> Result<Self> {
-        let mut child = Command::new("sh")
+        let mut command = Command::new("sh");
+        forget_cargo(&mut command);
+        let mut child = command
             .current_dir(workspace)
             .env("HOME", "/tmp")
             .stdin(Stdio::piped())

@@ -53,6 +53,7 @@ fn main() -> ExitCode {
                 a_proxy_that_is_down_shows_in_status,
                 a_planted_fault_is_caught,
                 a_browser_reaches_a_ui_with_the_rights_of_a_kubeconfig,
+                a_newcomer_follows_the_script_to_an_answer,
                 a_caller_is_refused_with_the_rule_and_let_in_with_it,
                 edits_fail_no_request,
                 a_rollout_of_the_backend_fails_no_request,

@@ -123,6 +123,47 @@ pub async fn a_caller_is_refused_with_the_rule_and_let_in_with_it(world: Arc<Wor
     Ok(())
 }
 
+pub async fn a_newcomer_follows_the_script_to_an_answer(world: Arc<World>) -> Result<()> {
+    let backend = world.backend("newcomer", 80).await?;
+    let url = backend.address.to_string();
+    let proxies = judging(&world, &PORTS[..1], &[]).await?;
+    let object = reverse_proxy("newcomer", "/proxy/newcomer", &url, json!({}));
+    apply(&world.control_plane.client(), &object).await?;
+    let kubectl = world.kubectl().program();
+    let folder = kubectl.parent().unwrap_or(kubectl).display().to_string();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
+    let begin = Instant::now();
+    let output = tokio::process::Command::new("sh")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/caller.sh"))
+        .arg(format!("http://{}/proxy/newcomer/a", proxies[0].listen))
+        .env("PATH", path)
+        .env("KUBECONFIG", world.control_plane.admin_kubeconfig())
+        .output()
+        .await?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{printed}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    ensure!(
+        printed.contains("\n403\n") && printed.trim_end().ends_with("\n200"),
+        "{printed}"
+    );
+    ensure!(
+        printed.contains(r#"{nonResourceURLs: [\"/proxy/newcomer/*\"], verbs: [\"get\"]}"#),
+        "{printed}"
+    );
+    let took = begin.elapsed();
+    println!("from nobody to an answer in {:.1} s", took.as_secs_f64());
+    // What kubectl takes comes on top.
+    ensure!(took < DENIED + Duration::from_secs(8), "it took {took:?}");
+    for proxy in &proxies {
+        proxy.stop().await?;
+    }
+    Ok(())
+}
+
 pub async fn a_data_plane_may_ask_and_nothing_else(world: Arc<World>) -> Result<()> {
     world.kubectl().apply(genkan_e2e::world::RBAC).await?;
     let kubeconfig = world
