@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
 use genkan_e2e::helm::{NAMESPACE, chart};
 use genkan_e2e::http1::{self, Answer, Request};
 use genkan_e2e::pki::Authority;
@@ -315,9 +316,7 @@ pub async fn what_is_installed_answers_calls(world: Arc<World>) -> Result<()> {
         ensure!(answer.status == 200, "{}", answer.text());
         ensure!(!answer.text().contains(&caller), "the token reached the backend");
     }
-    for proxy in proxies {
-        proxy.stop().await?;
-    }
+    try_join_all(proxies.into_iter().map(Running::stop)).await?;
     operator.stop().await?;
     kubectl.delete(include_str!("installed.yaml")).await?;
     world.helm().uninstall().await
@@ -352,9 +351,7 @@ pub async fn a_secret_that_was_given_secures_the_stream(world: Arc<World>) -> Re
         secrets.contains("secret/genkan-proxy-client") && !secrets.contains("secret/genkan-stream"),
         "{secrets}"
     );
-    for proxy in proxies {
-        proxy.stop().await?;
-    }
+    try_join_all(proxies.into_iter().map(Running::stop)).await?;
     operator.stop().await?;
     world.helm().uninstall().await?;
     // It is not the chart's to remove.
