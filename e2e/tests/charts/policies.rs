@@ -316,6 +316,12 @@ async fn on_change_and_removal(world: &World, accounts: &Accounts) -> Result<()>
         r#"{"metadata":{"labels":{"kubesphere.io/reverse-proxy-target":"ks-console"}}}"#,
     );
     accounts.refused("team", &hide, "", &theirs("publish")).await?;
+    // Garbage collection would remove what belongs to nobody that exists.
+    let orphan = patch(
+        "theirs",
+        r#"{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"none","uid":"0"}]}}"#,
+    );
+    accounts.refused("team", &orphan, "", &theirs("publish")).await?;
     accounts
         .refused(
             "team",

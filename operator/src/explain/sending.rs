@@ -223,12 +223,9 @@ impl Lines {
     fn clear(&mut self) -> bool {
         let before = self.0.len();
         self.0.retain(|(name, value)| {
-            let is_basic = || {
-                value
-                    .get(..6)
-                    .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "))
-            };
-            let is_verified = name.eq_ignore_ascii_case("authorization") && !value.is_empty() && !is_basic();
+            let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();
+            let is_basic = scheme.eq_ignore_ascii_case(b"basic");
+            let is_verified = name.eq_ignore_ascii_case("authorization") && !value.is_empty() && !is_basic;
             !is_verified && !name.eq_ignore_ascii_case("x-kubesphere-authorization")
         });
         self.0.len() < before

@@ -27,10 +27,13 @@ spec:
       expression: >-
         request.operation != "UPDATE" || object.?spec != oldObject.?spec
         || object.?metadata.?labels[?"kubesphere.io/reverse-proxy-target"] != oldObject.?metadata.?labels[?"kubesphere.io/reverse-proxy-target"]
-    # Garbage collection deletes what the owner's deletion has decided.
+        || dyn(object).?metadata.?ownerReferences.orValue([]).exists(r, !(r in dyn(oldObject).?metadata.?ownerReferences.orValue([])))
+    # Garbage collection deletes what the owner's deletion has decided; so whoever gives an object an owner needs the right
+    # to delete it.
     - name: not-garbage-collection
       expression: >-
-        request.operation != "DELETE" || !("system:serviceaccounts:kube-system" in request.userInfo.?groups.orValue([]))
+        request.operation != "DELETE" || !("system:serviceaccounts:kube-system" in request.userInfo.?groups.orValue([])
+        || request.userInfo.?username.orValue("") == "system:kube-controller-manager")
   variables:
     - name: spec
       expression: 'request.operation == "DELETE" ? {} : dyn(object).?spec.orValue({})'
