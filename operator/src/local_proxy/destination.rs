@@ -28,7 +28,7 @@ pub(super) enum Destination {
     },
     /// One of the Pods of a Service, by a port that the API server forwards.
     Service {
-        pods: Api<Pod>,
+        pods: Box<Api<Pod>>,
         selector: String,
         /// Namespace and name.
         title: String,
@@ -84,7 +84,7 @@ impl Destination {
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
         Ok(Self::Service {
-            pods: Api::namespaced(client, namespace),
+            pods: Box::new(Api::namespaced(client, namespace)),
             selector: selector.join(","),
             title: format!("{namespace}/{name}"),
         })
