@@ -71,11 +71,8 @@ fn is_harmless(method: &Method, is_upgrade: bool) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_upgrade
 }
 
-/// Also what a person typed.
 fn is_same_origin(headers: &HeaderMap) -> bool {
-    headers
-        .get(SITE)
-        .is_some_and(|site| site == "same-origin" || site == "none")
+    headers.get(SITE).is_some_and(|site| site == "same-origin")
 }
 
 fn is_of(origin: &str, host: &str) -> bool {
@@ -144,6 +141,28 @@ mod tests {
         assert_eq!(lines(&request), ["a=b; c=\"d e\"", "x"]);
         remove(&mut request, "none");
         assert_eq!(lines(&request), ["a=b; c=\"d e\"", "x"]);
+    }
+
+    #[test]
+    fn tools_may_use_a_certificate_and_pages_of_other_sites_may_not() {
+        let is_foreign = |headers: &[(&'static str, &str)], method: Method, is_upgrade| {
+            let request = mk_request(headers);
+            is_of_another_site(&request.headers, &method, "gw.example", is_upgrade)
+        };
+        let evil = [("origin", "https://evil.example")];
+        assert!(!is_foreign(&[], Method::POST, false) && !is_foreign(&[], Method::GET, true));
+        assert!(!is_foreign(
+            &[("origin", "https://gw.example")],
+            Method::POST,
+            false
+        ));
+        assert!(!is_foreign(&evil, Method::GET, false));
+        assert!(is_foreign(&evil, Method::POST, false) && is_foreign(&evil, Method::GET, true));
+        assert!(is_foreign(
+            &[("sec-fetch-site", "cross-site")],
+            Method::DELETE,
+            false
+        ));
     }
 
     #[test]
