@@ -104,6 +104,7 @@ impl ControlPlane {
             front_ca: front.certificate.clone(),
             front: front.client("front-proxy", "front-proxy", None)?,
             service_account: pki::service_account(&pki_folder)?,
+            kubelet_client: authority.client("kubelet-client", "kubelet-client", Some("system:masters"))?,
         };
 
         let mut etcd = launch::etcd(binaries, folder, options.ports).start(folder)?;

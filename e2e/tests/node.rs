@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use genkan_e2e::hammer::{Hammer, Target, VERSION};
 use genkan_e2e::helm::NAMESPACE;
 use genkan_e2e::http1;
+use genkan_e2e::process::Launch;
 use genkan_e2e::publish::reverse_proxy;
 use genkan_e2e::scenarios;
 use genkan_e2e::service::Service;
@@ -78,6 +79,7 @@ async fn a_release_serves_through_its_service_and_a_rolling_update(world: Arc<Wo
     })
     .await?;
 
+    a_forwarded_port_answers(&world).await?;
     let target = Arc::new(Target::new("/proxy/rolled", 1));
     let hammer = Hammer::start(vec![address], vec![target], RATE);
     let restart = [
@@ -102,6 +104,48 @@ async fn a_release_serves_through_its_service_and_a_rolling_update(world: Arc<Wo
     );
     report.expect_clean(400, f64::from(RATE) * 0.8)?;
     world.helm().uninstall().await
+}
+
+/// With a kubeconfig and nothing else.
+async fn a_forwarded_port_answers(world: &World) -> Result<()> {
+    let kubectl = world.kubectl();
+    kubectl.run(&["create", "serviceaccount", "visitor"]).await?;
+    let bind = [
+        "create",
+        "clusterrolebinding",
+        "visitor",
+        "--clusterrole=cluster-admin",
+        "--serviceaccount=default:visitor",
+    ];
+    kubectl.run(&bind).await?;
+    let own = world
+        .control_plane
+        .service_account_kubeconfig("default", "visitor")
+        .await?;
+    let folder = world.folder("forwarded")?;
+    let mut process = Launch::new("proxy", &world.programs().genkan)
+        .args(["proxy", "--port", "0", "--kubeconfig"])
+        .arg(own.display().to_string())
+        .start(&folder)?;
+    let address: SocketAddr = wait::until("genkan proxy serves", LIMIT, || {
+        let output = process.output();
+        let address = output
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next()?.parse().ok());
+        let running = process.expect_running();
+        async move {
+            running?;
+            Ok(address)
+        }
+    })
+    .await?;
+    wait::until_true("a forwarded port answers", LIMIT, || async {
+        let answer = http1::get(address, "/proxy/rolled/item/0").await?;
+        ensure!(answer.status == 200, "{}", answer.text());
+        Ok(true)
+    })
+    .await
 }
 
 async fn rolled_out(world: &World, deployments: &[&str]) -> Result<()> {

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
                 an_open_door_has_to_be_asked_for,
             ],
             alone: [
+                definitions_of_others_are_compared_and_replaced,
                 a_missing_definition_is_waited_for,
                 an_api_server_that_is_away_is_tried_again,
             ],
@@ -226,6 +227,131 @@ async fn an_open_door_has_to_be_asked_for(world: Arc<World>) -> Result<()> {
         &words,
     )
     .await
+}
+
+/// As KubeSphere has them: no subresource, no columns, no rules, and a Helm release that they belong to.
+fn theirs(kind: &str, plural: &str) -> String {
+    format!(
+        "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: {plural}.extensions.kubesphere.io
+  annotations: {{meta.helm.sh/release-name: ks-core, meta.helm.sh/release-namespace: kubesphere-system}}
+spec:
+  group: extensions.kubesphere.io
+  scope: Cluster
+  names: {{kind: {kind}, listKind: {kind}List, plural: {plural}, singular: {}}}
+  versions:
+    - name: v1alpha1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties:
+            apiVersion: {{type: string}}
+            kind: {{type: string}}
+            metadata: {{type: object}}
+            spec: {{type: object, x-kubernetes-preserve-unknown-fields: true}}
+            status: {{type: object, properties: {{state: {{type: string}}}}}}
+---
+",
+        kind.to_lowercase()
+    )
+}
+
+const STORED: &str = r#"
+apiVersion: extensions.kubesphere.io/v1alpha1
+kind: ReverseProxy
+metadata: {name: stored}
+spec:
+  matcher: {path: /proxy/stored/*, method: '*'}
+  upstream: {url: "http://backend.example"}
+status: {state: Available}
+"#;
+
+async fn definitions_of_others_are_compared_and_replaced(world: Arc<World>) -> Result<()> {
+    let kubectl = world.kubectl();
+    let check = || {
+        let output = std::process::Command::new(&world.programs().genkan)
+            .args(["crds", "check", "--kubeconfig"])
+            .arg(world.control_plane.admin_kubeconfig())
+            .output()?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        anyhow::Ok((output.status.code(), printed))
+    };
+    let (code, printed) = check()?;
+    assert!(
+        code == Some(0) && printed.contains("is not installed"),
+        "{printed}"
+    );
+
+    let both = theirs("ReverseProxy", "reverseproxies") + &theirs("APIService", "apiservices");
+    kubectl.apply(&both).await?;
+    let established = [
+        "wait",
+        "--for=condition=Established",
+        "crd",
+        "--all",
+        "--timeout=30s",
+    ];
+    kubectl.run(&established).await?;
+    kubectl.apply(STORED).await?;
+    let (code, printed) = check()?;
+    for words in [
+        "Helm release ks-core",
+        "status becomes a subresource",
+        "the 1 stored objects fit",
+    ] {
+        assert!(code == Some(0) && printed.contains(words), "{words}: {printed}");
+    }
+    let bad = STORED
+        .replace("stored", "bad")
+        .replace("backend.example", "backend.example?x=1");
+    kubectl.apply(&bad).await?;
+    let (code, printed) = check()?;
+    assert!(
+        code == Some(1) && printed.contains("ReverseProxy bad: spec.upstream.url: "),
+        "{printed}"
+    );
+
+    let ours = genkan_crds::yaml();
+    let replace = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+    let replaced = kubectl.output(&replace, &ours).await?;
+    assert!(replaced.success, "{}", replaced.stderr);
+    let (_, printed) = check()?;
+    assert_eq!(printed.matches("nothing would change").count(), 2, "{printed}");
+    // What is stored stays, and can be edited where it is not wrong.
+    kubectl.run(&["label", "rp", "stored", "bad", "seen=yes"]).await?;
+    assert_eq!(
+        world.value("rp/stored", "{.spec.matcher.path}").await?,
+        "/proxy/stored/*"
+    );
+    let refused = kubectl
+        .output(
+            &[
+                "patch",
+                "rp",
+                "bad",
+                "--type=merge",
+                "-p",
+                r#"{"spec":{"upstream":{"url":"http://x.example?y=2"}}}"#,
+            ],
+            "",
+        )
+        .await?;
+    assert!(
+        !refused.success && refused.stderr.contains("query"),
+        "{}",
+        refused.stderr
+    );
+
+    let names = [
+        "reverseproxies.extensions.kubesphere.io",
+        "apiservices.extensions.kubesphere.io",
+    ];
+    kubectl.run(&[&["delete", "crd"], &names[..]].concat()).await?;
+    Ok(())
 }
 
 async fn a_missing_definition_is_waited_for(world: Arc<World>) -> Result<()> {

@@ -15,6 +15,8 @@ pub(super) struct Keys {
     pub front_ca: PathBuf,
     pub front: Pair,
     pub service_account: Pair,
+    /// What the API server shows to kubelets.
+    pub kubelet_client: Pair,
 }
 
 pub(super) fn etcd(binaries: &Binaries, folder: &Path, ports: Ports) -> Launch {
@@ -40,6 +42,13 @@ pub(super) fn api_server(binaries: &Binaries, folder: &Path, options: &Options, 
         Some(address) => vec![
             "--bind-address=0.0.0.0".into(),
             format!("--advertise-address={address}"),
+            // For logs and forwarded ports; by name it would ask DNS, which leads nowhere here.
+            "--kubelet-preferred-address-types=InternalIP".into(),
+            format!(
+                "--kubelet-client-certificate={}",
+                file(&keys.kubelet_client.certificate)
+            ),
+            format!("--kubelet-client-key={}", file(&keys.kubelet_client.key)),
         ],
         None => vec![
             "--bind-address=127.0.0.1".into(),
