@@ -23,6 +23,8 @@ pub async fn judging(world: &World, ports: &[(u16, u16)], arguments: &[&str]) ->
         .await?;
     let kubeconfig = kubeconfig.display().to_string();
     let mut all = vec!["--authentication", "kubernetes", "--kubeconfig", &kubeconfig];
+    // Nobody is left when they end.
+    all.extend(["--drain-delay", "0s", "--drain-timeout", "1s"]);
     all.extend(arguments);
     let folder = world.folder("judging")?;
     let operator = world.product().operator.grpc;
