@@ -36,10 +36,10 @@ unit: ## Run the tests that need no control plane
 	$(CARGO) test --locked --workspace --exclude genkan-e2e
 
 e2e: ## Run the scenarios; ARGS='part of a name' chooses some
-	$(CARGO) test --locked --workspace --test control_plane --test crds --test scenarios --test stream --test charts --test start --test readme -- $(ARGS)
+	$(CARGO) test --locked --workspace --test suites --test readme -- $(ARGS)
 
 node: ## Install the charts on a real node with containerd, where the machine can
-	$(CARGO) test --locked --workspace --test node -- $(ARGS)
+	$(CARGO) test --locked --workspace --test suites -- node:: $(ARGS)
 
 golden: ## Rewrite the golden files; read the difference before committing it
 	GENKAN_REWRITE=1 $(CARGO) test --locked --workspace

@@ -16,7 +16,7 @@ use genkan_e2e::http1::{Connection, Request};
 use genkan_e2e::product::{Proxy, local};
 use genkan_e2e::publish::{apply, reverse_proxy};
 use genkan_e2e::scenarios;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{self, Stage, Suite};
 use genkan_e2e::world::World;
 use serde_json::json;
 use tokio::time::Instant;
@@ -35,10 +35,12 @@ const ROUNDS: usize = 20;
 const OF_A_ROUND: usize = 500;
 
 fn main() -> ExitCode {
-    suite::run(
-        Stage::Product,
-        scenarios!(together: [], alone: [reviews_of_many_callers, flood_of_invented_paths, added_time]),
-    )
+    suite::run(vec![Suite {
+        name: "callers",
+        stage: Stage::Product,
+        apart: true,
+        scenarios: scenarios!(together: [], alone: [reviews_of_many_callers, flood_of_invented_paths, added_time]),
+    }])
 }
 
 /// Routes `{stem}-0` and so on, and who may call them all.

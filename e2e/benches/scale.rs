@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use genkan_crds::ReverseProxy;
 use genkan_e2e::http1;
 use genkan_e2e::scenarios;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{self, Stage, Suite};
 use genkan_e2e::world::World;
 use kube::api::{Api, DeleteParams, PostParams};
 use tokio::time::Instant;
@@ -23,10 +23,12 @@ const CHANGES: usize = 300;
 const AT_ONCE: usize = 8;
 
 fn main() -> ExitCode {
-    suite::run(
-        Stage::Product,
-        scenarios!(together: [], alone: [memory, propagation]),
-    )
+    suite::run(vec![Suite {
+        name: "scale",
+        stage: Stage::Product,
+        apart: true,
+        scenarios: scenarios!(together: [], alone: [memory, propagation]),
+    }])
 }
 
 /// From the POST of a ReverseProxy to the first 200 through both proxies.

@@ -64,6 +64,11 @@ pub fn probe() -> Result<Vec<&'static str>, String> {
 
 /// Starts this program again, with the same arguments, inside.
 pub fn enter<T: Serialize>(handed: &T) -> Result<Child> {
+    command(handed)?.spawn().context("start inside a private network")
+}
+
+/// The command that [`enter`] starts. The one inside ends with the standard input that it is given here.
+pub fn command<T: Serialize>(handed: &T) -> Result<Command> {
     let unshare = match probe() {
         Ok(args) => args,
         Err(why) => bail!(
@@ -72,7 +77,8 @@ pub fn enter<T: Serialize>(handed: &T) -> Result<Child> {
         ),
     };
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    Command::new("unshare")
+    let mut command = Command::new("unshare");
+    command
         .args(unshare)
         .arg("--")
         .arg(std::env::current_exe()?)
@@ -80,9 +86,8 @@ pub fn enter<T: Serialize>(handed: &T) -> Result<Child> {
         .env(INSIDE, serde_json::to_string(handed)?)
         .stdin(Stdio::piped())
         // Ctrl-C reaches the one outside alone, which closes the pipe.
-        .process_group(0)
-        .spawn()
-        .context("start inside a private network")
+        .process_group(0);
+    Ok(command)
 }
 
 /// Brings the network up, and ties the life of this program to that of the one outside.

@@ -1,6 +1,6 @@
 //! Which cases are carried out here.
 
-use crate::case::{Case, text};
+use super::case::{Case, text};
 
 pub enum Place {
     Here,

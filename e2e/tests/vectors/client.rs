@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::case::Request;
-use crate::wire::{Broken, Headers, Reader, has_token, latin, values};
+use super::case::Request;
+use super::wire::{Broken, Headers, Reader, has_token, latin, values};
 
 #[derive(Debug, Default)]
 pub struct Answer {

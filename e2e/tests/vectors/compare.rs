@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::case::{Request, lines, text};
-use crate::client::Answer;
-use crate::upstream::Received;
-use crate::wire::{Headers, has_token};
+use super::case::{Request, lines, text};
+use super::client::Answer;
+use super::upstream::Received;
+use super::wire::{Headers, has_token};
 
 const NEVER_UP: &[&str] = &["content-length", "transfer-encoding"];
 const NEVER_DOWN: &[&str] = &["date", "connection", "content-length", "transfer-encoding"];

@@ -1,12 +1,12 @@
 //! One case, from its world to what differs.
 
-use crate::case::{Case, text};
-use crate::client::{Answer, exchange};
-use crate::compare;
-use crate::objects::manifests;
-use crate::pair::Pair;
-use crate::reviewer;
-use crate::upstream::{Keys, Upstream};
+use super::case::{Case, text};
+use super::client::{Answer, exchange};
+use super::compare;
+use super::objects::manifests;
+use super::pair::Pair;
+use super::reviewer;
+use super::upstream::{Keys, Upstream};
 
 pub fn carry_out(pair: &mut Pair, case: &Case, keys: &Keys) -> Vec<String> {
     let mark = pair.begin(case);

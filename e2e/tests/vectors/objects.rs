@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::case::{Case, text};
-use crate::upstream::{Keys, ca_bundle};
+use super::case::{Case, text};
+use super::upstream::{Keys, ca_bundle};
 
 /// All objects of a case; `proxies` names the list that holds its ReverseProxies.
 pub fn manifests(case: &Case, proxies: &str, address: SocketAddr, keys: &Keys) -> Vec<Value> {

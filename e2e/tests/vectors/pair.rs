@@ -10,10 +10,10 @@ use genkan_e2e::wait;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::case::{Case, Request};
-use crate::client::exchange;
-use crate::reviewer::{MARKER, Reviewer};
-use crate::upstream::Upstream;
+use super::case::{Case, Request};
+use super::client::exchange;
+use super::reviewer::{MARKER, Reviewer};
+use super::upstream::Upstream;
 
 pub struct Pair {
     runtime: Runtime,
@@ -68,7 +68,7 @@ impl Pair {
             operator.start().await.unwrap();
             proxy.start().await.unwrap();
         });
-        let keys = crate::upstream::Keys::make(folder);
+        let keys = super::upstream::Keys::make(folder);
         let marker = Upstream::start(&Value::Null, &keys);
         Self {
             runtime,

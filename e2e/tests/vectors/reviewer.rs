@@ -9,8 +9,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-use crate::case::{Case, text};
-use crate::wire::{Broken, Reader, values};
+use super::case::{Case, text};
+use super::wire::{Broken, Reader, values};
 
 pub struct Reviewer {
     address: SocketAddr,

@@ -13,8 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
-use crate::case::text;
-use crate::wire::{Broken, Headers, Reader, has_token, latin, values};
+use super::case::text;
+use super::wire::{Broken, Headers, Reader, has_token, latin, values};
 
 /// Certificates of the TLS backend, and one that is another's.
 pub struct Keys {

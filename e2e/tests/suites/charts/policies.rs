@@ -352,7 +352,7 @@ async fn on_change_and_removal(world: &World, accounts: &Accounts) -> Result<()>
 
 /// The commands of docs/install.md, as they stand there.
 async fn a_team_has_the_rights_that_the_page_gives_it(world: &World) -> Result<()> {
-    let page = include_str!("../../../docs/install.md");
+    let page = include_str!("../../../../docs/install.md");
     let commands = page
         .split("```sh\n")
         .filter_map(|rest| rest.split_once("```"))

@@ -1,40 +1,34 @@
 //! What genkan promises, proved on a real control plane: each scenario is named by what it proves.
 
-use std::process::ExitCode;
-
 use genkan_e2e::scenarios;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{Stage, Suite};
 
-mod scenarios {
-    pub mod broken;
-    pub mod browser;
-    pub mod callers;
-    pub mod conflicts;
-    pub mod fragments;
-    pub mod hammer;
-    pub mod output;
-    pub mod restarts;
-    pub mod seeds;
-    pub mod services;
-    pub mod status;
-}
+mod broken;
+mod browser;
+mod callers;
+mod conflicts;
+mod fragments;
+mod output;
+mod seeds;
+mod services;
+mod status;
 
-use scenarios::broken::*;
-use scenarios::browser::*;
-use scenarios::callers::*;
-use scenarios::conflicts::*;
-use scenarios::fragments::*;
-use scenarios::hammer::*;
-use scenarios::output::*;
-use scenarios::restarts::*;
-use scenarios::seeds::*;
-use scenarios::services::*;
-use scenarios::status::*;
+use broken::*;
+use browser::*;
+use callers::*;
+use conflicts::*;
+use fragments::*;
+use output::*;
+use seeds::*;
+use services::*;
+use status::*;
 
-fn main() -> ExitCode {
-    suite::run(
-        Stage::Product,
-        scenarios!(
+pub fn suite() -> Suite {
+    Suite {
+        name: "scenarios",
+        stage: Stage::Product,
+        apart: false,
+        scenarios: scenarios!(
             together: [
                 seed_manifests_are_served_verbatim,
                 fragments_of_the_documentation_do_what_they_say,
@@ -51,16 +45,11 @@ fn main() -> ExitCode {
                 one_broken_object_among_a_thousand_harms_none,
                 delete_and_recreate_never_shows_an_old_condition,
                 a_proxy_that_is_down_shows_in_status,
-                a_planted_fault_is_caught,
                 a_browser_reaches_a_ui_with_the_rights_of_a_kubeconfig,
                 a_newcomer_follows_the_script_to_an_answer,
                 a_caller_is_refused_with_the_rule_and_let_in_with_it,
-                edits_fail_no_request,
-                a_rollout_of_the_backend_fails_no_request,
-                a_restart_of_the_operator_fails_no_request,
-                a_restart_of_the_api_server_fails_no_request,
                 commands_print_what_the_golden_text_says,
             ],
         ),
-    )
+    }
 }

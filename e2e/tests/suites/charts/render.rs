@@ -13,7 +13,7 @@ const KUBERNETES: &str = "--kube-version=1.36.3";
 
 pub fn values_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/charts/values")
+        .join("tests/suites/charts/values")
         .join(format!("{name}.yaml"))
 }
 

@@ -1,7 +1,6 @@
 //! Bad input at start: one clear sentence, and the right exit code or another attempt.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +9,16 @@ use genkan_e2e::http1;
 use genkan_e2e::process::{Launch, Process};
 use genkan_e2e::product::{self, local};
 use genkan_e2e::scenarios;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{Stage, Suite};
 use genkan_e2e::wait;
 use genkan_e2e::world::{RBAC, World};
 
-fn main() -> ExitCode {
-    suite::run(
-        Stage::Programs,
-        scenarios!(
+pub fn suite() -> Suite {
+    Suite {
+        name: "start",
+        stage: Stage::Programs,
+        apart: false,
+        scenarios: scenarios!(
             together: [
                 a_kubeconfig_that_is_not_there_ends_the_operator,
                 a_port_in_use_ends_the_operator,
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
                 an_api_server_that_is_away_is_tried_again,
             ],
         ),
-    )
+    }
 }
 
 /// An operator on free ports, with these further arguments.

@@ -3,23 +3,22 @@
 #![allow(clippy::unwrap_used, reason = "a run that cannot go on must stop")]
 #![allow(dead_code, reason = "shared with the run that serves a folder")]
 
-#[path = "vectors/areas.rs"]
+#[path = "../vectors/areas.rs"]
 mod areas;
-#[path = "vectors/case.rs"]
+#[path = "../vectors/case.rs"]
 mod case;
-#[path = "vectors/client.rs"]
+#[path = "../vectors/client.rs"]
 mod client;
-#[path = "vectors/compare.rs"]
+#[path = "../vectors/compare.rs"]
 mod compare;
-#[path = "vectors/objects.rs"]
+#[path = "../vectors/objects.rs"]
 mod objects;
-#[path = "vectors/upstream.rs"]
+#[path = "../vectors/upstream.rs"]
 mod upstream;
-#[path = "vectors/wire.rs"]
+#[path = "../vectors/wire.rs"]
 mod wire;
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use anyhow::{Context, Result, bail};
 use areas::Place;
 use case::Case;
 use genkan_e2e::scenarios;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{Stage, Suite};
 use genkan_e2e::wait;
 use genkan_e2e::world::World;
 use serde_json::Value;
@@ -37,11 +36,13 @@ use upstream::{FAR, Keys, Upstream};
 const SAMPLE: usize = 2;
 const SETTLE: Duration = Duration::from_secs(15);
 
-fn main() -> ExitCode {
-    suite::run(
-        Stage::Product,
-        scenarios!(together: [a_sample_of_each_area_holds_through_the_api_server], alone: []),
-    )
+pub fn suite() -> Suite {
+    Suite {
+        name: "vectors",
+        stage: Stage::Product,
+        apart: false,
+        scenarios: scenarios!(together: [a_sample_of_each_area_holds_through_the_api_server], alone: []),
+    }
 }
 
 async fn a_sample_of_each_area_holds_through_the_api_server(world: Arc<World>) -> Result<()> {

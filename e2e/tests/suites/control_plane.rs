@@ -1,21 +1,22 @@
 //! The control plane itself is what the other scenarios take it for.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
 use genkan_e2e::scenarios;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{Stage, Suite};
 use genkan_e2e::world::{RBAC, World};
 
-fn main() -> ExitCode {
-    suite::run(
-        Stage::ApiServer,
-        scenarios!(
+pub fn suite() -> Suite {
+    Suite {
+        name: "control_plane",
+        stage: Stage::ApiServer,
+        apart: false,
+        scenarios: scenarios!(
             together: [the_operator_may_do_only_what_the_chart_says],
             alone: [the_api_server_keeps_its_objects_over_a_restart],
         ),
-    )
+    }
 }
 
 async fn the_operator_may_do_only_what_the_chart_says(world: Arc<World>) -> Result<()> {

@@ -1,14 +1,13 @@
 //! What the API server refuses by itself, and what `kubectl` shows of the definitions.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use futures::StreamExt;
 use genkan_crds::definition::rules::{self, Rule};
 use genkan_e2e::scenarios;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{Stage, Suite};
 use genkan_e2e::wait;
 use genkan_e2e::world::World;
 use kube::Api;
@@ -26,10 +25,12 @@ struct Case {
     bad: Value,
 }
 
-fn main() -> ExitCode {
-    suite::run(
-        Stage::ApiServer,
-        scenarios!(
+pub fn suite() -> Suite {
+    Suite {
+        name: "crds",
+        stage: Stage::ApiServer,
+        apart: false,
+        scenarios: scenarios!(
             together: [
                 the_definitions_install_without_a_warning,
                 each_rule_accepts_and_refuses_in_the_words_recorded,
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
             ],
             alone: [],
         ),
-    )
+    }
 }
 
 async fn the_definitions_install_without_a_warning(world: Arc<World>) -> Result<()> {
@@ -369,7 +370,7 @@ fn all_rules() -> impl Iterator<Item = &'static Rule> {
 
 fn golden(name: &str, found: &str) -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/crds")
+        .join("tests/suites/crds")
         .join(name);
     if std::env::var_os("GENKAN_REWRITE").is_some() {
         std::fs::write(&path, found)?;

@@ -1,7 +1,6 @@
 //! The charts on a real node: images, Pods, the Service, and a rolling update under load.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use genkan_e2e::process::Launch;
 use genkan_e2e::publish::reverse_proxy;
 use genkan_e2e::scenarios;
 use genkan_e2e::service::Service;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{Stage, Suite};
 use genkan_e2e::wait;
 use genkan_e2e::world::World;
 use serde_json::json;
@@ -22,11 +21,13 @@ use serde_json::json;
 const RATE: u32 = 200;
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn main() -> ExitCode {
-    suite::run(
-        Stage::Node,
-        scenarios!(together: [], alone: [a_release_serves_through_its_service_and_a_rolling_update]),
-    )
+pub fn suite() -> Suite {
+    Suite {
+        name: "node",
+        stage: Stage::Node,
+        apart: true,
+        scenarios: scenarios!(together: [], alone: [a_release_serves_through_its_service_and_a_rolling_update]),
+    }
 }
 
 /// Everybody may call, so that the load needs no token.

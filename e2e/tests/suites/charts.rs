@@ -1,26 +1,24 @@
 //! The charts, by the real `helm` and on a real API server.
 
-use std::process::ExitCode;
-
 use genkan_e2e::scenarios;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{Stage, Suite};
 
-mod charts {
-    pub mod life;
-    pub mod policies;
-    pub mod render;
-    pub mod values;
-}
+mod life;
+mod policies;
+mod render;
+mod values;
 
-use charts::life::*;
-use charts::policies::*;
-use charts::render::*;
-use charts::values::*;
+use life::*;
+use policies::*;
+use render::*;
+use values::*;
 
-fn main() -> ExitCode {
-    suite::run(
-        Stage::Charts,
-        scenarios!(
+pub fn suite() -> Suite {
+    Suite {
+        name: "charts",
+        stage: Stage::Charts,
+        apart: false,
+        scenarios: scenarios!(
             together: [
                 charts_have_the_version_of_the_programs,
                 charts_have_nothing_that_lint_would_say,
@@ -39,5 +37,5 @@ fn main() -> ExitCode {
                 a_secret_that_was_given_secures_the_stream,
             ],
         ),
-    )
+    }
 }

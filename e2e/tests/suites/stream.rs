@@ -1,27 +1,25 @@
 //! The configuration stream is closed to strangers, proved with the operator's own rights on a real API server.
 
-use std::process::ExitCode;
-
 use genkan_e2e::scenarios;
-use genkan_e2e::suite::{self, Stage};
+use genkan_e2e::suite::{Stage, Suite};
 
-mod stream {
-    pub mod certificates;
-    pub mod proxies;
-    pub mod rights;
-    pub mod secured;
-    pub mod strangers;
-}
+mod certificates;
+mod proxies;
+mod rights;
+mod secured;
+mod strangers;
 
-use stream::certificates::*;
-use stream::proxies::*;
-use stream::rights::*;
-use stream::strangers::*;
+use certificates::*;
+use proxies::*;
+use rights::*;
+use strangers::*;
 
-fn main() -> ExitCode {
-    suite::run(
-        Stage::Programs,
-        scenarios!(
+pub fn suite() -> Suite {
+    Suite {
+        name: "stream",
+        stage: Stage::Programs,
+        apart: false,
+        scenarios: scenarios!(
             together: [a_data_plane_may_do_nothing_but_ask],
             // Each has an operator of its own in the one namespace that the rights are for.
             alone: [
@@ -35,5 +33,5 @@ fn main() -> ExitCode {
                 a_given_secret_is_used_and_never_written,
             ],
         ),
-    )
+    }
 }
