@@ -50,7 +50,8 @@ pub(super) fn run(suites: &[Suite]) -> Result<ExitCode> {
         for _ in 0..lanes {
             scope.spawn(|| {
                 while let Some(job) = next() {
-                    more.lock().extend(judge(job, enter_named));
+                    let failure = judge(job, enter_named);
+                    more.lock().extend(failure);
                 }
             });
         }

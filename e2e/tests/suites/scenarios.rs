@@ -41,14 +41,15 @@ pub fn suite() -> Suite {
                 an_external_name_is_never_followed,
                 a_data_plane_may_ask_and_nothing_else,
             ],
+            // What has stopped a data plane is still counted for 30 s, so those that count proxies come first.
             alone: [
+                commands_print_what_the_golden_text_says,
                 one_broken_object_among_a_thousand_harms_none,
                 delete_and_recreate_never_shows_an_old_condition,
                 a_proxy_that_is_down_shows_in_status,
                 a_browser_reaches_a_ui_with_the_rights_of_a_kubeconfig,
                 a_newcomer_follows_the_script_to_an_answer,
                 a_caller_is_refused_with_the_rule_and_let_in_with_it,
-                commands_print_what_the_golden_text_says,
             ],
         ),
     }
