@@ -14,6 +14,7 @@ use genkan_dataplane::callers::Callers;
 use genkan_dataplane::cli::Cli;
 use genkan_dataplane::identity::Step;
 use genkan_dataplane::metrics::Metrics;
+use genkan_dataplane::proxy::fields::Fields;
 use genkan_routing::RequestInfo;
 use genkan_routing::access::{Door, Questions};
 use pingora_http::RequestHeader;
@@ -82,7 +83,7 @@ async fn main() {
     };
     let introduce = || {
         let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-        user.introduce(&mut request).unwrap();
+        user.introduction().unwrap().write(&mut Fields(&mut request));
         black_box(request);
     };
     if let Some(at) = arguments.iter().position(|argument| argument == "--operations") {

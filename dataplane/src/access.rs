@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::front::{Refusals, RefusedRequest};
-use crate::identity::ANONYMOUS;
 use crate::metrics::Metrics;
+use genkan_routing::identity::ANONYMOUS;
 
 /// What is written about a request when it has ended.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@ mod grpc;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use genkan_routing::Status;
+use genkan_routing::{Refused, Status};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
 use pingora_core::Result;
@@ -169,6 +169,12 @@ fn signs(head: &ResponseHeader) -> Vec<(HeaderName, HeaderValue)> {
     let is_sign = |name: &HeaderName| always.contains(name) || grpc::is_sign(name);
     let signs = head.headers.iter().filter(|(name, _)| is_sign(name));
     signs.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        Self::status(refused.code, refused.reason, refused.message)
+    }
 }
 
 // === impl Answer: what others say about it ===

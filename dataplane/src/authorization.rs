@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, Hint};
 use crate::bucket::{Buckets, Empty};
 use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
-use crate::identity::{ANONYMOUS, User};
+use crate::identity::User;
 use crate::kubernetes::{Kubernetes, Lane, Unavailable, access_question};
 use crate::metrics::Decided;
 
@@ -253,11 +253,7 @@ pub fn denied(user: &User, questions: &Questions<'_>) -> Answer {
         user: &user.name,
         questions,
     };
-    let mut message = refusal.to_string();
-    if &*user.name == ANONYMOUS {
-        message.push_str(". The request carried no token: send one to call as somebody who may");
-    }
-    Answer::status(403, "AccessDenied", message)
+    Answer::from(refusal.refused())
 }
 
 fn too_many(user: &User, empty: Empty) -> Answer {

@@ -9,7 +9,7 @@ use crate::authorization::{Authorization, Reviewer};
 use crate::cli::{AuthenticationArgs, ForwardAuthorization};
 use crate::client_certificate::{ClientCertificate, Files, PairError};
 use crate::decisions::{Keys, Limits};
-use crate::identity::{Identity, Places, Tokens};
+use crate::identity::{Identity, Tokens};
 use crate::kubernetes::{Kubernetes, Source, SourceError};
 use crate::listening::CallerAuthorities;
 use crate::metrics::Metrics;
@@ -74,9 +74,7 @@ impl Callers {
         let kubernetes = Arc::new(Kubernetes::new(Source::find(args.kubeconfig.as_deref())?)?);
         let limits = Limits::new(args.stale_if_error);
         let tokens = Tokens::new(
-            Places {
-                cookie: args.token_cookie.clone(),
-            },
+            args.places(),
             args.audience.clone(),
             Arc::clone(&kubernetes),
             Arc::clone(&keys),

@@ -94,7 +94,7 @@ impl Cli {
     /// # Errors
     /// One sentence that says what to change.
     pub fn check(&self) -> Result<(), Refused> {
-        if let Some(name) = self.authentication.bad_cookie() {
+        if let Some(name) = self.authentication.places().bad_cookie() {
             return Err(Refused::Cookie(name.to_owned()));
         }
         let listeners = [Some(self.listen), self.listener.tls_listen];

@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use genkan_routing::arriving::Kind;
+use http::Method;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -49,19 +50,6 @@ pub struct Outgoing {
     /// What a backend has to put in front of its links to stay below it.
     pub cluster: String,
     pub stripped_prefix: Option<String>,
-}
-
-/// What sort of request it is, as far as forwarding differs.
-#[derive(Debug, Default)]
-pub struct Kind {
-    /// The client's `Upgrade`, if it asks to switch protocols.
-    pub upgrade: Option<HeaderValue>,
-    pub is_grpc: bool,
-    pub wants_trailers: bool,
-    /// A long silence of the backend is to be expected.
-    pub may_be_silent: bool,
-    /// A watch or a stream of events: only its client or draining ends it.
-    pub has_no_end: bool,
 }
 
 /// How far the sending has come.

@@ -1,9 +1,6 @@
 //! Who calls: where a request shows it, and what the API server says about it.
 
-mod cookie;
-mod credential;
 mod expiry;
-mod subprotocol;
 mod tokens;
 mod user;
 
@@ -14,17 +11,17 @@ use pingora_core::protocols::Digest;
 use pingora_http::RequestHeader;
 use tokio::time::Instant;
 
+use genkan_routing::Refused;
+use genkan_routing::credential::{self, Credential};
+
 use crate::answer::{Answer, Hint};
 use crate::bucket::Empty;
 use crate::decisions::{Key, Keys, Owner};
 use crate::kubernetes::Unavailable;
 use crate::listening::{CallerAuthorities, CallerCertificate};
-use crate::proxy::arriving;
-use credential::Credential;
-
-pub use credential::{KUBESPHERE_AUTHORIZATION, Places, Unreadable};
+use crate::proxy::{arriving, fields::Fields};
 pub use tokens::Tokens;
-pub use user::{ANONYMOUS, AUTHENTICATED, Unsendable, User};
+pub use user::{AUTHENTICATED, User};
 
 /// Tells who calls.
 #[derive(Debug)]
@@ -87,28 +84,19 @@ impl Identity {
         // In the order of Kubernetes: a certificate comes before a token.
         if let Some(user) = self.of_connection(digest)? {
             let host = arriving::host(request);
-            if cookie::is_of_another_site(&request.headers, &request.method, host, is_upgrade) {
-                return Err(foreign_origin());
+            if credential::is_of_another_site(&request.headers, request.method.as_str(), host, is_upgrade) {
+                return Err(credential::foreign_origin().into());
             }
             return Ok(Step::Known(user));
         }
+        let host = arriving::host(request);
         let token = match tokens
             .places
-            .read(&request.headers, is_upgrade)
-            .map_err(unreadable)?
+            .read_usable(&request.headers, request.method.as_str(), host, is_upgrade)
+            .map_err(unauthorized)?
         {
             Credential::Bearer(token) => token,
-            Credential::Cookie(token) => {
-                if !cookie::may_be_used(
-                    &request.headers,
-                    &request.method,
-                    arriving::host(request),
-                    is_upgrade,
-                ) {
-                    return Err(foreign_origin());
-                }
-                token.into()
-            }
+            Credential::Cookie(token) => token.into(),
             Credential::Nothing => return Ok(Step::Known(Arc::clone(&self.anonymous))),
         };
         tokens.recognize(&token, client)
@@ -141,7 +129,7 @@ impl Identity {
     /// Takes out of a request what only we were to see.
     pub fn clear(&self, request: &mut RequestHeader) {
         if let Some(tokens) = &self.tokens {
-            tokens.places.clear(request);
+            tokens.places.clear(&mut Fields(request));
         }
     }
 
@@ -161,30 +149,26 @@ impl std::fmt::Debug for Question {
 
 // What callers are told who are not known. Nothing of a credential is repeated.
 
-fn unauthorized(reason: &'static str, message: String) -> Answer {
-    Answer::status(401, reason, message).with_hint(Hint::Authenticate)
-}
-
-fn unreadable(why: Unreadable) -> Answer {
-    unauthorized("CredentialNotUnderstood", why.to_string())
+fn unauthorized(refused: Refused) -> Answer {
+    let is_unknown = refused.code == 401;
+    let answer = Answer::from(refused);
+    if is_unknown {
+        answer.with_hint(Hint::Authenticate)
+    } else {
+        answer
+    }
 }
 
 fn rejected() -> Answer {
     let message = "the API server of this cluster does not accept the token; it may be expired or of another cluster or audience: \
          send a new one, or no Authorization header to call without a name";
-    unauthorized("TokenRejected", message.to_owned())
+    unauthorized(Refused::new(401, "TokenRejected", message))
 }
 
 fn outlived() -> Answer {
     let message = "the client certificate of this connection is expired, or its authority is not trusted any more; \
          connect anew, with another certificate or with a token";
-    unauthorized("CertificateRejected", message.to_owned())
-}
-
-fn foreign_origin() -> Answer {
-    let message = "a token in a cookie, or a client certificate, counts for changes and WebSockets only from pages of this host, \
-         and neither Origin nor Sec-Fetch-Site says so; send a token in the Authorization header";
-    Answer::status(403, "OriginRefused", message)
+    unauthorized(Refused::new(401, "CertificateRejected", message))
 }
 
 fn too_many(empty: Empty) -> Answer {

@@ -1,7 +1,7 @@
 pub(crate) mod arriving;
 mod deciding;
 mod failing;
-pub(crate) mod fields;
+pub mod fields;
 mod peering;
 mod receiving;
 mod removed_length;

@@ -1,6 +1,8 @@
 //! Every case of `dataplane/vectors` that is a request, against the two programs: objects as files in a folder, requests on
 //! raw sockets, a backend that records each byte, and an API server that records what it is asked.
 //!
+//! `genkan explain` is asked about each of them as well, and must foretell what the data plane does.
+//!
 //! `VECTORS=rewrite-` (the beginning of an id or an area) runs some of them alone.
 
 #![allow(clippy::unwrap_used, reason = "a run that cannot go on must stop")]
@@ -13,12 +15,16 @@ mod case;
 mod client;
 #[path = "vectors/compare.rs"]
 mod compare;
+#[path = "vectors/explained.rs"]
+mod explained;
 #[path = "vectors/judge.rs"]
 mod judge;
 #[path = "vectors/objects.rs"]
 mod objects;
 #[path = "vectors/pair.rs"]
 mod pair;
+#[path = "vectors/parity.rs"]
+mod parity;
 #[path = "vectors/reviewer.rs"]
 mod reviewer;
 #[path = "vectors/upstream.rs"]
@@ -33,11 +39,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use areas::Place;
 use case::Case;
 use genkan_e2e::programs::Programs;
-use pair::Pair;
+use pair::{Flags, Pair};
 use upstream::Keys;
 
 /// Pairs of operator and data plane that work side by side: a case waits more than it works.
 const PAIRS: usize = 4;
+
+/// What the cases assume.
+const FORWARDED: Flags = Flags {
+    forwards_always: true,
+    ..Flags::DEFAULT
+};
 
 enum Outcome {
     Passed,
@@ -91,7 +103,7 @@ fn work<'c>(
             Place::Unknown => Outcome::Failed(vec!["unknown area".into()]),
             Place::LeftOut(why) => Outcome::LeftOut(why),
             Place::Here => {
-                let pair = pair.get_or_insert_with(|| Pair::start(programs, folder));
+                let pair = pair.get_or_insert_with(|| Pair::start(programs, folder, &FORWARDED));
                 match judge::carry_out(pair, case, keys) {
                     differences if differences.is_empty() => Outcome::Passed,
                     differences => Outcome::Failed(differences),

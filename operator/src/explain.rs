@@ -1,10 +1,13 @@
 //! `genkan explain`: what would become of a request, answered by the code that would serve it.
 
 mod access;
+mod arrived;
 mod candidates;
+mod lines;
 mod print;
 mod request;
 mod sending;
+mod settings;
 mod verdict;
 mod world;
 
@@ -12,8 +15,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use clap::ValueEnum;
-use genkan_routing::access::Mode;
 use serde::Serialize;
 
 use crate::lint::Output;
@@ -24,6 +25,7 @@ pub use candidates::Candidate;
 pub use print::text;
 pub use request::Request;
 pub use sending::{Forward, Peer};
+pub use settings::{AccessReview, Authentication, ForwardAuthorization, Settings};
 pub use verdict::Outcome;
 pub use world::World;
 
@@ -59,15 +61,8 @@ pub struct Args {
     /// A group that the user is in, as often as there are groups
     #[arg(long = "as-group", value_name = "GROUP", requires = "user")]
     groups: Vec<String>,
-    /// Which questions the data plane asks about a ReverseProxy
-    #[arg(
-        long,
-        env = "GENKAN_ACCESS_REVIEW",
-        value_enum,
-        default_value = "pattern",
-        value_name = "MODE"
-    )]
-    access_review: AccessReview,
+    #[command(flatten)]
+    settings: Settings,
     /// How the answer is printed
     #[arg(
         long,
@@ -78,14 +73,6 @@ pub struct Args {
         value_name = "FORMAT"
     )]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum AccessReview {
-    /// The path of its matcher, and after a no the path of the request
-    Pattern,
-    /// The path of the request alone
-    Exact,
 }
 
 /// The whole answer.
@@ -118,12 +105,17 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Says what would become of a request, sent by `caller` if there is one.
+/// Says what would become of a request, sent by `caller` if there is one, at a data plane with these settings.
 ///
 /// # Errors
 /// When nobody can say what the caller may do.
-pub fn explain(world: &World, request: &Request, caller: Option<&Caller>) -> Result<Explanation> {
-    let judged = verdict::judge(world, request, caller)?;
+pub fn explain(
+    world: &World,
+    settings: &Settings,
+    request: &Request,
+    caller: Option<&Caller>,
+) -> Result<Explanation> {
+    let judged = verdict::judge(world, settings, request, caller)?;
     Ok(Explanation {
         method: request.method.clone(),
         target: String::from_utf8_lossy(&request.target).into_owned(),
@@ -135,6 +127,10 @@ pub fn explain(world: &World, request: &Request, caller: Option<&Caller>) -> Res
 
 fn answer(args: &Args) -> Result<Explanation> {
     let request = Request::new(&args.method, &args.url, &args.headers).map_err(|e| anyhow!(e))?;
+    args.settings.check()?;
+    if args.user.is_some() && !args.settings.identifies() {
+        bail!("--as is about a caller with a name, and with --authentication disabled nobody has one")
+    }
     let (world, caller) = match &args.source {
         Source::Directory(_) if args.user.is_some() => {
             bail!("--as asks an API server, and --source dir: has none; leave one of them out")
@@ -148,7 +144,7 @@ fn answer(args: &Args) -> Result<Explanation> {
         }
         Source::Kubernetes => from_kubernetes(args)?,
     };
-    explain(&world, &request, caller.as_ref())
+    explain(&world, &args.settings, &request, caller.as_ref())
 }
 
 fn from_kubernetes(args: &Args) -> Result<(World, Option<Caller>)> {
@@ -158,10 +154,7 @@ fn from_kubernetes(args: &Args) -> Result<(World, Option<Caller>)> {
         .context("no thread can be started")?;
     let client = runtime.block_on(crate::operator::client(args.kubeconfig.as_deref()))?;
     let world = runtime.block_on(World::from_kubernetes(&client))?;
-    let mode = match args.access_review {
-        AccessReview::Pattern => Mode::Pattern,
-        AccessReview::Exact => Mode::Exact,
-    };
+    let mode = args.settings.mode();
     let reviewer = Box::new(ApiServer { client, runtime });
     let caller = |user: &String| Caller::new(user.clone(), args.groups.clone(), mode, reviewer);
     Ok((world, args.user.as_ref().map(caller)))

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use genkan_operator::explain::{Caller, Outcome, Request, Reviewer, World, explain, text};
+use genkan_operator::explain::{Caller, Outcome, Request, Reviewer, Settings, World, explain, text};
 use genkan_routing::access::{Attributes, Mode};
 
 const QUESTIONS: &[(&str, &str, &[&str])] = &[
@@ -74,7 +74,7 @@ fn every_question_is_answered_in_the_words_recorded() {
         let request = Request::new(method, url, &headers).unwrap();
         said.push_str(&format!(
             "\n{}\n",
-            text(&explain(&world, &request, None).unwrap())
+            text(&explain(&world, &Settings::default(), &request, None).unwrap())
         ));
     }
     let path = root().join("tests/explain/answers.txt");
@@ -92,7 +92,7 @@ fn every_question_is_answered_in_the_words_recorded() {
 fn the_answer_is_complete_for_programs() {
     let (world, _) = World::from_directory(&root().join("tests/explain/world")).unwrap();
     let request = Request::new("POST", "/proxy/shop/orders", &[]).unwrap();
-    let json = serde_json::json!(explain(&world, &request, None).unwrap());
+    let json = serde_json::json!(explain(&world, &Settings::default(), &request, None).unwrap());
     assert_eq!(json["outcome"]["type"], "forward");
     assert_eq!(json["outcome"]["target"], "/orders/");
     assert_eq!(
@@ -121,7 +121,7 @@ fn callers_are_judged_before_objects() {
         let request = Request::new("GET", url, &[]).unwrap();
         let role = Box::new(Role("jane", "/proxy/broken"));
         let caller = Caller::new(user.into(), Vec::new(), Mode::Pattern, role);
-        explain(&world, &request, Some(&caller)).map(|explanation| explanation.outcome)
+        explain(&world, &Settings::default(), &request, Some(&caller)).map(|explanation| explanation.outcome)
     };
     let code = |outcome| match outcome {
         Outcome::Refuse { code, message, .. } => (code, message),
@@ -154,7 +154,10 @@ fn the_examples_answer() {
         ("/proxy/external/v1", "/base/v1"),
     ] {
         let request = Request::new("GET", url, &[]).unwrap();
-        match explain(&world, &request, None).unwrap().outcome {
+        match explain(&world, &Settings::default(), &request, None)
+            .unwrap()
+            .outcome
+        {
             Outcome::Forward(forward) => assert_eq!(forward.target, target),
             other => panic!("{url}: {other:?}"),
         }

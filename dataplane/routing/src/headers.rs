@@ -1,8 +1,31 @@
 //! `headerUp` and `headerDown`: rules on header fields, compiled once.
 
-use crate::identity::is_hop_by_hop;
+mod map;
 
-/// The header fields that rules are applied to.
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+
+use crate::connection::is_hop_by_hop;
+
+/// Header fields that can be read.
+pub trait HeaderView {
+    /// The values of all lines of this name, in order.
+    fn values(&self, name: HeaderName) -> impl Iterator<Item = &HeaderValue>;
+    /// Every name, as often as it is convenient.
+    fn names(&self) -> impl Iterator<Item = &str>;
+
+    /// The value of the first line of this name.
+    fn first(&self, name: HeaderName) -> Option<&HeaderValue> {
+        self.values(name).next()
+    }
+
+    /// The bytes of [`values`](Self::values).
+    fn lines(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+        self.values(name).map(HeaderValue::as_bytes)
+    }
+}
+
+/// Header fields that can be changed.
 pub trait HeaderStore {
     /// Replaces every value of this name.
     fn set(&mut self, name: &str, value: &[u8]);
@@ -12,6 +35,16 @@ pub trait HeaderStore {
     fn remove(&mut self, name: &str);
     /// Removes every line whose name is not kept.
     fn retain(&mut self, keep: &dyn Fn(&str) -> bool);
+
+    /// Replaces every value of this name with one that need not be copied.
+    fn put(&mut self, name: &'static str, value: HeaderValue) {
+        self.set(name, value.as_bytes());
+    }
+
+    /// Adds a line that need not be copied.
+    fn push(&mut self, name: &Bytes, value: &HeaderValue) {
+        self.append(&String::from_utf8_lossy(name), value.as_bytes());
+    }
 }
 
 /// Rules in the order in which they were written.

@@ -4,6 +4,9 @@
 //! a question asked offline is answered by the code that serves.
 
 pub mod access;
+pub mod arriving;
+pub mod connection;
+pub mod credential;
 pub mod directives;
 pub mod endpoint;
 pub mod headers;
@@ -14,6 +17,9 @@ pub mod matcher;
 pub mod path;
 pub mod precedence;
 pub mod redirect;
+pub mod refused;
+pub mod repair;
+pub mod sending;
 pub mod status;
 pub mod strict;
 pub mod table;
@@ -22,11 +28,13 @@ pub mod version;
 
 pub use directives::{DirectiveSpec, Directives, Input, Outgoing, Problem, RewriteError};
 pub use endpoint::{Endpoint, EndpointError, Scheme, service_of_host};
-pub use headers::{HeaderRules, HeaderStore};
+pub use headers::{HeaderRules, HeaderStore, HeaderView};
 pub use info::{InfoError, RequestInfo, Scope};
 pub use matcher::{Pattern, RouteTable, is_served_path};
 pub use path::{Refusal, canonicalize, comparable};
 pub use precedence::{Claim, Claims, Standing};
+pub use refused::Refused;
+pub use repair::repair_query;
 pub use status::Status;
 pub use table::{Decision, Table};
-pub use target::{Target, repair_query};
+pub use target::Target;

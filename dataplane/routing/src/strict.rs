@@ -5,13 +5,12 @@
 
 mod decoded;
 mod fields;
-mod refused;
 mod request_line;
 mod rewrite;
 mod scan;
 
+pub use crate::refused::Refused;
 pub use decoded::Decoded;
-pub use refused::Refused;
 pub use scan::{HeadScan, Progress};
 
 use std::borrow::Cow;
@@ -92,6 +91,12 @@ impl Accepted<'_> {
     /// `OPTIONS *` asks about the server itself; no route can answer it.
     pub fn is_server_options(&self) -> bool {
         self.method == "OPTIONS" && *self.target == *b"*"
+    }
+
+    /// Names and values of the header lines of `head`.
+    pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let start = memchr::memmem::find(&self.head, b"\r\n").map_or(self.head.len(), |at| at + 2);
+        fields::lines(&self.head[start..]).map(|(_, field)| (field.name, field.value))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::info::RequestInfo;
 use crate::matcher::{RouteTable, is_served_path};
 use crate::path::comparable;
+use crate::refused::Refused;
 
 /// Everything that requests are routed by. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -159,6 +160,39 @@ impl<R, A> Table<R, A> {
         }
         groups
     }
+}
+
+// === impl Decision ===
+
+impl<R, A> Decision<'_, R, A> {
+    /// The answer where there is nothing to answer with; absent where there is.
+    pub fn refusal(&self, info: &RequestInfo<'_>) -> Option<Refused> {
+        match self {
+            Self::ReverseProxy(_)
+            | Self::ApiService(_)
+            | Self::BarePrefix { .. }
+            | Self::ApiGroup { .. }
+            | Self::ApiGroupList(_) => None,
+            Self::Cluster { name } => {
+                let message = format!("cluster {name} does not exist");
+                Some(Refused::bad_request("ClusterNotFound", message))
+            }
+            Self::Kubernetes => Some(unserved(
+                "requests to Kubernetes itself (/api, /apis) are not forwarded; use the address of the API server",
+            )),
+            Self::NotFound if info.is_resource => {
+                let (version, group) = (info.version, info.group);
+                Some(unserved(format!(
+                    "no APIService publishes version {version} of group {group}"
+                )))
+            }
+            Self::NotFound => Some(unserved("no ReverseProxy matches this method and path")),
+        }
+    }
+}
+
+fn unserved(message: impl Into<String>) -> Refused {
+    Refused::new(404, "NoRouteMatched", message)
 }
 
 /// Paths beside `/api` and `/apis` that kube-apiserver answers.

@@ -33,18 +33,6 @@ impl Target<'_> {
     }
 }
 
-/// Older KubeSphere clients write `dryrun`; Kubernetes knows only `dryRun`. When the query has such a key, the first such
-/// text in the query is corrected.
-pub fn repair_query(query: &[u8]) -> Cow<'_, [u8]> {
-    let has_key = parameters(query).any(|(key, _)| key.as_ref() == b"dryrun");
-    let Some(at) = has_key.then(|| memchr::memmem::find(query, b"dryrun")).flatten() else {
-        return Cow::Borrowed(query);
-    };
-    let mut repaired = query.to_vec();
-    repaired[at..at + 6].copy_from_slice(b"dryRun");
-    Cow::Owned(repaired)
-}
-
 /// Keys and values of a form-encoded query, decoded. Pairs with a bad escape or a semicolon are left out, as Go does.
 pub(crate) fn parameters(query: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
     query.split(|&byte| byte == b'&').filter_map(|pair| {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use genkan_routing::RequestInfo;
 use genkan_routing::access::Door;
+use genkan_routing::identity::ANONYMOUS;
 
 use super::*;
 use crate::kubernetes::{Source, UserInfo};

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use genkan_routing::access::Mode;
+use genkan_routing::credential::Places;
 
 use super::duration;
 
@@ -88,15 +89,11 @@ impl AuthenticationArgs {
         self.authentication == Authentication::Disabled
     }
 
-    /// The name of the cookie if it is none; what a name may hold stands in RFC 6265.
-    pub fn bad_cookie(&self) -> Option<&str> {
-        let is_token = |name: &str| {
-            !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-        };
-        self.token_cookie.as_deref().filter(|name| !is_token(name))
+    /// Where a request may carry a token.
+    pub fn places(&self) -> Places {
+        Places {
+            cookie: self.token_cookie.clone(),
+        }
     }
 }
 

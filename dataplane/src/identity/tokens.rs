@@ -3,9 +3,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use genkan_routing::credential::Places;
 use tokio::time::Instant;
 
-use super::{Places, Question, Step, User, expiry, rejected, too_many, unavailable};
+use super::{Question, Step, User, expiry, rejected, too_many, unavailable};
 use crate::answer::Answer;
 use crate::bucket::Buckets;
 use crate::decisions::{Answered, Decisions, Keys, Limits, Owner, Verdict};

@@ -1,10 +1,10 @@
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use genkan_routing::identity::{tokens, upgrade_protocols};
+use genkan_routing::arriving::Kind;
 
-use crate::context::{Context, Kind};
+use crate::context::Context;
 use crate::front;
 
 /// Notes what the access line and the later steps need to know of the request as it came.
@@ -24,7 +24,7 @@ pub fn note(session: &Session, context: &mut Context) {
     };
     line.method = request.method.as_str().to_owned();
     line.host = host(request).to_owned();
-    context.kind = kind(request);
+    context.kind = Kind::of(&request.headers, request.uri.query().unwrap_or_default());
     if context.kind.has_no_end {
         context.endless = front::answers_without_end();
     }
@@ -69,41 +69,6 @@ pub fn rest(session: &mut Session) -> Rest {
         Rest::Little
     } else {
         Rest::Much
-    }
-}
-
-fn kind(request: &RequestHeader) -> Kind {
-    let lines = |name| {
-        request
-            .headers
-            .get_all(name)
-            .into_iter()
-            .map(http::HeaderValue::as_bytes)
-    };
-    let connection = lines(http::header::CONNECTION);
-    let is_upgrade = upgrade_protocols(connection, lines(http::header::UPGRADE)).is_some();
-    let content_type = request
-        .headers
-        .get(CONTENT_TYPE)
-        .map_or(&b""[..], http::HeaderValue::as_bytes);
-    let is_grpc = content_type
-        .get(..16)
-        .is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
-    let accepts_events = lines(http::header::ACCEPT)
-        .any(|value| tokens(value).any(|token| token.to_ascii_lowercase().starts_with(b"text/event-stream")));
-    let query = request.uri.query().unwrap_or_default();
-    let is_endless = query.split('&').any(|pair| {
-        matches!(pair.split_once('='), Some(("watch" | "follow", value)) if !matches!(value, "false" | "0"))
-    });
-    Kind {
-        upgrade: is_upgrade
-            .then(|| request.headers.get(http::header::UPGRADE).cloned())
-            .flatten(),
-        is_grpc,
-        wants_trailers: lines(TE)
-            .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))),
-        may_be_silent: is_upgrade || is_grpc || accepts_events || is_endless,
-        has_no_end: (accepts_events || is_endless) && !is_upgrade && !is_grpc,
     }
 }
 
@@ -172,25 +137,5 @@ mod tests {
         for bad in ["", "00", "00-xyz-1-1", &header.to_uppercase()] {
             assert_eq!(trace_id(&mk_request(&[("traceparent", bad)])), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn kinds_are_told_apart() {
-        assert!(kind(&mk_request(&[])).may_be_silent, "a watch");
-        let grpc = kind(&mk_request(&[
-            ("content-type", "application/grpc+proto"),
-            ("te", "gzip, Trailers"),
-        ]));
-        assert!(grpc.is_grpc && grpc.wants_trailers && grpc.upgrade.is_none());
-        let upgrade = kind(&mk_request(&[
-            ("connection", "keep-alive, Upgrade"),
-            ("upgrade", "WebSocket"),
-        ]));
-        assert_eq!(upgrade.upgrade.unwrap(), "WebSocket");
-        assert!(
-            kind(&mk_request(&[("connection", "x"), ("upgrade", "websocket")]))
-                .upgrade
-                .is_none()
-        );
     }
 }

@@ -1,30 +1,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, Method};
-use pingora_http::RequestHeader;
+use http::HeaderValue;
 use pingora_proxy::Session;
 use serde_json::json;
 
 use genkan_routing::access::Questions;
-use genkan_routing::identity::{is_identity_header, is_impersonation_header, tokens};
+use genkan_routing::arriving;
+use genkan_routing::sending::RequestLine;
 use genkan_routing::version::priority;
-use genkan_routing::{Decision, Input, RequestInfo, Target, repair_query};
+use genkan_routing::{Decision, Input, Refused, RequestInfo, Target};
 
-use super::{Proxy, arriving, fields};
+use super::Proxy;
+use super::fields::Fields;
 use crate::answer::Answer;
 use crate::authorization::denied;
 use crate::context::{Context, Outgoing};
-use crate::identity::{KUBESPHERE_AUTHORIZATION, Step, User};
+use crate::identity::{Step, User};
 use crate::tables::{Action, Route};
-
-const KUBESPHERE_QUERY: HeaderName = HeaderName::from_static("x-kubesphere-rawquery");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// More proxies than that in front of us are a loop.
-const MOST_HOPS: usize = 20;
-/// What the engine can hold.
-const LONGEST_TARGET: usize = 65_534;
 
 impl Proxy {
     /// Decides where the request goes and what the backend will see of it; an error is the answer.
@@ -34,18 +27,17 @@ impl Proxy {
         let target = Target::parse(&raw).map_err(|refusal| {
             let path = raw.split(|&byte| byte == b'?').next().unwrap_or_default();
             context.line.path = path.escape_ascii().to_string();
-            Answer::status(400, "PathRefused", refusal.to_string())
+            Refused::from(refusal)
         })?;
         context.line.path = target.path.clone().into_owned();
         let request = session.req_header_mut();
-        strip(request);
-        let query = repair(request, target.query)?;
-        refuse_loops(request)?;
+        let query = arriving::admit(&mut Fields(request), target.query)?;
         let method = request.method.clone();
-        let info = RequestInfo::parse(method.as_str(), &target.path, query.as_deref())
-            .map_err(|error| Answer::status(error.code(), "RequestNotUnderstood", error.to_string()))?;
+        let info =
+            RequestInfo::parse(method.as_str(), &target.path, query.as_deref()).map_err(Refused::from)?;
         let user = self.authenticate(session, context).await?;
-        refuse_impersonation(session.req_header(), &info)?;
+        arriving::refuse_impersonation(&session.req_header().headers, &info)
+            .map_err(|refused| Answer::of(refused.code, refused.reason, refused.message))?;
         let decision = tables.doors.decide(method.as_str(), &info, query.as_deref());
         let route = match decision {
             Decision::ReverseProxy(route) | Decision::ApiService(route) => route,
@@ -65,14 +57,13 @@ impl Proxy {
             }
         };
         if route.introduces_caller() {
-            let checked = user.check_sendable();
-            checked.map_err(|error| Answer::status(403, "IdentityNotSendable", error.to_string()))?;
+            user.introduction().map_err(Refused::from)?;
         }
         let request = session.req_header_mut();
         if !(route.forward_authorization || self.callers.forwards_always) {
             self.callers.identity.clear(request);
         }
-        let host = arriving::host(request);
+        let host = super::arriving::host(request);
         let input = Input {
             method: method.as_str(),
             path: &info.path,
@@ -121,142 +112,31 @@ impl Proxy {
     }
 }
 
-/// Takes away what a client may not say about itself, and what is meant for us alone.
-fn strip(request: &mut RequestHeader) {
-    fields::remove_nominated(request);
-    fields::remove_where(request, is_identity_header);
-}
-
-/// The header repair of KubeSphere; gives the query that counts.
-fn repair(request: &mut RequestHeader, query: Option<&[u8]>) -> Result<Option<Vec<u8>>, Answer> {
-    let is_blank = request
-        .headers
-        .get(AUTHORIZATION)
-        .is_none_or(HeaderValue::is_empty);
-    let credential = request
-        .headers
-        .get(KUBESPHERE_AUTHORIZATION)
-        .filter(|value| !value.is_empty())
-        .cloned();
-    if let (true, Some(credential)) = (is_blank, credential) {
-        request.remove_header(&KUBESPHERE_AUTHORIZATION);
-        let _ = request.insert_header("Authorization", credential);
-    }
-    let query = query.map(|query| repair_query(query).into_owned());
-    let sent = request
-        .headers
-        .get(KUBESPHERE_QUERY)
-        .filter(|value| !value.is_empty())
-        .cloned();
-    match (query, sent) {
-        (Some(query), _) if !query.is_empty() => Ok(Some(query)),
-        (_, Some(sent)) => {
-            if sent
-                .as_bytes()
-                .iter()
-                .any(|byte| !byte.is_ascii_graphic() || *byte == b'#')
-            {
-                let message = "the header X-KubeSphere-Rawquery holds what a query cannot hold";
-                return Err(Answer::status(400, "QueryRefused", message));
-            }
-            request.remove_header(&KUBESPHERE_QUERY);
-            Ok(Some(sent.as_bytes().to_vec()))
-        }
-        (query, None) => Ok(query),
-    }
-}
-
-fn refuse_loops(request: &RequestHeader) -> Result<(), Answer> {
-    let lines = request.headers.get_all(FORWARDED_FOR);
-    let hops: usize = lines.iter().map(|line| tokens(line.as_bytes()).count()).sum();
-    if hops <= MOST_HOPS {
-        return Ok(());
-    }
-    let message = format!(
-        "X-Forwarded-For names {hops} proxies, more than {MOST_HOPS}: the request goes round in a loop; \
-         look for an object whose upstream leads back here"
-    );
-    Err(Answer::status(508, "LoopDetected", message))
-}
-
-/// kube-apiserver judges impersonation itself; anybody else would simply believe the caller.
-fn refuse_impersonation(request: &RequestHeader, info: &RequestInfo<'_>) -> Result<(), Answer> {
-    let is_for_kubernetes = info.is_kubernetes && info.cluster.is_empty();
-    let is_asked = request
-        .headers
-        .keys()
-        .any(|name| is_impersonation_header(name.as_str()));
-    if !is_asked || is_for_kubernetes {
-        return Ok(());
-    }
-    let message = "impersonation is supported only for requests to Kubernetes itself; send the request without Impersonate headers";
-    Err(Answer::of(403, "ImpersonationNotSupported", message))
-}
-
-fn outgoing(route: &Route, input: Input<'_>, info: &RequestInfo<'_>, base: &str) -> Result<Outgoing, Answer> {
-    let cluster = info.cluster.to_owned();
-    let made = match &route.directives {
-        Some(directives) => directives.rewrite_request(input).map_err(|error| {
-            Answer::status(error.code(), "PathRefused", format!("{}: {error}", route.title))
-        })?,
-        None => genkan_routing::Outgoing {
-            method: input.method.into(),
-            path: input.path.into(),
-            query: input.query.map(Into::into),
-            stripped_prefix: None,
-        },
-    };
-    let method = Method::from_bytes(made.method.as_bytes()).map_err(|_| {
-        Answer::status(
-            502,
-            "MethodRefused",
-            format!("{}: the method {} cannot be sent", route.title, made.method),
-        )
-    })?;
-    let target = sendable(made.target(base));
-    if target.len() > LONGEST_TARGET {
-        let message = format!(
-            "{}: the path and query for the backend are longer than {LONGEST_TARGET} bytes",
-            route.title
-        );
-        return Err(Answer::status(414, "TargetTooLong", message));
-    }
-    let wraps = route
-        .directives
-        .as_ref()
-        .is_some_and(|directives| directives.wrap_transport);
-    let stripped_prefix = made.stripped_prefix.filter(|_| wraps).map(ToOwned::to_owned);
+fn outgoing(
+    route: &Route,
+    input: Input<'_>,
+    info: &RequestInfo<'_>,
+    base: &str,
+) -> Result<Outgoing, Refused> {
+    let directives = route.directives.as_ref();
+    let line = RequestLine::make(&route.title, directives, input, base)?;
+    let wraps = directives.is_some_and(|directives| directives.wrap_transport);
     Ok(Outgoing {
-        method,
-        target,
-        cluster,
-        stripped_prefix,
+        method: line.method,
+        target: line.target,
+        cluster: info.cluster.to_owned(),
+        stripped_prefix: line.stripped_prefix.filter(|_| wraps).map(ToOwned::to_owned),
     })
 }
 
-/// Escapes what the engine cannot send in a query, whoever put it there: the front does so for the client's target only.
-fn sendable(target: Vec<u8>) -> Vec<u8> {
-    let is_foreign = |byte: &u8| matches!(byte, b'"' | b'<' | b'>');
-    let Some(query) = memchr::memchr(b'?', &target).filter(|at| target[*at..].iter().any(is_foreign)) else {
-        return target;
-    };
-    let (path, query) = target.split_at(query);
-    let mut escaped = path.to_vec();
-    for byte in query {
-        if is_foreign(byte) {
-            escaped.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        } else {
-            escaped.push(*byte);
-        }
-    }
-    escaped
-}
-
 fn answer_for<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -> Answer {
+    if let Some(refused) = decision.refusal(info) {
+        return refused.into();
+    }
     match decision {
         Decision::BarePrefix { location } => match HeaderValue::from_bytes(&location) {
             Ok(location) => Answer::redirect(location),
-            Err(_) => Answer::status(404, "NoRouteMatched", "nothing is published under this path"),
+            Err(_) => unserved(),
         },
         Decision::ApiGroup { group, versions } => {
             let mut body = group_json(group, &versions);
@@ -271,28 +151,12 @@ fn answer_for<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -> Ans
                 .collect();
             Answer::json(json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups }).to_string())
         }
-        Decision::Cluster { name } => {
-            Answer::status(400, "ClusterNotFound", format!("cluster {name} does not exist"))
-        }
-        Decision::Kubernetes => Answer::status(
-            404,
-            "NoRouteMatched",
-            "requests to Kubernetes itself (/api, /apis) are not forwarded; use the address of the API server",
-        ),
-        _ if info.is_resource => Answer::status(
-            404,
-            "NoRouteMatched",
-            format!(
-                "no APIService publishes version {} of group {}",
-                info.version, info.group
-            ),
-        ),
-        _ => Answer::status(
-            404,
-            "NoRouteMatched",
-            "no ReverseProxy matches this method and path",
-        ),
+        _ => unserved(),
     }
+}
+
+fn unserved() -> Answer {
+    Answer::status(404, "NoRouteMatched", "nothing is published under this path")
 }
 
 fn group_json(group: &str, versions: &[&str]) -> serde_json::Value {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use genkan_proto::v1alpha1::health::State;
+use genkan_routing::sending::no_ready_endpoints;
 use pingora_core::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
 
@@ -174,13 +175,7 @@ impl Proxy {
     pub(super) fn no_endpoint(&self, route: &Arc<Route>, none: NoEndpoint) -> Answer {
         let title = &route.title;
         match none {
-            NoEndpoint::Empty => Answer::status(
-                503,
-                "NoReadyEndpoints",
-                format!(
-                    "{title}: its Service has no ready endpoint; see that its Pods run and pass their readiness probe"
-                ),
-            ),
+            NoEndpoint::Empty => no_ready_endpoints(title).into(),
             NoEndpoint::Exhausted => {
                 let answer = Answer::status(
                     502,

@@ -1,18 +1,18 @@
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
 
-use genkan_routing::HeaderStore;
-use genkan_routing::identity::{is_hop_by_hop, tokens};
+use genkan_routing::{HeaderStore, HeaderView};
 
 /// The header fields of a message of the engine, for the rules of the library.
+#[derive(Debug)]
 pub struct Fields<'h, H>(pub &'h mut H);
 
 /// What requests and responses of the engine have in common.
 pub trait Head {
     fn headers(&self) -> &HeaderMap;
-    fn insert(&mut self, name: String, value: HeaderValue);
-    fn append(&mut self, name: String, value: HeaderValue);
+    fn insert(&mut self, name: impl IntoCaseHeaderName, value: HeaderValue);
+    fn append(&mut self, name: impl IntoCaseHeaderName, value: HeaderValue);
     fn remove(&mut self, name: &str);
 }
 
@@ -22,11 +22,11 @@ macro_rules! head {
             fn headers(&self) -> &HeaderMap {
                 &self.headers
             }
-            fn insert(&mut self, name: String, value: HeaderValue) {
+            fn insert(&mut self, name: impl IntoCaseHeaderName, value: HeaderValue) {
                 // Names were checked when the rules were compiled; one that slipped through is left out.
                 let _ = self.insert_header(name, value);
             }
-            fn append(&mut self, name: String, value: HeaderValue) {
+            fn append(&mut self, name: impl IntoCaseHeaderName, value: HeaderValue) {
                 let _ = self.append_header(name, value);
             }
             fn remove(&mut self, name: &str) {
@@ -40,6 +40,20 @@ head!(RequestHeader);
 head!(ResponseHeader);
 
 // === impl Fields ===
+
+impl<H: Head> HeaderView for Fields<'_, H> {
+    fn values(&self, name: HeaderName) -> impl Iterator<Item = &HeaderValue> {
+        HeaderView::values(self.0.headers(), name)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.headers().names()
+    }
+
+    fn first(&self, name: HeaderName) -> Option<&HeaderValue> {
+        self.0.headers().get(name)
+    }
+}
 
 impl<H: Head> HeaderStore for Fields<'_, H> {
     fn set(&mut self, name: &str, value: &[u8]) {
@@ -58,88 +72,18 @@ impl<H: Head> HeaderStore for Fields<'_, H> {
         self.0.remove(name);
     }
 
+    /// Allocates only when there is something to remove.
     fn retain(&mut self, keep: &dyn Fn(&str) -> bool) {
-        remove_where(self.0, |name| !keep(name));
-    }
-}
-
-/// Removes every field whose name is one of those; allocates only when there is one.
-pub fn remove_where(head: &mut impl Head, is_unwanted: impl Fn(&str) -> bool) {
-    let unwanted: Vec<HeaderName> = head
-        .headers()
-        .keys()
-        .filter(|name| is_unwanted(name.as_str()))
-        .cloned()
-        .collect();
-    unwanted.iter().for_each(|name| head.remove(name.as_str()));
-}
-
-/// Removes the fields that `Connection` names, except those that the engine still reads.
-pub fn remove_nominated(head: &mut impl Head) {
-    let lines = head.headers().get_all(CONNECTION);
-    let named = lines.iter().flat_map(|line| tokens(line.as_bytes()));
-    // What most clients say names no field that would still be there.
-    let named = named
-        .filter(|token| !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive"));
-    let names = named.filter_map(|token| HeaderName::from_bytes(token).ok());
-    let still_read = [CONNECTION, UPGRADE, CONTENT_LENGTH, TRANSFER_ENCODING];
-    let nominated: Vec<_> = names.filter(|name| !still_read.contains(name)).collect();
-    nominated.iter().for_each(|name| head.remove(name.as_str()));
-}
-
-/// Removes what concerns one connection only; the framing is left to the engine.
-pub fn remove_hop_by_hop(head: &mut impl Head) {
-    remove_where(head, |name| {
-        is_hop_by_hop(name) && name != TRANSFER_ENCODING.as_str()
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mk_request(headers: &[(&'static str, &str)]) -> RequestHeader {
-        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-        for (name, value) in headers {
-            request.append_header(*name, *value).unwrap();
-        }
-        request
+        let names = self.0.headers().keys();
+        let unwanted: Vec<HeaderName> = names.filter(|name| !keep(name.as_str())).cloned().collect();
+        unwanted.iter().for_each(|name| self.0.remove(name.as_str()));
     }
 
-    fn names(request: &RequestHeader) -> Vec<&str> {
-        let mut names: Vec<_> = request.headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        names
+    fn put(&mut self, name: &'static str, value: HeaderValue) {
+        self.0.insert(name, value);
     }
 
-    #[test]
-    fn nominated_fields_go_but_framing_stays() {
-        let mut request = mk_request(&[
-            ("connection", "X-Secret, content-length"),
-            ("connection", "transfer-encoding,upgrade, te"),
-            ("x-secret", "1"),
-            ("X-Secret", "2"),
-            ("content-length", "3"),
-            ("upgrade", "websocket"),
-            ("te", "trailers"),
-            ("x-open", "1"),
-        ]);
-        remove_nominated(&mut request);
-        assert_eq!(
-            names(&request),
-            ["connection", "content-length", "upgrade", "x-open"]
-        );
-    }
-
-    #[test]
-    fn fields_of_one_connection_go() {
-        let mut request = mk_request(&[
-            ("keep-alive", "1"),
-            ("proxy-authorization", "x"),
-            ("trailer", "x"),
-            ("a", "b"),
-        ]);
-        remove_hop_by_hop(&mut request);
-        assert_eq!(names(&request), ["a"]);
+    fn push(&mut self, name: &Bytes, value: &HeaderValue) {
+        self.0.append(name.clone(), value.clone());
     }
 }

@@ -141,7 +141,7 @@ fn manner(context: &Context, upstream: &Upstream) -> Manner {
         .is_some_and(|outgoing| outgoing.method.is_idempotent());
     let is_upgrade = context.kind.upgrade.is_some();
     Manner {
-        http2: (upstream.http2 || context.kind.is_grpc) && !is_upgrade,
+        http2: context.kind.needs_http2(upstream.http2),
         is_idempotent,
         may_be_silent: context.kind.may_be_silent,
         is_upgrade,

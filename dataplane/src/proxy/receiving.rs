@@ -15,7 +15,7 @@ use pingora_proxy::Session;
 
 use genkan_proto::v1alpha1::health::State;
 use genkan_routing::Scheme;
-use genkan_routing::identity::tokens;
+use genkan_routing::connection::{remove_hop_by_hop, remove_nominated, tokens};
 use genkan_routing::links::{PublicPrefix, is_readable};
 use genkan_routing::redirect::leaves_origin;
 
@@ -46,8 +46,8 @@ impl Proxy {
         if response.status != StatusCode::SWITCHING_PROTOCOLS {
             // Trailers pass from HTTP/2 to HTTP/2, and what announces them with them.
             let trailer = context.attempt.is_http2.then(|| response.remove_header(&TRAILER));
-            fields::remove_nominated(response);
-            fields::remove_hop_by_hop(response);
+            remove_nominated(&mut fields::Fields(response));
+            remove_hop_by_hop(&mut fields::Fields(response));
             if let Some(trailer) = trailer.flatten() {
                 let _ = response.insert_header(TRAILER, trailer);
             }

@@ -100,7 +100,8 @@ fn final_head(reader: &mut Reader<TcpStream>, answer: &mut Answer) -> Result<u16
     }
 }
 
-fn head(request: &Request) -> String {
+/// What is sent in front of the body.
+pub fn head(request: &Request) -> String {
     let has = |name: &str| values(&request.headers, name).next().is_some();
     let mut head = format!("{} {} {}\r\n", request.method, request.target, request.proto);
     if !has("host") {

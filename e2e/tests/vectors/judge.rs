@@ -3,6 +3,7 @@
 use super::case::{Case, text};
 use super::client::{Answer, exchange};
 use super::compare;
+use super::explained;
 use super::objects::manifests;
 use super::pair::Pair;
 use super::reviewer;
@@ -28,6 +29,12 @@ pub fn carry_out(pair: &mut Pair, case: &Case, keys: &Keys) -> Vec<String> {
     pair.reviewer.forget();
     let request = case.request(&address).marked(&mark);
     let answer = exchange(pair.listen(), &request);
+    let mut arrived = upstream.taken();
+    arrived.drain(..before);
+    let foretold = explained::differences(pair, &mark, &request, &answer, &arrived);
+    if !foretold.is_empty() {
+        return foretold;
+    }
     if !case.json["admission"].is_null() {
         return refused(case, &answer);
     }

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_e2e::product::{Operator, Proxy, Source};
@@ -15,12 +16,21 @@ use super::client::exchange;
 use super::reviewer::{MARKER, Reviewer};
 use super::upstream::Upstream;
 
+/// How a data plane is started, as far as answers depend on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Flags {
+    pub is_open: bool,
+    pub forwards_always: bool,
+    pub cookie: Option<&'static str>,
+}
+
 pub struct Pair {
     runtime: Runtime,
     operator: Operator,
     proxy: Proxy,
-    pub reviewer: Reviewer,
+    pub reviewer: Arc<Reviewer>,
     folder: PathBuf,
+    pub flags: Flags,
     /// Answers below a path that tells one world from the next.
     marker: Upstream,
     worlds: usize,
@@ -30,10 +40,33 @@ pub struct Pair {
 
 const SETTLE: Duration = Duration::from_secs(10);
 
+// === impl Flags ===
+
+impl Flags {
+    pub const DEFAULT: Self = Self {
+        is_open: false,
+        forwards_always: false,
+        cookie: None,
+    };
+
+    fn arguments(self) -> Vec<&'static str> {
+        let authentication = if self.is_open { "disabled" } else { "kubernetes" };
+        let forwarding = if self.forwards_always { "always" } else { "never" };
+        let mut arguments = vec![
+            "--authentication",
+            authentication,
+            "--forward-authorization",
+            forwarding,
+        ];
+        arguments.extend(self.cookie.into_iter().flat_map(|name| ["--token-cookie", name]));
+        arguments
+    }
+}
+
 // === impl Pair ===
 
 impl Pair {
-    pub fn start(programs: &Programs, folder: &Path) -> Self {
+    pub fn start(programs: &Programs, folder: &Path, flags: &Flags) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -43,18 +76,15 @@ impl Pair {
         let [grpc, operator_admin, listen, proxy_admin] = free_ports();
         let source = Source::Folder(objects);
         let operator = Operator::new(programs, folder, &source, grpc, operator_admin);
-        let reviewer = Reviewer::start();
+        let reviewer = Arc::new(Reviewer::start());
         let kubeconfig = reviewer.kubeconfig(folder).display().to_string();
-        let arguments = [
-            "--authentication",
-            "kubernetes",
+        let mut arguments = flags.arguments();
+        arguments.extend([
             "--kubeconfig",
             &kubeconfig,
-            "--forward-authorization",
-            "always",
             "--allow-upstream-cidr",
             "127.0.0.0/8",
-        ];
+        ]);
         let proxy = Proxy::new(
             programs,
             folder,
@@ -76,6 +106,7 @@ impl Pair {
             proxy,
             reviewer,
             folder: folder.to_owned(),
+            flags: *flags,
             marker,
             worlds: 0,
             is_biased: false,
@@ -94,6 +125,11 @@ impl Pair {
         let mark = format!(".c{}", self.worlds);
         self.reviewer.begin(case, &mark);
         mark
+    }
+
+    /// Where the objects are.
+    pub fn objects(&self) -> PathBuf {
+        self.folder.join("objects")
     }
 
     pub fn listen(&self) -> SocketAddr {

@@ -67,6 +67,16 @@ impl Reviewer {
         state.reviews.clear();
     }
 
+    /// What it says about a token.
+    pub fn token(&self, token: &str) -> Value {
+        self.shared.lock().token(token)
+    }
+
+    /// Whether it allows the access to this path, or to a resource where there is none.
+    pub fn allows(&self, path: &str) -> bool {
+        self.shared.lock().allows(path)
+    }
+
     pub fn forget(&self) {
         self.shared.lock().reviews.clear();
     }
@@ -132,12 +142,14 @@ impl State {
             return json!({ "allowed": true });
         }
         self.reviews.push(canonical(spec));
-        let listed = self.authorization["allowPaths"].as_array();
-        let allowed = match listed {
+        json!({ "allowed": self.allows(&path), "reason": "as the case says" })
+    }
+
+    fn allows(&self, path: &str) -> bool {
+        match self.authorization["allowPaths"].as_array() {
             Some(paths) => !path.is_empty() && paths.contains(&json!(path)),
             None => self.authorization != "deny",
-        };
-        json!({ "allowed": allowed, "reason": "as the case says" })
+        }
     }
 }
 

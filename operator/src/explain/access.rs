@@ -1,9 +1,12 @@
 //! Whether somebody may, asked of the API server in the words of the data plane.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
+use genkan_routing::Refused;
 use genkan_routing::access::{Attributes, Mode, Questions, Refusal};
+use genkan_routing::identity::{ANONYMOUS, Introduction, Unsendable};
 use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
@@ -11,14 +14,14 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::runtime::Runtime;
 
-use super::verdict::{Outcome, refuse};
-
 /// Somebody who might send the request.
 #[derive(Debug)]
 pub struct Caller {
     pub user: String,
+    pub uid: String,
     /// With those that Kubernetes adds.
     pub groups: Vec<String>,
+    pub extra: BTreeMap<String, Vec<String>>,
     pub mode: Mode,
     pub reviewer: Box<dyn Reviewer>,
 }
@@ -36,7 +39,6 @@ pub struct ApiServer {
     pub runtime: Runtime,
 }
 
-const ANONYMOUS: &str = "system:anonymous";
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 // === impl Caller ===
@@ -59,17 +61,24 @@ impl Caller {
         groups.dedup();
         Self {
             user,
+            uid: String::new(),
             groups,
+            extra: BTreeMap::new(),
             mode,
             reviewer,
         }
+    }
+
+    /// How a backend is told who this is.
+    pub(super) fn introduction(&self) -> Result<Introduction, Unsendable> {
+        Introduction::new(&self.user, &self.uid, &self.groups, &self.extra)
     }
 
     /// `None` when it is allowed, else what the client is told.
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub(super) fn refusal(&self, questions: &Questions<'_>) -> Result<Option<Outcome>> {
+    pub(super) fn refusal(&self, questions: &Questions<'_>) -> Result<Option<Refused>> {
         for question in [Some(&questions.first), questions.then.as_ref()]
             .into_iter()
             .flatten()
@@ -82,7 +91,7 @@ impl Caller {
             user: &self.user,
             questions,
         };
-        Ok(Some(refuse(403, "AccessDenied", refusal.to_string())))
+        Ok(Some(refusal.refused()))
     }
 }
 

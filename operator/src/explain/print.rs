@@ -60,6 +60,12 @@ fn outcome(outcome: &Outcome, out: &mut String) {
         Outcome::Discovery { what } => {
             let _ = writeln!(out, "genkan answers by itself: {what}");
         }
+        Outcome::ServerOptions => {
+            let _ = writeln!(
+                out,
+                "genkan answers by itself: 200 with the methods that it serves"
+            );
+        }
         Outcome::Refuse {
             code,
             reason,

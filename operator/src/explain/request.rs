@@ -1,15 +1,12 @@
 //! The request that is asked about.
 
-use http::header::{HeaderName, HeaderValue};
-
-/// A request as a client would send it.
+/// A request as a client would send it, right or wrong.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
-    /// Origin form.
+    /// As it stands in the request line.
     pub target: Vec<u8>,
-    pub host: String,
-    /// In order, without `Host`.
+    /// In order, with `Host`.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
@@ -22,51 +19,47 @@ impl Request {
     /// Reads a method, a URL or a path, and headers in the form `Name: value`.
     ///
     /// # Errors
-    /// In one sentence, when one of them cannot be sent.
+    /// In one sentence, when they make no request at all.
     pub fn new(method: &str, url: &str, headers: &[String]) -> Result<Self, String> {
-        if http::Method::from_bytes(method.as_bytes()).is_err() {
-            return Err(format!("{method:?} is not an HTTP method"));
-        }
-        let (mut host, target) = split_url(url)?;
+        let (host, target) = split_url(method, url)?;
         let mut kept = Vec::new();
         for header in headers {
             let (name, value) = header
                 .split_once(':')
                 .ok_or_else(|| format!("-H {header:?} has no colon; write 'Name: value'"))?;
-            let (name, value) = (name.trim(), value.trim());
-            if HeaderName::from_bytes(name.as_bytes()).is_err() {
-                return Err(format!("-H {header:?}: {name:?} is not a header name"));
-            }
-            if HeaderValue::from_bytes(value.as_bytes()).is_err() {
-                return Err(format!("-H {header:?}: the value holds a control character"));
-            }
-            if name.eq_ignore_ascii_case("host") {
-                host = Some(value.to_owned());
-            } else {
-                kept.push((name.to_owned(), value.as_bytes().to_vec()));
-            }
+            kept.push((name.to_owned(), value.trim().as_bytes().to_vec()));
         }
-        Ok(Self {
+        if !kept.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            let host = host.unwrap_or_else(|| NO_HOST.to_owned());
+            kept.insert(0, ("Host".to_owned(), host.into_bytes()));
+        }
+        let request = Self {
             method: method.to_owned(),
             target: target.into_bytes(),
-            host: host.unwrap_or_else(|| NO_HOST.to_owned()),
             headers: kept,
-        })
+        };
+        let lines = request.head().windows(2).filter(|pair| pair == b"\r\n").count();
+        let feeds = request.head().iter().filter(|byte| **byte == b'\n').count();
+        if lines != request.headers.len() + 2 || feeds != lines {
+            return Err("a method, a URL and a header are one line each; take the line break out".to_owned());
+        }
+        Ok(request)
     }
 
-    /// The values of all lines of a header.
-    pub fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
-        let same = move |(of, _): &&(String, Vec<u8>)| of.eq_ignore_ascii_case(name);
-        self.headers
-            .iter()
-            .filter(same)
-            .map(|(_, value)| value.as_slice())
+    /// The bytes in front of the body.
+    pub(super) fn head(&self) -> Vec<u8> {
+        let mut head = [self.method.as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
+        for (name, value) in &self.headers {
+            head.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+        head.extend_from_slice(b"\r\n");
+        head
     }
 }
 
-/// Host, if there is one, and origin form.
-fn split_url(url: &str) -> Result<(Option<String>, String), String> {
-    if url.starts_with('/') {
+/// Host, if there is one, and the target: origin form, or the asterisk that means the server itself.
+fn split_url(method: &str, url: &str) -> Result<(Option<String>, String), String> {
+    if url.starts_with('/') || (method == "OPTIONS" && url == "*") {
         return Ok((None, url.to_owned()));
     }
     let lower = url.to_ascii_lowercase();
@@ -91,33 +84,35 @@ mod tests {
 
     #[test]
     fn host_and_target_are_taken_apart() {
-        for (url, host, target) in [
-            ("/proxy/x?a=b", "localhost", "/proxy/x?a=b"),
-            ("https://Gw.example:8443/a/", "Gw.example:8443", "/a/"),
-            ("HTTP://gw.example", "gw.example", "/"),
-            ("http://gw.example?a", "gw.example", "/?a"),
+        for (method, url, host, target) in [
+            ("GET", "/proxy/x?a=b", "localhost", "/proxy/x?a=b"),
+            ("GET", "https://Gw.example:8443/a/", "Gw.example:8443", "/a/"),
+            ("GET", "HTTP://gw.example", "gw.example", "/"),
+            ("GET", "http://gw.example?a", "gw.example", "/?a"),
+            ("OPTIONS", "*", "localhost", "*"),
         ] {
-            let request = Request::new("GET", url, &[]).unwrap();
-            assert_eq!(
-                (request.host.as_str(), request.target.as_slice()),
-                (host, target.as_bytes())
-            );
+            let request = Request::new(method, url, &[]).unwrap();
+            let head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(request.head(), head.as_bytes());
         }
-        let request = Request::new("GET", "http://a.example/", &["Host: b.example".to_owned()]).unwrap();
-        assert_eq!((request.host.as_str(), request.headers.len()), ("b.example", 0));
+        let request = Request::new("GET", "http://a.example/", &["host: b.example".to_owned()]).unwrap();
+        assert_eq!(request.headers, [("host".to_owned(), b"b.example".to_vec())]);
     }
 
     #[test]
-    fn what_cannot_be_sent_is_told() {
-        let header = |text: &str| Request::new("GET", "/", &[text.to_owned()]).unwrap_err();
-        assert!(Request::new("G T", "/", &[]).unwrap_err().contains("HTTP method"));
+    fn what_is_no_request_is_told() {
+        let header = |text: &str| Request::new("GET", "/", &[text.to_owned()]);
+        for url in ["gw.example/", "*"] {
+            assert!(Request::new("GET", url, &[]).unwrap_err().contains("http://"));
+        }
+        assert!(header("Foo").unwrap_err().contains("no colon"));
+        for broken in ["Foo: a\r\nBar: b", "Foo: a\nBar", "Fo\r\no: a"] {
+            assert!(header(broken).unwrap_err().contains("line break"));
+        }
+        assert!(Request::new("GET", "/a\r\nb: c", &[]).is_err());
         assert!(
-            Request::new("GET", "gw.example/", &[])
-                .unwrap_err()
-                .contains("http://")
+            header("Fo o: a\u{1}b").is_ok(),
+            "that is for the data plane to judge"
         );
-        assert!(header("Foo").contains("no colon"));
-        assert!(header("Fo o: a").contains("not a header name"));
-        assert!(header("Foo: a\u{1}b").contains("control character"));
     }
 }

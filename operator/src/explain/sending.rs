@@ -1,14 +1,15 @@
 //! The request that the backend gets.
 
 use genkan_proto::v1alpha1::{Directives as Written, Upstream, upstream};
-use genkan_routing::identity::{
-    is_hop_by_hop, is_identity_header, is_user_header, tokens, upgrade_protocols,
-};
+use genkan_routing::identity::Introduction;
+use genkan_routing::sending::{RequestLine, Shipment, no_ready_endpoints};
 use genkan_routing::{DirectiveSpec, Directives, HeaderStore, Input};
+use http::HeaderValue;
 use serde::Serialize;
 
+use super::arrived::Arrived;
 use super::verdict::{Outcome, Route, refuse};
-use super::{Caller, Request, World};
+use super::{Settings, World};
 
 /// What is sent, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,63 +40,116 @@ pub struct Peer {
 
 const CLIENT: &str = "<address of the client>";
 
-pub(super) fn forward(
-    world: &World,
-    request: &Request,
-    route: &Route<'_>,
-    upstream: &Upstream,
-    input: Input<'_>,
-    caller: Option<&Caller>,
-) -> Result<Outcome, Outcome> {
-    let spec = route.directives.map(spec).unwrap_or_default();
-    let directives = Directives::compile(&spec).map_err(|problems| {
-        let reasons: Vec<String> = problems
-            .iter()
-            .map(|p| format!("spec.{}: {}", p.field, p.reason))
-            .collect();
-        refuse(503, "Invalid", format!("{}: {}", route.title, reasons.join("; ")))
-    })?;
-    let made = directives
-        .rewrite_request(input)
-        .map_err(|error| refuse(error.code(), "PathRefused", format!("{}: {error}", route.title)))?;
-    let target = made.target(&upstream.base_path);
-    let peer = peer(world, upstream).map_err(|service| {
-        let message = format!("{}: Service {service} has no ready endpoint", route.title);
-        refuse(503, "NoReadyEndpoints", message)
-    })?;
-    let mut headers = headers(request, upstream);
-    let keeps_token = !route.forwards_token && headers.clear();
-    directives.header_up.apply(&mut headers);
-    if directives.wrap_transport {
-        let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
-        headers.set("X-Forwarded-Uri", path);
-        headers.set("X-Forwarded-Host", upstream.authority.as_bytes());
-        headers.set("X-Forwarded-Proto", peer.scheme.as_bytes());
-    }
-    headers.append_client();
-    if let Some(caller) = caller.filter(|_| route.tells_identity) {
-        headers.retain(&|name| !is_user_header(name));
-        headers.set("X-Remote-User", caller.user.as_bytes());
-        caller
-            .groups
-            .iter()
-            .for_each(|group| headers.append("X-Remote-Group", group.as_bytes()));
-    }
-    headers.upgrade(request);
-    Ok(Outcome::Forward(Box::new(Forward {
-        object: route.title.clone(),
-        method: made.method.into_owned(),
-        target: String::from_utf8_lossy(&target).into_owned(),
-        headers: headers.into_text(),
-        notes: notes(route, upstream, &directives, caller.is_some(), keeps_token),
-        peer,
-    })))
+/// Where a request goes, and what is known of the way.
+pub(super) struct Course<'c> {
+    pub(super) settings: &'c Settings,
+    pub(super) route: &'c Route<'c>,
+    pub(super) upstream: &'c Upstream,
+    /// How the backend is told who calls.
+    pub(super) introduction: Option<Introduction>,
 }
 
-fn peer(world: &World, upstream: &Upstream) -> Result<Peer, String> {
+// === impl Course ===
+
+impl Course<'_> {
+    pub(super) fn forward(
+        &self,
+        world: &World,
+        arrived: Arrived,
+        input: Input<'_>,
+    ) -> Result<Outcome, Outcome> {
+        let (route, upstream) = (self.route, self.upstream);
+        let title = &route.title;
+        let invalid = |reason: String| refuse(503, "Invalid", format!("{title}: {reason}"));
+        let host = HeaderValue::from_str(&upstream.authority)
+            .map_err(|_| invalid("the upstream's authority cannot be sent as Host".to_owned()))?;
+        let directives = match &route.directives {
+            Some(spec) => Some(compile(spec).map_err(invalid)?),
+            None => None,
+        };
+        let mut headers = arrived.headers;
+        let keeps_credential =
+            self.settings.identifies() && !(route.forwards_token || self.settings.forwards_always()) && {
+                let sent = headers.clone();
+                self.settings.places().clear(&mut headers);
+                headers != sent
+            };
+        let line = RequestLine::make(title, directives.as_ref(), input, &upstream.base_path)?;
+        let http2 = arrived.kind.needs_http2(upstream.http2);
+        let peer = peer(world, upstream, http2).ok_or_else(|| no_ready_endpoints(title))?;
+        let shipment = Shipment {
+            target: &line.target,
+            directives: directives.as_ref(),
+            host: &host,
+            scheme: peer.scheme,
+            caller: self.introduction.as_ref(),
+            client: Some(&CLIENT),
+            kind: &arrived.kind,
+        };
+        shipment
+            .dress(&mut headers)
+            .map_err(|error| invalid(error.to_string()))?;
+        if http2 {
+            // genkan itself gives the permission to send, and HTTP/2 frames bodies otherwise.
+            headers.remove("Expect");
+            headers.remove("Transfer-Encoding");
+        }
+        Ok(Outcome::Forward(Box::new(Forward {
+            object: title.clone(),
+            notes: self.notes(directives.as_ref(), keeps_credential),
+            method: line.method.to_string(),
+            target: String::from_utf8_lossy(&line.target).into_owned(),
+            headers: headers.into_text(),
+            peer,
+        })))
+    }
+
+    fn notes(&self, directives: Option<&Directives>, keeps_credential: bool) -> Vec<String> {
+        let is = |of: fn(&Directives) -> bool| directives.is_some_and(of);
+        let tls = self.upstream.tls.as_ref();
+        let notes = [
+            (
+                keeps_credential,
+                "the token is verified by genkan and goes no further; spec.forwardAuthorization would pass it on",
+            ),
+            (
+                self.route.tells_identity && self.introduction.is_none(),
+                "X-Remote-User and X-Remote-Group tell the backend who calls",
+            ),
+            (
+                tls.is_some_and(|tls| tls.insecure_skip_verify),
+                "the certificate of the backend is not checked",
+            ),
+            (
+                is(|directives| !directives.header_down.is_empty()),
+                "headerDown changes the headers of the answer",
+            ),
+            (
+                is(|directives| directives.wrap_transport),
+                "links in the answer are moved below the public prefix",
+            ),
+            (
+                is(|directives| directives.reject_forwarding_redirects),
+                "a redirect to another origin is answered with 502",
+            ),
+        ];
+        let notes = notes.into_iter().filter(|(applies, _)| *applies);
+        notes.map(|(_, note)| note.to_owned()).collect()
+    }
+}
+
+fn compile(spec: &DirectiveSpec) -> Result<Directives, String> {
+    Directives::compile(spec).map_err(|problems| {
+        let reasons = problems.iter().map(|p| format!("{}: {}", p.field, p.reason));
+        reasons.collect::<Vec<_>>().join("; ")
+    })
+}
+
+/// `None`: there is nobody to send it to.
+fn peer(world: &World, upstream: &Upstream, http2: bool) -> Option<Peer> {
     let mut peer = Peer {
         scheme: if upstream.tls.is_some() { "https" } else { "http" },
-        http2: upstream.http2,
+        http2,
         endpoints: Vec::new(),
         host: None,
     };
@@ -105,10 +159,7 @@ fn peer(world: &World, upstream: &Upstream) -> Result<Peer, String> {
         }
         Some(upstream::Target::Host(host)) => peer.host = Some(format!("{}:{}", host.name, host.port)),
         Some(upstream::Target::Endpoints(key)) => {
-            let set = world.endpoints(key).filter(|set| !set.endpoints.is_empty());
-            let Some(set) = set else {
-                return Err(key.trim_start_matches("Endpoints/").to_owned());
-            };
+            let set = world.endpoints(key).filter(|set| !set.endpoints.is_empty())?;
             peer.endpoints = set
                 .endpoints
                 .iter()
@@ -123,42 +174,11 @@ fn peer(world: &World, upstream: &Upstream) -> Result<Peer, String> {
         }
         None => {}
     }
-    Ok(peer)
+    Some(peer)
 }
 
-fn notes(
-    route: &Route<'_>,
-    upstream: &Upstream,
-    directives: &Directives,
-    has_caller: bool,
-    keeps_token: bool,
-) -> Vec<String> {
-    let mut notes = Vec::new();
-    if keeps_token {
-        notes.push(
-            "the token is verified by genkan and goes no further; spec.forwardAuthorization would pass it on"
-                .to_owned(),
-        );
-    }
-    if route.tells_identity && !has_caller {
-        notes.push("X-Remote-User and X-Remote-Group tell the backend who calls".to_owned());
-    }
-    if upstream.tls.as_ref().is_some_and(|tls| tls.insecure_skip_verify) {
-        notes.push("the certificate of the backend is not checked".to_owned());
-    }
-    if !directives.header_down.is_empty() {
-        notes.push("headerDown changes the headers of the answer".to_owned());
-    }
-    if directives.wrap_transport {
-        notes.push("links in the answer are moved below the public prefix".to_owned());
-    }
-    if directives.reject_forwarding_redirects {
-        notes.push("a redirect to another origin is answered with 502".to_owned());
-    }
-    notes
-}
-
-fn spec(written: &Written) -> DirectiveSpec {
+/// The words of the stream in the terms of the library.
+pub(super) fn spec(written: &Written) -> DirectiveSpec {
     let text = |text: &String| (!text.is_empty()).then(|| text.clone());
     DirectiveSpec {
         method: text(&written.method),
@@ -172,105 +192,5 @@ fn spec(written: &Written) -> DirectiveSpec {
         auth_proxy: written.auth_proxy,
         wrap_transport: written.wrap_transport,
         reject_forwarding_redirects: written.reject_forwarding_redirects,
-    }
-}
-
-/// Header lines in order.
-#[derive(Debug, Default)]
-struct Lines(Vec<(String, Vec<u8>)>);
-
-/// What the client sent, without what it may not say and what concerns one connection only.
-fn headers(request: &Request, upstream: &Upstream) -> Lines {
-    let nominated: Vec<String> = request
-        .values("connection")
-        .flat_map(tokens)
-        .map(|token| String::from_utf8_lossy(token).into_owned())
-        .collect();
-    let mut lines = Lines(request.headers.clone());
-    lines.0.retain(|(name, _)| {
-        !is_identity_header(name)
-            && !is_hop_by_hop(name)
-            && !nominated.iter().any(|token| token.eq_ignore_ascii_case(name))
-    });
-    lines.repair();
-    lines
-        .0
-        .insert(0, ("Host".to_owned(), upstream.authority.clone().into_bytes()));
-    lines
-}
-
-// === impl Lines ===
-
-impl Lines {
-    /// The header forms that KubeSphere's own clients use.
-    fn repair(&mut self) {
-        let value = |lines: &Self, wanted: &str| {
-            let found = lines.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-            found
-                .map(|(_, value)| value.clone())
-                .filter(|value| !value.is_empty())
-        };
-        if value(self, "authorization").is_none()
-            && let Some(credential) = value(self, "x-kubesphere-authorization")
-        {
-            self.remove("x-kubesphere-authorization");
-            self.set("Authorization", &credential);
-        }
-        self.remove("x-kubesphere-rawquery");
-    }
-
-    /// Takes out the credentials that genkan verifies itself; true if there was one.
-    fn clear(&mut self) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(name, value)| {
-            let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();
-            let is_basic = scheme.eq_ignore_ascii_case(b"basic");
-            let is_verified = name.eq_ignore_ascii_case("authorization") && !value.is_empty() && !is_basic;
-            !is_verified && !name.eq_ignore_ascii_case("x-kubesphere-authorization")
-        });
-        self.0.len() < before
-    }
-
-    fn append_client(&mut self) {
-        let sent = self
-            .0
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
-        let mut all: Vec<&[u8]> = sent.map(|(_, value)| value.as_slice()).collect();
-        all.push(CLIENT.as_bytes());
-        let joined = all.join(&b", "[..]);
-        self.set("X-Forwarded-For", &joined);
-    }
-
-    fn upgrade(&mut self, request: &Request) {
-        let protocols = upgrade_protocols(request.values("connection"), request.values("upgrade"));
-        if let Some(protocols) = protocols {
-            self.set("Connection", b"Upgrade");
-            self.set("Upgrade", &protocols.join(&b", "[..]));
-        }
-    }
-
-    fn into_text(self) -> Vec<(String, String)> {
-        let text = |(name, value): (String, Vec<u8>)| (name, String::from_utf8_lossy(&value).into_owned());
-        self.0.into_iter().map(text).collect()
-    }
-}
-
-impl HeaderStore for Lines {
-    fn set(&mut self, name: &str, value: &[u8]) {
-        self.remove(name);
-        self.append(name, value);
-    }
-
-    fn append(&mut self, name: &str, value: &[u8]) {
-        self.0.push((name.to_owned(), value.to_vec()));
-    }
-
-    fn remove(&mut self, name: &str) {
-        self.0.retain(|(of, _)| !of.eq_ignore_ascii_case(name));
-    }
-
-    fn retain(&mut self, keep: &dyn Fn(&str) -> bool) {
-        self.0.retain(|(name, _)| keep(name));
     }
 }

@@ -2,13 +2,14 @@
 
 use genkan_proto::v1alpha1::{Unavailable, Upstream, api_service, reverse_proxy};
 use genkan_routing::access::{Door, Questions};
-use genkan_routing::identity::{forbidden_nomination, is_impersonation_header, tokens};
-use genkan_routing::{Decision, Input, RequestInfo, Target, repair_query};
+use genkan_routing::identity::{ANONYMOUS, Introduction};
+use genkan_routing::{Decision, DirectiveSpec, Input, Refused, RequestInfo, Target, arriving};
 use serde::Serialize;
 
+use super::arrived::Arrived;
 use super::candidates::{self, Candidate};
 use super::sending::{self, Forward};
-use super::{Caller, Request, World};
+use super::{Caller, Request, Settings, World};
 
 /// How the request ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +21,8 @@ pub enum Outcome {
     Redirect { code: u16, location: String },
     /// genkan answers by itself from what is published.
     Discovery { what: String },
+    /// genkan says what may be asked of the server itself.
+    ServerOptions,
     /// genkan refuses, with this code, `x-genkan-reason` and message.
     Refuse {
         code: u16,
@@ -38,7 +41,8 @@ pub(super) struct Judged {
 /// The object that takes the request.
 pub(super) struct Route<'w> {
     pub(super) title: String,
-    pub(super) directives: Option<&'w genkan_proto::v1alpha1::Directives>,
+    /// Absent where there are none to write.
+    pub(super) directives: Option<DirectiveSpec>,
     /// The backend is told who calls.
     pub(super) tells_identity: bool,
     /// The backend gets the token that was verified.
@@ -52,9 +56,6 @@ enum Action<'w> {
     Unavailable(&'w Unavailable),
 }
 
-/// More proxies than that in front are a loop.
-const MOST_HOPS: usize = 20;
-
 /// Why there is no way on: an answer, or nobody who could say.
 enum Stop {
     Answer(Outcome),
@@ -63,6 +64,7 @@ enum Stop {
 
 pub(super) fn judge(
     world: &World,
+    settings: &Settings,
     request: &Request,
     caller: Option<&Caller>,
 ) -> Result<Judged, anyhow::Error> {
@@ -71,7 +73,7 @@ pub(super) fn judge(
         candidates: Vec::new(),
         outcome: refuse(404, "NoRouteMatched", "nothing is published under this path"),
     };
-    judged.outcome = match decide(world, request, caller, &mut judged) {
+    judged.outcome = match decide(world, settings, request, caller, &mut judged) {
         Ok(outcome) | Err(Stop::Answer(outcome)) => outcome,
         Err(Stop::Unknown(error)) => return Err(error),
     };
@@ -80,41 +82,27 @@ pub(super) fn judge(
 
 fn decide(
     world: &World,
+    settings: &Settings,
     request: &Request,
     caller: Option<&Caller>,
     judged: &mut Judged,
 ) -> Result<Outcome, Stop> {
-    let target =
-        Target::parse(&request.target).map_err(|refusal| refuse(400, "PathRefused", refusal.to_string()))?;
+    let mut arrived = Arrived::read(request)?;
+    if arrived.is_server_options {
+        return Ok(Outcome::ServerOptions);
+    }
+    let sent = std::mem::take(&mut arrived.target);
+    let target = Target::parse(&sent).map_err(Refused::from)?;
     judged.path = Some(target.path.clone().into_owned());
-    for token in request.values("connection").flat_map(tokens) {
-        let token = String::from_utf8_lossy(token);
-        if forbidden_nomination(&token) {
-            let message = format!("the header Connection must not name {token}");
-            return Err(refuse(400, "ConnectionRefused", message).into());
-        }
+    let query = arriving::admit(&mut arrived.headers, target.query)?;
+    let method = arrived.method.clone();
+    let info = RequestInfo::parse(&method, &target.path, query.as_deref()).map_err(Refused::from)?;
+    if settings.identifies() {
+        let (places, is_upgrade) = (settings.places(), arrived.kind.upgrade.is_some());
+        places.read_usable(&arrived.headers, &method, &arrived.host, is_upgrade)?;
     }
-    let hops = request.values("x-forwarded-for").flat_map(tokens).count();
-    if hops > MOST_HOPS {
-        let message = format!(
-            "X-Forwarded-For names {hops} proxies, more than {MOST_HOPS}: the request goes round in a loop"
-        );
-        return Err(refuse(508, "LoopDetected", message).into());
-    }
-    let query = query(request, target.query);
-    let info = RequestInfo::parse(&request.method, &target.path, query.as_deref())
-        .map_err(|error| refuse(error.code(), "RequestNotUnderstood", error.to_string()))?;
-    let for_kubernetes = info.is_kubernetes && info.cluster.is_empty();
-    if !for_kubernetes
-        && request
-            .headers
-            .iter()
-            .any(|(name, _)| is_impersonation_header(name))
-    {
-        let message = "impersonation is supported only for requests to Kubernetes itself; send the request without Impersonate headers";
-        return Err(refuse(403, "ImpersonationNotSupported", message).into());
-    }
-    let decision = world.doors.decide(&request.method, &info, query.as_deref());
+    arriving::refuse_impersonation(&arrived.headers, &info)?;
+    let decision = world.doors.decide(&method, &info, query.as_deref());
     judged.candidates = match &decision {
         Decision::Cluster { .. } | Decision::Kubernetes => Vec::new(),
         _ if info.is_resource => candidates::api_services(world, info.group, info.version),
@@ -122,7 +110,7 @@ fn decide(
             .api_service(**at)
             .map(|service| candidates::api_services(world, &service.group, &service.version))
             .unwrap_or_default(),
-        _ => candidates::reverse_proxies(world, &request.method, &info),
+        _ => candidates::reverse_proxies(world, &method, &info),
     };
     let route = match decision {
         Decision::ReverseProxy(at) => world.reverse_proxy(*at).and_then(Route::of_reverse_proxy),
@@ -132,10 +120,10 @@ fn decide(
     let Some(route) = route else {
         return Err(refuse(503, "Pending", "the object has not been compiled").into());
     };
-    if let Some(caller) = caller {
-        let questions = Questions::of(route.door, &request.method, &info, caller.mode);
+    if let Some(caller) = caller.filter(|_| settings.identifies()) {
+        let questions = Questions::of(route.door, &method, &info, caller.mode);
         let refusal = caller.refusal(&questions).map_err(Stop::Unknown)?;
-        refusal.map_or(Ok(()), |refusal| Err(Stop::Answer(refusal)))?;
+        refusal.map_or(Ok(()), Err)?;
     }
     let upstream = match route.action {
         Action::Forward(upstream) => upstream,
@@ -143,29 +131,40 @@ fn decide(
             return Err(refuse(503, &why.reason, format!("{}: {}", route.title, why.message)).into());
         }
     };
+    let introduction = if route.tells_identity {
+        introduction(settings, caller)?
+    } else {
+        None
+    };
     let input = Input {
-        method: &request.method,
+        method: &method,
         path: &info.path,
         query: query.as_deref(),
-        host: &request.host,
+        host: &arrived.host.clone(),
     };
-    Ok(sending::forward(world, request, &route, upstream, input, caller)?)
+    let course = sending::Course {
+        settings,
+        route: &route,
+        upstream,
+        introduction,
+    };
+    Ok(course.forward(world, arrived, input)?)
 }
 
-/// The query that counts, after the repair that KubeSphere clients rely on.
-fn query(request: &Request, query: Option<&[u8]>) -> Option<Vec<u8>> {
-    let query = query.map(|query| repair_query(query).into_owned());
-    let sent = request
-        .values("x-kubesphere-rawquery")
-        .find(|value| !value.is_empty());
-    match (query, sent) {
-        (Some(query), _) if !query.is_empty() => Some(query),
-        (_, Some(sent)) => Some(sent.to_vec()),
-        (query, None) => query,
+/// How the backend is told who calls, if that is known.
+fn introduction(settings: &Settings, caller: Option<&Caller>) -> Result<Option<Introduction>, Refused> {
+    if !settings.identifies() {
+        let groups = ["system:unauthenticated".to_owned()];
+        let nobody = Introduction::new(ANONYMOUS, "", &groups, &std::collections::BTreeMap::new());
+        return Ok(Some(nobody?));
     }
+    Ok(caller.map(Caller::introduction).transpose()?)
 }
 
 fn without_backend<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -> Result<Outcome, Outcome> {
+    if let Some(refused) = decision.refusal(info) {
+        return Err(refused.into());
+    }
     match decision {
         Decision::BarePrefix { location } => Ok(Outcome::Redirect {
             code: 308,
@@ -185,26 +184,10 @@ fn without_backend<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -
                 what: format!("the APIGroupList with {names}"),
             })
         }
-        Decision::Cluster { name } => Err(refuse(
-            400,
-            "ClusterNotFound",
-            format!("cluster {name} does not exist"),
-        )),
-        Decision::Kubernetes => {
-            let message = "requests to Kubernetes itself (/api, /apis) are not forwarded; use the address of the API server";
-            Err(refuse(404, "NoRouteMatched", message))
-        }
-        _ if info.is_resource => {
-            let message = format!(
-                "no APIService publishes version {} of group {}",
-                info.version, info.group
-            );
-            Err(refuse(404, "NoRouteMatched", message))
-        }
         _ => Err(refuse(
             404,
             "NoRouteMatched",
-            "no ReverseProxy matches this method and path",
+            "nothing is published under this path",
         )),
     }
 }
@@ -214,6 +197,18 @@ pub(super) fn refuse(code: u16, reason: &str, message: impl Into<String>) -> Out
         code,
         reason: reason.to_owned(),
         message: message.into(),
+    }
+}
+
+impl From<Refused> for Outcome {
+    fn from(refused: Refused) -> Self {
+        refuse(refused.code, refused.reason, refused.message)
+    }
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Self {
+        Self::Answer(refused.into())
     }
 }
 
@@ -241,7 +236,7 @@ impl<'w> Route<'w> {
             title: format!("ReverseProxy {name}"),
             forwards_token: proxy.forward_authorization,
             door: Door::ReverseProxy { path: &proxy.path },
-            directives: proxy.directives.as_ref(),
+            directives: Some(proxy.directives.as_ref().map(sending::spec).unwrap_or_default()),
             tells_identity: proxy
                 .directives
                 .as_ref()

@@ -1,6 +1,8 @@
 use std::fmt;
 
 use super::{Attributes, Questions};
+use crate::identity::ANONYMOUS;
+use crate::refused::Refused;
 
 /// The one rule of RBAC that allows what was asked, in the notation in which it can be pasted into a role.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +20,13 @@ const LONGEST_SHOWN: usize = 512;
 
 // === impl Refusal ===
 
+impl Refusal<'_> {
+    /// The answer to the caller.
+    pub fn refused(&self) -> Refused {
+        Refused::new(403, "AccessDenied", self.to_string())
+    }
+}
+
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Questions { first, then } = self.questions;
@@ -34,7 +43,11 @@ impl fmt::Display for Refusal<'_> {
             f,
             "To allow it, add this rule to {place} that is bound to the user or to a group of theirs: {}",
             Rule(first)
-        )
+        )?;
+        if self.user == ANONYMOUS {
+            f.write_str(". The request carried no token: send one to call as somebody who may")?;
+        }
+        Ok(())
     }
 }
 

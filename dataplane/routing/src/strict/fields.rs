@@ -1,6 +1,6 @@
 use super::request_line::{is_token, is_token_byte};
 use super::{Framing, Refused, Version};
-use crate::identity::forbidden_nomination;
+use crate::connection::forbidden_nomination;
 
 /// More than these the proxy engine refuses by itself, without an answer that says why.
 const MAX_CONNECTION_OPTIONS: usize = 9;
@@ -94,12 +94,17 @@ impl<'h> Fields<'h> {
 
     /// The lines again, for a second pass; they have been judged.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'h [u8], Field<'h>)> {
-        let mut lines = Lines { rest: self.lines };
-        std::iter::from_fn(move || {
-            let line = lines.next().ok().flatten()?;
-            Field::parse(line).ok().map(|field| (line, field))
-        })
+        lines(self.lines)
     }
+}
+
+/// Header lines that have been judged.
+pub(super) fn lines(rest: &[u8]) -> impl Iterator<Item = (&[u8], Field<'_>)> {
+    let mut lines = Lines { rest };
+    std::iter::from_fn(move || {
+        let line = lines.next().ok().flatten()?;
+        Field::parse(line).ok().map(|field| (line, field))
+    })
 }
 
 /// A header that decides something must stand there once.

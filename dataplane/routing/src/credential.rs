@@ -1,10 +1,17 @@
+//! Where a request shows who calls, and what of that no backend is to see.
+
+mod cookie;
+mod subprotocol;
+
 use std::borrow::Cow;
 
+use http::HeaderName;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use pingora_http::RequestHeader;
 
-use super::{cookie, subprotocol};
+use crate::headers::{HeaderStore, HeaderView};
+use crate::refused::Refused;
+
+pub use cookie::is_of_another_site;
 
 /// Where a request may carry a token, as far as that is configured.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +43,22 @@ pub enum Unreadable {
     Subprotocol(#[from] subprotocol::Refused),
 }
 
+// === impl Unreadable ===
+
+impl Unreadable {
+    /// The answer to it. Nothing of a credential is repeated.
+    fn refused(self) -> Refused {
+        Refused::new(401, "CredentialNotUnderstood", self.to_string())
+    }
+}
+
+/// The answer to a credential that a page of another site may have made a browser send.
+pub fn foreign_origin() -> Refused {
+    let message = "a token in a cookie, or a client certificate, counts for changes and WebSockets only from pages of this host, \
+         and neither Origin nor Sec-Fetch-Site says so; send a token in the Authorization header";
+    Refused::new(403, "OriginRefused", message)
+}
+
 pub const KUBESPHERE_AUTHORIZATION: HeaderName = HeaderName::from_static("x-kubesphere-authorization");
 /// Longer than the tokens of any issuer, and within what the front lets in.
 const LONGEST: usize = 32 * 1024;
@@ -47,9 +70,13 @@ impl Places {
     ///
     /// # Errors
     /// When it shows something that is no credential.
-    pub fn read<'h>(&self, headers: &'h HeaderMap, is_upgrade: bool) -> Result<Credential<'h>, Unreadable> {
-        let mut lines = headers.get_all(AUTHORIZATION).iter();
-        let line = lines.next().map_or(&b""[..], HeaderValue::as_bytes);
+    pub fn read<'h>(
+        &self,
+        headers: &'h impl HeaderView,
+        is_upgrade: bool,
+    ) -> Result<Credential<'h>, Unreadable> {
+        let mut lines = headers.lines(AUTHORIZATION);
+        let line = lines.next().unwrap_or_default();
         if lines.next().is_some() {
             return Err(Unreadable::Several);
         }
@@ -70,17 +97,43 @@ impl Places {
         })
     }
 
+    /// As [`read`](Self::read), with the rule for what browsers send whoever makes them send it.
+    ///
+    /// # Errors
+    /// The answer to a request whose caller cannot be known by what it shows.
+    pub fn read_usable<'h>(
+        &self,
+        headers: &'h impl HeaderView,
+        method: &str,
+        host: &str,
+        is_upgrade: bool,
+    ) -> Result<Credential<'h>, Refused> {
+        let credential = self.read(headers, is_upgrade).map_err(Unreadable::refused)?;
+        let is_foreign = matches!(credential, Credential::Cookie(_))
+            && !cookie::may_be_used(headers, method, host, is_upgrade);
+        if is_foreign {
+            return Err(foreign_origin());
+        }
+        Ok(credential)
+    }
+
     /// Takes every credential out that was, or could have been, verified here.
-    pub fn clear(&self, request: &mut RequestHeader) {
-        let mut lines = request.headers.get_all(AUTHORIZATION).iter();
-        if lines.any(|line| !is_basic(line.as_bytes())) {
-            request.remove_header(&AUTHORIZATION);
+    pub fn clear(&self, headers: &mut (impl HeaderView + HeaderStore)) {
+        if headers.lines(AUTHORIZATION).any(|line| !is_basic(line)) {
+            headers.remove(AUTHORIZATION.as_str());
         }
-        request.remove_header(&KUBESPHERE_AUTHORIZATION);
-        subprotocol::remove(request);
+        headers.remove(KUBESPHERE_AUTHORIZATION.as_str());
+        subprotocol::remove(headers);
         if let Some(name) = &self.cookie {
-            cookie::remove(request, name);
+            cookie::remove(headers, name);
         }
+    }
+
+    /// The name of the cookie if no cookie can have it; what a name may hold stands in RFC 6265.
+    pub fn bad_cookie(&self) -> Option<&str> {
+        self.cookie
+            .as_deref()
+            .filter(|name| !crate::headers::is_token(name))
     }
 }
 
@@ -115,14 +168,16 @@ fn check(token: &[u8]) -> Result<&str, Unreadable> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
-    fn mk_request(headers: &[(&'static str, &str)]) -> RequestHeader {
-        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-        for (name, value) in headers {
-            request.append_header(*name, *value).unwrap();
+    fn mk_headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            HeaderStore::append(&mut headers, name, value.as_bytes());
         }
-        request
+        headers
     }
 
     fn mk_places() -> Places {
@@ -132,9 +187,9 @@ mod tests {
     }
 
     fn of(headers: &[(&'static str, &str)], is_upgrade: bool) -> Result<String, Unreadable> {
-        let request = mk_request(headers);
+        let headers = mk_headers(headers);
         mk_places()
-            .read(&request.headers, is_upgrade)
+            .read(&headers, is_upgrade)
             .map(|found| format!("{found:?}"))
     }
 
@@ -208,14 +263,14 @@ mod tests {
             ),
             ("cookie", "a=b; token=c"),
         ];
-        let mut request = mk_request(&[&[("authorization", "Bearer t")], &all[..]].concat());
-        mk_places().clear(&mut request);
-        assert!(!request.headers.contains_key(AUTHORIZATION));
-        assert!(!request.headers.contains_key(KUBESPHERE_AUTHORIZATION));
-        assert_eq!(request.headers["sec-websocket-protocol"], "x");
-        assert_eq!(request.headers["cookie"], "a=b");
-        let mut basic = mk_request(&[("authorization", "Basic dTpw")]);
+        let mut headers = mk_headers(&[&[("authorization", "Bearer t")], &all[..]].concat());
+        mk_places().clear(&mut headers);
+        assert!(!headers.contains_key(AUTHORIZATION));
+        assert!(!headers.contains_key(KUBESPHERE_AUTHORIZATION));
+        assert_eq!(headers["sec-websocket-protocol"], "x");
+        assert_eq!(headers["cookie"], "a=b");
+        let mut basic = mk_headers(&[("authorization", "Basic dTpw")]);
         mk_places().clear(&mut basic);
-        assert_eq!(basic.headers[AUTHORIZATION], "Basic dTpw");
+        assert_eq!(basic[AUTHORIZATION], "Basic dTpw");
     }
 }

@@ -2,11 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderValue;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
-use http::{HeaderMap, HeaderValue};
-use pingora_http::RequestHeader;
 
-use genkan_routing::identity::tokens;
+use crate::connection::tokens;
+use crate::headers::{HeaderStore, HeaderView};
 
 /// Why the subprotocols carry no token that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ const PREFIX: &[u8] = b"base64url.bearer.authorization.k8s.io.";
 ///
 /// # Errors
 /// When what is there breaks the rules of Kubernetes.
-pub fn token(headers: &HeaderMap) -> Result<Option<String>, Refused> {
+pub(super) fn token(headers: &impl HeaderView) -> Result<Option<String>, Refused> {
     let (mut found, mut others) = (None, false);
     for protocol in all(headers) {
         match protocol.strip_prefix(PREFIX) {
@@ -47,44 +47,42 @@ pub fn token(headers: &HeaderMap) -> Result<Option<String>, Refused> {
 }
 
 /// Takes the token out; the backend chooses among the others.
-pub fn remove(request: &mut RequestHeader) {
+pub(super) fn remove(headers: &mut (impl HeaderView + HeaderStore)) {
     let is_meant = |protocol: &&[u8]| protocol.starts_with(PREFIX);
-    if !all(&request.headers).any(|protocol| is_meant(&protocol)) {
+    if !all(headers).any(|protocol| is_meant(&protocol)) {
         return;
     }
-    let others: Vec<&[u8]> = all(&request.headers)
-        .filter(|protocol| !is_meant(protocol))
-        .collect();
+    let others: Vec<&[u8]> = all(headers).filter(|protocol| !is_meant(protocol)).collect();
     let kept = HeaderValue::from_bytes(&others.join(&b", "[..]));
-    request.remove_header(&SEC_WEBSOCKET_PROTOCOL);
+    headers.remove(SEC_WEBSOCKET_PROTOCOL.as_str());
     if let Some(kept) = kept.ok().filter(|kept| !kept.is_empty()) {
-        // A name that is known and a value that was one cannot be refused.
-        let _ = request.insert_header("Sec-WebSocket-Protocol", kept);
+        headers.put("Sec-WebSocket-Protocol", kept);
     }
 }
 
-fn all(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter();
-    lines.flat_map(|line| tokens(line.as_bytes()))
+fn all(headers: &impl HeaderView) -> impl Iterator<Item = &[u8]> {
+    headers.lines(SEC_WEBSOCKET_PROTOCOL).flat_map(tokens)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
-    fn mk_request(lines: &[&str]) -> RequestHeader {
-        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+    fn mk_headers(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
         for line in lines {
-            request.append_header("Sec-WebSocket-Protocol", *line).unwrap();
+            HeaderStore::append(&mut headers, SEC_WEBSOCKET_PROTOCOL.as_str(), line.as_bytes());
         }
-        request
+        headers
     }
 
     const JANE: &str = "base64url.bearer.authorization.k8s.io.dG9rLWphbmU";
 
     #[test]
     fn token_is_read_beside_another_subprotocol() {
-        let of = |lines: &[&str]| token(&mk_request(lines).headers);
+        let of = |lines: &[&str]| token(&mk_headers(lines));
         assert_eq!(
             of(&[&format!("v4.channel.k8s.io, {JANE}")]),
             Ok(Some("tok-jane".into()))
@@ -111,14 +109,14 @@ mod tests {
 
     #[test]
     fn token_goes_and_the_others_stay_in_order() {
-        let mut request = mk_request(&["b,  a", JANE, "c"]);
-        remove(&mut request);
-        assert_eq!(request.headers[SEC_WEBSOCKET_PROTOCOL], "b, a, c");
-        let mut untouched = mk_request(&["b,  a"]);
+        let mut headers = mk_headers(&["b,  a", JANE, "c"]);
+        remove(&mut headers);
+        assert_eq!(headers[SEC_WEBSOCKET_PROTOCOL], "b, a, c");
+        let mut untouched = mk_headers(&["b,  a"]);
         remove(&mut untouched);
-        assert_eq!(untouched.headers[SEC_WEBSOCKET_PROTOCOL], "b,  a");
-        let mut alone = mk_request(&[JANE]);
+        assert_eq!(untouched[SEC_WEBSOCKET_PROTOCOL], "b,  a");
+        let mut alone = mk_headers(&[JANE]);
         remove(&mut alone);
-        assert!(!alone.headers.contains_key(SEC_WEBSOCKET_PROTOCOL));
+        assert!(!alone.contains_key(SEC_WEBSOCKET_PROTOCOL));
     }
 }

@@ -1,6 +1,8 @@
+//! Refusals: code, reason and sentence.
+
 use crate::status::Status;
 
-/// Why a head is refused, as the answer to give.
+/// Why a request is refused, as the answer to give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refused {
@@ -20,12 +22,17 @@ impl Refused {
         Status::new(self.code, self.message.clone())
     }
 
-    fn bad_request(reason: &'static str, message: impl Into<String>) -> Self {
+    /// `reason` is explained to operators, `message` to clients.
+    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
-            code: 400,
+            code,
             reason,
             message: message.into(),
         }
+    }
+
+    pub(crate) fn bad_request(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(400, reason, message)
     }
 
     /// The head or its framing can be read in more than one way.
@@ -33,22 +40,22 @@ impl Refused {
         Self::bad_request("Framing", message)
     }
 
-    pub(super) fn host(message: impl Into<String>) -> Self {
+    pub(crate) fn host(message: impl Into<String>) -> Self {
         Self::bad_request("HostRefused", message)
     }
 
-    pub(super) fn target(message: impl Into<String>) -> Self {
+    pub(crate) fn target(message: impl Into<String>) -> Self {
         Self::bad_request("PathRefused", message)
     }
 
-    pub(super) fn nomination(token: &str) -> Self {
+    pub(crate) fn nomination(token: &str) -> Self {
         Self::bad_request(
             "ConnectionRefused",
             format!("the Connection header must not name {token}"),
         )
     }
 
-    pub(super) fn method(method: &str) -> Self {
+    pub(crate) fn method(method: &str) -> Self {
         Self {
             code: 405,
             reason: "MethodRefused",
@@ -65,7 +72,7 @@ impl Refused {
         }
     }
 
-    pub(super) fn target_too_long(limit: usize) -> Self {
+    pub(crate) fn target_too_long(limit: usize) -> Self {
         Self {
             code: 414,
             reason: "TargetTooLong",
@@ -73,7 +80,7 @@ impl Refused {
         }
     }
 
-    pub(super) fn head_too_large(limit: usize) -> Self {
+    pub(crate) fn head_too_large(limit: usize) -> Self {
         Self {
             code: 431,
             reason: "HeaderTooLarge",
@@ -81,7 +88,7 @@ impl Refused {
         }
     }
 
-    pub(super) fn too_many_headers(limit: usize) -> Self {
+    pub(crate) fn too_many_headers(limit: usize) -> Self {
         Self {
             code: 431,
             reason: "HeaderTooLarge",
@@ -89,7 +96,7 @@ impl Refused {
         }
     }
 
-    pub(super) fn transfer_coding() -> Self {
+    pub(crate) fn transfer_coding() -> Self {
         Self {
             code: 501,
             reason: "TransferCoding",
@@ -97,7 +104,7 @@ impl Refused {
         }
     }
 
-    pub(super) fn version() -> Self {
+    pub(crate) fn version() -> Self {
         Self {
             code: 505,
             reason: "VersionRefused",

@@ -1,0 +1,155 @@
+//! A request on its way in: what is taken from it and what is refused before anybody is asked who calls.
+
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, TE, UPGRADE};
+use http::{HeaderName, HeaderValue};
+
+use crate::connection::{remove_nominated, tokens, upgrade_protocols};
+use crate::headers::{HeaderStore, HeaderView};
+use crate::identity::{is_identity_header, is_impersonation_header};
+use crate::info::{InfoError, RequestInfo};
+use crate::path;
+use crate::refused::Refused;
+use crate::repair::{query_that_counts, repair_credential};
+
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// More proxies than that in front of us are a loop.
+const MOST_HOPS: usize = 20;
+
+/// Takes away what a client may not say about itself, gives the forms of KubeSphere their usual place, and stops loops.
+/// `query` is that of the target; what comes back is the one that counts.
+///
+/// # Errors
+/// The answer to a request that goes no further.
+pub fn admit(
+    headers: &mut (impl HeaderView + HeaderStore),
+    query: Option<&[u8]>,
+) -> Result<Option<Vec<u8>>, Refused> {
+    remove_nominated(headers);
+    headers.retain(&|name| !is_identity_header(name));
+    repair_credential(headers);
+    let query = query_that_counts(headers, query)?;
+    refuse_loops(headers)?;
+    Ok(query)
+}
+
+fn refuse_loops(headers: &impl HeaderView) -> Result<(), Refused> {
+    let hops: usize = headers
+        .lines(FORWARDED_FOR)
+        .map(|line| tokens(line).count())
+        .sum();
+    if hops <= MOST_HOPS {
+        return Ok(());
+    }
+    let message = format!(
+        "X-Forwarded-For names {hops} proxies, more than {MOST_HOPS}: the request goes round in a loop; \
+         look for an object whose upstream leads back here"
+    );
+    Err(Refused::new(508, "LoopDetected", message))
+}
+
+/// kube-apiserver judges impersonation itself; anybody else would simply believe the caller.
+///
+/// # Errors
+/// The answer to whoever asks for it elsewhere.
+pub fn refuse_impersonation(headers: &impl HeaderView, info: &RequestInfo<'_>) -> Result<(), Refused> {
+    let is_for_kubernetes = info.is_kubernetes && info.cluster.is_empty();
+    if is_for_kubernetes || !headers.names().any(is_impersonation_header) {
+        return Ok(());
+    }
+    let message = "impersonation is supported only for requests to Kubernetes itself; send the request without Impersonate headers";
+    Err(Refused::new(403, "ImpersonationNotSupported", message))
+}
+
+impl From<path::Refusal> for Refused {
+    fn from(refusal: path::Refusal) -> Self {
+        Self::bad_request("PathRefused", refusal.to_string())
+    }
+}
+
+impl From<InfoError> for Refused {
+    fn from(error: InfoError) -> Self {
+        Self::new(error.code(), "RequestNotUnderstood", error.to_string())
+    }
+}
+
+/// What sort of request it is, as far as forwarding differs.
+#[derive(Debug, Default)]
+pub struct Kind {
+    /// The client's `Upgrade`, if it asks to switch protocols.
+    pub upgrade: Option<HeaderValue>,
+    pub is_grpc: bool,
+    pub wants_trailers: bool,
+    /// A long silence of the backend is to be expected.
+    pub may_be_silent: bool,
+    /// A watch or a stream of events: only its client or draining ends it.
+    pub has_no_end: bool,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// Of a request as it came.
+    pub fn of(headers: &impl HeaderView, query: &str) -> Self {
+        let is_upgrade = upgrade_protocols(headers.lines(CONNECTION), headers.lines(UPGRADE)).is_some();
+        let content_type = headers
+            .first(CONTENT_TYPE)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        let is_grpc = content_type
+            .get(..16)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
+        let accepts_events = headers.lines(ACCEPT).any(|value| {
+            tokens(value).any(|token| token.to_ascii_lowercase().starts_with(b"text/event-stream"))
+        });
+        let is_endless = query.split('&').any(|pair| {
+            matches!(pair.split_once('='), Some(("watch" | "follow", value)) if !matches!(value, "false" | "0"))
+        });
+        Self {
+            upgrade: is_upgrade.then(|| headers.first(UPGRADE).cloned()).flatten(),
+            is_grpc,
+            wants_trailers: headers
+                .lines(TE)
+                .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))),
+            may_be_silent: is_upgrade || is_grpc || accepts_events || is_endless,
+            has_no_end: (accepts_events || is_endless) && !is_upgrade && !is_grpc,
+        }
+    }
+
+    /// Whether the backend is spoken to by HTTP/2; `by_object`: its object says so.
+    pub fn needs_http2(&self, by_object: bool) -> bool {
+        (by_object || self.is_grpc) && self.upgrade.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn mk_kind(lines: &[(&str, &str)]) -> Kind {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            HeaderStore::append(&mut headers, name, value.as_bytes());
+        }
+        Kind::of(&headers, "watch=true")
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        assert!(mk_kind(&[]).may_be_silent, "a watch");
+        let grpc = mk_kind(&[
+            ("content-type", "application/grpc+proto"),
+            ("te", "gzip, Trailers"),
+        ]);
+        assert!(grpc.is_grpc && grpc.wants_trailers && grpc.upgrade.is_none());
+        assert!(grpc.needs_http2(false));
+        let upgrade = mk_kind(&[("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket")]);
+        assert!(!upgrade.needs_http2(true));
+        assert_eq!(upgrade.upgrade.unwrap(), "WebSocket");
+        assert!(
+            mk_kind(&[("connection", "x"), ("upgrade", "websocket")])
+                .upgrade
+                .is_none()
+        );
+    }
+}

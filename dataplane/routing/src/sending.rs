@@ -1,0 +1,222 @@
+//! A request on its way out: what the backend is asked, and in which words.
+
+use std::fmt;
+use std::io::Write;
+
+use bytes::Bytes;
+use http::header::InvalidHeaderValue;
+use http::{HeaderValue, Method};
+
+use crate::arriving::{FORWARDED_FOR, Kind};
+use crate::connection::remove_hop_by_hop;
+use crate::directives::{Directives, Input, Outgoing};
+use crate::headers::{HeaderStore, HeaderView};
+use crate::identity::{Introduction, Unsendable};
+use crate::refused::Refused;
+
+/// What the proxy engine can hold.
+const LONGEST_TARGET: usize = 65_534;
+
+/// The request line for the backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLine<'r> {
+    pub method: Method,
+    /// Behind the base path, with the query.
+    pub target: Vec<u8>,
+    /// What stripPathPrefix took off, in canonical form.
+    pub stripped_prefix: Option<&'r str>,
+}
+
+/// What the headers for a backend are made of, beside what the client sent.
+pub struct Shipment<'s> {
+    /// That of the request line.
+    pub target: &'s [u8],
+    pub directives: Option<&'s Directives>,
+    /// What the backend sees as `Host`.
+    pub host: &'s HeaderValue,
+    pub scheme: &'static str,
+    /// Who calls, if the backend is told.
+    pub caller: Option<&'s Introduction>,
+    /// Who the connection comes from, for `X-Forwarded-For`.
+    pub client: Option<&'s (dyn fmt::Display + Sync)>,
+    pub kind: &'s Kind,
+}
+
+// === impl RequestLine ===
+
+impl<'r> RequestLine<'r> {
+    /// `title` is the object, as people write it; `base` stands in front of every path of its backend.
+    ///
+    /// # Errors
+    /// The answer when what the directives make cannot be sent.
+    pub fn make(
+        title: &str,
+        directives: Option<&'r Directives>,
+        input: Input<'r>,
+        base: &str,
+    ) -> Result<Self, Refused> {
+        let made = match directives {
+            Some(directives) => directives
+                .rewrite_request(input)
+                .map_err(|error| Refused::new(error.code(), "PathRefused", format!("{title}: {error}")))?,
+            None => Outgoing {
+                method: input.method.into(),
+                path: input.path.into(),
+                query: input.query.map(Into::into),
+                stripped_prefix: None,
+            },
+        };
+        let method = Method::from_bytes(made.method.as_bytes()).map_err(|_| {
+            let message = format!("{title}: the method {} cannot be sent", made.method);
+            Refused::new(502, "MethodRefused", message)
+        })?;
+        let target = sendable(made.target(base));
+        if target.len() > LONGEST_TARGET {
+            let message =
+                format!("{title}: the path and query for the backend are longer than {LONGEST_TARGET} bytes");
+            return Err(Refused::new(414, "TargetTooLong", message));
+        }
+        Ok(Self {
+            method,
+            target,
+            stripped_prefix: made.stripped_prefix,
+        })
+    }
+}
+
+/// Escapes what the engine cannot send in a query, whoever put it there: the front does so for the client's target only.
+fn sendable(target: Vec<u8>) -> Vec<u8> {
+    let is_foreign = |byte: &u8| matches!(byte, b'"' | b'<' | b'>');
+    let Some(query) = memchr::memchr(b'?', &target).filter(|at| target[*at..].iter().any(is_foreign)) else {
+        return target;
+    };
+    let (path, query) = target.split_at(query);
+    let mut escaped = path.to_vec();
+    for byte in query {
+        if is_foreign(byte) {
+            escaped.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            escaped.push(*byte);
+        }
+    }
+    escaped
+}
+
+// === impl Shipment ===
+
+impl fmt::Debug for Shipment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shipment").finish_non_exhaustive()
+    }
+}
+
+impl Shipment<'_> {
+    /// Makes the headers for the backend out of the client's.
+    ///
+    /// # Errors
+    /// When what is told about the request is no header value.
+    pub fn dress(&self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), InvalidHeaderValue> {
+        remove_hop_by_hop(headers);
+        headers.put("Host", self.host.clone());
+        if let Some(directives) = self.directives {
+            directives.header_up.apply(headers);
+            if directives.wrap_transport {
+                let path = self.target.split(|&byte| byte == b'?').next();
+                let path = HeaderValue::from_bytes(path.unwrap_or_default())?;
+                headers.put("X-Forwarded-Uri", path);
+                headers.put("X-Forwarded-Host", self.host.clone());
+                headers.put("X-Forwarded-Proto", HeaderValue::from_static(self.scheme));
+            }
+        }
+        if let Some(caller) = self.caller {
+            caller.write(headers);
+        }
+        if let Some(client) = self.client {
+            append_forwarded_for(headers, client)?;
+        }
+        if self.kind.wants_trailers {
+            headers.put("TE", HeaderValue::from_static("trailers"));
+        }
+        if let Some(upgrade) = &self.kind.upgrade {
+            headers.put("Connection", HeaderValue::from_static("Upgrade"));
+            headers.put("Upgrade", upgrade.clone());
+        }
+        Ok(())
+    }
+}
+
+fn append_forwarded_for(
+    headers: &mut (impl HeaderView + HeaderStore),
+    client: &dyn fmt::Display,
+) -> Result<(), InvalidHeaderValue> {
+    let mut all = Vec::with_capacity(64);
+    for line in headers.lines(FORWARDED_FOR) {
+        all.extend_from_slice(line);
+        all.extend_from_slice(b", ");
+    }
+    // Writing into a Vec cannot fail.
+    let _ = write!(all, "{client}");
+    let value = HeaderValue::from_maybe_shared(Bytes::from(all))?;
+    headers.put("X-Forwarded-For", value);
+    Ok(())
+}
+
+// === The other reasons why a request is not sent ===
+
+impl From<Unsendable> for Refused {
+    fn from(unsendable: Unsendable) -> Self {
+        Self::new(403, "IdentityNotSendable", unsendable.to_string())
+    }
+}
+
+/// The answer for an object whose Service leads nowhere now.
+pub fn no_ready_endpoints(title: &str) -> Refused {
+    let message = format!(
+        "{title}: its Service has no ready endpoint; see that its Pods run and pass their readiness probe"
+    );
+    Refused::new(503, "NoReadyEndpoints", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn client_is_appended_to_one_line() {
+        for (lines, expected) in [
+            (&[][..], "192.0.2.1"),
+            (&["10.0.0.1"], "10.0.0.1, 192.0.2.1"),
+            (
+                &["10.0.0.1, 10.0.0.2", "10.0.0.3"],
+                "10.0.0.1, 10.0.0.2, 10.0.0.3, 192.0.2.1",
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(FORWARDED_FOR, HeaderValue::from_static(line));
+            }
+            append_forwarded_for(&mut headers, &"192.0.2.1").unwrap();
+            let all: Vec<_> = headers.get_all(FORWARDED_FOR).into_iter().collect();
+            assert_eq!(all, [expected]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let long = "/".repeat(LONGEST_TARGET);
+        let line = |method, base| {
+            let input = Input {
+                method,
+                path: "/a",
+                query: Some(b"b=<"),
+                host: "gw.example",
+            };
+            RequestLine::make("ReverseProxy a", None, input, base)
+        };
+        assert_eq!(line("GET", "/base").unwrap().target, b"/base/a?b=%3C");
+        assert_eq!(line("G T", "").unwrap_err().reason, "MethodRefused");
+        assert_eq!(line("GET", &long).unwrap_err().reason, "TargetTooLong");
+    }
+}
