@@ -1,8 +1,9 @@
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
+use genkan_routing::dialling::{self, AddressRefused, plain};
 use ipnet::IpNet;
 
 /// Judges every address before it is dialled, whatever it came from.
@@ -20,28 +21,6 @@ pub struct AddressCheck {
 /// What was decided about one address, kept beside it: a request only reads it.
 #[derive(Debug, Default)]
 pub struct Verdict(AtomicU64);
-
-/// Why an address is not dialled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AddressRefused {
-    #[error("the address is a loopback address")]
-    Loopback,
-    #[error("the address is link-local")]
-    LinkLocal,
-    #[error("the address is unspecified")]
-    Unspecified,
-    #[error("the address is a multicast or broadcast address")]
-    Multicast,
-    #[error("the address belongs to a metadata service")]
-    Metadata,
-    #[error("the address is a listener of this proxy")]
-    OwnListener,
-}
-
-/// Metadata services of clouds that are not link-local: of Alibaba and of Azure.
-const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
-/// Those of AWS, where the agent that hands out credentials has an address as well, and of Google.
-const METADATA_V6: [(u16, u16); 2] = [(0xfd00, 0xec2), (0xfd20, 0xce)];
 
 // === impl AddressCheck ===
 
@@ -86,10 +65,7 @@ impl AddressCheck {
         if self.is_own(ip, address.port()) {
             return Err(AddressRefused::OwnListener);
         }
-        match class(ip) {
-            Some(refused) if !self.allowed.iter().any(|net| net.contains(&ip)) => Err(refused),
-            _ => Ok(()),
-        }
+        dialling::check(ip, &self.allowed)
     }
 
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
@@ -125,44 +101,6 @@ impl Verdict {
         self.0
             .store(generation << 1 | u64::from(is_dialable), Ordering::Relaxed);
         is_dialable
-    }
-}
-
-/// The address that is really meant: IPv4 wrapped into IPv6 in one of its forms is IPv4.
-fn plain(ip: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = ip else { return ip };
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    let v4 = Ipv4Addr::from((u32::from(g) << 16) | u32::from(h));
-    match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0) if u32::from(v4) > 1 => IpAddr::V4(v4),
-        (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) => IpAddr::V4(v4),
-        (0x2002, ..) => IpAddr::V4(Ipv4Addr::from((u32::from(b) << 16) | u32::from(c))),
-        _ => ip,
-    }
-}
-
-fn class(ip: IpAddr) -> Option<AddressRefused> {
-    let link_local = match ip {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    let is_nowhere = match ip {
-        // All of 0.0.0.0/8 leads to this machine on Linux.
-        IpAddr::V4(v4) => v4.octets()[0] == 0,
-        IpAddr::V6(v6) => v6.is_unspecified(),
-    };
-    let is_metadata = match ip {
-        IpAddr::V4(v4) => METADATA.contains(&v4),
-        IpAddr::V6(v6) => METADATA_V6.contains(&(v6.segments()[0], v6.segments()[1])),
-    };
-    let is_broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
-    match () {
-        () if ip.is_loopback() => Some(AddressRefused::Loopback),
-        () if is_nowhere => Some(AddressRefused::Unspecified),
-        () if ip.is_multicast() || is_broadcast => Some(AddressRefused::Multicast),
-        () if is_metadata => Some(AddressRefused::Metadata),
-        () if link_local => Some(AddressRefused::LinkLocal),
-        () => None,
     }
 }
 
@@ -250,7 +188,7 @@ mod tests {
         let own = vec!["0.0.0.0:8081".parse().unwrap()];
         let some = AddressCheck::new(vec![], own);
         let local = local_addresses().unwrap();
-        assert!(local.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)), "{local:?}");
+        assert!(local.contains(&IpAddr::from([127, 0, 0, 1])), "{local:?}");
         for ip in local {
             let refused = some.check(SocketAddr::new(ip, 8081));
             assert_eq!(refused, Err(AddressRefused::OwnListener), "{ip}");

@@ -7,7 +7,7 @@ mod receiving;
 mod removed_length;
 mod sending;
 
-pub use failing::{DOES_NOT_RESOLVE, MAY_BE_DIALLED};
+pub use failing::DOES_NOT_RESOLVE;
 pub use peering::MOST_ATTEMPTS;
 
 use std::sync::Arc;

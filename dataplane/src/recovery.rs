@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use genkan_proto::v1alpha1::health::State;
+use genkan_routing::dialling::MAY_BE_DIALLED;
 use pingora_core::connectors::{ConnectorOptions, TransportConnector};
 use pingora_core::{Error, ErrorType, Result};
 use tokio::sync::Notify;
@@ -13,7 +14,7 @@ use crate::client_certificate::ClientCertificate;
 use crate::health::Board;
 use crate::names::Lookup;
 use crate::net::AddressCheck;
-use crate::proxy::{DOES_NOT_RESOLVE, MAY_BE_DIALLED};
+use crate::proxy::DOES_NOT_RESOLVE;
 use crate::tables::{Current, Route};
 use crate::upstream::{Manner, Target, Upstream};
 

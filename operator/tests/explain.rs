@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use genkan_operator::explain::{Caller, Outcome, Request, Reviewer, Settings, World, explain, text};
 use genkan_routing::access::{Attributes, Mode};
@@ -58,6 +59,27 @@ const QUESTIONS: &[(&str, &str, &[&str])] = &[
     ("GET", "/kapis", &[]),
     ("GET", "/clusters/member/kapis/shop.example/v1/carts", &[]),
     ("GET", "/api/v1/pods", &["Impersonate-User: root"]),
+    ("TRACE", "/proxy/x", &[]),
+    ("OPTIONS", "*", &[]),
+    ("GET", "/proxy/x", &["Na me: 1"]),
+    (
+        "GET",
+        "/proxy/x",
+        &["Connection: Upgrade", "Upgrade: websocket", "Content-Length: 2"],
+    ),
+    ("GET", "/proxy/x", &["X-KubeSphere-Rawquery: a b"]),
+    ("GET", "/proxy/x?c=d", &["X-KubeSphere-Rawquery: a=b"]),
+    ("GET", "/proxy/x", &["Authorization: Digest x"]),
+    (
+        "GET",
+        "/proxy/x",
+        &[
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Protocol: chat, base64url.bearer.authorization.k8s.io.dG9r",
+        ],
+    ),
+    ("GET", "/proxy/metadata", &[]),
 ];
 
 #[test]
@@ -101,6 +123,62 @@ fn the_answer_is_complete_for_programs() {
     );
     assert_eq!(json["candidates"][0]["object"], "ReverseProxy shop-orders");
     assert_eq!(json["candidates"][0]["wins"], true);
+}
+
+/// What the program says as JSON, and whether it says that the request gets through.
+fn run(arguments: &[&str]) -> (serde_json::Value, bool) {
+    let output = Command::new(env!("CARGO_BIN_EXE_genkan"))
+        .arg("explain")
+        .args(arguments)
+        .args(["--output", "json", "--source"])
+        .arg(format!("dir:{}", root().join("tests/explain/world").display()))
+        .output()
+        .unwrap();
+    let said = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| String::from_utf8_lossy(&output.stderr).into());
+    (said, output.status.success())
+}
+
+#[test]
+fn flags_of_the_data_plane_change_the_answer() {
+    let sent = [
+        "GET",
+        "/proxy/x",
+        "-H",
+        "Cookie: a=b; ks=t",
+        "-H",
+        "Authorization: Bearer t",
+    ];
+    let names = |more: &[&str]| {
+        let (said, _) = run(&[&sent, more].concat());
+        let headers = said["outcome"]["headers"].as_array().unwrap().iter();
+        let names: Vec<_> = headers
+            .filter(|line| line[0] == "Cookie" || line[0] == "Authorization")
+            .map(|line| line[1].as_str().unwrap().to_owned())
+            .collect();
+        names.join(", ")
+    };
+    assert_eq!(names(&[]), "a=b; ks=t");
+    assert_eq!(names(&["--token-cookie", "ks"]), "a=b");
+    assert_eq!(
+        names(&["--forward-authorization", "always"]),
+        "a=b; ks=t, Bearer t"
+    );
+    assert_eq!(names(&["--authentication", "disabled"]), "a=b; ks=t, Bearer t");
+    let told = |more: &[&str]| {
+        let (said, is_served) = run(&[&["GET", "/proxy/metadata"], more].concat());
+        (said["outcome"]["reason"].clone(), is_served)
+    };
+    assert_eq!(told(&[]), ("AddressRefused".into(), false));
+    assert_eq!(
+        told(&["--allow-upstream-cidr", "169.254.0.0/16"]),
+        (serde_json::Value::Null, true)
+    );
+    let (said, _) = run(&["GET", "/", "--token-cookie", "a b"]);
+    assert!(
+        said.to_string().contains("no name that a cookie can have"),
+        "{said}"
+    );
 }
 
 /// Whom a single role allows a single thing.
@@ -147,6 +225,11 @@ fn callers_are_judged_before_objects() {
 fn the_examples_answer() {
     let (world, problems) = World::from_directory(&root().join("../examples")).unwrap();
     assert_eq!(problems, [""; 0]);
+    // As the page about them starts the data plane.
+    let settings = Settings {
+        allow_upstream_cidr: vec!["127.0.0.0/8".parse().unwrap()],
+        ..Settings::default()
+    };
     for (url, target) in [
         ("/proxy/hello/a?b=c", "/a?b=c"),
         ("/kapis/hello.example/v1/things", "/kapis/hello.example/v1/things"),
@@ -154,10 +237,7 @@ fn the_examples_answer() {
         ("/proxy/external/v1", "/base/v1"),
     ] {
         let request = Request::new("GET", url, &[]).unwrap();
-        match explain(&world, &Settings::default(), &request, None)
-            .unwrap()
-            .outcome
-        {
+        match explain(&world, &settings, &request, None).unwrap().outcome {
             Outcome::Forward(forward) => assert_eq!(forward.target, target),
             other => panic!("{url}: {other:?}"),
         }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use genkan_proto::v1alpha1::health::State;
+use genkan_routing::dialling::none_may_be_dialled;
 use genkan_routing::sending::no_ready_endpoints;
 use pingora_core::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
@@ -177,11 +178,7 @@ impl Proxy {
         match none {
             NoEndpoint::Empty => no_ready_endpoints(title).into(),
             NoEndpoint::Exhausted => {
-                let answer = Answer::status(
-                    502,
-                    "AddressRefused",
-                    format!("{title}: no address of its backend {MAY_BE_DIALLED}"),
-                );
+                let answer = none_may_be_dialled(title).into();
                 self.suspect(route, State::Unresolved, &answer);
                 answer
             }
@@ -195,9 +192,7 @@ impl Proxy {
     }
 }
 
-/// Why an address is not used, and what can be done.
-pub const MAY_BE_DIALLED: &str = "may be dialled; loopback, link-local and metadata addresses are refused unless \
-     --allow-upstream-cidr of the proxy names them, and the proxy's own listeners always";
+/// Why a host leads nowhere, and what can be done.
 pub const DOES_NOT_RESOLVE: &str = "does not resolve; see the url of the object, and the DNS of the proxy";
 
 /// No connection could be made.

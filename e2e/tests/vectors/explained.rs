@@ -14,14 +14,13 @@ use serde_json::Value;
 
 use super::case::{Request, text};
 use super::client::{Answer, head};
-use super::pair::{Flags, Pair};
+use super::pair::{ALLOWED, Flags, Pair};
 use super::reviewer::Reviewer;
 use super::upstream::Received;
 use super::wire::{Headers, values};
 
 /// Reasons that only the way to the backend shows.
 const ON_THE_WAY: &[&str] = &[
-    "AddressRefused",
     "BackendClosed",
     "BackendConnectFailed",
     "BackendProtocol",
@@ -38,13 +37,12 @@ pub fn differences(
     answer: &Answer,
     taken: &[Received],
 ) -> Vec<String> {
-    if request.proto != "HTTP/1.1" {
+    // Only the API server knows whether a token is good.
+    let is_unknown = values(&answer.headers, "x-genkan-reason").any(|reason| reason == "TokenRejected");
+    if request.proto != "HTTP/1.1" || is_unknown {
         return Vec::new();
     }
-    let Some(caller) = caller(pair, mark, request) else {
-        // Only the API server knows whether a token is good.
-        return Vec::new();
-    };
+    let caller = caller(pair, mark, request);
     let (world, problems) = World::from_directory(&pair.objects()).unwrap();
     assert_eq!(problems, [""; 0]);
     let settings = settings(&pair.flags);
@@ -57,15 +55,22 @@ pub fn differences(
 }
 
 fn settings(flags: &Flags) -> Settings {
-    let mut settings = Settings::default();
-    settings.token_cookie = flags.cookie.map(str::to_owned);
-    if flags.is_open {
-        settings.authentication = Authentication::Disabled;
+    let (open, always) = (flags.is_open, flags.forwards_always);
+    Settings {
+        authentication: if open {
+            Authentication::Disabled
+        } else {
+            Authentication::Kubernetes
+        },
+        forward_authorization: if always {
+            ForwardAuthorization::Always
+        } else {
+            ForwardAuthorization::Never
+        },
+        token_cookie: flags.cookie.map(str::to_owned),
+        allow_upstream_cidr: vec![ALLOWED.parse().unwrap()],
+        ..Settings::default()
     }
-    if flags.forwards_always {
-        settings.forward_authorization = ForwardAuthorization::Always;
-    }
-    settings
 }
 
 /// The head as it is sent, line by line.
@@ -159,15 +164,15 @@ fn by_name(headers: &Headers) -> BTreeMap<String, Vec<String>> {
     map
 }
 
-/// Who the reviewer would say it is; nothing for a token that it does not know.
-fn caller(pair: &Pair, mark: &str, request: &Request) -> Option<Caller> {
+/// Who the reviewer would say it is.
+fn caller(pair: &Pair, mark: &str, request: &Request) -> Caller {
     let asked = Box::new(Same(Arc::clone(&pair.reviewer)));
     let mk_caller = |user: &str, groups| Caller::new(user.to_owned(), groups, Mode::Pattern, asked);
     let Some(token) = token(mark, request) else {
-        return Some(mk_caller("system:anonymous", Vec::new()));
+        return mk_caller("system:anonymous", Vec::new());
     };
     let status = pair.reviewer.token(&token);
-    let user = status.get("user")?;
+    let user = &status["user"];
     let list = |list: &Value| list.as_array().into_iter().flatten().map(text).collect();
     let mut groups: Vec<String> = list(&user["groups"]);
     groups.retain(|group| group != "system:authenticated");
@@ -175,7 +180,7 @@ fn caller(pair: &Pair, mark: &str, request: &Request) -> Option<Caller> {
     caller.uid = text(&user["uid"]);
     let extra = user["extra"].as_object().into_iter().flatten();
     caller.extra = extra.map(|(key, values)| (key.clone(), list(values))).collect();
-    Some(caller)
+    caller
 }
 
 /// The token of the case, wherever it is sent.

@@ -38,6 +38,8 @@ pub struct Pair {
     is_biased: bool,
 }
 
+/// Where the backends are.
+pub const ALLOWED: &str = "127.0.0.0/8";
 const SETTLE: Duration = Duration::from_secs(10);
 
 // === impl Flags ===

@@ -11,7 +11,8 @@ use super::upstream::{Keys, Upstream};
 
 use genkan_e2e::programs::Programs;
 
-/// Method, target, header lines, and how the request ends: its reason, or `ok` when a backend gets it.
+/// Method, target, header lines, and how the request ends: its reason, or `ok` when the backend answers. An upgrade ends in
+/// `BackendProtocol`, for the backend gets it and does not switch.
 type Row = (&'static str, &'static str, &'static [&'static str], &'static str);
 
 /// `TOKEN` stands for a good token.
@@ -137,13 +138,13 @@ const ROWS: &[Row] = &[
             "Connection: Upgrade",
             "Upgrade: WebSocket",
         ],
-        "ok",
+        "BackendProtocol",
     ),
     (
         "GET",
         "/proxy/plain/a",
         &["Connection: Upgrade", "Upgrade: SPDY/3.1", "Upgrade: websocket"],
-        "ok",
+        "BackendProtocol",
     ),
     // The path and the query.
     ("GET", "/proxy/plain/../a", &[], "PathRefused"),
@@ -283,7 +284,7 @@ const ROWS: &[Row] = &[
             "Upgrade: websocket",
             "Sec-WebSocket-Protocol: chat, SUBPROTOCOL, v2",
         ],
-        "ok",
+        "BackendProtocol",
     ),
     (
         "GET",
@@ -293,7 +294,7 @@ const ROWS: &[Row] = &[
             "Upgrade: websocket",
             "Sec-WebSocket-Protocol: chat, SUBPROTOCOL",
         ],
-        "ok",
+        "BackendProtocol",
     ),
     (
         "GET",
@@ -402,6 +403,8 @@ const ROWS: &[Row] = &[
     ("GET", "/proxy/absent/a", &[], "BackendNotFound"),
     ("GET", "/proxy/idle/a", &[], "NoReadyEndpoints"),
     ("GET", "/proxy/invalid/a", &[], "Invalid"),
+    ("GET", "/proxy/metadata/a", &[], "AddressRefused"),
+    ("GET", "/proxy/linked/a", &[], "AddressRefused"),
     // What nothing takes, and what genkan answers itself.
     ("GET", "/", &[], "NoRouteMatched"),
     ("POST", "/proxy/plain", &["Content-Length: 0"], "NoRouteMatched"),
@@ -582,6 +585,8 @@ fn objects(backend: &str) -> Vec<Value> {
         ("absent", json!({ "service": { "namespace": "n", "name": "absent" } }), json!({})),
         ("idle", json!({ "service": { "namespace": "n", "name": "idle" } }), json!({})),
         ("invalid", there(), json!({ "headerUp": ["Foo: bar"] })),
+        ("metadata", json!({ "url": "http://169.254.169.254" }), json!({})),
+        ("linked", json!({ "url": "http://[::ffff:169.254.1.1]" }), json!({})),
     ]
     .into_iter()
     .map(|(name, upstream, directives)| {

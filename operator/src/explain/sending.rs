@@ -1,9 +1,11 @@
 //! The request that the backend gets.
 
+use std::net::IpAddr;
+
 use genkan_proto::v1alpha1::{Directives as Written, Upstream, upstream};
 use genkan_routing::identity::Introduction;
 use genkan_routing::sending::{RequestLine, Shipment, no_ready_endpoints};
-use genkan_routing::{DirectiveSpec, Directives, HeaderStore, Input};
+use genkan_routing::{DirectiveSpec, Directives, HeaderStore, Input, Refused, dialling};
 use http::HeaderValue;
 use serde::Serialize;
 
@@ -76,7 +78,7 @@ impl Course<'_> {
             };
         let line = RequestLine::make(title, directives.as_ref(), input, &upstream.base_path)?;
         let http2 = arrived.kind.needs_http2(upstream.http2);
-        let peer = peer(world, upstream, http2).ok_or_else(|| no_ready_endpoints(title))?;
+        let peer = self.peer(world, http2)?;
         let shipment = Shipment {
             target: &line.target,
             directives: directives.as_ref(),
@@ -102,6 +104,39 @@ impl Course<'_> {
             headers: headers.into_text(),
             peer,
         })))
+    }
+
+    /// Who may be dialled, as far as that is known without asking the DNS.
+    fn peer(&self, world: &World, http2: bool) -> Result<Peer, Refused> {
+        let (title, upstream) = (&self.route.title, self.upstream);
+        let mut peer = Peer {
+            scheme: if upstream.tls.is_some() { "https" } else { "http" },
+            http2,
+            endpoints: Vec::new(),
+            host: None,
+        };
+        let is_refused = |address: &str| {
+            let allowed = &self.settings.allow_upstream_cidr;
+            let address: Result<IpAddr, _> = address.parse();
+            address.is_ok_and(|address| dialling::check(address, allowed).is_err())
+        };
+        match &upstream.target {
+            Some(upstream::Target::Host(host)) if is_refused(&host.name) => {
+                return Err(dialling::none_may_be_dialled(title));
+            }
+            Some(upstream::Target::Host(host)) => peer.host = Some(authority(&host.name, host.port)),
+            Some(upstream::Target::Endpoints(key)) => {
+                let set = world.endpoints(key).filter(|set| !set.endpoints.is_empty());
+                let all = &set.ok_or_else(|| no_ready_endpoints(title))?.endpoints;
+                let usable = all.iter().filter(|endpoint| !is_refused(&endpoint.address));
+                peer.endpoints = usable.map(|e| authority(&e.address, e.port)).collect();
+                if peer.endpoints.is_empty() {
+                    return Err(dialling::none_may_be_dialled(title));
+                }
+            }
+            None => {}
+        }
+        Ok(peer)
     }
 
     fn notes(&self, directives: Option<&Directives>, keeps_credential: bool) -> Vec<String> {
@@ -138,43 +173,19 @@ impl Course<'_> {
     }
 }
 
+fn authority(host: &str, port: u32) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
 fn compile(spec: &DirectiveSpec) -> Result<Directives, String> {
     Directives::compile(spec).map_err(|problems| {
         let reasons = problems.iter().map(|p| format!("{}: {}", p.field, p.reason));
         reasons.collect::<Vec<_>>().join("; ")
     })
-}
-
-/// `None`: there is nobody to send it to.
-fn peer(world: &World, upstream: &Upstream, http2: bool) -> Option<Peer> {
-    let mut peer = Peer {
-        scheme: if upstream.tls.is_some() { "https" } else { "http" },
-        http2,
-        endpoints: Vec::new(),
-        host: None,
-    };
-    match &upstream.target {
-        Some(upstream::Target::Host(host)) if host.name.contains(':') => {
-            peer.host = Some(format!("[{}]:{}", host.name, host.port));
-        }
-        Some(upstream::Target::Host(host)) => peer.host = Some(format!("{}:{}", host.name, host.port)),
-        Some(upstream::Target::Endpoints(key)) => {
-            let set = world.endpoints(key).filter(|set| !set.endpoints.is_empty())?;
-            peer.endpoints = set
-                .endpoints
-                .iter()
-                .map(|e| {
-                    if e.address.contains(':') {
-                        format!("[{}]:{}", e.address, e.port)
-                    } else {
-                        format!("{}:{}", e.address, e.port)
-                    }
-                })
-                .collect();
-        }
-        None => {}
-    }
-    Some(peer)
 }
 
 /// The words of the stream in the terms of the library.

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use genkan_routing::access::Mode;
 use genkan_routing::credential::Places;
+use ipnet::IpNet;
 
 /// The flags of the data plane that answers depend on, under their names there.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,6 +39,14 @@ pub struct Settings {
         value_name = "WHEN"
     )]
     pub forward_authorization: ForwardAuthorization,
+    /// Backend addresses that are allowed though they are loopback, link-local or the like; repeatable [default: none]
+    #[arg(
+        long,
+        env = "GENKAN_ALLOW_UPSTREAM_CIDR",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    pub allow_upstream_cidr: Vec<IpNet>,
 }
 
 /// Who may call.
@@ -76,6 +85,7 @@ impl Default for Settings {
             token_cookie: None,
             access_review: AccessReview::Pattern,
             forward_authorization: ForwardAuthorization::Never,
+            allow_upstream_cidr: Vec::new(),
         }
     }
 }
