@@ -11,7 +11,7 @@ use crate::connection::is_hop_by_hop;
 pub trait HeaderView {
     /// The values of all lines of this name, in order.
     fn values(&self, name: HeaderName) -> impl Iterator<Item = &HeaderValue>;
-    /// Every name, as often as it is convenient.
+    /// Every name; one that has several lines may come several times.
     fn names(&self) -> impl Iterator<Item = &str>;
 
     /// The value of the first line of this name.
