@@ -65,6 +65,8 @@ pub struct Attempt {
     /// It failed for a reason of ours before a byte was sent, and another attempt is due.
     pub is_unsent: bool,
     pub is_http2: bool,
+    /// Answers before the answer, in all attempts together.
+    pub interim_answers: u32,
 }
 
 // === impl Context ===

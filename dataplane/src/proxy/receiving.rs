@@ -34,11 +34,14 @@ const CORS: [HeaderName; 4] = [
 
 /// A tunnel in which nothing moves, either way, for so long is given up.
 const TUNNEL_IDLE: Duration = Duration::from_secs(60 * 60);
+/// A backend that announces more often than that keeps its client busy instead of answering.
+const MOST_INTERIM: u32 = 100;
 
 impl Proxy {
     /// Judges the head of the backend's answer and takes out what concerns one connection only.
     pub(super) fn receive(&self, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
         let (route, upstream) = peering::destination(context)?;
+        context.attempt.interim_answers += u32::from(is_interim(response.status));
         if let Err(problem) = judge(response, context, &route, &upstream) {
             context.verdict = Some(failing::protocol(&route, &problem));
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
@@ -82,7 +85,11 @@ fn judge(
         return Err("it switched protocols without having been asked to".to_owned());
     }
     if is_interim(status) {
-        return Ok(());
+        return if context.attempt.interim_answers > MOST_INTERIM {
+            Err(format!("it sent more than {MOST_INTERIM} interim answers"))
+        } else {
+            Ok(())
+        };
     }
     if is_upgrade && status != StatusCode::SWITCHING_PROTOCOLS && status.as_u16() < 400 {
         return Err(format!(

@@ -52,12 +52,23 @@ impl RawHttp2 {
     async fn head(&mut self, fields: &[(&str, &[u8])], flags: u8) -> u32 {
         let stream = self.next;
         self.next += 2;
-        let block: Vec<u8> = fields
-            .iter()
-            .flat_map(|(name, value)| literal(name.as_bytes(), value))
-            .collect();
+        let block = block(fields);
         self.client.try_send(frame(HEADERS, flags, stream, &block)).await;
         stream
+    }
+
+    /// A piece of the body.
+    pub async fn data(&mut self, stream: u32, bytes: &[u8], is_last: bool) {
+        let frame = frame(DATA, u8::from(is_last), stream, bytes);
+        self.client.try_send(frame).await;
+    }
+
+    /// What stands behind the body.
+    pub async fn trailers(&mut self, stream: u32, fields: &[(&str, &[u8])]) {
+        let block = block(fields);
+        self.client
+            .try_send(frame(HEADERS, END_BOTH, stream, &block))
+            .await;
     }
 
     pub async fn reset(&mut self, stream: u32) {
@@ -138,8 +149,26 @@ fn status(block: &[u8]) -> u16 {
     };
     match block[0] {
         indexed @ 0x88..=0x8e => STATIC[usize::from(indexed - 0x88)],
-        _ => u16::from(block[1] & 0x80 == 0) * text(&block[2..5]),
+        _ if block[1] & 0x80 == 0 => text(&block[2..5]),
+        _ => text(&digits(&block[2..5])),
     }
+}
+
+/// Three digits in the code of Huffman: 0 to 2 have five bits, the others six.
+fn digits(coded: &[u8]) -> Vec<u8> {
+    let mut bits = u32::from_be_bytes([coded[0], coded[1], coded[2], 0]);
+    let mut digit = || match bits >> 27 {
+        small @ 0..=2 => {
+            bits <<= 5;
+            b'0' + small as u8
+        }
+        _ => {
+            let digit = b'3' + ((bits >> 26) - 0b01_1001) as u8;
+            bits <<= 6;
+            digit
+        }
+    };
+    vec![digit(), digit(), digit()]
 }
 
 fn text(digits: &[u8]) -> u16 {
@@ -155,6 +184,11 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&stream.to_be_bytes());
     frame.extend_from_slice(payload);
     frame
+}
+
+fn block(fields: &[(&str, &[u8])]) -> Vec<u8> {
+    let literals = fields.iter().map(|(name, value)| literal(name.as_bytes(), value));
+    literals.collect::<Vec<_>>().concat()
 }
 
 /// A header field, never indexed, not compressed.

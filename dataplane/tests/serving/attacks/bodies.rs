@@ -1,0 +1,128 @@
+//! One reading of where the body of a request ends.
+
+use super::Section;
+use super::requests::Then::{self, BrokenOff, EndsWith};
+use super::requests::{Attack, carry_out, raw};
+use super::stage::Stage;
+
+pub async fn section(stage: &Stage) -> Section {
+    let preface = "One reading of where a body ends. Chunks are written anew, so that nothing of how they were written passes; \
+                   the rows show what is behind `POST /proxy/x` with `Transfer-Encoding: chunked`.";
+    let mut rows = carry_out(ATTACKS, stage).await;
+    for row in &mut rows {
+        row.sent = row
+            .sent
+            .replace(&format!("{} ", super::shown(HEAD.as_bytes())), "");
+    }
+    Section::new("Framing: bodies", preface, rows)
+}
+
+const HEAD: &str = "POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+macro_rules! chunks {
+    ($name:literal, $body:literal, $then:expr) => {
+        raw(
+            $name,
+            concat!(
+                "POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nTransfer-Encoding: chunked\r\n\r\n",
+                $body
+            )
+            .as_bytes(),
+            $then,
+        )
+    };
+}
+
+const ABC: Then = EndsWith("3\r\nabc\r\n0\r\n\r\n");
+
+const ATTACKS: &[Attack] = &[
+    chunks!("a size with 0x", "0x3\r\nabc\r\n0\r\n\r\n", BrokenOff(400)),
+    chunks!("a size with a sign", "+3\r\nabc\r\n0\r\n\r\n", BrokenOff(400)),
+    chunks!("a negative size", "-3\r\nabc\r\n0\r\n\r\n", BrokenOff(400)),
+    chunks!("a size behind a space", " 3\r\nabc\r\n0\r\n\r\n", BrokenOff(400)),
+    chunks!("a size behind a tab", "\t3\r\nabc\r\n0\r\n\r\n", BrokenOff(400)),
+    chunks!(
+        "a size with a separator",
+        "0_3\r\nabc\r\n0\r\n\r\n",
+        BrokenOff(400)
+    ),
+    chunks!(
+        "no size, which the engine takes for the last chunk",
+        "\r\nabc\r\n0\r\n\r\n",
+        EndsWith("0\r\n\r\n")
+    ),
+    chunks!("a size that is none", "xyz\r\nabc\r\n0\r\n\r\n", BrokenOff(400)),
+    chunks!(
+        "a size of 17 digits",
+        "00000000000000003\r\nabc\r\n0\r\n\r\n",
+        BrokenOff(400)
+    ),
+    chunks!(
+        "a size that wraps around 64 bits",
+        "10000000000000003\r\nabc\r\n0\r\n\r\n",
+        BrokenOff(400)
+    ),
+    chunks!(
+        "the largest size of 64 bits",
+        "ffffffffffffffff\r\nabc\r\n0\r\n\r\n",
+        BrokenOff(400)
+    ),
+    chunks!(
+        "a bare line feed behind the size",
+        "3\nabc\r\n0\r\n\r\n",
+        BrokenOff(400)
+    ),
+    chunks!(
+        "a bare carriage return behind the size",
+        "3\rabc\r\n0\r\n\r\n",
+        BrokenOff(400)
+    ),
+    chunks!("no line end behind the data", "3\r\nabc0\r\n\r\n", BrokenOff(400)),
+    chunks!(
+        "a bare line feed behind the data",
+        "3\r\nabc\n0\r\n\r\n",
+        BrokenOff(400)
+    ),
+    chunks!(
+        "more data than its size",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        BrokenOff(400)
+    ),
+    chunks!("less data than its size", "4\r\nabc\r\n0\r\n\r\n", BrokenOff(400)),
+    chunks!(
+        "a bare line feed at the end",
+        "3\r\nabc\r\n0\r\n\n",
+        BrokenOff(400)
+    ),
+    chunks!(
+        "a trailer without an end",
+        "3\r\nabc\r\n0\r\nX-A: 1\n\n",
+        BrokenOff(400)
+    ),
+    chunks!("a size before a space", "3 \r\nabc\r\n0\r\n\r\n", ABC),
+    chunks!("a size with zeros", "003\r\nabc\r\n0\r\n\r\n", ABC),
+    chunks!("a last chunk with zeros", "3\r\nabc\r\n000\r\n\r\n", ABC),
+    chunks!("an extension", "3;a=b\r\nabc\r\n0\r\n\r\n", ABC),
+    chunks!("an extension behind a space", "3 ;a\r\nabc\r\n0;b\r\n\r\n", ABC),
+    chunks!(
+        "an extension with a bare line feed",
+        "3;a\n0\r\nabc\r\n0\r\n\r\n",
+        ABC
+    ),
+    chunks!(
+        "an extension with a request in quotes",
+        "3;a=\"GET /admin HTTP/1.1\"\r\nabc\r\n0\r\n\r\n",
+        ABC
+    ),
+    chunks!("a trailer", "3\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n", ABC),
+    chunks!(
+        "a trailer that is a length",
+        "3\r\nabc\r\n0\r\nContent-Length: 9\r\n\r\n",
+        ABC
+    ),
+    chunks!(
+        "a trailer that impersonates",
+        "3\r\nabc\r\n0\r\nImpersonate-User: root\r\n\r\n",
+        ABC
+    ),
+];

@@ -1,0 +1,60 @@
+//! What the attacks meet: the program, routes of every kind, and the backend behind them.
+
+use genkan_proto::v1alpha1::Directives;
+use serde_json::json;
+
+use super::ledger::Ledger;
+use crate::kit::Client;
+use crate::objects::{mk_api, mk_host, mk_proxy, none};
+use crate::process::Process;
+use crate::reviews::ApiServer;
+
+/// A data plane that asks an API server who callers are.
+pub struct Stage {
+    pub process: Process,
+    pub ledger: Ledger,
+    _api: ApiServer,
+}
+
+// === impl Stage ===
+
+impl Stage {
+    pub async fn set() -> Self {
+        let (api, ledger) = (ApiServer::start().await, Ledger::start().await);
+        let evil = "x\r\nX-Remote-Group: system:masters";
+        api.know("tok-odd", json!({ "username": evil, "groups": [] }));
+        api.know("tok-many", json!({ "username": "many", "groups": ["a,b", "c"] }));
+        api.know(
+            "tok-extra",
+            json!({ "username": "extra", "groups": [], "extra": { evil: ["1"] } }),
+        );
+        let kubeconfig = api.kubeconfig();
+        let process = Process::start(&ApiServer::flags(&kubeconfig, &["--token-cookie", "token"])).await;
+        let upstream = || mk_host(ledger.address);
+        let introduced = Directives {
+            auth_proxy: true,
+            header_up: vec!["X-Remote-User root".into(), "X-Remote-Extra-Evil 1".into()],
+            ..none()
+        };
+        let stripped = Directives {
+            strip_path_prefix: "/proxy/strip".into(),
+            ..none()
+        };
+        let resources = vec![
+            mk_proxy("known", "/proxy/known/*", upstream(), introduced),
+            mk_proxy("stripped", "/proxy/strip*", upstream(), stripped),
+            mk_proxy("plain", "/proxy/*", upstream(), none()),
+            mk_api("shop.example", "v1", upstream()),
+        ];
+        process.operator.publish(resources).await;
+        Self {
+            process,
+            ledger,
+            _api: api,
+        }
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(self.process.address).await
+    }
+}
