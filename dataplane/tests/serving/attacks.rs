@@ -50,14 +50,35 @@ struct Section {
     rows: Vec<Row>,
 }
 
-/// Bytes as the page shows them: each line by itself, what cannot be seen escaped.
+/// Bytes as the page shows them: each line by itself, what cannot be seen escaped, no empty lines at the end.
 fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let lines = text.split("\r\n").filter(|line| !line.is_empty());
-    let shown: Vec<_> = lines
-        .map(|line| format!("`{}`", line.escape_debug().to_string().replace('|', "\\|")))
+    let text: String = bytes
+        .utf8_chunks()
+        .flat_map(|chunk| {
+            [
+                chunk.valid().to_owned(),
+                chunk.invalid().escape_ascii().to_string(),
+            ]
+        })
         .collect();
-    shown.join(" ")
+    let lines = text.trim_end_matches("\r\n").split("\r\n");
+    let shown = lines.map(|line| quoted(if line.is_empty() { "\r\n" } else { line }));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+/// The same of a part, without the line ends around it.
+fn part(text: &str) -> String {
+    shown(text.trim_matches(['\r', '\n']).as_bytes())
+}
+
+fn quoted(line: &str) -> String {
+    let escape = |letter: char| match letter {
+        '|' => "\\|".to_owned(),
+        letter if letter.is_control() => letter.escape_debug().to_string(),
+        letter => letter.to_string(),
+    };
+    let quote = if line.contains('`') { "``" } else { "`" };
+    format!("{quote}{}{quote}", line.chars().map(escape).collect::<String>())
 }
 
 // === impl Section ===
@@ -83,8 +104,8 @@ impl Section {
 const BEGINNING: &str = "# Attacks
 
 What genkan answers to requests and answers that want to be somebody else, to be read in two ways, or to end in two places.
-Each row is a test on raw sockets, and the last column is what the test has seen; `GENKAN_REWRITE=1` writes this page anew.
-Line ends are CR LF unless they are shown; what cannot be seen is escaped.
+Each row but those of the last part is a test on raw sockets, and the last column is what the test has seen; `GENKAN_REWRITE=1` writes this page anew.
+Each line stands by itself, without its CR LF; an empty one is shown as `\\r\\n`, but for those at the end.
 `/proxy/known/*` tells its backend who calls, and has a `headerUp` that sets `X-Remote-User` to `root`; `/proxy/strip*` has \
 `stripPathPrefix: /proxy/strip`; `/proxy/*` has nothing.
 ";

@@ -1,6 +1,6 @@
 //! What backends send, and what of it reaches the client.
 
-use super::{Row, Section, shown};
+use super::{Row, Section, part, shown};
 use crate::kit::{Backend, Client, Then as Connection};
 use crate::objects::{mk_host, mk_proxy, none};
 use crate::process::Process;
@@ -157,23 +157,22 @@ impl Attack {
                     ("\r\n\r\n" | "\r\n\r\nok" | "\r\n\r\nno", without) => {
                         format!("{code} without `{without}`")
                     }
-                    (with, NOTHING) => format!("{code} with {}", shown(with.as_bytes())),
-                    (with, without) => format!(
-                        "{code} with {}, without `{}`",
-                        shown(with.as_bytes()),
-                        without.escape_debug()
-                    ),
+                    (with, NOTHING) => format!("{code} with {}", part(with)),
+                    (with, without) => {
+                        format!("{code} with {}, without `{}`", part(with), without.escape_debug())
+                    }
                 }
             }
             After(count, expected) => {
                 assert_eq!(code, expected.to_string(), "{what}");
-                format!("{count} of them, and {code}")
+                format!("{count} times 103, then {code}")
             }
             EndsWith(end) => {
                 assert!(lower.ends_with(end), "{what}");
-                match shown(end.as_bytes()).as_str() {
-                    "" => format!("{code}, and nothing behind its head"),
-                    end => format!("{code}, which ends with {end}"),
+                if end == "\r\n\r\n" {
+                    format!("{code}, and nothing behind its head")
+                } else {
+                    format!("{code}, which ends with {}", part(end))
                 }
             }
             BrokenOff => {

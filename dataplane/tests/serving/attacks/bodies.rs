@@ -9,10 +9,9 @@ pub async fn section(stage: &Stage) -> Section {
     let preface = "One reading of where a body ends. Chunks are written anew, so that nothing of how they were written passes; \
                    the rows show what is behind `POST /proxy/x` with `Transfer-Encoding: chunked`.";
     let mut rows = carry_out(ATTACKS, stage).await;
+    let head = format!("{} `\\r\\n` ", super::shown(HEAD.as_bytes()));
     for row in &mut rows {
-        row.sent = row
-            .sent
-            .replace(&format!("{} ", super::shown(HEAD.as_bytes())), "");
+        row.sent = row.sent.replace(&head, "");
     }
     Section::new("Framing: bodies", preface, rows)
 }

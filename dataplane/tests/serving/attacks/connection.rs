@@ -123,16 +123,16 @@ const ATTACKS: &[Attack] = &[
         Passes("get /proxy/x", "x-secret"),
     ),
     attack(
-        "a credential for this proxy",
-        PLAIN,
-        "Proxy-Authorization: Basic cm9vdDpy\r\nProxy-Connection: keep-alive\r\nKeep-Alive: timeout=9\r\n",
-        Passes("get /proxy/x", "keep-alive"),
-    ),
-    attack(
-        "the same credential",
+        "a credential for a proxy",
         PLAIN,
         "Proxy-Authorization: Basic cm9vdDpy\r\n",
         Passes("get /proxy/x", "proxy-authorization"),
+    ),
+    attack(
+        "how long to keep a connection",
+        PLAIN,
+        "Proxy-Connection: keep-alive\r\nKeep-Alive: timeout=9\r\n",
+        Passes("get /proxy/x", "keep-alive"),
     ),
     attack(
         "a coding that a backend might use for its answer",

@@ -196,4 +196,10 @@ const ATTACKS: &[Attack] = &[
         Content-Length: 3\r\n\r\nabc",
         EndsWith("abc"),
     ),
+    attack(
+        "another coding on a line of its own",
+        POST,
+        "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+        Refused(400),
+    ),
 ];

@@ -1,7 +1,7 @@
 //! The same in HTTP/2, frame by frame.
 
 use super::stage::Stage;
-use super::{Row, Section, shown};
+use super::{Row, Section, part, quoted};
 use crate::frames::{Outcome, RawHttp2};
 
 struct Attack {
@@ -104,7 +104,7 @@ impl Attack {
             Passes(with, without) => {
                 assert_eq!((outcome, new.len()), (Outcome::Status(200), 1), "{what}");
                 assert!(new[0].contains(with) && !new[0].contains(without), "{what}");
-                format!("forwarded with {}", shown(with.as_bytes()))
+                format!("forwarded with {}", part(with))
             }
         };
         Row {
@@ -115,13 +115,9 @@ impl Attack {
     }
 
     fn shown(&self) -> String {
-        let field = |(name, value): &Field| format!("`{name}: {}`", value.escape_debug());
+        let field = |(name, value): &Field| quoted(&format!("{name}: {value}"));
         let mut parts: Vec<_> = self.fields.iter().map(field).collect();
-        parts.extend(
-            self.body
-                .iter()
-                .map(|piece| format!("`{}`", piece.escape_debug())),
-        );
+        parts.extend(self.body.iter().map(|piece| quoted(piece)));
         parts.extend(self.trailers.iter().map(field));
         parts.join(" ")
     }

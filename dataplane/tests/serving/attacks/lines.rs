@@ -57,12 +57,6 @@ const ATTACKS: &[Attack] = &[
         Passes("get /proxy/x", "h2c"),
     ),
     attack("no HTTP", "GET /proxy/x HTTP/3.0", "", Refused(505)),
-    attack(
-        "identity on a line of its own",
-        POST,
-        "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
-        Refused(400),
-    ),
     raw(
         "bare line feeds only",
         b"GET /proxy/x HTTP/1.1\nHost: gw.example\n\n",

@@ -1,9 +1,8 @@
 //! One request of HTTP/1, and what becomes of it.
 
-use super::Row;
 use super::ledger::Book;
-use super::shown;
 use super::stage::Stage;
+use super::{Row, part, shown};
 use crate::kit::{Answer, Client};
 
 pub struct Attack {
@@ -82,6 +81,7 @@ impl Attack {
         if is_last || matches!(self.then, Then::FirstOnly) {
             assert!(client.closes().await, "{name}: more than one answer");
         }
+        assert!(is_last || reason != Some("Framing"), "{name}: {answer:?}");
         if let Then::BrokenOff(_) = self.then {
             stage.ledger.settled(before).await;
         }
@@ -108,7 +108,7 @@ impl Attack {
                 let one = only(new, begun, reason, &what);
                 assert!(one.contains(with) && !one.contains(without), "{what}");
                 match (with.contains(": "), without) {
-                    (true, _) => format!("forwarded with {}", shown(with.as_bytes())),
+                    (true, _) => format!("forwarded with {}", part(with)),
                     (false, NOTHING) => format!("forwarded as `{with}`"),
                     (false, _) => "forwarded without it".to_owned(),
                 }
@@ -116,7 +116,7 @@ impl Attack {
             Then::EndsWith(end) => {
                 let one = only(new, begun, reason, &what);
                 assert!(one.ends_with(&format!("\r\n\r\n{end}")), "{what}");
-                format!("forwarded with the body {}", shown(end.as_bytes()))
+                format!("forwarded with the body {}", part(end))
             }
             Then::FirstOnly => {
                 only(new, begun, reason, &what);
@@ -137,10 +137,10 @@ fn only<'b>(new: &'b [String], begun: usize, reason: Option<&str>, what: &str) -
 impl Sent {
     fn write(&self) -> (String, Vec<u8>) {
         match self {
-            Self::Behind(line, rest) => (
-                shown(format!("{line}\r\n{rest}").as_bytes()),
-                format!("{line}\r\nHost: gw.example\r\n{rest}\r\n").into_bytes(),
-            ),
+            Self::Behind(line, rest) => {
+                let bytes = format!("{line}\r\nHost: gw.example\r\n{rest}\r\n").into_bytes();
+                (shown(&bytes), bytes)
+            }
             Self::Raw(bytes) => (shown(bytes), bytes.to_vec()),
             Self::Long(words, bytes) => ((*words).to_owned(), bytes().into_bytes()),
         }

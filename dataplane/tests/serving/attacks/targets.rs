@@ -2,7 +2,7 @@
 
 use super::Section;
 use super::requests::Then::{Answered, Passes, Refused};
-use super::requests::{Attack, attack, carry_out, raw};
+use super::requests::{Attack, NOTHING, attack, carry_out, raw};
 use super::stage::Stage;
 
 pub async fn section(stage: &Stage) -> Section {
@@ -59,7 +59,7 @@ const ATTACKS: &[Attack] = &[
         "the same host in the target",
         "GET http://gw.example/proxy/x?a=1 HTTP/1.1",
         "",
-        Passes("get /proxy/x?a=1 http/1.1", "http://"),
+        Passes("get /proxy/x?a=1 http/1.1", NOTHING),
     ),
     attack(
         "the same host with another port",
@@ -96,5 +96,11 @@ const ATTACKS: &[Attack] = &[
         "another host where HTTP/1.0 needs none",
         b"GET http://u@evil.example/proxy/x HTTP/1.0\r\n\r\n",
         Refused(400),
+    ),
+    attack(
+        "a method that nobody knows",
+        "PURGE /proxy/x HTTP/1.1",
+        "",
+        Passes("purge /proxy/x", NOTHING),
     ),
 ];

@@ -13,7 +13,7 @@ pub const ATTACKS: &[Attack] = &[
         Refused(502),
     ),
     answer(
-        "the same and nothing else",
+        "the same and no other line, where the engine hides it",
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         Stay,
         EndsWith("\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
@@ -199,7 +199,7 @@ pub const ATTACKS: &[Attack] = &[
     ),
     long(
         "interim answers without end",
-        "500 times the same",
+        "500 times the same, then 200",
         || interim(500),
         After(100, 502),
     ),

@@ -1,0 +1,279 @@
+use super::{Threat, threat};
+
+const STREAM: &str = "e2e/tests/suites/stream/proxies.rs";
+const CLOSED: &str = "operator/src/serve/tests/closed.rs";
+const GATE: &str = "operator/src/serve/gate/tests.rs";
+const DECISIONS: &str = "dataplane/src/decisions/tests.rs";
+
+pub const THREATS: &[Threat] = &[
+    threat(
+        "an acknowledgement in the name of another data plane",
+        "a data plane is the Pod that its token is bound to, whatever it says",
+        &[
+            (STREAM, "a_forged_acknowledgement_changes_nothing"),
+            (STREAM, "a_data_plane_is_counted_as_its_pod"),
+            (CLOSED, "a_forged_acknowledgement_is_that_of_the_forger"),
+            (CLOSED, "a_proxy_is_its_pod_whatever_it_says"),
+        ],
+    ),
+    threat(
+        "a stranger on the configuration stream: no token, one of another account, audience or Pod, an expired, forged or unbound one",
+        "refused before the first message, with a reason and no detail",
+        &[
+            (
+                "e2e/tests/suites/stream/strangers.rs",
+                "strangers_are_refused_and_get_nothing",
+            ),
+            (CLOSED, "no_path_answers_a_call_without_a_token"),
+            (CLOSED, "a_strange_token_gets_nothing_but_a_sentence"),
+            (GATE, "without_one_good_token_nobody_is_asked"),
+        ],
+    ),
+    threat(
+        "a stream that outlives its token or its Pod",
+        "it ends with them",
+        &[
+            (STREAM, "a_stream_ends_with_its_token"),
+            (GATE, "a_stream_ends_when_its_token_is_not_accepted_any_more"),
+            (GATE, "a_stream_ends_with_its_pod_at_once_and_stays_closed"),
+        ],
+    ),
+    threat(
+        "a flood of calls to the operator",
+        "reviews are limited, and an answer is remembered by token",
+        &[
+            (GATE, "reviews_are_limited_and_who_waits_too_long_may_come_again"),
+            (GATE, "answers_are_remembered_by_token"),
+        ],
+    ),
+    threat(
+        "a stream that others can read",
+        "TLS, or loopback only",
+        &[
+            (CLOSED, "plain_text_finds_no_server_behind_tls"),
+            (
+                "e2e/tests/suites/start.rs",
+                "a_stream_that_others_could_read_is_refused",
+            ),
+        ],
+    ),
+    threat(
+        "an author who publishes what they may not reach (confused deputy)",
+        "the API server asks for the rights of the author, and the programs have few of their own",
+        &[
+            (
+                "e2e/tests/suites/charts/policies.rs",
+                "who_may_publish_is_decided_at_admission",
+            ),
+            (
+                "e2e/tests/suites/control_plane.rs",
+                "the_operator_may_do_only_what_the_chart_says",
+            ),
+            (
+                "e2e/tests/suites/stream/rights.rs",
+                "a_data_plane_may_do_nothing_but_ask",
+            ),
+        ],
+    ),
+    threat(
+        "a reference into the namespace of others",
+        "needs the right `route` on the Service, in its namespace",
+        &[(
+            "e2e/tests/suites/charts/policies.rs",
+            "who_may_publish_is_decided_at_admission",
+        )],
+    ),
+    threat(
+        "an upstream that is the machine itself, a metadata service or genkan (SSRF)",
+        "addresses are checked after they are resolved, in every spelling; an ExternalName is not followed, and a redirect to elsewhere is the client's, or refused",
+        &[
+            (
+                "dataplane/src/net.rs",
+                "dangerous_addresses_are_refused_in_every_spelling",
+            ),
+            (
+                "dataplane/src/net.rs",
+                "allowed_networks_are_dialled_but_never_the_own_listeners",
+            ),
+            (
+                "dataplane/tests/serving/requests.rs",
+                "own_listeners_are_never_dialled",
+            ),
+            (
+                "e2e/tests/suites/scenarios/services.rs",
+                "an_external_name_is_never_followed",
+            ),
+            (
+                "dataplane/routing/tests/addresses.rs",
+                "redirects_that_leave_are_found",
+            ),
+        ],
+    ),
+    threat(
+        "an identity that is written by another name",
+        "every spelling is known; see Spoofing",
+        &[
+            (
+                "dataplane/routing/tests/names.rs",
+                "identity_headers_are_known_in_every_spelling",
+            ),
+            (
+                "dataplane/routing/tests/names.rs",
+                "impersonation_headers_are_known_in_every_spelling",
+            ),
+            (
+                "dataplane/tests/serving/identity.rs",
+                "identity_that_no_header_can_carry_is_refused_where_it_would_be_told",
+            ),
+        ],
+    ),
+    threat(
+        "a load balancer that somebody else plays",
+        "the PROXY protocol is read from named addresses only",
+        &[
+            (
+                "dataplane/tests/serving/listener.rs",
+                "load_balancers_name_their_clients",
+            ),
+            (
+                "dataplane/tests/serving/listener.rs",
+                "header_of_somebody_else_is_a_bad_request",
+            ),
+        ],
+    ),
+    threat(
+        "a path that two parsers read differently",
+        "one canonical path, checked again after the directives; see Path confusion",
+        &[
+            (
+                "dataplane/routing/tests/properties/paths.rs",
+                "no_accepted_path_holds_a_dot_segment_for_anybody",
+            ),
+            (
+                "dataplane/routing/tests/properties/paths.rs",
+                "an_encoded_slash_is_never_a_slash",
+            ),
+        ],
+    ),
+    threat(
+        "a head that two parsers read differently",
+        "what is accepted has one reading, for the engine too; see Framing",
+        &[
+            (
+                "dataplane/routing/tests/strict_mutation.rs",
+                "accepted_heads_have_one_reading",
+            ),
+            (
+                "dataplane/tests/front_mutation.rs",
+                "the_engine_reads_accepted_heads_in_the_same_way",
+            ),
+            (
+                "dataplane/tests/front.rs",
+                "a_head_cut_at_every_byte_is_read_the_same",
+            ),
+        ],
+    ),
+    threat(
+        "a right or a token that was taken back",
+        "a yes lives a minute, a no ten seconds, and nothing longer than its token",
+        &[
+            (DECISIONS, "yes_lives_a_minute_and_no_ten_seconds"),
+            (DECISIONS, "nothing_outlives_its_token"),
+            (DECISIONS, "no_is_never_honoured_beyond_its_life"),
+        ],
+    ),
+    threat(
+        "a token for another audience, or one that a backend could use",
+        "the audience is checked, and the credential stays here",
+        &[
+            (
+                "dataplane/tests/serving/identity.rs",
+                "token_has_to_be_for_our_audience",
+            ),
+            (
+                "dataplane/tests/serving/identity.rs",
+                "credential_stays_here_unless_the_object_asks_for_it",
+            ),
+        ],
+    ),
+    threat(
+        "an answer that was remembered for somebody else",
+        "keys hold everything that an answer depends on",
+        &[
+            (DECISIONS, "parts_cannot_be_shifted_into_each_other"),
+            (
+                "dataplane/routing/tests/access.rs",
+                "kinds_of_questions_never_look_alike",
+            ),
+            ("operator/src/compile/tests.rs", "incremental_equals_from_scratch"),
+        ],
+    ),
+    threat(
+        "a connection that was trusted under old settings",
+        "a change takes effect at once",
+        &[(
+            "dataplane/tests/serving/tls.rs",
+            "certificates_are_verified_and_changes_take_effect_at_once",
+        )],
+    ),
+    threat(
+        "secrets in snapshots and logs",
+        "neither keys nor tokens are printed, and nothing is sent that nobody names",
+        &[
+            ("operator/src/compile/tests.rs", "what_nobody_names_is_not_sent"),
+            ("operator/src/pki/tests.rs", "no_key_is_printed"),
+            (
+                "dataplane/src/stream/connecting/tests.rs",
+                "a_token_is_read_each_time_and_printed_never",
+            ),
+            (
+                "e2e/tests/suites/stream/certificates.rs",
+                "a_given_secret_is_used_and_never_written",
+            ),
+        ],
+    ),
+    threat(
+        "code in configuration",
+        "there is none; regular expressions are of bounded size and take linear time",
+        &[(
+            "dataplane/routing/tests/regexps.rs",
+            "what_cannot_mean_the_same_is_refused",
+        )],
+    ),
+    threat(
+        "exhaustion",
+        "lists, texts, snapshots, what is remembered and what is asked are bounded",
+        &[
+            ("e2e/tests/suites/crds.rs", "lists_and_texts_have_limits"),
+            (
+                "dataplane/src/stream/assembly.rs",
+                "gaps_strangers_and_giants_are_refused",
+            ),
+            (DECISIONS, "number_of_decisions_is_bounded"),
+            (
+                "dataplane/tests/serving/identity.rs",
+                "flood_of_bad_tokens_is_cut_and_known_callers_do_not_notice",
+            ),
+            (
+                "dataplane/tests/serving/access.rs",
+                "flood_of_invented_paths_is_cut_and_others_do_not_notice",
+            ),
+            ("dataplane/tests/h2.rs", "rapid_resets_end_the_connection"),
+        ],
+    ),
+    threat(
+        "a message that writes into a terminal or a log",
+        "status messages, refusals and names are bounded and hold no control characters",
+        &[
+            (
+                "operator/src/assess/tests.rs",
+                "messages_are_bounded_and_have_no_control_characters",
+            ),
+            (
+                "dataplane/routing/tests/access.rs",
+                "refusal_is_of_bounded_length_and_harmless_to_a_terminal",
+            ),
+            (CLOSED, "names_that_would_garble_a_log_are_refused"),
+        ],
+    ),
+];
