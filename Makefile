@@ -47,7 +47,7 @@ golden: ## Rewrite the golden files; read the difference before committing it
 crds: ## Write the definitions, and their chart, from the types
 	GENKAN_REWRITE=1 $(CARGO) test --locked -p genkan-crds --test drift
 
-images: ## Build the static programs, and an image of each in target/images; needs buildah
+images: ## Build the static programs, an image of each and its SBOM in target/images; needs buildah
 	@command -v buildah >/dev/null 2>&1 || { echo "missing: buildah, which builds the images (Debian: apt-get install buildah)" >&2; exit 1; }
 	@host=$$(rustc -vV | sed -n 's/^host: //p'); target="$${CARGO_TARGET_DIR:-target}"; \
 	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --locked --workspace --release --target "$$host" --bin genkan --bin genkan-dataplane && \

@@ -9,6 +9,7 @@ use crate::authorization::{Authorization, Reviewer};
 use crate::cli::{AuthenticationArgs, ForwardAuthorization};
 use crate::client_certificate::{ClientCertificate, Files, PairError};
 use crate::decisions::{Keys, Limits};
+use crate::files;
 use crate::identity::{Identity, Tokens};
 use crate::kubernetes::{Kubernetes, Source, SourceError};
 use crate::listening::CallerAuthorities;
@@ -92,7 +93,7 @@ impl Callers {
     pub async fn maintain(self: Arc<Self>) {
         let reload = async {
             match &self.kubernetes {
-                Some(kubernetes) => Arc::clone(kubernetes).reload().await,
+                Some(kubernetes) => files::watch(Arc::clone(kubernetes), Arc::clone(&self.metrics)).await,
                 None => std::future::pending().await,
             }
         };
@@ -104,7 +105,7 @@ impl Callers {
                 self.authorization.sweep(now);
             }
         };
-        let watch = Arc::clone(&self.certificate).watch(Arc::clone(&self.metrics));
+        let watch = files::watch(Arc::clone(&self.certificate), Arc::clone(&self.metrics));
         tokio::join!(reload, sweep, watch);
     }
 }

@@ -1,8 +1,5 @@
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -11,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::metrics::Metrics;
+use crate::files::FromFiles;
 
 /// What proves to backends that a request comes from us: shown to every one that asks for a certificate.
 #[derive(Debug, Default)]
@@ -45,11 +42,6 @@ pub enum PairError {
     Pair { files: Files, problem: String },
 }
 
-const PERIOD: Duration = Duration::from_secs(5);
-
-/// Changes when a file was replaced, also by a link that leads elsewhere.
-type Stamp = [Option<(u64, i64, i64, u64)>; 2];
-
 // === impl ClientCertificate ===
 
 impl ClientCertificate {
@@ -73,31 +65,26 @@ impl ClientCertificate {
         }
         peer
     }
+}
 
-    /// Looks after the files for ever. A pair that cannot be used leaves the old one in its place.
-    pub async fn watch(self: Arc<Self>, metrics: Arc<Metrics>) {
-        let Some(files) = self.files.clone() else {
-            return std::future::pending().await;
+impl FromFiles for ClientCertificate {
+    type Error = PairError;
+    const NAME: &'static str = "client-certificate";
+
+    fn reload(&self) -> Result<bool, PairError> {
+        let Some(files) = &self.files else {
+            return Ok(false);
         };
-        let mut seen = files.stamp();
-        loop {
-            tokio::time::sleep(PERIOD).await;
-            let now = files.stamp();
-            if now == seen {
-                continue;
-            }
-            seen = now;
-            match Pair::load(&files) {
-                Ok(pair) => {
-                    self.pair.store(Some(Arc::new(pair)));
-                    tracing::info!("the client certificate for backends was replaced");
-                }
-                Err(error) => {
-                    metrics.client_certificates_refused.inc();
-                    tracing::warn!(%error, "the client certificate for backends stays as it was");
-                }
-            }
+        let pair = Pair::load(files)?;
+        let is_changed = self
+            .pair
+            .load()
+            .as_ref()
+            .is_none_or(|current| current.group != pair.group);
+        if is_changed {
+            self.pair.store(Some(Arc::new(pair)));
         }
+        Ok(is_changed)
     }
 }
 
@@ -147,22 +134,6 @@ impl Pair {
 impl std::fmt::Debug for Pair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pair").finish_non_exhaustive()
-    }
-}
-
-// === impl Files ===
-
-impl Files {
-    fn stamp(&self) -> Stamp {
-        let of = |metadata: Metadata| {
-            (
-                metadata.ino(),
-                metadata.mtime(),
-                metadata.mtime_nsec(),
-                metadata.len(),
-            )
-        };
-        [&self.certificate, &self.key].map(|path| std::fs::metadata(path).ok().map(of))
     }
 }
 
@@ -238,25 +209,23 @@ mod tests {
         assert!(error().contains("tls.crt holds no certificate"), "{}", error());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn new_pair_is_taken_over_and_a_broken_one_is_not() {
+    #[test]
+    fn new_pair_is_taken_over_and_a_broken_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let files = mk_files(folder.path());
         write(&files);
-        let certificate = Arc::new(ClientCertificate::load(Some(files.clone())).unwrap());
-        let metrics = Arc::new(Metrics::default());
+        let certificate = ClientCertificate::load(Some(files.clone())).unwrap();
         let group = || certificate.equip(mk_peer(true)).group_key;
         let first = group();
-        let watching = tokio::spawn(Arc::clone(&certificate).watch(Arc::clone(&metrics)));
-        tokio::time::sleep(PERIOD / 2).await;
-        write(&files);
-        tokio::time::sleep(PERIOD).await;
+        assert!(!certificate.reload().unwrap());
+        let key = write(&files);
+        assert!(certificate.reload().unwrap());
         let second = group();
         assert_ne!(first, second);
         std::fs::write(&files.key, "junk").unwrap();
-        tokio::time::sleep(PERIOD * 3).await;
+        assert!(certificate.reload().is_err());
         assert_eq!(group(), second);
-        assert_eq!(metrics.client_certificates_refused.get(), 1);
-        watching.abort();
+        std::fs::write(&files.key, key).unwrap();
+        assert!(!certificate.reload().unwrap(), "the same pair again is no change");
     }
 }

@@ -21,6 +21,8 @@ use review::{Review, read};
 pub use source::{Source, SourceError};
 use transport::{SendError, Transport};
 
+use crate::files::FromFiles;
+
 /// The connection to the API server. Two connections at most, and one where it speaks HTTP/2.
 #[derive(Debug)]
 pub struct Kubernetes {
@@ -71,8 +73,6 @@ const TOKENS: usize = 12;
 const RENEWALS: usize = 8;
 /// In milliseconds.
 const TRY_AGAIN: u64 = 1_000;
-/// How often files that say how to reach the API server are read again. Kubelet replaces tokens long before their end.
-const RELOAD: Duration = Duration::from_secs(30);
 
 // === impl Unavailable ===
 
@@ -202,29 +202,19 @@ impl Kubernetes {
         let permit = semaphore.acquire().await;
         permit.map_err(|_| Unavailable::Busy)
     }
+}
 
-    /// Reads the files again for ever; what cannot be read leaves everything as it was.
-    pub async fn reload(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(RELOAD).await;
-            let source = self.source.clone();
-            let loaded = tokio::task::spawn_blocking(move || source.load()).await;
-            let renewed = match loaded {
-                Ok(Ok(material)) if self.transport.load().is_made_of(&material) => continue,
-                Ok(Ok(material)) => Transport::new(material),
-                Ok(Err(error)) => Err(error),
-                Err(_) => continue,
-            };
-            match renewed {
-                Ok(transport) => {
-                    self.transport.store(Arc::new(transport));
-                    tracing::info!("the credential for the API server was replaced");
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the credential for the API server stays as it was");
-                }
-            }
+impl FromFiles for Kubernetes {
+    type Error = SourceError;
+    const NAME: &'static str = "api-server-credential";
+
+    fn reload(&self) -> Result<bool, SourceError> {
+        let material = self.source.load()?;
+        if self.transport.load().is_made_of(&material) {
+            return Ok(false);
         }
+        self.transport.store(Arc::new(Transport::new(material)?));
+        Ok(true)
     }
 }
 

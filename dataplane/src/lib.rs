@@ -12,6 +12,7 @@ pub mod context;
 pub mod decisions;
 pub mod drain;
 pub mod endpoints;
+pub mod files;
 pub mod front;
 pub mod health;
 pub mod identity;

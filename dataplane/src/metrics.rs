@@ -26,10 +26,9 @@ pub struct Metrics {
     pub sequence: Gauge,
     pub connected: Gauge,
     pub snapshots_refused: Counter,
-    pub certificate_failures: Counter,
+    reload_failures: Family<FileLabels, Counter>,
     pub tokens: Decided,
     pub access: Decided,
-    pub client_certificates_refused: Counter,
 }
 
 /// The series of one object, looked up once when its route is built.
@@ -52,6 +51,11 @@ struct RequestLabels {
     namespace: String,
     name: String,
     code: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FileLabels {
+    files: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -85,11 +89,10 @@ impl Metrics {
             objects: Gauge::default(),
             sequence: Gauge::default(),
             connected: Gauge::default(),
-            certificate_failures: Counter::default(),
+            reload_failures: Family::default(),
             snapshots_refused: Counter::default(),
             tokens,
             access,
-            client_certificates_refused: Counter::default(),
             registry: Mutex::default(),
         };
         registry.register(
@@ -124,16 +127,15 @@ impl Metrics {
         );
         let help = "Configurations refused as a whole";
         registry.register("snapshots_refused", help, this.snapshots_refused.clone());
-        let help = "Times that the files of the TLS listener could not be used after a change";
-        registry.register("certificate_failures", help, this.certificate_failures.clone());
-        let help = "Attempts to read a new client certificate for backends that left the old one in use";
-        registry.register(
-            "client_certificates_refused",
-            help,
-            this.client_certificates_refused.clone(),
-        );
+        let help = "Attempts to read changed files that left the old ones in use";
+        registry.register("reload_failures", help, this.reload_failures.clone());
         *this.registry.lock() = registry;
         this
+    }
+
+    /// How often these files could not be used.
+    pub fn reload_failures(&self, files: &'static str) -> Counter {
+        self.reload_failures.get_or_create_owned(&FileLabels { files })
     }
 
     pub fn meter(&self, kind: &str, namespace: &str, name: &str) -> Meter {

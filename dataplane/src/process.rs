@@ -15,6 +15,7 @@ use crate::admin::Admin;
 use crate::callers::{Callers, CallersError};
 use crate::cli::Cli;
 use crate::drain::{Drain, Signals};
+use crate::files;
 use crate::front::{Front, FrontConfig};
 use crate::health::Board;
 use crate::listening::{self, BindError, Bound, ProxyProtocol, Tls, TlsError};
@@ -122,7 +123,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let listener = tokio::net::TcpListener::from_std(admin.into_std()).map_err(ProcessError::Admin)?;
     let mut admin = tokio::spawn(async move { axum::serve(listener, router.router()).await });
 
-    let certificate_failures = metrics.certificate_failures.clone();
+    let reloads = Arc::clone(&metrics);
     let access = Arc::new(Access::new(Arc::clone(&metrics)));
     let proxy = Proxy {
         current,
@@ -143,14 +144,18 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
         },
     );
     let (traffic, engine) = (front.traffic(), front.engine());
-    let secure = secure.map(|(tls, bound)| -> Result<_, ProcessError> {
-        let settings = tls.settings(Arc::clone(&callers.keys))?;
-        tokio::spawn(tls.watch(certificate_failures));
-        Ok((bound, settings))
+    let keys = || Arc::clone(&callers.keys);
+    let settings = secure.as_ref().map(|(tls, _)| tls.settings(keys())).transpose()?;
+    let (tls, secure) = secure.unzip();
+    let mut certificates = tokio::spawn(async move {
+        match tls {
+            Some(tls) => files::watch(Arc::new(tls), reloads).await,
+            None => std::future::pending().await,
+        }
     });
     let serving = listening::serve(
         bound,
-        secure.transpose()?,
+        secure.zip(settings),
         proxy_protocol,
         front,
         drain.listeners_end(),
@@ -162,6 +167,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
         _ = &mut stream => return Err(ProcessError::Task("configuration stream")),
         _ = &mut recovery => return Err(ProcessError::Task("recovery")),
         _ = &mut maintenance => return Err(ProcessError::Task("callers")),
+        _ = &mut certificates => return Err(ProcessError::Task("certificates")),
         _ = &mut admin => return Err(ProcessError::Task("administration")),
         _ = &mut service => return Err(ProcessError::Task("requests")),
     }

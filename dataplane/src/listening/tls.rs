@@ -1,15 +1,13 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::protocols::ALPN;
-use prometheus_client::metrics::counter::Counter;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::caller_certificates::Keep;
 use super::{AuthorityError, CallerAuthorities, CertificateError, Certificates};
 use crate::cli::Listener;
 use crate::decisions::Keys;
+use crate::files::FromFiles;
 
 /// What the TLS listener shows, and whom it believes.
 #[derive(Debug)]
@@ -31,9 +29,6 @@ pub enum TlsError {
     #[error("TLS cannot be set up: {0}")]
     Engine(String),
 }
-
-/// How soon a renewed certificate is shown. The kubelet takes a minute to bring it.
-const LOOK: Duration = Duration::from_secs(5);
 
 // === impl Tls ===
 
@@ -70,32 +65,11 @@ impl Tls {
         settings.set_alpn(ALPN::H2H1);
         Ok(settings)
     }
+}
 
-    /// Takes up changed files, for as long as the process lives.
-    pub async fn watch(self, failures: Counter) {
-        let mut ticks = interval(LOOK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut complaint = None;
-        loop {
-            ticks.tick().await;
-            match tokio::task::block_in_place(|| self.reload()) {
-                Ok(is_changed) => {
-                    if is_changed {
-                        tracing::info!("the certificates of --tls-listen were read again");
-                    }
-                    complaint = None;
-                }
-                Err(error) => {
-                    failures.inc();
-                    let error = Some(error.to_string());
-                    if error != complaint {
-                        tracing::error!(error, "the certificates stay as they are");
-                        complaint = error;
-                    }
-                }
-            }
-        }
-    }
+impl FromFiles for Tls {
+    type Error = TlsError;
+    const NAME: &'static str = "tls-listener";
 
     fn reload(&self) -> Result<bool, TlsError> {
         // One must not keep the other from being read.

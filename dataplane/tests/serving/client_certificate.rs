@@ -125,7 +125,7 @@ async fn certificate_is_shown_to_who_asks_and_replaced_when_its_files_are() {
     assert_eq!(send(&process, "GET /proxy/x", &[]).await.body, first);
 
     let second = write(folder.path(), &authority);
-    logs(&process, "was replaced").await;
+    logs(&process, "changed files are in use").await;
     assert_eq!(
         send(&process, "GET /proxy/x", &[]).await.body,
         second,
@@ -133,6 +133,6 @@ async fn certificate_is_shown_to_who_asks_and_replaced_when_its_files_are() {
     );
 
     std::fs::write(&key, "junk").unwrap();
-    logs(&process, "stays as it was").await;
+    logs(&process, "stays in use").await;
     assert_eq!(send(&process, "GET /proxy/x", &[]).await.body, second);
 }
