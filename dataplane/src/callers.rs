@@ -105,7 +105,11 @@ impl Callers {
                 self.authorization.sweep(now);
             }
         };
-        let watch = files::watch(Arc::clone(&self.certificate), Arc::clone(&self.metrics));
+        let watch = async {
+            if self.certificate.is_given() {
+                files::watch(Arc::clone(&self.certificate), Arc::clone(&self.metrics)).await;
+            }
+        };
         tokio::join!(reload, sweep, watch);
     }
 }

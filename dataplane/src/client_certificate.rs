@@ -55,6 +55,10 @@ impl ClientCertificate {
         })
     }
 
+    pub fn is_given(&self) -> bool {
+        self.files.is_some()
+    }
+
     /// Lets a connection to this peer show the certificate.
     pub fn equip(&self, mut peer: HttpPeer) -> HttpPeer {
         if let Some(pair) = &*self.pair.load()

@@ -36,14 +36,15 @@ pub async fn watch<F: FromFiles>(made: Arc<F>, metrics: Arc<Metrics>) {
         let reading = Arc::clone(&made);
         let error = match tokio::task::spawn_blocking(move || reading.reload()).await {
             Ok(Ok(is_changed)) => {
-                if is_changed {
+                // Also where what was in use all along has been put back.
+                if is_changed || complaint.take().is_some() {
                     tracing::info!(files = F::NAME, "changed files are in use");
                 }
-                complaint = None;
                 continue;
             }
             Ok(Err(error)) => error.to_string(),
-            Err(panic) => panic.to_string(),
+            // Whatever it said is in the log, from its own thread.
+            Err(_) => "reading them panicked".to_owned(),
         };
         failures.inc();
         // Once for each thing that is wrong, not every few seconds.

@@ -86,6 +86,8 @@ pub struct Explanation {
     /// Objects that match, or would but for one thing; the winner first.
     pub candidates: Vec<Candidate>,
     pub outcome: Outcome,
+    /// A refusal comes as 200 with `grpc-status` and this message as `grpc-message`.
+    pub as_grpc: bool,
 }
 
 /// Runs the subcommand.
@@ -121,6 +123,7 @@ pub fn explain(
         target: String::from_utf8_lossy(&request.target).into_owned(),
         path: judged.path,
         candidates: judged.candidates,
+        as_grpc: judged.as_grpc && judged.outcome.is_refused(),
         outcome: judged.outcome,
     })
 }

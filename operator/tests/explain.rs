@@ -80,6 +80,12 @@ const QUESTIONS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("GET", "/proxy/metadata", &[]),
+    ("POST", "/proxy/invalid", &["Content-Type: application/grpc"]),
+    (
+        "GET",
+        "https://gw.example/proxy/x/#/d/1",
+        &["Authorization: Basic amFuZQ=="],
+    ),
 ];
 
 #[test]

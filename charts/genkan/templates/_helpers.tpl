@@ -115,3 +115,8 @@ projected:
 - genkan-proxy-client-ca
 {{- end }}
 {{- end -}}
+
+{{/* An address as it stands before a port. */}}
+{{- define "genkan.listenAddress" -}}
+{{- if contains ":" .Values.listenAddress }}[{{ .Values.listenAddress }}]{{ else }}{{ .Values.listenAddress }}{{ end -}}
+{{- end -}}

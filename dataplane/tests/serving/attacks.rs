@@ -104,7 +104,7 @@ impl Section {
 const BEGINNING: &str = "# Attacks
 
 What genkan answers to requests and answers that want to be somebody else, to be read in two ways, or to end in two places.
-Each row but those of the last part is a test on raw sockets, and the last column is what the test has seen; `GENKAN_REWRITE=1` writes this page anew.
+Each row but those of the last part is a test on raw sockets, and the last column is what the test has seen; `make golden` writes this page anew.
 Each line stands by itself, without its CR LF; an empty one is shown as `\\r\\n`, but for those at the end.
 `/proxy/known/*` tells its backend who calls, and has a `headerUp` that sets `X-Remote-User` to `root`; `/proxy/strip*` has \
 `stripPathPrefix: /proxy/strip`; `/proxy/*` has nothing.

@@ -1,6 +1,6 @@
 //! Whether somebody may, asked of the API server in the words of the data plane.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
@@ -45,7 +45,8 @@ const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 impl Caller {
     /// `groups` are those that were named; Kubernetes puts everybody into some more.
-    pub fn new(user: String, mut groups: Vec<String>, mode: Mode, reviewer: Box<dyn Reviewer>) -> Self {
+    pub fn new(user: String, named: Vec<String>, mode: Mode, reviewer: Box<dyn Reviewer>) -> Self {
+        let mut groups = named;
         if user == ANONYMOUS {
             groups.push("system:unauthenticated".to_owned());
         } else {
@@ -58,7 +59,8 @@ impl Caller {
             }
             groups.push("system:authenticated".to_owned());
         }
-        groups.dedup();
+        let mut seen = BTreeSet::new();
+        groups.retain(|group| seen.insert(group.clone()));
         Self {
             user,
             uid: String::new(),
@@ -186,7 +188,8 @@ mod tests {
                 "staff system:serviceaccounts system:serviceaccounts:shop system:authenticated",
             ),
         ] {
-            let caller = Caller::new(user.into(), vec!["staff".into()], Mode::Pattern, Box::new(Nobody));
+            let named = vec!["staff".into(), "staff".into()];
+            let caller = Caller::new(user.into(), named, Mode::Pattern, Box::new(Nobody));
             assert_eq!(caller.groups.join(" "), groups);
         }
     }

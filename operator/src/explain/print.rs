@@ -30,6 +30,9 @@ pub fn text(explanation: &Explanation) -> String {
     }
     out.push('\n');
     outcome(&explanation.outcome, &mut out);
+    if explanation.as_grpc {
+        out.push_str("as the client speaks gRPC, it gets 200 with grpc-status and this as grpc-message\n");
+    }
     out
 }
 

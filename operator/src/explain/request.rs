@@ -72,8 +72,16 @@ fn split_url(method: &str, url: &str) -> Result<(Option<String>, String), String
             "{url:?} is no URL and no path; begin with http://, https:// or /"
         ));
     };
-    let end = after.find(['/', '?']).unwrap_or(after.len());
-    let (host, target) = after.split_at(end);
+    // What stands behind it never leaves the client.
+    let sent = after.split('#').next().unwrap_or_default();
+    let end = sent.find(['/', '?']).unwrap_or(sent.len());
+    let (host, target) = sent.split_at(end);
+    if host.contains('@') {
+        return Err(
+            "a URL with a user in it is sent as a header; write -H 'Authorization: Basic …' instead"
+                .to_owned(),
+        );
+    }
     let slash = if target.starts_with('/') { "" } else { "/" };
     Ok((Some(host.to_owned()), format!("{slash}{target}")))
 }
@@ -89,6 +97,14 @@ mod tests {
             ("GET", "https://Gw.example:8443/a/", "Gw.example:8443", "/a/"),
             ("GET", "HTTP://gw.example", "gw.example", "/"),
             ("GET", "http://gw.example?a", "gw.example", "/?a"),
+            (
+                "GET",
+                "https://gw.example/proxy/x/#/d/1",
+                "gw.example",
+                "/proxy/x/",
+            ),
+            ("GET", "https://gw.example#x", "gw.example", "/"),
+            ("GET", "/proxy/x#y", "localhost", "/proxy/x#y"),
             ("OPTIONS", "*", "localhost", "*"),
         ] {
             let request = Request::new(method, url, &[]).unwrap();
@@ -105,6 +121,8 @@ mod tests {
         for url in ["gw.example/", "*"] {
             assert!(Request::new("GET", url, &[]).unwrap_err().contains("http://"));
         }
+        let with_user = Request::new("GET", "https://jane:secret@gw.example/", &[]);
+        assert!(with_user.unwrap_err().contains("Authorization"));
         assert!(header("Foo").unwrap_err().contains("no colon"));
         for broken in ["Foo: a\r\nBar: b", "Foo: a\nBar", "Fo\r\no: a"] {
             assert!(header(broken).unwrap_err().contains("line break"));

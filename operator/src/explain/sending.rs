@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use genkan_proto::v1alpha1::{Directives as Written, Upstream, upstream};
-use genkan_routing::identity::Introduction;
+use genkan_routing::identity::{Introduction, is_user_header};
 use genkan_routing::sending::{RequestLine, Shipment, no_ready_endpoints};
 use genkan_routing::{DirectiveSpec, Directives, HeaderStore, Input, Refused, dialling};
 use http::HeaderValue;
@@ -49,6 +49,18 @@ pub(super) struct Course<'c> {
     pub(super) upstream: &'c Upstream,
     /// How the backend is told who calls.
     pub(super) introduction: Option<Introduction>,
+    pub(super) known: Known,
+}
+
+/// What is known of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It does not count who calls.
+    Nobody,
+    /// Nobody was named.
+    Unnamed,
+    /// A name and groups.
+    Named,
 }
 
 // === impl Course ===
@@ -70,12 +82,9 @@ impl Course<'_> {
             None => None,
         };
         let mut headers = arrived.headers;
-        let keeps_credential =
-            self.settings.identifies() && !(route.forwards_token || self.settings.forwards_always()) && {
-                let sent = headers.clone();
-                self.settings.places().clear(&mut headers);
-                headers != sent
-            };
+        if self.settings.identifies() && !(route.forwards_token || self.settings.forwards_always()) {
+            self.settings.places().clear(&mut headers);
+        }
         let line = RequestLine::make(title, directives.as_ref(), input, &upstream.base_path)?;
         let http2 = arrived.kind.needs_http2(upstream.http2);
         let peer = self.peer(world, http2)?;
@@ -91,6 +100,9 @@ impl Course<'_> {
         shipment
             .dress(&mut headers)
             .map_err(|error| invalid(error.to_string()))?;
+        if route.tells_identity && self.introduction.is_none() {
+            headers.retain(&|name| !is_user_header(name));
+        }
         if http2 {
             // genkan itself gives the permission to send, and HTTP/2 frames bodies otherwise.
             headers.remove("Expect");
@@ -98,7 +110,7 @@ impl Course<'_> {
         }
         Ok(Outcome::Forward(Box::new(Forward {
             object: title.clone(),
-            notes: self.notes(directives.as_ref(), keeps_credential),
+            notes: self.notes(directives.as_ref(), arrived.shows_credential),
             method: line.method.to_string(),
             target: String::from_utf8_lossy(&line.target).into_owned(),
             headers: headers.into_text(),
@@ -139,17 +151,26 @@ impl Course<'_> {
         Ok(peer)
     }
 
-    fn notes(&self, directives: Option<&Directives>, keeps_credential: bool) -> Vec<String> {
+    fn notes(&self, directives: Option<&Directives>, shows_credential: bool) -> Vec<String> {
         let is = |of: fn(&Directives) -> bool| directives.is_some_and(of);
+        let passes_on = self.route.forwards_token || self.settings.forwards_always();
         let tls = self.upstream.tls.as_ref();
         let notes = [
             (
-                keeps_credential,
+                self.known == Known::Unnamed,
+                "nobody was asked whether the caller may; --as USER asks",
+            ),
+            (
+                shows_credential && !passes_on,
                 "the token is verified by genkan and goes no further; spec.forwardAuthorization would pass it on",
             ),
             (
-                self.route.tells_identity && self.introduction.is_none(),
-                "X-Remote-User and X-Remote-Group tell the backend who calls",
+                self.route.tells_identity && self.known == Known::Unnamed,
+                "X-Remote-User, -Uid, -Group and -Extra-* tell the backend who calls",
+            ),
+            (
+                self.route.tells_identity && self.known == Known::Named,
+                "X-Remote-Uid and X-Remote-Extra-* follow, where the API server knows more of the caller",
             ),
             (
                 tls.is_some_and(|tls| tls.insecure_skip_verify),

@@ -2,13 +2,14 @@
 
 use genkan_proto::v1alpha1::{Unavailable, Upstream, api_service, reverse_proxy};
 use genkan_routing::access::{Door, Questions};
+use genkan_routing::credential::Credential;
 use genkan_routing::identity::{ANONYMOUS, Introduction};
 use genkan_routing::{Decision, DirectiveSpec, Input, Refused, RequestInfo, Target, arriving};
 use serde::Serialize;
 
 use super::arrived::Arrived;
 use super::candidates::{self, Candidate};
-use super::sending::{self, Forward};
+use super::sending::{self, Forward, Known};
 use super::{Caller, Request, Settings, World};
 
 /// How the request ends.
@@ -36,6 +37,8 @@ pub(super) struct Judged {
     pub(super) path: Option<String>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) outcome: Outcome,
+    /// The client gets a refusal in the form of gRPC.
+    pub(super) as_grpc: bool,
 }
 
 /// The object that takes the request.
@@ -72,6 +75,7 @@ pub(super) fn judge(
         path: None,
         candidates: Vec::new(),
         outcome: refuse(404, "NoRouteMatched", "nothing is published under this path"),
+        as_grpc: false,
     };
     judged.outcome = match decide(world, settings, request, caller, &mut judged) {
         Ok(outcome) | Err(Stop::Answer(outcome)) => outcome,
@@ -91,6 +95,7 @@ fn decide(
     if arrived.is_server_options {
         return Ok(Outcome::ServerOptions);
     }
+    judged.as_grpc = arrived.kind.is_grpc;
     let sent = std::mem::take(&mut arrived.target);
     let target = Target::parse(&sent).map_err(Refused::from)?;
     judged.path = Some(target.path.clone().into_owned());
@@ -99,7 +104,8 @@ fn decide(
     let info = RequestInfo::parse(&method, &target.path, query.as_deref()).map_err(Refused::from)?;
     if settings.identifies() {
         let (places, is_upgrade) = (settings.places(), arrived.kind.upgrade.is_some());
-        places.read_usable(&arrived.headers, &method, &arrived.host, is_upgrade)?;
+        let shown = places.read_usable(&arrived.headers, &method, &arrived.host, is_upgrade)?;
+        arrived.shows_credential = shown != Credential::Nothing;
     }
     arriving::refuse_impersonation(&arrived.headers, &info)?;
     let decision = world.doors.decide(&method, &info, query.as_deref());
@@ -147,6 +153,11 @@ fn decide(
         route: &route,
         upstream,
         introduction,
+        known: match caller {
+            _ if !settings.identifies() => Known::Nobody,
+            Some(_) => Known::Named,
+            None => Known::Unnamed,
+        },
     };
     Ok(course.forward(world, arrived, input)?)
 }

@@ -15,10 +15,12 @@ pub struct Introduction {
 /// A part of the identity that no header can carry unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the {0} of this user cannot be told to the backend, for it holds characters that a header cannot carry; \
+    "the {0} of this user cannot be told to the backend, for it holds characters that a header cannot carry, or is too much; \
      use an identity without control characters and without spaces around it"
 )]
 pub struct Unsendable(&'static str);
+
+const MOST_LINES: usize = 4_096;
 
 // === impl Introduction ===
 
@@ -44,6 +46,10 @@ impl Introduction {
             for text in values {
                 lines.push((header.clone(), value(text, "extra")?));
             }
+        }
+        // More than any backend reads; a map of headers would take no more at some point, and drop the rest.
+        if lines.len() > MOST_LINES {
+            return Err(Unsendable("groups and extras"));
         }
         Ok(Self { lines })
     }
@@ -134,5 +140,7 @@ mod tests {
             assert!(Introduction::new("jane", "", &[], &mk_extra("k", &[bad])).is_err());
         }
         assert!(Introduction::new("jörg o'neil", "", &[], &none).is_ok());
+        let groups = vec!["g".to_owned(); MOST_LINES];
+        assert!(Introduction::new("jane", "", &groups, &none).is_err());
     }
 }

@@ -107,7 +107,7 @@ pub async fn section() -> Section {
     let mut rows = futures::future::join_all(asked).await;
     rows.push(idle.carry_out(&process).await);
     let preface = "A backend cannot answer for another request, nor in two ways. Each is asked twice, so that what \
-                   it left behind would show.";
+                   it left behind would show. All speak HTTP/1.1; interim answers of HTTP/2 backends are dropped.";
     Section::new("Answers of backends", preface, rows)
 }
 

@@ -175,7 +175,7 @@ pub const THREATS: &[Threat] = &[
     ),
     threat(
         "a right or a token that was taken back",
-        "a yes lives a minute, a no ten seconds, and nothing longer than its token",
+        "a yes lives a minute (longer, as `--stale-if-error` says, while the API server is away), a no ten seconds, and nothing longer than its token",
         &[
             (DECISIONS, "yes_lives_a_minute_and_no_ten_seconds"),
             (DECISIONS, "nothing_outlives_its_token"),
