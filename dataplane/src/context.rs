@@ -4,6 +4,7 @@ use std::sync::Arc;
 use genkan_routing::arriving::Kind;
 use http::Method;
 use parking_lot::Mutex;
+use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
 use crate::access::{Access, Line};
@@ -14,6 +15,7 @@ use crate::identity::User;
 use crate::metrics::Metrics;
 use crate::rewriting::LinkRewriter;
 use crate::tables::Route;
+use crate::upstream::Upstream;
 
 /// What is known of one request, from its head to its access line.
 #[derive(Debug)]
@@ -69,6 +71,18 @@ pub struct Attempt {
     pub interim_answers: u32,
 }
 
+/// Attempts for one request, at most. The engine's own limit is set to the same.
+pub const MOST_ATTEMPTS: u32 = 8;
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// May there be another one?
+    pub fn may_follow(&self) -> bool {
+        self.number < MOST_ATTEMPTS
+    }
+}
+
 // === impl Context ===
 
 impl Context {
@@ -89,6 +103,16 @@ impl Context {
             metrics,
             is_logged: false,
         }
+    }
+
+    /// Where the request goes. Both are there when the engine asks for a peer: deciding is what put them there.
+    ///
+    /// # Errors
+    /// When nothing was decided.
+    pub fn destination(&self) -> Result<(Arc<Route>, Arc<Upstream>)> {
+        let route = self.route.as_ref();
+        let found = route.and_then(|route| Some((Arc::clone(route), Arc::clone(route.upstream()?))));
+        found.ok_or_else(|| Error::explain(ErrorType::InternalError, "no destination was decided on"))
     }
 
     /// Ends the request: one access line, and the numbers of its object.

@@ -15,11 +15,12 @@ use genkan_routing::Refused;
 use genkan_routing::credential::{self, Credential};
 
 use crate::answer::{Answer, Hint};
+use crate::authority;
 use crate::bucket::Empty;
 use crate::decisions::{Key, Keys, Owner};
 use crate::kubernetes::Unavailable;
 use crate::listening::{CallerAuthorities, CallerCertificate};
-use crate::proxy::{arriving, fields::Fields};
+use crate::proxy::fields::Fields;
 pub use tokens::Tokens;
 pub use user::{AUTHENTICATED, User};
 
@@ -83,13 +84,13 @@ impl Identity {
         };
         // In the order of Kubernetes: a certificate comes before a token.
         if let Some(user) = self.of_connection(digest)? {
-            let host = arriving::host(request);
+            let host = authority::named(request);
             if credential::is_of_another_site(&request.headers, request.method.as_str(), host, is_upgrade) {
                 return Err(credential::foreign_origin().into());
             }
             return Ok(Step::Known(user));
         }
-        let host = arriving::host(request);
+        let host = authority::named(request);
         let token = match tokens
             .places
             .read_usable(&request.headers, request.method.as_str(), host, is_upgrade)

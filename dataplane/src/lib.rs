@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admin;
 pub mod answer;
+pub mod authority;
 pub mod authorization;
 pub mod bucket;
 pub mod callers;

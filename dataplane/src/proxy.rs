@@ -8,7 +8,6 @@ mod removed_length;
 mod sending;
 
 pub use failing::DOES_NOT_RESOLVE;
-pub use peering::MOST_ATTEMPTS;
 
 use std::sync::Arc;
 use std::time::Duration;

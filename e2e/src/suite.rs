@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::namespace;
 use crate::programs::Prepared;
+pub use crate::world::Stage;
 use crate::world::World;
 
 mod arguments;
@@ -17,21 +18,6 @@ mod inside;
 mod outside;
 
 use arguments::Arguments;
-
-/// What a suite needs beside the control plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// etcd, kube-apiserver and kubectl alone.
-    ApiServer,
-    /// The same, and the programs of genkan built; scenarios start them as they like.
-    Programs,
-    /// All of the control plane, the programs of genkan built, and helm; scenarios install the charts.
-    Charts,
-    /// The same, and a whole node with the images of genkan. Skipped where the machine cannot.
-    Node,
-    /// All of it: controller-manager, CRDs, operator and two data planes.
-    Product,
-}
 
 /// Scenarios that share one world.
 #[derive(Debug)]

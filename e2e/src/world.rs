@@ -16,7 +16,6 @@ use crate::namespace::BACKENDS;
 use crate::node::{self, Node};
 use crate::product::{Operator, Proxy, Source};
 use crate::programs::{Prepared, Programs};
-use crate::suite::Stage;
 use crate::wait;
 
 /// Roles and accounts of both programs, as the chart renders them, and their namespace.
@@ -24,6 +23,21 @@ pub const RBAC: &str = concat!(
     "apiVersion: v1\nkind: Namespace\nmetadata: {name: genkan-system}\n",
     include_str!("../golden/charts/rights.yaml")
 );
+
+/// What a suite needs beside the control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// etcd, kube-apiserver and kubectl alone.
+    ApiServer,
+    /// The same, and the programs of genkan built; scenarios start them as they like.
+    Programs,
+    /// All of the control plane, the programs of genkan built, and helm; scenarios install the charts.
+    Charts,
+    /// The same, and a whole node with the images of genkan. Skipped where the machine cannot.
+    Node,
+    /// All of it: controller-manager, CRDs, operator and two data planes.
+    Product,
+}
 
 /// The control plane, and on stage `Product` the programs.
 #[derive(Debug)]

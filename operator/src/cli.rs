@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::sentence::sentence;
 use crate::{definitions, explain, lint, local_proxy, operator};
 
 /// One front door for the APIs that extend a Kubernetes cluster.
@@ -83,22 +84,8 @@ fn run_operator(args: operator::Args, filter: &str) -> ExitCode {
     };
     match runtime.block_on(operator::run(args)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) => fail(&sentence(&e)),
+        Err(e) => fail(&sentence(e.as_ref())),
     }
-}
-
-/// An error in one sentence: a cause that the one before it has told already is left out.
-pub fn sentence(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |told, cause| {
-        let cause = cause.to_string();
-        if told.is_empty() {
-            cause
-        } else if told.contains(&cause) {
-            told
-        } else {
-            format!("{told}: {cause}")
-        }
-    })
 }
 
 fn fail(sentence: &str) -> ExitCode {

@@ -11,6 +11,8 @@ use clap::Subcommand;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client};
 
+use crate::sentence::sentence;
+
 pub use compare::{Change, Weight, compare};
 
 #[derive(Debug, clap::Args)]
@@ -48,7 +50,7 @@ pub fn run(args: &Args) -> ExitCode {
     match runtime.and_then(|runtime| runtime.block_on(check(args))) {
         Ok(is_harmless) => ExitCode::from(u8::from(!is_harmless)),
         Err(error) => {
-            eprintln!("genkan: {}", crate::cli::sentence(&error));
+            eprintln!("genkan: {}", sentence(error.as_ref()));
             ExitCode::from(2)
         }
     }

@@ -18,6 +18,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
 use crate::lint::Output;
+use crate::sentence::sentence;
 use crate::source::Source;
 
 pub use access::{ApiServer, Caller, Reviewer};
@@ -101,7 +102,7 @@ pub fn run(args: &Args) -> ExitCode {
             ExitCode::from(u8::from(explanation.outcome.is_refused()))
         }
         Err(error) => {
-            eprintln!("genkan: {}", crate::cli::sentence(&error));
+            eprintln!("genkan: {}", sentence(error.as_ref()));
             ExitCode::from(2)
         }
     }

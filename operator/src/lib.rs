@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod object;
 pub mod operator;
 pub mod pki;
+pub mod sentence;
 pub mod serve;
 pub mod snapshot;
 pub mod source;

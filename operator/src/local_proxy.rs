@@ -16,6 +16,8 @@ use tokio::net::TcpListener;
 use credential::Credential;
 use destination::Destination;
 
+use crate::sentence::sentence;
+
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Port of 127.0.0.1 to listen on; 0 takes any that is free
@@ -91,7 +93,7 @@ fn finish(work: impl Future<Output = Result<()>>) -> ExitCode {
     match runtime.and_then(|runtime| runtime.block_on(work)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("genkan: {}", crate::cli::sentence(&error));
+            eprintln!("genkan: {}", sentence(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -3,25 +3,8 @@
 use http::HeaderName;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 
-use crate::headers::{HeaderStore, HeaderView};
+use crate::headers::{HeaderStore, HeaderView, is_hop_by_hop};
 use crate::identity::{begins, spells};
-
-/// Does this header describe one connection, so that it is never forwarded?
-pub fn is_hop_by_hop(name: &str) -> bool {
-    const NAMES: [&str; 10] = [
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "http2-settings",
-    ];
-    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
-}
 
 /// May a `Connection` header not name this? A client could delete with it what others rely on.
 pub fn forbidden_nomination(token: &str) -> bool {

@@ -5,8 +5,6 @@ mod map;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
-use crate::connection::is_hop_by_hop;
-
 /// Header fields that can be read.
 pub trait HeaderView {
     /// The values of all lines of this name, in order.
@@ -174,6 +172,23 @@ impl Rule {
             Self::RemoveContaining(part) => store.retain(&|name| is_reserved(name) || !contains(name, part)),
         }
     }
+}
+
+/// Does this header describe one connection, so that it is never forwarded?
+pub fn is_hop_by_hop(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    ];
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Headers that carry the framing or belong to the connection: they are the gateway's own, and rules on them do nothing.

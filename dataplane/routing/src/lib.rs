@@ -18,6 +18,7 @@ pub mod matcher;
 pub mod path;
 pub mod precedence;
 pub mod redirect;
+mod reference;
 pub mod refused;
 pub mod repair;
 pub mod sending;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::endpoint::Scheme;
-use crate::redirect::scheme_length;
+use crate::reference::{same_authority, scheme_length};
 
 /// The prefix under which a backend is seen, and the origin that it knows itself by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,21 +175,4 @@ pub fn is_readable(link: &[u8]) -> bool {
         None => memchr::memchr(b':', host).map_or(&[][..], |at| &host[at + 1..]),
     };
     port.iter().all(u8::is_ascii_digit)
-}
-
-/// Do two authorities name the same host and port under this scheme? User information never matches.
-pub(crate) fn same_authority(one: &[u8], scheme: Scheme, other: &str) -> bool {
-    let split = |text: &'_ [u8]| -> Option<(Vec<u8>, u16)> {
-        let colon = memchr::memrchr(b':', text).filter(|&at| memchr::memchr(b']', &text[at..]).is_none());
-        let (host, port) = match colon {
-            Some(at) => (&text[..at], &text[at + 1..]),
-            None => (text, &text[text.len()..]),
-        };
-        let port = match port {
-            [] => scheme.default_port(),
-            digits => std::str::from_utf8(digits).ok()?.parse().ok()?,
-        };
-        Some((host.to_ascii_lowercase(), port))
-    };
-    split(one).is_some_and(|one| Some(one) == split(other.as_bytes()))
 }

@@ -1,7 +1,7 @@
 //! `rejectForwardingRedirects`: does an answer of the backend send the client elsewhere?
 
 use crate::endpoint::Scheme;
-use crate::links::same_authority;
+use crate::reference::{same_authority, scheme_length};
 
 /// Does this `Location` lead away from the backend's own origin? A backslash reads as a slash, as browsers do; tabs and line
 /// ends inside are dropped, blanks around it too.
@@ -37,12 +37,4 @@ pub fn leaves_origin(location: &[u8], scheme: Scheme, authority: &str) -> bool {
         .position(|byte| b"/?#".contains(byte))
         .unwrap_or(rest.len());
     !same_authority(&rest[..end], scheme, authority)
-}
-
-/// How long the scheme is, without its colon.
-pub(crate) fn scheme_length(reference: &[u8]) -> Option<usize> {
-    let end = reference
-        .iter()
-        .position(|byte| !byte.is_ascii_alphanumeric() && !b"+-.".contains(byte))?;
-    (reference[end] == b':' && reference[0].is_ascii_alphabetic()).then_some(end)
 }

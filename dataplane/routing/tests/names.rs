@@ -1,6 +1,7 @@
 //! Header names with a meaning of their own.
 
-use genkan_routing::connection::{forbidden_nomination, is_hop_by_hop, upgrade_protocols};
+use genkan_routing::connection::{forbidden_nomination, upgrade_protocols};
+use genkan_routing::headers::is_hop_by_hop;
 use genkan_routing::identity::{is_identity_header, is_impersonation_header};
 use genkan_routing::status::{Status, reason_of};
 

@@ -1,9 +1,10 @@
-use http::header::{CONTENT_LENGTH, EXPECT, HOST};
+use http::header::{CONTENT_LENGTH, EXPECT};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 use genkan_routing::arriving::Kind;
 
+use crate::authority;
 use crate::context::Context;
 use crate::front;
 
@@ -23,22 +24,11 @@ pub fn note(session: &Session, context: &mut Context) {
         _ => "HTTP/1.0",
     };
     line.method = request.method.as_str().to_owned();
-    line.host = host(request).to_owned();
+    line.host = authority::named(request).to_owned();
     context.kind = Kind::of(&request.headers, request.uri.query().unwrap_or_default());
     if context.kind.has_no_end {
         context.endless = front::answers_without_end();
     }
-}
-
-/// The authority that the client named; one accessor for both versions of HTTP.
-pub fn host(request: &RequestHeader) -> &str {
-    let named = request.headers.get(HOST).and_then(|value| value.to_str().ok());
-    request
-        .uri
-        .authority()
-        .map(http::uri::Authority::as_str)
-        .or(named)
-        .unwrap_or_default()
 }
 
 /// What is left of a request body that nobody is going to read.

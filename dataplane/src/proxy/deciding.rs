@@ -14,6 +14,7 @@ use genkan_routing::{Decision, Input, Refused, RequestInfo, Target};
 use super::Proxy;
 use super::fields::Fields;
 use crate::answer::Answer;
+use crate::authority;
 use crate::authorization::denied;
 use crate::context::{Context, Outgoing};
 use crate::identity::{Step, User};
@@ -63,7 +64,7 @@ impl Proxy {
         if !(route.forward_authorization || self.callers.forwards_always) {
             self.callers.identity.clear(request);
         }
-        let host = super::arriving::host(request);
+        let host = authority::named(request);
         let input = Input {
             method: method.as_str(),
             path: &info.path,

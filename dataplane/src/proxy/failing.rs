@@ -6,8 +6,7 @@ use genkan_routing::sending::no_ready_endpoints;
 use pingora_core::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
 
-use super::peering::MOST_ATTEMPTS;
-use super::{Proxy, peering};
+use super::Proxy;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::metrics::Metrics;
@@ -17,7 +16,7 @@ use crate::upstream::{NoEndpoint, SILENCE, Upstream};
 /// Decides whether a request that failed on an open connection is sent again.
 pub fn judge(session: &Session, mut error: Box<Error>, context: &mut Context, is_reused: bool) -> Box<Error> {
     if std::mem::take(&mut context.attempt.is_unsent) {
-        error.set_retry(context.attempt.number < MOST_ATTEMPTS);
+        error.set_retry(context.attempt.may_follow());
         return error;
     }
     let outgoing = context.outgoing.as_ref();
@@ -27,7 +26,7 @@ pub fn judge(session: &Session, mut error: Box<Error>, context: &mut Context, is
             .response_written()
             .is_none_or(|head| head.status.is_informational())
         && context.verdict.is_none()
-        && context.attempt.number < MOST_ATTEMPTS;
+        && context.attempt.may_follow();
     // Must be decided either way: the engine panics over an undecided error of a reused connection.
     if may_be_repeated {
         error.retry.decide_reuse(is_reused);
@@ -70,7 +69,7 @@ impl Proxy {
     fn answer_to(&self, error: &Error, context: &Context) -> Answer {
         match error.esource() {
             ErrorSource::Downstream => client_error(error),
-            ErrorSource::Upstream => match peering::destination(context) {
+            ErrorSource::Upstream => match context.destination() {
                 Ok((route, upstream)) => self.backend_error(error, context, &route, &upstream),
                 Err(_) => internal(),
             },
@@ -131,7 +130,7 @@ impl Proxy {
 
 /// What only the log may know: where the backend is, and what the engine says.
 fn detailed(answer: Answer, error: &Error, context: &Context) -> Answer {
-    let mut detail = match peering::destination(context) {
+    let mut detail = match context.destination() {
         Ok((_, upstream)) => format!("{}://{}: ", upstream.scheme(), upstream.authority),
         Err(_) => String::new(),
     };

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_proto::v1alpha1::health::State;
@@ -9,18 +8,15 @@ use pingora_proxy::Session;
 
 use super::{Proxy, failing};
 use crate::context::Context;
-use crate::tables::Route;
 use crate::upstream::{Manner, NoEndpoint, Upstream};
 
-/// Attempts for one request, at most. The engine's own limit is set to the same.
-pub const MOST_ATTEMPTS: u32 = 8;
 /// After so long no other endpoint is tried: the client has waited enough for an answer.
 const CONNECTING_IN_ALL: Duration = Duration::from_secs(15);
 
 impl Proxy {
     /// The endpoint and settings of the next attempt.
     pub(super) async fn choose_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        let (route, upstream) = destination(context)?;
+        let (route, upstream) = context.destination()?;
         if context.attempt.number == 0 && upstream.needs_pin() {
             context.attempt.is_pinned = true;
             context.attempt.is_pin_remembered = true;
@@ -70,7 +66,7 @@ impl Proxy {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let Ok((_, upstream)) = destination(context) else {
+        let Ok((_, upstream)) = context.destination() else {
             return error;
         };
         if !context.attempt.is_pinned && upstream.wants_pin(&error) {
@@ -88,8 +84,7 @@ impl Proxy {
         }
         let failed = &context.attempt.failed;
         let has_other = upstream.has_other(|address| !failed.contains(&address));
-        let is_in_budget =
-            context.attempt.number < MOST_ATTEMPTS && context.start.elapsed() < CONNECTING_IN_ALL;
+        let is_in_budget = context.attempt.may_follow() && context.start.elapsed() < CONNECTING_IN_ALL;
         error.set_retry(has_other && !is_of_request && is_in_budget);
         error
     }
@@ -107,7 +102,7 @@ impl Proxy {
         if let Some(lease) = &context.attempt.lease {
             lease.succeeded();
         }
-        let (route, upstream) = destination(context)?;
+        let (route, upstream) = context.destination()?;
         if !context.attempt.is_pinned {
             return Ok(());
         }
@@ -125,13 +120,6 @@ impl Proxy {
         }
         Err(Error::new_up(ErrorType::InvalidCert))
     }
-}
-
-/// Where the request goes. Both are there when the engine asks for a peer: deciding is what put them there.
-pub fn destination(context: &Context) -> Result<(Arc<Route>, Arc<Upstream>)> {
-    let route = context.route.as_ref();
-    let found = route.and_then(|route| Some((Arc::clone(route), Arc::clone(route.upstream()?))));
-    found.ok_or_else(|| Error::explain(ErrorType::InternalError, "no destination was decided on"))
 }
 
 fn manner(context: &Context, upstream: &Upstream) -> Manner {

@@ -19,7 +19,7 @@ use genkan_routing::connection::{remove_hop_by_hop, remove_nominated, tokens};
 use genkan_routing::links::{PublicPrefix, is_readable};
 use genkan_routing::redirect::leaves_origin;
 
-use super::{Proxy, failing, fields, peering, removed_length};
+use super::{Proxy, failing, fields, removed_length};
 use crate::context::{Context, Outgoing};
 use crate::rewriting::LinkRewriter;
 use crate::tables::Route;
@@ -40,7 +40,7 @@ const MOST_INTERIM: u32 = 100;
 impl Proxy {
     /// Judges the head of the backend's answer and takes out what concerns one connection only.
     pub(super) fn receive(&self, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
-        let (route, upstream) = peering::destination(context)?;
+        let (route, upstream) = context.destination()?;
         context.attempt.interim_answers += u32::from(is_interim(response.status));
         if let Err(problem) = judge(response, context, &route, &upstream) {
             context.verdict = Some(failing::protocol(&route, &problem));
@@ -156,7 +156,7 @@ pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut
             response.remove_header(&TRANSFER_ENCODING);
         }
     }
-    let (route, upstream) = peering::destination(context)?;
+    let (route, upstream) = context.destination()?;
     let passes_trailers = context.attempt.is_http2 && session.req_header().version == Version::HTTP_2;
     if !passes_trailers {
         response.remove_header(&TRAILER);

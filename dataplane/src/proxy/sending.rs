@@ -8,8 +8,8 @@ use pingora_proxy::Session;
 
 use genkan_routing::sending::Shipment;
 
+use super::failing;
 use super::fields::Fields;
-use super::{failing, peering};
 use crate::context::Context;
 
 /// Makes the request for the backend out of the engine's copy of the client's, once for each attempt.
@@ -18,7 +18,7 @@ pub async fn prepare(
     request: &mut RequestHeader,
     context: &mut Context,
 ) -> Result<()> {
-    let (route, upstream) = peering::destination(context)?;
+    let (route, upstream) = context.destination()?;
     let Some(outgoing) = &context.outgoing else {
         return Error::e_explain(ErrorType::InternalError, "no request was made for the backend");
     };

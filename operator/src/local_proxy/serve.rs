@@ -19,6 +19,8 @@ use super::credential::Credential;
 use super::destination::Destination;
 use super::guard;
 
+use crate::sentence::sentence;
+
 type Body = Either<Incoming, Full<Bytes>>;
 
 /// Read where `Authorization` is empty; it must not stand beside ours.
@@ -89,7 +91,7 @@ impl Pair {
         }
         match self.forward(request).await {
             Ok(response) => response,
-            Err(error) => say(StatusCode::BAD_GATEWAY, crate::cli::sentence(&error)),
+            Err(error) => say(StatusCode::BAD_GATEWAY, sentence(error.as_ref())),
         }
     }
 

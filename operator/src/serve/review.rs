@@ -9,7 +9,7 @@ use kube::api::{Api, PostParams};
 use tonic::{Code, Status};
 
 use super::token::Token;
-use crate::source::kubernetes::sentence;
+use crate::sentence::sentence;
 
 /// For one review.
 const TIMEOUT: Duration = Duration::from_secs(5);

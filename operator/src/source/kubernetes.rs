@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use crate::engine::Input;
 use crate::index::Change;
 use crate::object::{Kind, Object, key_of};
+use crate::sentence::sentence;
 
 /// How often a kind that the API server does not know is asked for again.
 const ABSENT: Duration = Duration::from_secs(1);
@@ -198,18 +199,4 @@ fn is_absent(error: &watcher::Error) -> bool {
         return false;
     };
     matches!(e, kube::Error::Api(e) if e.code == 404)
-}
-
-/// An error of the client with its causes, each once: hyper's outermost text alone says nothing.
-pub fn sentence(error: &kube::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(e) = cause {
-        let more = e.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = e.source();
-    }
-    text
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use genkan_routing::connection::{is_hop_by_hop, tokens};
+use genkan_routing::connection::tokens;
+use genkan_routing::headers::is_hop_by_hop;
 use genkan_routing::identity::{is_identity_header, is_impersonation_header};
 use genkan_routing::links::PublicPrefix;
 use genkan_routing::redirect::leaves_origin;

@@ -8,7 +8,7 @@ use kube::{Client, ResourceExt};
 use tracing::info;
 
 use super::form::{MARK, Stored};
-use crate::source::kubernetes::sentence;
+use crate::sentence::sentence;
 
 /// For one answer of the API server.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,28 @@
+//! References in answers, to this server or another.
+
+use crate::endpoint::Scheme;
+
+/// How long the scheme is, without its colon.
+pub(crate) fn scheme_length(reference: &[u8]) -> Option<usize> {
+    let end = reference
+        .iter()
+        .position(|byte| !byte.is_ascii_alphanumeric() && !b"+-.".contains(byte))?;
+    (reference[end] == b':' && reference[0].is_ascii_alphabetic()).then_some(end)
+}
+
+/// Do two authorities name the same host and port under this scheme? User information never matches.
+pub(crate) fn same_authority(one: &[u8], scheme: Scheme, other: &str) -> bool {
+    let split = |text: &'_ [u8]| -> Option<(Vec<u8>, u16)> {
+        let colon = memchr::memrchr(b':', text).filter(|&at| memchr::memchr(b']', &text[at..]).is_none());
+        let (host, port) = match colon {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, &text[text.len()..]),
+        };
+        let port = match port {
+            [] => scheme.default_port(),
+            digits => std::str::from_utf8(digits).ok()?.parse().ok()?,
+        };
+        Some((host.to_ascii_lowercase(), port))
+    };
+    split(one).is_some_and(|one| Some(one) == split(other.as_bytes()))
+}
