@@ -1,5 +1,6 @@
 //! genkan to try out: on a control plane of its own, on the reader's cluster, or on a folder of manifests.
 
+use std::fs::File;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,19 +64,19 @@ pub fn run(wish: Wish) -> Result<()> {
     if let Some(kubeconfig) = &wish.kubeconfig
         && may_use(kubeconfig)?
     {
-        return block_on(cluster::run(kubeconfig, &fresh(&wish.folder)?));
+        return block_on(cluster::run(kubeconfig, &fresh(&wish.folder)?.path));
     }
     if wish.directory {
-        return block_on(directory::run(&fresh(&wish.folder)?));
+        return block_on(directory::run(&fresh(&wish.folder)?.path));
     }
     if let Err(why) = namespace::probe() {
         println!(
             "This machine gives no private network ({why}), which the control plane needs. Running genkan on a \
              folder of manifests instead; conditions are printed by the operator, and there is no kubectl."
         );
-        return block_on(directory::run(&fresh(&wish.folder)?));
+        return block_on(directory::run(&fresh(&wish.folder)?.path));
     }
-    block_on(outside(&fresh(&wish.folder)?))
+    block_on(outside(&fresh(&wish.folder)?.path))
 }
 
 /// Names the cluster and asks; only a person at a terminal can say yes.
@@ -169,20 +170,51 @@ async fn free_ports() -> Result<Addresses> {
     })
 }
 
-/// The folder, empty: what an earlier run left in it is of no use.
-fn fresh(folder: &Path) -> Result<PathBuf> {
+/// The folder of a run, which is nobody else's while this lives.
+struct Claim {
+    path: PathBuf,
+    _lock: File,
+}
+
+const DEFAULT: &str = ".genkan";
+/// Says that a folder is one of ours.
+const MARK: &str = "genkan-run.lock";
+/// What people write stays.
+const MANIFESTS: &str = "manifests";
+
+/// Empties the folder: what an earlier run left in it is of no use. One that was not made for this is left alone.
+fn fresh(folder: &Path) -> Result<Claim> {
     std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-    // Its content, not itself: it may be somebody's mount.
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let gone = if path.is_dir() {
-            std::fs::remove_dir_all(&path)
-        } else {
-            std::fs::remove_file(&path)
-        };
-        gone.with_context(|| format!("remove {}", path.display()))?;
+    let path = folder.canonicalize()?;
+    let mark = path.join(MARK);
+    let is_ours = mark.exists() || path.file_name().is_some_and(|name| name == DEFAULT);
+    if !is_ours && std::fs::read_dir(&path)?.next().is_some() {
+        bail!(
+            "{} holds files that no run of genkan has put there; choose an empty folder",
+            folder.display()
+        );
     }
-    Ok(folder.canonicalize()?)
+    let lock = File::create(&mark).with_context(|| format!("write {}", mark.display()))?;
+    if lock.try_lock().is_err() {
+        bail!(
+            "genkan is running in {} already; end that run, or choose another folder with ARGS='--folder FOLDER'",
+            folder.display()
+        );
+    }
+    // Its content, not itself: it may be somebody's mount.
+    for entry in std::fs::read_dir(&path)? {
+        let entry = entry?;
+        if entry.file_name() == MARK || entry.file_name() == MANIFESTS {
+            continue;
+        }
+        let gone = if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())
+        } else {
+            std::fs::remove_file(entry.path())
+        };
+        gone.with_context(|| format!("remove {}", entry.path().display()))?;
+    }
+    Ok(Claim { path, _lock: lock })
 }
 
 fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
@@ -190,4 +222,31 @@ fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
         .enable_all()
         .build()?
         .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_folder_of_ours_is_emptied_and_by_one_run_at_a_time() {
+        let base = tempfile::tempdir().unwrap();
+        let other = base.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("precious.txt"), "mine").unwrap();
+        assert!(fresh(&other).is_err());
+        assert!(other.join("precious.txt").exists());
+
+        let ours = base.path().join("ours");
+        let first = fresh(&ours).unwrap();
+        std::fs::create_dir(ours.join(MANIFESTS)).unwrap();
+        std::fs::write(ours.join(MANIFESTS).join("mine.yaml"), "").unwrap();
+        std::fs::write(ours.join("old.log"), "").unwrap();
+        assert!(fresh(&ours).is_err(), "it is in use");
+        assert!(ours.join("old.log").exists());
+        drop(first);
+        assert!(fresh(&ours).is_ok());
+        assert!(!ours.join("old.log").exists());
+        assert!(ours.join(MANIFESTS).join("mine.yaml").exists());
+    }
 }

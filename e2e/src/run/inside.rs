@@ -113,5 +113,6 @@ fn summary(folder: &Path, control_plane: &ControlPlane, proxies: &[Proxy]) -> St
         ));
     }
     lines.push(format!("  logs        {}/*.log", folder.display()));
+    lines.push("  callers     are not asked who they are: --authentication=disabled".to_owned());
     lines.join("\n")
 }

@@ -203,11 +203,8 @@ fn standing(record: &Record<ReverseProxySpec>, matcher: &Matcher, claims: &Claim
             );
             Some(Finding::no(reason::SHADOWED, message))
         }
-        Some(Standing::Unreachable { .. }) => {
-            let message = format!(
-                "no request can reach spec.matcher.path {path:?}: a ReverseProxy answers only below /proxy; \
-                 begin the path with /proxy"
-            );
+        Some(Standing::Unreachable { reason }) => {
+            let message = format!("no request can reach spec.matcher.path {path:?}: {reason}");
             Some(Finding::no(reason::SHADOWED, message))
         }
     }

@@ -133,7 +133,7 @@ impl Destination {
                 let (name, port) = (pod.metadata.name.clone().unwrap_or_default(), port(pod));
                 let mut forwarder = pods.portforward(&name, &[port]).await.with_context(|| {
                     format!(
-                        "no port of Pod {name} is forwarded; that takes the right to create pods/portforward"
+                        "no port of Pod {name} is forwarded; that takes the rights to get and create pods/portforward"
                     )
                 })?;
                 let stream = forwarder.take_stream(port);
