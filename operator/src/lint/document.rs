@@ -36,12 +36,17 @@ pub(super) fn read<'t>(file: &'t str, text: &'t str, remarks: &mut Vec<Remark>) 
                 let message = "this is no manifest: apiVersion and kind are missing".into();
                 remarks.push(broken(file, before + super::locate::line(text, ""), message));
             }
-            Ok(value @ Value::Object(_)) => documents.push(Document {
-                file,
-                text,
-                before,
-                value,
-            }),
+            Ok(value @ Value::Object(_)) => match misspelt(&value) {
+                Some(message) => {
+                    remarks.push(broken(file, before + super::locate::line(text, "kind"), message));
+                }
+                None => documents.push(Document {
+                    file,
+                    text,
+                    before,
+                    value,
+                }),
+            },
             Ok(_) => remarks.push(broken(
                 file,
                 before + 1,
@@ -51,6 +56,18 @@ pub(super) fn read<'t>(file: &'t str, text: &'t str, remarks: &mut Vec<Remark>) 
         }
     }
     documents
+}
+
+/// Nothing else would be said of an object whose kind is none, but almost one of ours.
+fn misspelt(value: &Value) -> Option<String> {
+    let text = |field: &str| value[field].as_str().unwrap_or_default();
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    if !version.starts_with("extensions.kubesphere.io/") || Kind::of(version, kind).is_some() {
+        return None;
+    }
+    let known = [Kind::ReverseProxy, Kind::ApiService].map(Kind::name);
+    let meant = super::legacy::nearest(kind, known.into_iter())?;
+    Some(format!("there is no kind {kind} in this group; write {meant}"))
 }
 
 fn parse(text: &str) -> Result<Value, serde_yaml::Error> {
