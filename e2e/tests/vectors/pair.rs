@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use genkan_e2e::product::{Operator, Proxy, Source};
@@ -178,8 +179,15 @@ impl Pair {
     }
 }
 
+/// Each is given once, and lies below those that the kernel gives to connections: pairs start side by side.
 fn free_ports() -> [u16; 4] {
-    // All are held at once, so that they differ.
-    let listeners: [TcpListener; 4] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    static NEXT: AtomicU16 = AtomicU16::new(21_000);
+    [(); 4].map(|()| {
+        loop {
+            let port = NEXT.fetch_add(1, Ordering::Relaxed);
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
+    })
 }
