@@ -30,4 +30,5 @@ pub mod rewriting;
 pub mod roots;
 pub mod stream;
 pub mod tables;
+mod timestamp;
 pub mod upstream;

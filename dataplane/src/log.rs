@@ -8,9 +8,9 @@ use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Takes log lines from those who must not wait and writes them one after another.
+/// Takes log lines from those who must not wait; a thread writes them one after another.
 #[derive(Clone, Debug)]
-struct Queue {
+pub struct Lines {
     lines: SyncSender<Message>,
     /// For `/metrics`.
     dropped: Counter,
@@ -24,15 +24,16 @@ enum Message {
 /// Writes what is still waiting when it is dropped.
 #[derive(Debug)]
 pub struct Guard {
-    queue: Queue,
+    queue: Lines,
     is_over: Arc<AtomicBool>,
     /// Hears of the end of the writer.
     ended: Receiver<()>,
 }
 
 /// One line on its way into the queue.
-struct Pending {
-    queue: Queue,
+#[derive(Debug)]
+pub struct Pending {
+    queue: Lines,
     line: Vec<u8>,
 }
 
@@ -75,7 +76,7 @@ pub fn start(filter: &str) -> Result<Guard, LogError> {
         source,
     })?;
     let (lines, received) = sync_channel(ROOM);
-    let queue = Queue {
+    let queue = Lines {
         lines,
         dropped: Counter::default(),
     };
@@ -152,9 +153,36 @@ impl Writer {
     }
 }
 
-// === impl Queue ===
+// === impl Lines ===
 
-impl<'a> MakeWriter<'a> for Queue {
+impl Lines {
+    /// A line with its end. One that finds no room is dropped and counted.
+    pub fn send(&self, line: Vec<u8>) {
+        if let Err(TrySendError::Full(_)) = self.lines.try_send(Message::Line(line)) {
+            self.dropped.inc();
+        }
+    }
+
+    /// Lines that were lost, from the start on.
+    pub fn dropped(&self) -> Counter {
+        self.dropped.clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> (Self, Receiver<Vec<u8>>) {
+        let (lines, received) = sync_channel(ROOM);
+        let (forward, written) = sync_channel(ROOM);
+        std::thread::spawn(move || {
+            while let Ok(Message::Line(line)) = received.recv() {
+                let _ = forward.send(line);
+            }
+        });
+        let dropped = Counter::default();
+        (Self { lines, dropped }, written)
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
     type Writer = Pending;
 
     fn make_writer(&'a self) -> Pending {
@@ -181,11 +209,8 @@ impl Write for Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let line = std::mem::take(&mut self.line);
-        if line.is_empty() {
-            return;
-        }
-        if let Err(TrySendError::Full(_)) = self.queue.lines.try_send(Message::Line(line)) {
-            self.queue.dropped.inc();
+        if !line.is_empty() {
+            self.queue.send(line);
         }
     }
 }
@@ -193,9 +218,9 @@ impl Drop for Pending {
 // === impl Guard ===
 
 impl Guard {
-    /// Lines that were lost, from the start on.
-    pub fn dropped(&self) -> Counter {
-        self.queue.dropped.clone()
+    /// Where lines go that come without an event.
+    pub fn lines(&self) -> Lines {
+        self.queue.clone()
     }
 }
 
@@ -222,7 +247,7 @@ mod tests {
             is_over: Arc::clone(&is_over),
             _ended: end,
         };
-        let queue = Queue { lines, dropped };
+        let queue = Lines { lines, dropped };
         (
             Guard {
                 queue,
@@ -239,7 +264,7 @@ mod tests {
         for line in 0..5 {
             writeln!(guard.queue.make_writer(), "{line}").unwrap();
         }
-        assert_eq!(guard.dropped().get(), 3);
+        assert_eq!(guard.lines().dropped().get(), 3);
         let writing = std::thread::spawn(move || {
             let mut output = Vec::new();
             writer.run(&mut output);

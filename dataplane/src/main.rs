@@ -28,7 +28,7 @@ fn start(cli: &Cli) -> anyhow::Result<()> {
         runtime.worker_threads(usize::from(workers));
     }
     let runtime = runtime.enable_all().thread_name("genkan").build()?;
-    let outcome = runtime.block_on(process::run(cli, guard.dropped()));
+    let outcome = runtime.block_on(process::run(cli, guard.lines()));
     runtime.shutdown_background();
     drop(guard);
     Ok(outcome?)

@@ -3,6 +3,7 @@ mod seconds;
 
 use std::time::Duration;
 
+use genkan_routing::model::ObjectKey;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -138,8 +139,8 @@ impl Metrics {
         self.reload_failures.get_or_create_owned(&FileLabels { files })
     }
 
-    pub fn meter(&self, kind: &str, namespace: &str, name: &str) -> Meter {
-        let labels = ObjectLabels::new(kind, namespace, name);
+    pub fn meter(&self, object: &ObjectKey) -> Meter {
+        let labels = ObjectLabels::new(object);
         let by_class = CLASSES.map(|code| self.requests.get_or_create(&labels.with(code)).clone());
         Meter {
             by_class,
@@ -148,8 +149,8 @@ impl Metrics {
     }
 
     /// The object is gone and so are its series.
-    pub fn forget(&self, kind: &str, namespace: &str, name: &str) {
-        let labels = ObjectLabels::new(kind, namespace, name);
+    pub fn forget(&self, object: &ObjectKey) {
+        let labels = ObjectLabels::new(object);
         CLASSES.iter().for_each(|code| {
             self.requests.remove(&labels.with(code));
         });
@@ -182,11 +183,11 @@ impl Meter {
 // === impl ObjectLabels ===
 
 impl ObjectLabels {
-    fn new(kind: &str, namespace: &str, name: &str) -> Self {
+    fn new(object: &ObjectKey) -> Self {
         Self {
-            kind: kind.to_owned(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            kind: object.kind.name().to_owned(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
         }
     }
 
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn series_come_and_go_with_their_object() {
         let metrics = Metrics::default();
-        let meter = metrics.meter("ReverseProxy", "", "shop");
+        let meter = metrics.meter(&ObjectKey::reverse_proxy("shop"));
         meter.record(204, Duration::from_millis(3));
         meter.record(0, Duration::ZERO);
         metrics.answered("NoRouteMatched", 404);
@@ -225,7 +226,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
-        metrics.forget("ReverseProxy", "", "shop");
+        metrics.forget(&ObjectKey::reverse_proxy("shop"));
         assert!(!metrics.render().contains("shop"));
     }
 }

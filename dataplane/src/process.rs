@@ -2,11 +2,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::log::Lines;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
-use prometheus_client::metrics::counter::Counter;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +55,7 @@ const POOL: usize = 4_096;
 ///
 /// # Errors
 /// One sentence for the person who started it.
-pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessError> {
+pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     // Before anything is served: from then on a signal must not simply end the process.
     let mut signals = Signals::new().map_err(ProcessError::Signal)?;
     let ca_file = prepare_state_dir(&cli.state_dir)?;
@@ -77,7 +77,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     ));
     let current = Arc::new(Current::default());
     let board = Arc::new(Board::default());
-    let metrics = Arc::new(Metrics::new(log_lines_dropped));
+    let metrics = Arc::new(Metrics::new(log.dropped()));
     let names = Arc::new(Names::new(Arc::new(System::default()), Arc::clone(&check)));
     let is_draining = Arc::new(AtomicBool::new(false));
     let stop_stream = CancellationToken::new();
@@ -102,6 +102,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
         current: Arc::clone(&current),
         board: Arc::clone(&board),
         metrics: Arc::clone(&metrics),
+        is_lost: false,
     };
     let mut stream = tokio::spawn(subscriber.run(stop_stream.clone()));
     let workers = tokio::runtime::Handle::current().metrics().num_workers();
@@ -125,7 +126,7 @@ pub async fn run(cli: &Cli, log_lines_dropped: Counter) -> Result<(), ProcessErr
     let mut admin = tokio::spawn(async move { axum::serve(listener, router.router()).await });
 
     let reloads = Arc::clone(&metrics);
-    let access = Arc::new(Access::new(Arc::clone(&metrics)));
+    let access = Arc::new(Access::new(Arc::clone(&metrics), log));
     let proxy = Proxy {
         current,
         board,

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use genkan_proto::v1alpha1::health::State;
 use genkan_routing::dialling::MAY_BE_DIALLED;
+use genkan_routing::model::BackendState;
 use pingora_core::connectors::{ConnectorOptions, TransportConnector};
 use pingora_core::{Error, ErrorType, Result};
 use tokio::sync::Notify;
@@ -48,7 +48,10 @@ impl Recovery {
         let mut period = period();
         loop {
             tokio::select! {
-                _ = applied.changed() => tokio::task::block_in_place(|| self.note_hosts()),
+                _ = applied.changed() => {
+                    let fresh = self.current.take_fresh();
+                    tokio::task::block_in_place(|| fresh.iter().for_each(|route| self.note(route)));
+                }
                 () = self.names_changed.notified() => tokio::task::block_in_place(|| self.note_hosts()),
                 _ = period.tick() => {
                     if self.check.refresh() {
@@ -66,9 +69,8 @@ impl Recovery {
         loop {
             period.tick().await;
             let tables = self.current.load();
-            let suspects: Vec<_> = tables
-                .routes
-                .iter()
+            let suspects: Vec<_> = (self.board.blamed().iter())
+                .filter_map(|object| tables.routes.get(&object.key))
                 .filter(|route| route.is_suspect())
                 .cloned()
                 .collect();
@@ -83,37 +85,43 @@ impl Recovery {
 
     /// The state of every object whose backend is a host of the author's choice.
     fn note_hosts(&self) {
-        for route in &self.current.load().routes {
-            // What was built anew inherits what its object is blamed for, or nobody would ever take it back.
-            let known = self.board.state(&route.object);
-            if let Some(state @ (State::Unreachable | State::TlsFailed)) = known
-                && !route.is_suspect()
-            {
-                route.suspect(state);
-            }
-            let Some(upstream) = route.upstream() else {
-                continue;
-            };
-            let (host, lookup) = match &upstream.target {
-                Target::Set(_) => continue,
-                Target::Address(_) => (upstream.authority.as_str(), Lookup::Found),
-                Target::Named(named) => (named.name.as_str(), named.lookup()),
-            };
-            let error = match lookup {
-                Lookup::Pending => continue,
-                Lookup::Failed(_) => format!("the host {host} {DOES_NOT_RESOLVE}"),
-                Lookup::Found if !upstream.has_other(|_| true) => {
-                    format!("no address of the host {host} {MAY_BE_DIALLED}")
-                }
-                Lookup::Found => {
-                    if known.is_none_or(|state| state == State::Unresolved) {
-                        self.board.note(&route.object, State::Reachable, "");
-                    }
-                    continue;
-                }
-            };
-            self.board.note(&route.object, State::Unresolved, error);
+        self.current
+            .load()
+            .hosts
+            .values()
+            .for_each(|route| self.note(route));
+    }
+
+    fn note(&self, route: &Route) {
+        // What was built anew inherits what its object is blamed for, or nobody would ever take it back.
+        let known = self.board.state(&route.object);
+        if let Some(state @ (BackendState::Unreachable | BackendState::TlsFailed)) = known
+            && !route.is_suspect()
+        {
+            route.suspect(state);
         }
+        let Some(upstream) = route.upstream() else {
+            return;
+        };
+        let (host, lookup) = match &upstream.target {
+            Target::Set { .. } => return,
+            Target::Address(_) => (upstream.authority.as_str(), Lookup::Found),
+            Target::Named(named) => (named.name.as_str(), named.lookup()),
+        };
+        let error = match lookup {
+            Lookup::Pending => return,
+            Lookup::Failed(_) => format!("the host {host} {DOES_NOT_RESOLVE}"),
+            Lookup::Found if !upstream.has_other(|_| true) => {
+                format!("no address of the host {host} {MAY_BE_DIALLED}")
+            }
+            Lookup::Found => {
+                if known.is_none_or(|state| state == BackendState::Unresolved) {
+                    self.board.note(&route.object, BackendState::Reachable, "");
+                }
+                return;
+            }
+        };
+        self.board.note(&route.object, BackendState::Unresolved, error);
     }
 
     async fn probe(&self, connector: &TransportConnector, route: Arc<Route>) {
@@ -133,7 +141,7 @@ impl Recovery {
         };
         if is_good && route.acquit() {
             lease.succeeded();
-            self.board.note(&route.object, State::Reachable, "");
+            self.board.note(&route.object, BackendState::Reachable, "");
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use genkan_proto::v1alpha1::config_stream_client::ConfigStreamClient;
 use genkan_proto::v1alpha1::{Ack, Hello, OperatorMessage, ProxyMessage, operator_message, proxy_message};
-use genkan_proto::{Hash, MAX_CHUNK, PROTOCOL_VERSION};
+use genkan_proto::{Hash, MAX_CHUNK, PROTOCOL_VERSION, codec};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use tonic::Code;
 
 use crate::health::Board;
 use crate::metrics::Metrics;
-use crate::tables::{ApplyError, Builder, Current, Tables};
+use crate::tables::{Applied, ApplyError, Builder, Change, Current, Tables};
 use assembly::{Assembly, AssemblyError};
 use backoff::Backoff;
 pub use connecting::{ConnectError, Credentials};
@@ -33,6 +33,15 @@ pub struct Subscriber {
     pub current: Arc<Current>,
     pub board: Arc<Board>,
     pub metrics: Arc<Metrics>,
+    /// The last message was refused: only everything, from the beginning, is to be trusted.
+    pub is_lost: bool,
+}
+
+/// What is known of one stream.
+#[derive(Debug, Default)]
+struct Progress {
+    assembly: Assembly,
+    has_acknowledged: bool,
 }
 
 /// Why a stream ended.
@@ -112,7 +121,7 @@ impl Subscriber {
         self.metrics.connected.set(1);
         tracing::info!(operator = self.operator, "the configuration stream is up");
         self.board.tell_again();
-        let mut assembly = Assembly::default();
+        let mut progress = Progress::default();
         let board = Arc::clone(&self.board);
         loop {
             let received = tokio::select! {
@@ -126,13 +135,14 @@ impl Subscriber {
                             received?.ok_or(StreamError::Closed)?
                         }
                         health = board.next() => {
+                            let health = codec::health_to_wire(&health);
                             permit.send(message(proxy_message::Message::Health(health)));
                             continue;
                         }
                     }
                 }
             };
-            self.receive(received, &mut assembly, &answers).await?;
+            self.receive(received, &mut progress, &answers).await?;
             // After a message that was of use: an operator whose snapshots are refused is not asked in a hurry.
             backoff.reset();
         }
@@ -140,7 +150,7 @@ impl Subscriber {
 
     fn hello(&self) -> Hello {
         let tables = self.current.load();
-        let have_hash = if tables.sequence == 0 {
+        let have_hash = if tables.sequence == 0 || self.is_lost {
             Vec::new()
         } else {
             tables.hash.0.to_vec()
@@ -149,7 +159,7 @@ impl Subscriber {
             protocol_version: PROTOCOL_VERSION,
             name: self.name.clone(),
             instance: self.instance.clone(),
-            capabilities: vec!["health".to_owned()],
+            capabilities: codec::CAPABILITIES.map(str::to_owned).to_vec(),
             have_hash,
         }
     }
@@ -157,7 +167,7 @@ impl Subscriber {
     async fn receive(
         &mut self,
         received: OperatorMessage,
-        assembly: &mut Assembly,
+        progress: &mut Progress,
         answers: &mpsc::Sender<ProxyMessage>,
     ) -> Result<(), StreamError> {
         let Some(operator_message::Message::Snapshot(chunk)) = received.message else {
@@ -166,22 +176,31 @@ impl Subscriber {
         let nonce = chunk.nonce;
         let builder = &mut self.builder;
         // Large ones take a while, and the other tasks of this worker are requests.
-        let outcome = tokio::task::block_in_place(|| match assembly.add(chunk) {
+        let outcome = tokio::task::block_in_place(|| match progress.assembly.add(chunk) {
             Ok(None) => None,
             Ok(Some(complete)) => Some(
                 builder
-                    .apply(complete.snapshot, &complete.hash)
+                    .apply(Change {
+                        base: complete.base,
+                        upserts: &complete.snapshot.upserts,
+                        removals: &complete.snapshot.removals,
+                        announced: &complete.hash,
+                    })
+                    .map(|applied| (applied, complete.base.is_none()))
                     .map_err(StreamError::from),
             ),
             Err(error) => Some(Err(error.into())),
         });
         let Some(outcome) = outcome else { return Ok(()) };
         let (answer, outcome) = match outcome {
-            Ok(applied) => (
-                tokio::task::block_in_place(|| self.publish(nonce, applied)),
-                Ok(()),
-            ),
+            Ok((applied, is_everything)) => {
+                let all = is_everything || !std::mem::replace(&mut progress.has_acknowledged, true);
+                self.is_lost = false;
+                let answer = tokio::task::block_in_place(|| self.publish(nonce, applied, all));
+                (answer, Ok(()))
+            }
             Err(error) => {
+                self.is_lost = true;
                 self.metrics.snapshots_refused.inc();
                 let hash = self.current.load().hash;
                 (
@@ -207,17 +226,17 @@ impl Subscriber {
         }
     }
 
-    fn publish(&mut self, nonce: u64, applied: crate::tables::Applied) -> Ack {
+    /// `all`: the answer tells what is wrong with everything that is served, not only with the change.
+    fn publish(&mut self, nonce: u64, mut applied: Applied, all: bool) -> Ack {
         let hash = applied.tables.hash;
-        let (sequence, objects) = (applied.tables.sequence, applied.tables.routes.len());
-        let served: std::collections::HashSet<_> = applied
-            .tables
-            .routes
-            .iter()
-            .map(|route| RefKey::of(&route.object))
-            .collect();
-        self.board.retain(|object| served.contains(&RefKey::of(object)));
-        let (old, verdicts) = applied.publish(&self.current);
+        let (sequence, objects) = (applied.tables.sequence, applied.tables.routes.size());
+        let verdicts = match all {
+            true => self.builder.verdicts(),
+            false => std::mem::take(&mut applied.verdicts),
+        };
+        let gone = std::mem::take(&mut applied.gone);
+        let old = applied.publish(&self.current);
+        gone.iter().for_each(|object| self.board.forget(object));
         tokio::spawn(retire(old));
         self.metrics
             .objects
@@ -241,23 +260,6 @@ async fn retire(old: Arc<Tables>) {
         tokio::time::sleep(RETIREMENT).await;
     }
     tokio::task::block_in_place(|| drop(old));
-}
-
-/// What tells two versions of an object apart.
-#[derive(PartialEq, Eq, Hash)]
-struct RefKey(String, String, String, String, i64);
-
-impl RefKey {
-    fn of(object: &genkan_proto::v1alpha1::ResourceRef) -> Self {
-        let object = object.clone();
-        Self(
-            object.kind,
-            object.namespace,
-            object.name,
-            object.uid,
-            object.generation,
-        )
-    }
 }
 
 fn wire_hash(hash: Hash) -> Vec<u8> {

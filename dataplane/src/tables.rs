@@ -6,10 +6,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use genkan_proto::Hash;
 use genkan_routing::Table;
+use genkan_routing::model::ObjectKey;
+use parking_lot::Mutex;
+use rpds::HashTrieMapSync;
 use tokio::sync::watch;
 
-pub use builder::{Applied, ApplyError, Builder};
-pub use route::{Action, Door, Route};
+pub use builder::{Applied, ApplyError, Builder, Change};
+pub use route::{Action, Route};
 
 /// Everything that a request is judged by; it keeps the one it started with.
 #[derive(Debug)]
@@ -18,15 +21,21 @@ pub struct Tables {
     /// How many configurations this process has applied; 0 before the first.
     pub sequence: u64,
     pub doors: Table<Arc<Route>, Arc<Route>>,
-    /// Every route, for those who look after all of them.
-    pub routes: Vec<Arc<Route>>,
+    pub routes: Routes,
+    /// Those of `routes` whose backend is a host of the author's choice.
+    pub hosts: Routes,
 }
+
+/// Routes by object. A clone is cheap, and an edit copies only its own path.
+pub type Routes = HashTrieMapSync<ObjectKey, Arc<Route>>;
 
 /// The tables that are served now.
 #[derive(Debug, Default)]
 pub struct Current {
     tables: ArcSwap<Tables>,
     applied: watch::Sender<u64>,
+    /// Routes that nobody has looked at since they were built.
+    fresh: Mutex<Vec<Arc<Route>>>,
 }
 
 // === impl Tables ===
@@ -37,7 +46,8 @@ impl Default for Tables {
             hash: Hash::empty(),
             sequence: 0,
             doors: Table::default(),
-            routes: Vec::new(),
+            routes: Routes::new_sync(),
+            hosts: Routes::new_sync(),
         }
     }
 }
@@ -49,15 +59,21 @@ impl Current {
         self.tables.load_full()
     }
 
+    /// The routes that were built since the last call.
+    pub fn take_fresh(&self) -> Vec<Arc<Route>> {
+        std::mem::take(&mut self.fresh.lock())
+    }
+
     /// Changes when other tables are served.
     pub fn applied(&self) -> watch::Receiver<u64> {
         self.applied.subscribe()
     }
 
     /// Gives back what was served until now: whoever lets go of it last frees all of it, and that should be no request.
-    pub fn publish(&self, tables: Tables) -> Arc<Tables> {
+    pub fn publish(&self, tables: Tables, fresh: Vec<Arc<Route>>) -> Arc<Tables> {
         let sequence = tables.sequence;
         let old = self.tables.swap(Arc::new(tables));
+        self.fresh.lock().extend(fresh);
         self.applied.send_replace(sequence);
         old
     }

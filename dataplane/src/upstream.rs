@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use genkan_proto::v1alpha1 as wire;
+use genkan_routing::model::{self, SetKey};
 use http::HeaderValue;
 use pingora_core::Error;
 use pingora_core::protocols::ALPN;
@@ -42,7 +42,10 @@ pub struct Upstream {
 #[derive(Debug)]
 pub enum Target {
     /// The endpoints of a Service, which the operator keeps up to date.
-    Set(Arc<Endpoints>),
+    Set {
+        key: Arc<SetKey>,
+        endpoints: Arc<Endpoints>,
+    },
     Address(Endpoints),
     Named(Arc<Named>),
 }
@@ -72,14 +75,8 @@ pub struct Manner {
 /// Why an upstream cannot be built; the message of a verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    #[error("the upstream has no target")]
-    NoTarget,
     #[error("the upstream's authority cannot be sent as Host")]
     Authority,
-    #[error("the upstream's port {0} is not between 1 and 65535")]
-    Port(u32),
-    #[error("the upstream uses TLS and names no server to verify")]
-    NoServerName,
     #[error("caBundle holds no certificate that can be read: {0}")]
     CaBundle(String),
 }
@@ -113,34 +110,33 @@ impl Upstream {
     /// # Errors
     /// When the description makes no sense; the message is for the author.
     pub fn build(
-        wire: &wire::Upstream,
+        model: &model::Upstream,
         names: &Names,
-        endpoints: impl FnOnce(&str) -> Arc<Endpoints>,
+        endpoints: impl FnOnce(&SetKey) -> (Arc<SetKey>, Arc<Endpoints>),
     ) -> Result<Self, UpstreamError> {
-        let target = match wire.target.as_ref().ok_or(UpstreamError::NoTarget)? {
-            wire::upstream::Target::Endpoints(key) => Target::Set(endpoints(key)),
-            wire::upstream::Target::Host(host) => {
-                let port = u16::try_from(host.port).ok().filter(|port| *port != 0);
-                let port = port.ok_or(UpstreamError::Port(host.port))?;
-                match host.name.parse() {
-                    Ok(ip) => Target::Address(Endpoints::of(
-                        Arc::clone(names.check()),
-                        SocketAddr::new(ip, port),
-                    )),
-                    Err(_) => Target::Named(names.get(&host.name, port)),
-                }
+        let target = match &model.target {
+            model::Target::Endpoints(key) => {
+                let (key, endpoints) = endpoints(key);
+                Target::Set { key, endpoints }
             }
+            model::Target::Host { name, port } => match name.parse() {
+                Ok(ip) => Target::Address(Endpoints::of(
+                    Arc::clone(names.check()),
+                    SocketAddr::new(ip, *port),
+                )),
+                Err(_) => Target::Named(names.get(name, *port)),
+            },
         };
-        let host = HeaderValue::from_str(&wire.authority);
+        let host = HeaderValue::from_str(&model.authority);
         Ok(Self {
             host: host.map_err(|_| UpstreamError::Authority)?,
-            authority: wire.authority.clone(),
-            base_path: wire.base_path.trim_end_matches('/').to_owned(),
+            authority: model.authority.clone(),
+            base_path: model.base_path.trim_end_matches('/').to_owned(),
             target,
-            http2: wire.http2,
-            https_by_default: wire.https_by_default,
-            tls: wire.tls.as_ref().map(Tls::build).transpose()?,
-            group: group(wire),
+            http2: model.http2,
+            https_by_default: model.https_by_default,
+            tls: model.tls.as_ref().map(Tls::build).transpose()?,
+            group: group(model),
         })
     }
 
@@ -198,7 +194,7 @@ impl Upstream {
     /// When there is none.
     pub async fn choose(&self, may_be_tried: impl Fn(SocketAddr) -> bool) -> Result<Lease, NoEndpoint> {
         let endpoints = match &self.target {
-            Target::Set(endpoints) => endpoints,
+            Target::Set { endpoints, .. } => endpoints,
             Target::Address(endpoints) => endpoints,
             Target::Named(named) => {
                 // Once there are addresses nobody has to ask how the last lookup went, which takes a lock.
@@ -219,7 +215,7 @@ impl Upstream {
     /// Whether there is an endpoint left, as far as is known now.
     pub fn has_other(&self, may_be_tried: impl Fn(SocketAddr) -> bool) -> bool {
         let endpoints = match &self.target {
-            Target::Set(endpoints) => endpoints,
+            Target::Set { endpoints, .. } => endpoints,
             Target::Address(endpoints) => endpoints,
             Target::Named(named) => &named.endpoints,
         };
@@ -274,15 +270,11 @@ impl Upstream {
 // === impl Tls ===
 
 impl Tls {
-    fn build(wire: &wire::Tls) -> Result<Self, UpstreamError> {
-        // Without a name nothing at all would be verified, in silence.
-        if wire.server_name.is_empty() {
-            return Err(UpstreamError::NoServerName);
-        }
-        let insecure = wire.insecure_skip_verify;
-        let certificates = match wire.ca.is_empty() || insecure {
+    fn build(model: &model::Tls) -> Result<Self, UpstreamError> {
+        let insecure = model.insecure_skip_verify;
+        let certificates = match model.ca.is_empty() || insecure {
             true => Vec::new(),
-            false => read_pem(&wire.ca)?,
+            false => read_pem(&model.ca)?,
         };
         let pins = certificates.iter().filter_map(|der| Pin::read(der)).collect();
         let ca: Option<Vec<_>> = match (insecure, certificates) {
@@ -296,7 +288,7 @@ impl Tls {
                 .collect()
         });
         Ok(Self {
-            server_name: wire.server_name.clone(),
+            server_name: model.server_name.clone(),
             ca,
             insecure,
             pins,
@@ -327,18 +319,17 @@ fn read_pem(pem: &[u8]) -> Result<Vec<Vec<u8>>, UpstreamError> {
     Ok(good)
 }
 
-fn group(wire: &wire::Upstream) -> u64 {
+fn group(upstream: &model::Upstream) -> u64 {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&bytes.len().to_le_bytes());
         hasher.update(bytes);
     };
-    match &wire.target {
-        Some(wire::upstream::Target::Endpoints(key)) => part(key.as_bytes()),
-        Some(wire::upstream::Target::Host(host)) => part(format!("{}:{}", host.name, host.port).as_bytes()),
-        None => part(b""),
+    match &upstream.target {
+        model::Target::Endpoints(key) => part(key.to_string().as_bytes()),
+        model::Target::Host { name, port } => part(format!("{name}:{port}").as_bytes()),
     }
-    if let Some(tls) = &wire.tls {
+    if let Some(tls) = &upstream.tls {
         part(tls.server_name.as_bytes());
         part(&tls.ca);
         part(&[u8::from(tls.insecure_skip_verify)]);

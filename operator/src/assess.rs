@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use genkan_crds::condition::{kind, reason};
-use genkan_proto::v1alpha1::health;
+use genkan_routing::model::{BackendState, Published};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::fleet::{Fleet, GRACE, Progress};
-use crate::object::Kind;
-use crate::snapshot::{Since, World};
-use crate::verdict::{Backend, Finding, ObjectKey, Verdict};
+use crate::snapshot::Since;
+use crate::verdict::{Backend, Finding, Verdict};
 
 /// A first acknowledgement is usually milliseconds away; waiting for it saves a write.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -25,10 +24,10 @@ pub struct SetState {
     pub since: Since,
 }
 
-/// The four conditions of an object, in their order.
+/// The conditions of an object, in their order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Assessment {
-    pub conditions: [(&'static str, Finding); 4],
+    pub conditions: Vec<(&'static str, Finding)>,
     /// `2/3`.
     pub proxies: String,
     pub standing: Standing,
@@ -45,17 +44,15 @@ pub enum Standing {
     Waiting,
 }
 
-/// Looks at one object.
+/// Looks at one object. `since`: when what proxies are sent of it last changed, if it is sent.
 pub fn assess(
-    key: &ObjectKey,
     verdict: &Verdict,
-    world: &World,
+    since: Option<Since>,
     fleet: &Fleet,
     set: Option<SetState>,
     now: Instant,
 ) -> Assessment {
-    let resource = key.to_string();
-    let Some(since) = world.since(&resource).filter(|_| verdict.sent) else {
+    let Some(since) = since.filter(|_| verdict.sent) else {
         let because = |what| {
             Finding::no(
                 verdict.accepted.reason,
@@ -63,7 +60,7 @@ pub fn assess(
             )
         };
         return Assessment {
-            conditions: [
+            conditions: vec![
                 (kind::ACCEPTED, verdict.accepted.clone()),
                 (kind::RESOLVED_REFS, verdict.resolved.clone()),
                 (kind::PROGRAMMED, because("sent to no proxy")),
@@ -73,14 +70,14 @@ pub fn assess(
             standing: Standing::Settled,
         };
     };
-    let progress = fleet.progress(&resource, &verdict.uid, verdict.generation, since, now);
+    let progress = fleet.progress(&verdict.object, since, now);
     let (programmed, mut standing) = programmed(&progress, since, now);
-    let (ready, more) = ready(key, verdict, &programmed, fleet, since, set, now);
+    let (ready, more) = ready(verdict, &programmed, fleet, since, set, now);
     if standing == Standing::Settled {
         standing = more;
     }
     Assessment {
-        conditions: [
+        conditions: vec![
             (kind::ACCEPTED, verdict.accepted.clone()),
             (kind::RESOLVED_REFS, verdict.resolved.clone()),
             (kind::PROGRAMMED, programmed),
@@ -136,7 +133,6 @@ fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Stan
 }
 
 fn ready(
-    key: &ObjectKey,
     verdict: &Verdict,
     programmed: &Finding,
     fleet: &Fleet,
@@ -149,17 +145,14 @@ fn ready(
             return (finding.clone(), Standing::Settled);
         }
     }
-    let resource = key.to_string();
-    let mut reports: Vec<_> = fleet
-        .reports(&resource, &verdict.uid, verdict.generation, since, now)
-        .collect();
+    let mut reports: Vec<_> = fleet.reports(&verdict.object, since, now).collect();
     reports.sort_by_key(|(_, report)| report.is_none());
     for (proxy, report) in reports.iter().filter_map(|(proxy, r)| Some((proxy, (*r)?))) {
         let reason = match report.state {
-            health::State::Unresolved => reason::HOST_UNRESOLVED,
-            health::State::Unreachable => reason::BACKEND_UNREACHABLE,
-            health::State::TlsFailed => reason::BACKEND_TLS_FAILED,
-            health::State::Reachable | health::State::Unspecified => continue,
+            BackendState::Unresolved => reason::HOST_UNRESOLVED,
+            BackendState::Unreachable => reason::BACKEND_UNREACHABLE,
+            BackendState::TlsFailed => reason::BACKEND_TLS_FAILED,
+            BackendState::Reachable => continue,
         };
         return (
             Finding::no(reason, format!("proxy {proxy} reports: {}", report.error)),
@@ -167,10 +160,8 @@ fn ready(
         );
     }
     match &verdict.backend {
-        Backend::Endpoints {
-            key: set_key,
-            service,
-        } => {
+        Backend::Endpoints(key) => {
+            let service = format!("{}/{}", key.namespace, key.service);
             let Some(set) = set.filter(|s| s.usable) else {
                 let message = format!(
                     "Service {service} has no ready endpoint; see that its Pods run and pass their readiness probe"
@@ -180,7 +171,7 @@ fn ready(
                     Standing::Waiting,
                 );
             };
-            let taken = fleet.progress(set_key, "", 0, set.since, now);
+            let taken = fleet.taken(set.since, now);
             if taken.behind_since.is_some() {
                 let message = format!("proxies are taking in the endpoints of Service {service}");
                 return (Finding::no(reason::PENDING, message), Standing::Waiting);
@@ -203,13 +194,17 @@ fn ready(
 // === impl Assessment ===
 
 impl Assessment {
-    fn condition(&self, name: &str) -> &Finding {
+    fn condition(&self, name: &str) -> Option<&Finding> {
         let found = self.conditions.iter().find(|(kind, _)| *kind == name);
-        found.map_or(&self.conditions[0].1, |(_, finding)| finding)
+        found.map(|(_, finding)| finding)
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.condition(kind::READY).is_some_and(|finding| finding.ok)
     }
 
     /// The status to be written. Times of conditions whose status stays are kept from what is stored.
-    pub fn status(&self, key: &ObjectKey, verdict: &Verdict, stored: &Value, now: jiff::Timestamp) -> Value {
+    pub fn status(&self, verdict: &Verdict, stored: &Value, now: jiff::Timestamp) -> Value {
         let condition = |(kind, finding): &(&'static str, Finding)| {
             let status = match (finding.ok, finding.reason) {
                 (true, _) => "True",
@@ -223,19 +218,19 @@ impl Assessment {
             let time = time.unwrap_or_else(|| now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
             json!({
                 "type": kind, "status": status, "reason": finding.reason, "message": clean(&finding.message),
-                "observedGeneration": verdict.generation, "lastTransitionTime": time,
+                "observedGeneration": verdict.object.generation, "lastTransitionTime": time,
             })
         };
         let mut status = json!({
-            "observedGeneration": verdict.generation,
-            "state": if self.condition(kind::READY).ok { "Available" } else { "Unavailable" },
+            "observedGeneration": verdict.object.generation,
+            "state": if self.is_ready() { "Available" } else { "Unavailable" },
             "proxies": self.proxies,
             "conditions": self.conditions.iter().map(condition).collect::<Vec<_>>(),
         });
         let columns = &verdict.columns;
-        match key.kind {
-            Kind::ReverseProxy => status["upstream"] = columns.upstream.as_str().into(),
-            _ => {
+        match verdict.object.key.kind {
+            Published::ReverseProxy => status["upstream"] = columns.upstream.as_str().into(),
+            Published::ApiService => {
                 status["prefix"] = columns.prefix.as_str().into();
                 status["backend"] = columns.upstream.as_str().into();
             }
@@ -246,12 +241,12 @@ impl Assessment {
     /// The stored status holds for this generation, and says that every proxy serves it.
     pub fn was_programmed(&self, verdict: &Verdict, stored: &Value) -> bool {
         let same = |name: &str| {
-            stored_condition(stored, name).is_some_and(|c| {
-                let finding = self.condition(name);
+            let pair = stored_condition(stored, name).zip(self.condition(name));
+            pair.is_some_and(|(c, finding)| {
                 c["status"] == if finding.ok { "True" } else { "False" } && c["reason"] == finding.reason
             })
         };
-        stored["observedGeneration"] == verdict.generation
+        stored["observedGeneration"] == verdict.object.generation
             && stored_condition(stored, kind::PROGRAMMED).is_some_and(|c| c["status"] == "True")
             && same(kind::ACCEPTED)
             && same(kind::RESOLVED_REFS)

@@ -9,14 +9,12 @@ mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use genkan_proto::v1alpha1::{Resource, ResourceRef, Unavailable, resource};
+use genkan_routing::model::{ObjectKey, Published, Resource, ResourceKey, Route, SetKey, Unavailable};
 use genkan_routing::precedence::Claims;
 
 use crate::index::{Dirty, Index};
 use crate::object::Key;
-use crate::verdict::{Finding, ObjectKey, Verdict};
-
-use endpoints::SetKey;
+use crate::verdict::{Finding, Verdict};
 
 /// Remembers what depends on what between compiles.
 #[derive(Debug, Default)]
@@ -44,19 +42,20 @@ struct Use {
 #[derive(Debug, Default)]
 pub struct Output {
     pub upserts: Vec<Resource>,
-    pub removals: Vec<String>,
+    pub removals: Vec<ResourceKey>,
     /// Objects whose verdict was made again.
     pub judged: BTreeSet<ObjectKey>,
     /// Objects that exist no longer.
     pub gone: BTreeSet<ObjectKey>,
     /// Endpoint sets that were made again, and whether an endpoint is in them.
-    pub sets: Vec<(String, bool)>,
+    pub sets: Vec<(SetKey, bool)>,
 }
 
 /// What the compile of one kind gives.
 struct Compiled {
     verdict: Verdict,
-    resource: Option<resource::Resource>,
+    /// What proxies are sent; `None` if the object is absent for them.
+    route: Option<Route>,
     needs: Option<Use>,
 }
 
@@ -76,7 +75,8 @@ impl Compiler {
             todo.extend(self.users.get(service).into_iter().flatten().cloned());
         }
         let mut sets: BTreeSet<SetKey> = (dirty.services.iter())
-            .flat_map(|s| self.sets.range(SetKey::range(s)).map(|(set, _)| set.clone()))
+            .flat_map(|(namespace, name)| self.sets.range(SetKey::range(namespace, name)))
+            .map(|(set, _)| set.clone())
             .collect();
         for key in todo {
             self.judge(index, key, &mut sets, &mut out);
@@ -96,41 +96,34 @@ impl Compiler {
     }
 
     /// The objects that send requests to a Service.
-    pub fn users_of_set(&self, set: &str) -> Vec<ObjectKey> {
-        let Some(service) = SetKey::service_of(set) else {
-            return Vec::new();
-        };
+    pub fn users_of_set(&self, set: &SetKey) -> Vec<ObjectKey> {
+        let service = (set.namespace.clone(), set.service.clone());
         self.users.get(&service).into_iter().flatten().cloned().collect()
     }
 
     fn judge(&mut self, index: &Index, key: ObjectKey, sets: &mut BTreeSet<SetKey>, out: &mut Output) {
         let compiled = match key.kind {
-            crate::object::Kind::ReverseProxy => index
+            Published::ReverseProxy => index
                 .reverse_proxies
                 .get(&key.name)
                 .map(|r| reverse_proxy::compile(r, index, &self.claims)),
-            _ => index
+            Published::ApiService => index
                 .api_services
                 .get(&key.name)
                 .map(|r| api_service::compile(r, index, &self.rivals(&key.name))),
         };
         self.depend(&key, compiled.as_ref().and_then(|c| c.needs.clone()), sets);
         match compiled {
-            Some(Compiled {
-                verdict, resource, ..
-            }) => {
-                match resource {
-                    Some(r) => out.upserts.push(Resource {
-                        key: key.to_string(),
-                        resource: Some(r),
-                    }),
-                    None => out.removals.push(key.to_string()),
+            Some(Compiled { verdict, route, .. }) => {
+                match route {
+                    Some(route) => out.upserts.push(Resource::route(route)),
+                    None => out.removals.push(key.clone().into()),
                 }
                 self.verdicts.insert(key.clone(), verdict);
                 out.judged.insert(key);
             }
             None => {
-                out.removals.push(key.to_string());
+                out.removals.push(key.clone().into());
                 self.verdicts.remove(&key);
                 out.gone.insert(key);
             }
@@ -174,16 +167,12 @@ impl Compiler {
     }
 
     fn collect(&self, index: &Index, set: &SetKey, out: &mut Output) {
-        let key = set.to_string();
         if self.sets.contains_key(set) {
             let endpoints = endpoints::collect(index, set);
-            out.sets.push((key.clone(), !endpoints.endpoints.is_empty()));
-            out.upserts.push(Resource {
-                key,
-                resource: Some(resource::Resource::EndpointSet(endpoints)),
-            });
+            out.sets.push((set.clone(), !endpoints.endpoints.is_empty()));
+            out.upserts.push(Resource::endpoints(set.clone(), endpoints));
         } else {
-            out.removals.push(key);
+            out.removals.push(set.clone().into());
         }
     }
 }
@@ -191,17 +180,6 @@ impl Compiler {
 /// What is wrong with an endpoint by itself: one sentence each, behind the path of its field.
 pub fn endpoint_problems(spec: &genkan_crds::Endpoint, path: &str) -> Vec<String> {
     upstream::validate(spec, path).err().unwrap_or_default()
-}
-
-/// The object that a resource is made from.
-fn reference(key: &ObjectKey, uid: &str, generation: i64) -> ResourceRef {
-    ResourceRef {
-        kind: key.kind.name().into(),
-        namespace: String::new(),
-        name: key.name.clone(),
-        uid: uid.into(),
-        generation,
-    }
 }
 
 /// The winner of a conflict learns of it as well.
@@ -226,10 +204,7 @@ fn remark(finding: &mut Finding, told: [Option<String>; 2]) {
 
 /// The stub of a broken object answers with the condition that is false.
 fn unavailable(finding: &Finding) -> Unavailable {
-    Unavailable {
-        reason: finding.reason.into(),
-        message: finding.message.clone(),
-    }
+    Unavailable::new(finding.reason, finding.message.as_str())
 }
 
 #[cfg(test)]

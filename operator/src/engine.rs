@@ -5,25 +5,25 @@
 
 mod status;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use genkan_routing::model::{Health, ObjectKey, Objection, ResourceKey, SetKey};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::assess::SetState;
 use crate::compile::Compiler;
-use crate::fleet::{Fleet, Objection, Report, SessionId};
+use crate::fleet::{Fleet, SessionId};
 use crate::index::{Change, Dirty, Index};
 use crate::metrics::Metrics;
 use crate::object::Key;
 use crate::serve::gate::Pods;
-use crate::snapshot::{Push, Since, World};
+use crate::snapshot::{Feed, Scope, Since};
 use crate::status::{Outcome, Queue};
-use crate::verdict::ObjectKey;
 
 /// Quiet time that ends a batch, and the longest that a batch may take to gather.
 const QUIET: Duration = Duration::from_millis(3);
@@ -43,13 +43,14 @@ pub enum Input {
         name: String,
         session: SessionId,
         sequence: u64,
-        objections: HashMap<String, Objection>,
+        /// What the objections are all there are of.
+        scope: Scope,
+        objections: Vec<Objection>,
     },
     Reported {
         name: String,
         session: SessionId,
-        key: ObjectKey,
-        report: Report,
+        health: Health,
     },
     Disconnected {
         name: String,
@@ -76,18 +77,17 @@ pub struct View {
 pub struct Engine {
     index: Index,
     compiler: Compiler,
-    world: World,
     fleet: Fleet,
     dirty: Dirty,
     batch: Option<Batch>,
-    sets: BTreeMap<String, SetState>,
+    sets: BTreeMap<SetKey, SetState>,
     /// Objects that are not programmed on every proxy, and when to look at them again without being told.
     waiting: BTreeMap<ObjectKey, Option<Instant>>,
     /// The next moment at which time alone changes who is counted.
     fleet_due: Option<Instant>,
     leading: bool,
     service: Key,
-    publisher: watch::Sender<Option<Arc<Push>>>,
+    feed: Arc<Feed>,
     /// Uids of the Pods that exist: a stream ends with its Pod.
     pods: watch::Sender<Pods>,
     view: Arc<RwLock<View>>,
@@ -107,7 +107,7 @@ impl Engine {
     /// `service` names the data-plane Service, whose Pods are counted.
     pub fn new(
         service: Key,
-        publisher: watch::Sender<Option<Arc<Push>>>,
+        feed: Arc<Feed>,
         view: Arc<RwLock<View>>,
         queue: Arc<Queue>,
         metrics: Arc<Metrics>,
@@ -115,7 +115,6 @@ impl Engine {
         Self {
             index: Index::default(),
             compiler: Compiler::default(),
-            world: World::default(),
             fleet: Fleet::default(),
             dirty: Dirty::default(),
             batch: None,
@@ -124,7 +123,7 @@ impl Engine {
             fleet_due: None,
             leading: false,
             service,
-            publisher,
+            feed,
             pods: watch::Sender::default(),
             view,
             queue,
@@ -191,10 +190,14 @@ impl Engine {
                 name,
                 session,
                 sequence,
+                scope,
                 objections,
             } => {
                 let newcomer = self.fleet.is_starting(&name);
-                let Some(objected) = self.fleet.acknowledge(&name, session, sequence, objections) else {
+                let Some(objected) = self
+                    .fleet
+                    .acknowledge(&name, session, sequence, &scope, objections)
+                else {
                     return;
                 };
                 debug!(proxy = %name, sequence, "acknowledged");
@@ -204,18 +207,18 @@ impl Engine {
                     return;
                 }
                 let mut concerned: BTreeSet<ObjectKey> = self.waiting.keys().cloned().collect();
-                concerned.extend(objected.iter().filter_map(|key| ObjectKey::parse(key)));
+                concerned.extend(objected);
                 self.expect(now);
                 self.assess_each(concerned, now);
             }
             Input::Reported {
                 name,
                 session,
-                key,
-                report,
+                health,
             } => {
+                let key = health.object.key.clone();
                 let is_known = self.compiler.verdict(&key).is_some();
-                if is_known && self.fleet.report(&name, session, key.to_string(), report) {
+                if is_known && self.fleet.report(&name, session, health) {
                     self.assess_each([key], now);
                 }
             }
@@ -259,9 +262,8 @@ impl Engine {
     fn compile(&mut self, now: Instant) {
         let dirty = std::mem::take(&mut self.dirty);
         let out = self.compiler.compile(&self.index, &dirty);
-        let first = self.publisher.borrow().is_none();
-        let changed = self.world.apply(out.upserts, &out.removals, now);
-        if changed || first {
+        let changed = self.feed.resources().apply(out.upserts, &out.removals, now);
+        if changed || !self.feed.has_begun() {
             self.publish(now);
         }
         let mut concerned = out.judged;
@@ -269,12 +271,15 @@ impl Engine {
         for (set, usable) in out.sets {
             concerned.extend(self.note_set(set, usable, now));
         }
-        for set in &out.removals {
-            self.sets.remove(set);
+        for key in &out.removals {
+            match key {
+                ResourceKey::Endpoints(set) => drop(self.sets.remove(set)),
+                ResourceKey::Object(_) => {}
+            }
         }
         for key in out.gone {
             self.waiting.remove(&key);
-            self.fleet.forget_object(&key.to_string());
+            self.fleet.forget_object(&key);
             self.queue.remove(&key);
             self.metrics.forget(&key);
         }
@@ -291,13 +296,13 @@ impl Engine {
         }
     }
 
-    fn note_set(&mut self, set: String, usable: bool, now: Instant) -> Vec<ObjectKey> {
+    fn note_set(&mut self, set: SetKey, usable: bool, now: Instant) -> Vec<ObjectKey> {
         let before = self.sets.get(&set);
         if before.is_some_and(|s| s.usable == usable) {
             return Vec::new();
         }
         let since = Since {
-            sequence: self.world.sequence(),
+            sequence: self.feed.resources().sequence(),
             at: now,
         };
         let users = self.compiler.users_of_set(&set);
@@ -306,20 +311,16 @@ impl Engine {
     }
 
     fn publish(&mut self, now: Instant) {
-        match self.world.push() {
-            Ok(push) => {
-                let mut view = self.view.write();
-                view.hash = push.hash.to_string();
-                view.sequence = push.sequence;
-                view.synced = true;
-                view.missing.clear();
-                drop(view);
-                self.metrics.published(self.world.len());
-                info!(sequence = push.sequence, resources = self.world.len(), hash = %push.hash, "published");
-                self.publisher.send_replace(Some(push));
-            }
-            Err(e) => error!(error = %e, "the snapshot cannot be encoded; proxies keep what they have"),
-        }
+        let version = self.feed.publish();
+        let resources = self.feed.resources().len();
+        let mut view = self.view.write();
+        view.hash = version.hash.to_string();
+        view.sequence = version.sequence;
+        view.synced = true;
+        view.missing.clear();
+        drop(view);
+        self.metrics.published(resources);
+        info!(sequence = version.sequence, resources, hash = %version.hash, "published");
         self.expect(now);
     }
 

@@ -7,8 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use genkan_proto::v1alpha1::health;
+use genkan_routing::model::{Health, ObjectKey, ObjectRef, Objection};
 use tokio::time::Instant;
+
+use crate::snapshot::Scope;
 
 /// How long a proxy may be behind before objects say so.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -18,24 +20,6 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(30);
 /// One per stream; never used twice.
 pub type SessionId = u64;
 
-/// A proxy's word about one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Objection {
-    pub uid: String,
-    pub generation: i64,
-    pub reason: String,
-    pub message: String,
-}
-
-/// What a proxy learnt about the backend of one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    pub uid: String,
-    pub generation: i64,
-    pub state: health::State,
-    pub error: String,
-}
-
 #[derive(Debug)]
 struct Proxy {
     instance: String,
@@ -44,8 +28,8 @@ struct Proxy {
     /// When the stream began or ended, or the Pod was first seen.
     changed: Instant,
     acked: Option<u64>,
-    objections: HashMap<String, Objection>,
-    reports: HashMap<String, Report>,
+    objections: HashMap<ObjectKey, Objection>,
+    reports: HashMap<ObjectKey, Health>,
 }
 
 #[derive(Debug, Default)]
@@ -123,47 +107,57 @@ impl Fleet {
         self.proxies.get(name).is_some_and(|p| p.acked.is_none())
     }
 
-    /// The proxy serves this sequence, but for what it objects to. Returns the resources that it objects to, or did
-    /// before; `None` if the stream is not the proxy's.
+    /// The proxy serves this sequence, but for what it objects to. Returns the objects that it objects to, or did
+    /// before; `None` if the stream is not the proxy's. `scope`: what `objections` are all there are of.
     pub fn acknowledge(
         &mut self,
         name: &str,
         session: SessionId,
         sequence: u64,
-        objections: HashMap<String, Objection>,
-    ) -> Option<Vec<String>> {
+        scope: &Scope,
+        objections: Vec<Objection>,
+    ) -> Option<Vec<ObjectKey>> {
         let proxy = self
             .proxies
             .get_mut(name)
             .filter(|p| p.session == Some(session))?;
         proxy.acked = Some(sequence);
-        let before = std::mem::replace(&mut proxy.objections, objections);
-        Some(
-            before
-                .into_keys()
-                .chain(proxy.objections.keys().cloned())
-                .collect(),
-        )
+        let mut concerned = match scope {
+            Scope::Everything => proxy.objections.drain().map(|(key, _)| key).collect(),
+            Scope::Only(keys) => {
+                let taken_back = |key: &&ObjectKey| proxy.objections.remove(*key).is_some();
+                keys.iter().filter(taken_back).cloned().collect::<Vec<_>>()
+            }
+        };
+        for objection in objections {
+            concerned.push(objection.object.key.clone());
+            proxy.objections.insert(objection.object.key.clone(), objection);
+        }
+        Some(concerned)
     }
 
     /// Takes note of a report; false if the stream is not the proxy's, or it told of a newer version of the object.
-    pub fn report(&mut self, name: &str, session: SessionId, key: String, report: Report) -> bool {
+    pub fn report(&mut self, name: &str, session: SessionId, health: Health) -> bool {
         match self.proxies.get_mut(name).filter(|p| p.session == Some(session)) {
             // A late failure of the generation before must not take the place of news about this one.
-            Some(proxy) => match proxy.reports.get(&key) {
-                Some(held) if held.uid == report.uid && held.generation > report.generation => false,
-                _ => {
-                    proxy.reports.insert(key, report);
-                    true
+            Some(proxy) => {
+                let held = proxy.reports.get(&health.object.key).map(|held| &held.object);
+                let is_late = held.is_some_and(|held| {
+                    held.uid == health.object.uid && held.generation > health.object.generation
+                });
+                if !is_late {
+                    proxy.reports.insert(health.object.key.clone(), health);
                 }
-            },
+                !is_late
+            }
             None => false,
         }
     }
 
     /// What was said about an object that exists no longer is forgotten.
-    pub fn forget_object(&mut self, key: &str) {
+    pub fn forget_object(&mut self, key: &ObjectKey) {
         for proxy in self.proxies.values_mut() {
+            proxy.objections.remove(key);
             proxy.reports.remove(key);
         }
     }
@@ -236,12 +230,23 @@ impl Fleet {
             .map(|(name, p)| (name.as_str(), p))
     }
 
-    /// How far the resource `key`, changed at `since`, has come.
-    pub fn progress(
+    /// How far a version of an object, changed at `since`, has come.
+    pub fn progress(&self, object: &ObjectRef, since: crate::snapshot::Since, now: Instant) -> Progress {
+        let objection = |proxy: &Proxy| {
+            let held = proxy.objections.get(&object.key);
+            held.filter(|held| held.object == *object).cloned()
+        };
+        self.progress_but_for(objection, since, now)
+    }
+
+    /// How far something to which nobody objects, changed at `since`, has come.
+    pub fn taken(&self, since: crate::snapshot::Since, now: Instant) -> Progress {
+        self.progress_but_for(|_| None, since, now)
+    }
+
+    fn progress_but_for(
         &self,
-        key: &str,
-        uid: &str,
-        generation: i64,
+        objection: impl Fn(&Proxy) -> Option<Objection>,
         since: crate::snapshot::Since,
         now: Instant,
     ) -> Progress {
@@ -255,14 +260,10 @@ impl Fleet {
         for (name, proxy) in self.counted_for(since.at, now) {
             out.counted += 1;
             let lives = proxy.lives(now);
-            let objection = proxy
-                .objections
-                .get(key)
-                .filter(|o| o.uid == uid && o.generation == generation);
             if lives && proxy.acked.is_some_and(|acked| acked >= since.sequence) {
-                match objection {
+                match objection(proxy) {
                     None => out.ready += 1,
-                    Some(o) => out.rejected = out.rejected.or_else(|| Some((name.to_string(), o.clone()))),
+                    Some(o) => out.rejected = out.rejected.or_else(|| Some((name.to_string(), o))),
                 }
             } else {
                 let behind = if lives {
@@ -285,21 +286,15 @@ impl Fleet {
     /// What counted proxies say about the backend of an object.
     pub fn reports<'a>(
         &'a self,
-        key: &'a str,
-        uid: &'a str,
-        generation: i64,
+        object: &'a ObjectRef,
         since: crate::snapshot::Since,
         now: Instant,
-    ) -> impl Iterator<Item = (&'a str, Option<&'a Report>)> {
+    ) -> impl Iterator<Item = (&'a str, Option<&'a Health>)> {
         self.counted_for(since.at, now)
             .filter(move |(_, p)| p.lives(now))
             .map(move |(name, p)| {
-                (
-                    name,
-                    p.reports
-                        .get(key)
-                        .filter(|r| r.uid == uid && r.generation == generation),
-                )
+                let report = p.reports.get(&object.key);
+                (name, report.filter(|report| report.object == *object))
             })
     }
 }

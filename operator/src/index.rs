@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use genkan_crds::{APIServiceSpec, ReverseProxySpec};
 
-use crate::object::{Key, Kind, Object, Pod, Record, Service, Slice};
-use crate::verdict::ObjectKey;
+use genkan_routing::model::{ObjectKey, Published};
+
+use crate::object::{Key, Kind, Object, Pod, Record, Service, Slice, Watched};
 
 /// One thing that happened to the objects of a kind.
 #[derive(Clone, Debug)]
@@ -126,7 +127,7 @@ impl Index {
     fn apply_slice(&mut self, key: Key, slice: Slice, dirty: &mut Dirty) {
         let owner = (slice.namespace.clone(), slice.service.clone());
         if self.slice_owners.get(&key).is_some_and(|old| *old != owner) {
-            self.delete(Kind::EndpointSlice, &key, dirty);
+            self.delete(Kind::Watched(Watched::EndpointSlice), &key, dirty);
         }
         self.slice_owners.insert(key.clone(), owner.clone());
         let slices = self.slices.entry(owner.clone()).or_default();
@@ -138,22 +139,22 @@ impl Index {
 
     fn delete(&mut self, kind: Kind, key: &Key, dirty: &mut Dirty) {
         match kind {
-            Kind::ReverseProxy => {
+            Kind::Published(Published::ReverseProxy) => {
                 if self.reverse_proxies.remove(&key.1).is_some() {
                     dirty.reverse_proxies.insert(key.1.clone());
                 }
             }
-            Kind::ApiService => {
+            Kind::Published(Published::ApiService) => {
                 if self.api_services.remove(&key.1).is_some() {
                     dirty.api_services.insert(key.1.clone());
                 }
             }
-            Kind::Service => {
+            Kind::Watched(Watched::Service) => {
                 if self.services.remove(key).is_some() {
                     dirty.services.insert(key.clone());
                 }
             }
-            Kind::EndpointSlice => {
+            Kind::Watched(Watched::EndpointSlice) => {
                 if let Some(owner) = self.slice_owners.remove(key) {
                     if let Some(slices) = self.slices.get_mut(&owner) {
                         slices.remove(&key.1);
@@ -164,7 +165,7 @@ impl Index {
                     dirty.services.insert(owner);
                 }
             }
-            Kind::Pod => dirty.pods |= self.pods.remove(key).is_some(),
+            Kind::Watched(Watched::Pod) => dirty.pods |= self.pods.remove(key).is_some(),
         }
     }
 
@@ -187,12 +188,12 @@ impl Index {
         status: serde_json::Value,
     ) {
         match key.kind {
-            Kind::ReverseProxy => {
+            Published::ReverseProxy => {
                 if let Some(r) = self.reverse_proxies.get_mut(&key.name) {
                     Arc::make_mut(r).written(uid, before, after, status);
                 }
             }
-            _ => {
+            Published::ApiService => {
                 if let Some(r) = self.api_services.get_mut(&key.name) {
                     Arc::make_mut(r).written(uid, before, after, status);
                 }
@@ -203,11 +204,13 @@ impl Index {
     fn keys(&self, kind: Kind) -> Vec<Key> {
         let cluster_scoped = |name: &String| (String::new(), name.clone());
         match kind {
-            Kind::ReverseProxy => self.reverse_proxies.keys().map(cluster_scoped).collect(),
-            Kind::ApiService => self.api_services.keys().map(cluster_scoped).collect(),
-            Kind::Service => self.services.keys().cloned().collect(),
-            Kind::EndpointSlice => self.slice_owners.keys().cloned().collect(),
-            Kind::Pod => self.pods.keys().cloned().collect(),
+            Kind::Published(Published::ReverseProxy) => {
+                self.reverse_proxies.keys().map(cluster_scoped).collect()
+            }
+            Kind::Published(Published::ApiService) => self.api_services.keys().map(cluster_scoped).collect(),
+            Kind::Watched(Watched::Service) => self.services.keys().cloned().collect(),
+            Kind::Watched(Watched::EndpointSlice) => self.slice_owners.keys().cloned().collect(),
+            Kind::Watched(Watched::Pod) => self.pods.keys().cloned().collect(),
         }
     }
 

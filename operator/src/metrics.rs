@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::verdict::ObjectKey;
+use genkan_routing::model::ObjectKey;
 
 /// One word from the code, never from a message.
 type Reason = [(&'static str, &'static str); 1];

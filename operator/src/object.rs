@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use genkan_crds::{APIServiceSpec, ReverseProxySpec};
+use genkan_routing::model::Published;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -10,11 +11,16 @@ use serde_json::Value;
 const TARGET_LABEL: &str = "kubesphere.io/reverse-proxy-target";
 const CONSOLE: &str = "ks-console";
 
-/// The kinds that are watched.
+/// The kinds that are followed. No `_` arm matches on one: the compiler names every place that a new kind concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    ReverseProxy,
-    ApiService,
+    Published(Published),
+    Watched(Watched),
+}
+
+/// The kinds that take no requests, and are looked at for those that do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Watched {
     Service,
     EndpointSlice,
     Pod,
@@ -108,33 +114,38 @@ pub struct Pod {
 
 impl Kind {
     pub const ALL: [Self; 5] = [
-        Self::ReverseProxy,
-        Self::ApiService,
-        Self::Service,
-        Self::EndpointSlice,
-        Self::Pod,
+        Self::Published(Published::ReverseProxy),
+        Self::Published(Published::ApiService),
+        Self::Watched(Watched::Service),
+        Self::Watched(Watched::EndpointSlice),
+        Self::Watched(Watched::Pod),
     ];
 
     /// Of the API group and kind of an object, if it is watched.
     pub fn of(api_version: &str, kind: &str) -> Option<Self> {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         match (group, kind) {
-            ("extensions.kubesphere.io", "ReverseProxy") => Some(Self::ReverseProxy),
-            ("extensions.kubesphere.io", "APIService") => Some(Self::ApiService),
-            ("", "Service") => Some(Self::Service),
-            ("discovery.k8s.io", "EndpointSlice") => Some(Self::EndpointSlice),
-            ("", "Pod") => Some(Self::Pod),
+            (genkan_crds::GROUP, _) => kind.parse().ok().map(Self::Published),
+            ("", "Service") => Some(Self::Watched(Watched::Service)),
+            ("discovery.k8s.io", "EndpointSlice") => Some(Self::Watched(Watched::EndpointSlice)),
+            ("", "Pod") => Some(Self::Watched(Watched::Pod)),
             _ => None,
         }
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Self::ReverseProxy => "ReverseProxy",
-            Self::ApiService => "APIService",
-            Self::Service => "Service",
-            Self::EndpointSlice => "EndpointSlice",
-            Self::Pod => "Pod",
+            Self::Published(kind) => kind.name(),
+            Self::Watched(Watched::Service) => "Service",
+            Self::Watched(Watched::EndpointSlice) => "EndpointSlice",
+            Self::Watched(Watched::Pod) => "Pod",
+        }
+    }
+
+    pub fn published(self) -> Option<Published> {
+        match self {
+            Self::Published(kind) => Some(kind),
+            Self::Watched(_) => None,
         }
     }
 }
@@ -149,21 +160,21 @@ impl Object {
     /// When there is no name, or a Service, EndpointSlice or Pod does not have the form of its kind.
     pub fn read(kind: Kind, value: Value) -> Result<Self, String> {
         Ok(match kind {
-            Kind::ReverseProxy => Self::ReverseProxy(record(value)?),
-            Kind::ApiService => Self::ApiService(record(value)?),
-            Kind::Service => Self::Service(service(decode(kind, value)?)),
-            Kind::EndpointSlice => Self::EndpointSlice(slice(decode(kind, value)?)),
-            Kind::Pod => Self::Pod(pod(decode(kind, value)?)),
+            Kind::Published(Published::ReverseProxy) => Self::ReverseProxy(record(value)?),
+            Kind::Published(Published::ApiService) => Self::ApiService(record(value)?),
+            Kind::Watched(Watched::Service) => Self::Service(service(decode(kind, value)?)),
+            Kind::Watched(Watched::EndpointSlice) => Self::EndpointSlice(slice(decode(kind, value)?)),
+            Kind::Watched(Watched::Pod) => Self::Pod(pod(decode(kind, value)?)),
         })
     }
 
     pub fn kind(&self) -> Kind {
         match self {
-            Self::ReverseProxy(_) => Kind::ReverseProxy,
-            Self::ApiService(_) => Kind::ApiService,
-            Self::Service(_) => Kind::Service,
-            Self::EndpointSlice(_) => Kind::EndpointSlice,
-            Self::Pod(_) => Kind::Pod,
+            Self::ReverseProxy(_) => Kind::Published(Published::ReverseProxy),
+            Self::ApiService(_) => Kind::Published(Published::ApiService),
+            Self::Service(_) => Kind::Watched(Watched::Service),
+            Self::EndpointSlice(_) => Kind::Watched(Watched::EndpointSlice),
+            Self::Pod(_) => Kind::Watched(Watched::Pod),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::pki::Purpose;
 use crate::pki::keep::{Keeper, Kept, Publication, Serving};
 use crate::serve::gate::Gate;
 use crate::serve::review::Kubernetes;
+use crate::snapshot::Feed;
 use crate::source::{Source, directory, kubernetes};
 use crate::status::{KubernetesWriter, Printer, Queue};
 use crate::{admin, lease, serve};
@@ -101,7 +102,7 @@ pub async fn run(args: Args) -> Result<()> {
     info!(grpc = %grpc.local_addr()?, admin = %admin_listener.local_addr()?, source = ?args.source, "operator starts");
 
     let (inputs, engine_inputs) = mpsc::channel(1024);
-    let (publisher, pushes) = watch::channel(None);
+    let feed = Arc::<Feed>::default();
     let (stop, stopped) = watch::channel(false);
     let view = Arc::new(RwLock::new(View {
         missing: Index::default().missing(),
@@ -111,7 +112,7 @@ pub async fn run(args: Args) -> Result<()> {
     let metrics = Arc::new(Metrics::new());
     let engine = Engine::new(
         service.clone(),
-        publisher,
+        Arc::clone(&feed),
         Arc::clone(&view),
         Arc::clone(&queue),
         Arc::clone(&metrics),
@@ -125,7 +126,7 @@ pub async fn run(args: Args) -> Result<()> {
         engine.run(engine_inputs).await;
         ("engine", Ok(()))
     });
-    let served = serve::Service::new(inputs.clone(), pushes, stopped.clone(), Arc::clone(&metrics));
+    let served = serve::Service::new(inputs.clone(), feed, stopped.clone(), Arc::clone(&metrics));
     let mut serving = None;
     match client.as_ref().filter(|_| !args.stream.grpc_plaintext) {
         None => {

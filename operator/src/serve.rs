@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::engine::Input;
 use crate::metrics::Metrics;
 use crate::pki::keep::Serving;
-use crate::snapshot::Push;
+use crate::snapshot::Feed;
 
 use gate::{Caller, Gate, GateLayer};
 use session::Session;
@@ -40,7 +40,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Service {
     engine: mpsc::Sender<Input>,
-    pushes: watch::Receiver<Option<Arc<Push>>>,
+    feed: Arc<Feed>,
     stop: watch::Receiver<bool>,
     sessions: AtomicU64,
     metrics: Arc<Metrics>,
@@ -59,13 +59,13 @@ pub enum ServeError {
 impl Service {
     pub fn new(
         engine: mpsc::Sender<Input>,
-        pushes: watch::Receiver<Option<Arc<Push>>>,
+        feed: Arc<Feed>,
         stop: watch::Receiver<bool>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             engine,
-            pushes,
+            feed,
             stop,
             sessions: AtomicU64::new(1),
             metrics,
@@ -123,7 +123,7 @@ impl ConfigStream for Service {
         &self,
         request: Request<Streaming<ProxyMessage>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        if self.pushes.borrow().is_none() {
+        if !self.feed.has_begun() {
             return Err(Status::unavailable(
                 "the operator has not seen every kind of object yet; try again",
             ));
@@ -133,7 +133,7 @@ impl ConfigStream for Service {
         let session = Session {
             id,
             engine: self.engine.clone(),
-            pushes: self.pushes.clone(),
+            feed: Arc::clone(&self.feed),
             stop: self.stop.clone(),
             out,
             metrics: Arc::clone(&self.metrics),

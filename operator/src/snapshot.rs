@@ -1,21 +1,22 @@
-//! The set of compiled resources, and what is pushed to proxies.
+//! The set of compiled resources, and what proxies are told of it.
 //!
 //! Every resource carries the sequence at which its bytes last changed: a proxy that acknowledged that sequence, or a
 //! later one, serves it as it is now. So `Programmed` costs one comparison a proxy, however many resources there are.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod feed;
+mod history;
 
 use bytes::Bytes;
-use genkan_proto::v1alpha1::{Resource, Snapshot};
-use genkan_proto::{Hash, HashBuilder, MAX_CHUNK, compress, resource_hash};
-use prost::Message;
+use genkan_proto::{Buckets, Hash, Hashed, codec, resource_hash};
+use genkan_routing::model::{Resource, ResourceKey};
 use tokio::time::Instant;
 
-/// One resource of the current world.
+pub use feed::{Feed, FeedError, Push, Scope, Version};
+use history::History;
+
+/// One resource as it is now.
 #[derive(Debug)]
 struct Entry {
-    resource: Resource,
     /// What is sent of it.
     encoded: Bytes,
     hash: [u8; 32],
@@ -31,61 +32,68 @@ pub struct Since {
 
 /// Everything that proxies are to serve.
 #[derive(Debug, Default)]
-pub struct World {
-    entries: BTreeMap<String, Entry>,
+pub struct Resources {
+    entries: Buckets<Entry>,
+    history: History,
     /// Counts changes; local to this process.
     sequence: u64,
 }
 
-/// A snapshot, encoded and compressed once for all streams.
-#[derive(Debug)]
-pub struct Push {
-    pub sequence: u64,
-    pub hash: Hash,
-    pub chunks: Vec<Bytes>,
+/// What leads from one state to the present one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// `None`: from nothing.
+    pub base: Option<Hash>,
+    pub upserts: Vec<Bytes>,
+    pub removals: Vec<String>,
+    /// The keys of `upserts`, in their order; empty where there is no base.
+    pub keys: Vec<String>,
 }
 
-// === impl World ===
+impl Hashed for Entry {
+    fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+}
 
-impl World {
+// === impl Resources ===
+
+impl Resources {
     /// Takes in what a compile said. Returns true if any byte differs from before.
-    pub fn apply(&mut self, upserts: Vec<Resource>, removals: &[String], now: Instant) -> bool {
+    pub fn apply(&mut self, upserts: Vec<Resource>, removals: &[ResourceKey], now: Instant) -> bool {
+        let base = self.hash();
         let since = Since {
             sequence: self.sequence + 1,
             at: now,
         };
-        let mut changed = false;
+        let mut changed = Vec::new();
         for key in removals {
-            changed |= self.entries.remove(key).is_some();
-        }
-        for resource in upserts {
-            let encoded = Bytes::from(resource.encode_to_vec());
-            let hash = resource_hash(&encoded);
-            match self.entries.get(&resource.key) {
-                Some(old) if old.hash == hash => {}
-                _ => {
-                    changed = true;
-                    self.entries.insert(
-                        resource.key.clone(),
-                        Entry {
-                            resource,
-                            encoded,
-                            hash,
-                            since,
-                        },
-                    );
-                }
+            let key = key.to_string();
+            if self.entries.remove(&key).is_some() {
+                changed.push(key);
             }
         }
-        if changed {
-            self.sequence = since.sequence;
+        for resource in upserts {
+            let encoded = codec::encode(&resource);
+            let hash = resource_hash(&encoded);
+            let key = resource.key.to_string();
+            if self.entries.get(&key).is_none_or(|old| old.hash != hash) {
+                let entry = Entry { encoded, hash, since };
+                self.entries.insert(&key, entry);
+                changed.push(key);
+            }
         }
-        changed
+        if changed.is_empty() {
+            return false;
+        }
+        self.sequence = since.sequence;
+        self.history.note(base, changed);
+        true
     }
 
     /// When the resource last changed; `None` if it is sent to no proxy.
-    pub fn since(&self, key: &str) -> Option<Since> {
-        self.entries.get(key).map(|e| e.since)
+    pub fn since(&self, key: &ResourceKey) -> Option<Since> {
+        self.entries.get(&key.to_string()).map(|e| e.since)
     }
 
     pub fn sequence(&self) -> u64 {
@@ -100,88 +108,52 @@ impl World {
         self.entries.is_empty()
     }
 
-    pub fn hash(&self) -> Hash {
-        let mut builder = HashBuilder::default();
-        self.entries
-            .iter()
-            .for_each(|(key, entry)| builder.add(key, &entry.hash));
-        builder.finish()
+    pub fn hash(&mut self) -> Hash {
+        self.entries.hash()
     }
 
-    /// In the order of their keys.
-    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
-        self.entries.values().map(|e| &e.resource)
+    /// The bytes that proxies are sent, by key.
+    pub fn encoded(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.entries.iter().map(|(key, e)| (key, &e.encoded))
     }
 
-    /// The whole world, ready to be sent.
-    ///
-    /// # Errors
-    /// When it cannot be compressed.
-    pub fn push(&self) -> Result<Arc<Push>, genkan_proto::SnapshotError> {
-        let snapshot = Snapshot {
-            upserts: self.entries.values().map(|e| e.encoded.clone()).collect(),
-            removals: Vec::new(),
+    /// What somebody who holds `base` lacks: as much as changed since, or everything where that is not known any more.
+    pub fn difference(&mut self, base: Option<Hash>) -> Difference {
+        let present = self.hash();
+        let known = base.and_then(|base| {
+            let keys = if base == present {
+                Vec::new()
+            } else {
+                self.history.since(&base)?
+            };
+            Some((base, keys))
+        });
+        let Some((base, keys)) = known else {
+            return Difference {
+                base: None,
+                upserts: self.entries.iter().map(|(_, e)| e.encoded.clone()).collect(),
+                removals: Vec::new(),
+                keys: Vec::new(),
+            };
         };
-        let frame = compress(&snapshot)?;
-        let chunks = (0..frame.len().max(1))
-            .step_by(MAX_CHUNK)
-            .map(|from| frame.slice(from..frame.len().min(from + MAX_CHUNK)))
-            .collect();
-        Ok(Arc::new(Push {
-            sequence: self.sequence,
-            hash: self.hash(),
-            chunks,
-        }))
+        let mut difference = Difference {
+            base: Some(base),
+            upserts: Vec::new(),
+            removals: Vec::new(),
+            keys: Vec::new(),
+        };
+        for key in keys {
+            match self.entries.get(&key) {
+                Some(entry) => {
+                    difference.upserts.push(entry.encoded.clone());
+                    difference.keys.push(key);
+                }
+                None => difference.removals.push(key),
+            }
+        }
+        difference
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use genkan_proto::v1alpha1::{Endpoint, EndpointSet, resource};
-
-    use super::*;
-
-    fn mk_set(key: &str, port: u32) -> Resource {
-        let set = EndpointSet {
-            endpoints: vec![Endpoint {
-                address: "10.0.0.1".into(),
-                port,
-            }],
-        };
-        Resource {
-            key: key.into(),
-            resource: Some(resource::Resource::EndpointSet(set)),
-        }
-    }
-
-    #[tokio::test]
-    async fn equal_bytes_are_no_change() {
-        let mut world = World::default();
-        assert_eq!(world.hash(), Hash::empty());
-        assert!(world.apply(vec![mk_set("a", 1), mk_set("b", 1)], &[], Instant::now()));
-        let hash = world.hash();
-        assert!(!world.apply(vec![mk_set("a", 1)], &["nobody".into()], Instant::now()));
-        assert_eq!((world.hash(), world.sequence()), (hash, 1));
-    }
-
-    #[tokio::test]
-    async fn only_what_changed_gets_a_new_sequence() {
-        let mut world = World::default();
-        world.apply(vec![mk_set("a", 1), mk_set("b", 1)], &[], Instant::now());
-        world.apply(vec![mk_set("b", 2)], &[], Instant::now());
-        assert_eq!(world.since("a").unwrap().sequence, 1);
-        assert_eq!(world.since("b").unwrap().sequence, 2);
-        world.apply(vec![], &["a".into(), "b".into()], Instant::now());
-        assert_eq!((world.hash(), world.since("a")), (Hash::empty(), None));
-    }
-
-    #[tokio::test]
-    async fn insertion_order_does_not_show() {
-        let (mut one, mut two) = (World::default(), World::default());
-        one.apply(vec![mk_set("a", 1), mk_set("b", 1)], &[], Instant::now());
-        two.apply(vec![mk_set("b", 1)], &[], Instant::now());
-        two.apply(vec![mk_set("a", 1)], &[], Instant::now());
-        assert_eq!(one.hash(), two.hash());
-        assert_eq!(one.push().unwrap().chunks, two.push().unwrap().chunks);
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod kubernetes;
+pub mod resource;
 
 use std::path::PathBuf;
 use std::str::FromStr;

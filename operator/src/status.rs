@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::verdict::ObjectKey;
+use genkan_routing::model::ObjectKey;
 
 pub use kubernetes::KubernetesWriter;
 pub use print::Printer;

@@ -1,15 +1,6 @@
 //! What a compile says about an object, for its status.
 
-use std::fmt;
-
-use crate::object::Kind;
-
-/// A published object: a ReverseProxy or an APIService.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectKey {
-    pub kind: Kind,
-    pub name: String,
-}
+use genkan_routing::model::{ObjectRef, SetKey};
 
 /// One side of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +15,8 @@ pub struct Finding {
 pub enum Backend {
     /// It is broken, or sent to no proxy.
     None,
-    /// The key of an endpoint set, and the Service for people.
-    Endpoints { key: String, service: String },
+    /// An endpoint set.
+    Endpoints(SetKey),
     /// A host that proxies resolve.
     Host(String),
 }
@@ -33,8 +24,7 @@ pub enum Backend {
 /// The outcome for one object at one generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    pub uid: String,
-    pub generation: i64,
+    pub object: ObjectRef,
     pub accepted: Finding,
     pub resolved: Finding,
     /// Proxies get it, as a route or as a stub.
@@ -50,43 +40,6 @@ pub struct Columns {
     pub prefix: String,
     /// `svc/{namespace}/{name}:{port}`, or the URL.
     pub upstream: String,
-}
-
-// === impl ObjectKey ===
-
-impl ObjectKey {
-    pub fn reverse_proxy(name: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::ReverseProxy,
-            name: name.into(),
-        }
-    }
-
-    pub fn api_service(name: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::ApiService,
-            name: name.into(),
-        }
-    }
-
-    /// From the key of a resource in the snapshot; `None` if that is no published object.
-    pub fn parse(key: &str) -> Option<Self> {
-        let (kind, name) = key.split_once('/')?;
-        let kind = [Kind::ReverseProxy, Kind::ApiService]
-            .into_iter()
-            .find(|k| k.name() == kind)?;
-        Some(Self {
-            kind,
-            name: name.into(),
-        })
-    }
-}
-
-/// The key of its resource in the snapshot.
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind.name(), self.name)
-    }
 }
 
 // === impl Finding ===

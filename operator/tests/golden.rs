@@ -3,16 +3,18 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use genkan_operator::assess::{SetState, assess};
 use genkan_operator::compile::Compiler;
 use genkan_operator::fleet::Fleet;
 use genkan_operator::index::{Dirty, Index};
-use genkan_operator::snapshot::{Since, World};
+use genkan_operator::snapshot::{Resources, Scope, Since};
 use genkan_operator::source::directory::Directory;
 use genkan_operator::verdict::Backend;
+use genkan_proto::codec;
+use genkan_routing::model::SetKey;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -30,17 +32,17 @@ fn run(input: &str) -> Value {
     changes
         .into_iter()
         .for_each(|change| index.take(change, &mut dirty));
-    let (mut compiler, mut world, mut fleet) = (Compiler::default(), World::default(), Fleet::default());
+    let (mut compiler, mut world, mut fleet) = (Compiler::default(), Resources::default(), Fleet::default());
     let now = Instant::now();
     let out = compiler.compile(&index, &dirty);
     world.apply(out.upserts, &out.removals, now);
     fleet.connect("proxy", "1", 1, now);
-    fleet.acknowledge("proxy", 1, world.sequence(), HashMap::new());
+    fleet.acknowledge("proxy", 1, world.sequence(), &Scope::Everything, vec![]);
     let since = Since {
         sequence: world.sequence(),
         at: now,
     };
-    let sets: BTreeMap<String, SetState> = out
+    let sets: BTreeMap<SetKey, SetState> = out
         .sets
         .into_iter()
         .map(|(key, usable)| (key, SetState { usable, since }))
@@ -48,19 +50,22 @@ fn run(input: &str) -> Value {
     let mut statuses = serde_json::Map::new();
     for (key, verdict) in compiler.verdicts() {
         let set = match &verdict.backend {
-            Backend::Endpoints { key, .. } => sets.get(key).copied(),
-            _ => None,
+            Backend::Endpoints(set) => sets.get(set).copied(),
+            Backend::Host(_) | Backend::None => None,
         };
-        let assessment = assess(key, verdict, &world, &fleet, set, now);
-        let mut status = assessment.status(key, verdict, &Value::Null, jiff::Timestamp::UNIX_EPOCH);
+        let assessment = assess(verdict, world.since(&key.clone().into()), &fleet, set, now);
+        let mut status = assessment.status(verdict, &Value::Null, jiff::Timestamp::UNIX_EPOCH);
         for condition in status["conditions"].as_array_mut().unwrap() {
             condition.as_object_mut().unwrap().remove("lastTransitionTime");
         }
         statuses.insert(key.to_string(), status);
     }
     let resources: Vec<Value> = world
-        .resources()
-        .map(|r| bare(serde_json::to_value(r).unwrap()))
+        .encoded()
+        .map(|(_, bytes)| match codec::decode(bytes).unwrap().content {
+            codec::Content::Resource(resource) => bare(serde_json::to_value(resource).unwrap()),
+            codec::Content::Stub(stub) => panic!("{stub:?}"),
+        })
         .collect();
     json!({"resources": resources, "statuses": statuses})
 }

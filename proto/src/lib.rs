@@ -2,12 +2,12 @@
 //! documented in `proto/config.proto`; this crate holds what was generated from it and the few functions
 //! that both ends must share.
 
+pub mod codec;
+mod hash;
 mod snapshot;
 
-pub use snapshot::{
-    Hash, HashBuilder, MAX_CHUNK, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress,
-    resource_hash,
-};
+pub use hash::{Buckets, Hash, Hashed, resource_hash};
+pub use snapshot::{MAX_CHUNK, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress};
 
 /// Of the ServiceAccount tokens with which proxies open the stream; no other token opens it, and these open nothing else.
 pub const AUDIENCE: &str = "stream.genkan.io";

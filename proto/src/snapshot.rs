@@ -4,19 +4,11 @@ use prost::Message;
 use crate::v1alpha1::Snapshot;
 
 /// The version that `Hello` announces.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 /// Payload bytes of one chunk, at most.
 pub const MAX_CHUNK: usize = 1 << 20;
 /// Bytes of a snapshot before compression, at most.
 pub const MAX_SNAPSHOT: usize = 64 << 20;
-
-/// The content hash of a set of resources.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Hash(pub [u8; 32]);
-
-/// Feeds resources in the order of their keys into a [`Hash`].
-#[derive(Debug, Default)]
-pub struct HashBuilder(blake3::Hasher);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -30,11 +22,6 @@ pub enum SnapshotError {
     Decompress(#[source] std::io::Error),
     #[error("the snapshot cannot be decoded: {0}")]
     Decode(#[source] prost::DecodeError),
-}
-
-/// The hash of one resource's bytes, as they stand in a [`Snapshot`].
-pub fn resource_hash(encoded: &[u8]) -> [u8; 32] {
-    *blake3::hash(encoded).as_bytes()
 }
 
 /// A zstd frame of the encoded snapshot, to be cut into chunks of [`MAX_CHUNK`].
@@ -69,37 +56,6 @@ pub fn decompress(frame: &[u8]) -> Result<Snapshot, SnapshotError> {
     Snapshot::decode(Bytes::from(plain)).map_err(SnapshotError::Decode)
 }
 
-// === impl HashBuilder ===
-
-impl HashBuilder {
-    /// Must be called in ascending order of `key`.
-    pub fn add(&mut self, key: &str, resource: &[u8; 32]) {
-        self.0
-            .update(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
-        self.0.update(key.as_bytes());
-        self.0.update(resource);
-    }
-
-    pub fn finish(self) -> Hash {
-        Hash(*self.0.finalize().as_bytes())
-    }
-}
-
-// === impl Hash ===
-
-impl Hash {
-    /// The hash of a world without objects.
-    pub fn empty() -> Self {
-        HashBuilder::default().finish()
-    }
-}
-
-impl std::fmt::Display for Hash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +66,7 @@ mod tests {
         Resource {
             key: key.into(),
             resource: Some(resource::Resource::EndpointSet(set)),
+            ..Resource::default()
         }
     }
 
@@ -141,18 +98,5 @@ mod tests {
             removals: vec![],
         };
         assert!(matches!(compress(&snapshot), Err(SnapshotError::TooLarge(_))));
-    }
-
-    #[test]
-    fn hash_tells_keys_and_content_apart() {
-        let of = |pairs: &[(&str, u8)]| {
-            let mut b = HashBuilder::default();
-            pairs.iter().for_each(|(k, v)| b.add(k, &[*v; 32]));
-            b.finish()
-        };
-        assert_eq!(of(&[]), Hash::empty());
-        assert_ne!(of(&[("a", 1)]), of(&[("a", 2)]));
-        assert_ne!(of(&[("a", 1)]), of(&[("b", 1)]));
-        assert_eq!(Hash::empty().to_string().len(), 64);
     }
 }

@@ -15,6 +15,7 @@ pub mod identity;
 pub mod info;
 pub mod links;
 pub mod matcher;
+pub mod model;
 pub mod path;
 pub mod precedence;
 pub mod redirect;

@@ -1,6 +1,7 @@
 //! The doors behind which a request can belong, and the order in which they are tried.
 
-use std::collections::HashMap;
+mod api_services;
+
 use std::sync::Arc;
 
 use crate::info::RequestInfo;
@@ -8,12 +9,13 @@ use crate::matcher::{RouteTable, is_served_path};
 use crate::path::comparable;
 use crate::refused::Refused;
 
+pub use api_services::ApiServices;
+
 /// Everything that requests are routed by. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Table<R, A> {
     pub reverse_proxies: RouteTable<R>,
-    /// By `group/version`; the group may be empty.
-    pub api_services: Arc<HashMap<String, A>>,
+    pub api_services: ApiServices<A>,
     /// The name under which this cluster is found below `/clusters/`, if it has one.
     pub host_cluster: Option<Arc<str>>,
 }
@@ -48,7 +50,7 @@ impl<R, A> Default for Table<R, A> {
     fn default() -> Self {
         Self {
             reverse_proxies: RouteTable::default(),
-            api_services: Arc::default(),
+            api_services: ApiServices::default(),
             host_cluster: None,
         }
     }
@@ -72,20 +74,14 @@ impl<R, A> Table<R, A> {
         }
         if info.is_resource {
             return self
-                .api_service(info.group, info.version)
+                .api_services
+                .get(info.group, info.version)
                 .map_or(Decision::NotFound, Decision::ApiService);
         }
         if is_served_path(&info.path) {
             return self.decide_proxy(method, info, query);
         }
         self.decide_discovery(&info.path)
-    }
-
-    pub fn api_service(&self, group: &str, version: &str) -> Option<&A> {
-        if self.api_services.is_empty() {
-            return None;
-        }
-        self.api_services.get(&[group, "/", version].concat())
     }
 
     fn decide_proxy<'t>(
@@ -124,41 +120,21 @@ impl<R, A> Table<R, A> {
     fn decide_discovery(&self, path: &str) -> Decision<'_, R, A> {
         let path = path.strip_suffix('/').unwrap_or(path);
         if path == "/kapis" {
-            return Decision::ApiGroupList(self.groups());
+            return Decision::ApiGroupList(self.api_services.groups());
         }
         let Some(rest) = path.strip_prefix("/kapis/") else {
             return Decision::NotFound;
         };
         match rest.split_once('/') {
             Some((group, version)) => self
-                .api_service(group, version)
+                .api_services
+                .get(group, version)
                 .map_or(Decision::NotFound, Decision::ApiService),
-            None => {
-                let found = self.groups().into_iter().find(|(group, _)| *group == rest);
-                found.map_or(Decision::NotFound, |(group, versions)| Decision::ApiGroup {
-                    group,
-                    versions,
-                })
-            }
+            None => match self.api_services.group(rest) {
+                Some((group, versions)) => Decision::ApiGroup { group, versions },
+                None => Decision::NotFound,
+            },
         }
-    }
-
-    /// The published groups in order, each with its versions in order.
-    fn groups(&self) -> Vec<(&str, Vec<&str>)> {
-        let mut keys: Vec<(&str, &str)> = self
-            .api_services
-            .keys()
-            .filter_map(|key| key.rsplit_once('/'))
-            .collect();
-        keys.sort_unstable();
-        let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (group, version) in keys.into_iter().filter(|(group, _)| !group.is_empty()) {
-            match groups.last_mut() {
-                Some((last, versions)) if *last == group => versions.push(version),
-                _ => groups.push((group, vec![version])),
-            }
-        }
-        groups
     }
 }
 

@@ -2,25 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
+use genkan_routing::table::ApiServices;
 use genkan_routing::{Decision, RequestInfo, RouteTable, Table, Target};
 
 fn mk_table() -> Table<&'static str, &'static str> {
     let mut reverse_proxies = RouteTable::new();
     reverse_proxies.insert("/proxy/x/*", "*", "x");
     reverse_proxies.insert("/proxy/get/*", "GET", "get");
-    let api_services = [
-        ("g.io/v1", "g1"),
-        ("g.io/v2", "g2"),
-        ("a.io/v1", "a1"),
-        ("/v1", "core"),
-    ];
-    let api_services: HashMap<_, _> = api_services.map(|(key, name)| (key.to_owned(), name)).into();
+    let mut api_services = ApiServices::default();
+    for (group, version, name) in [
+        ("g.io", "v1", "g1"),
+        ("g.io", "v2", "g2"),
+        ("a.io", "v1", "a1"),
+        ("", "v1", "core"),
+    ] {
+        api_services.insert(group, version, name);
+    }
     Table {
         reverse_proxies,
-        api_services: Arc::new(api_services),
+        api_services,
         host_cluster: Some("host".into()),
     }
 }

@@ -49,15 +49,12 @@ impl Proxy {
         self.authorise(&user, route, method.as_str(), &info).await?;
         let upstream = match &route.action {
             Action::Forward(upstream) => upstream,
-            Action::Unavailable { reason, message } => {
-                return Err(Answer::status(
-                    503,
-                    reason.clone(),
-                    format!("{}: {message}", route.title),
-                ));
+            Action::Unavailable(why) => {
+                let message = format!("{}: {}", route.title, why.message);
+                return Err(Answer::status(503, why.reason.clone(), message));
             }
         };
-        if route.introduces_caller() {
+        if route.introduces_caller {
             user.introduction().map_err(Refused::from)?;
         }
         let request = session.req_header_mut();
@@ -104,7 +101,7 @@ impl Proxy {
         info: &RequestInfo<'_>,
     ) -> Result<(), Answer> {
         let authorization = &self.callers.authorization;
-        let questions = Questions::of(route.access_door(), method, info, authorization.mode);
+        let questions = Questions::of(route.matcher.door(), method, info, authorization.mode);
         match authorization.known(user, &questions) {
             Some(true) => Ok(()),
             Some(false) => Err(denied(user, &questions)),

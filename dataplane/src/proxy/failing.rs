@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use genkan_proto::v1alpha1::health::State;
 use genkan_routing::dialling::none_may_be_dialled;
+use genkan_routing::model::BackendState;
 use genkan_routing::sending::no_ready_endpoints;
 use pingora_core::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
@@ -89,13 +89,13 @@ impl Proxy {
             TLSHandshakeFailure | TLSHandshakeTimedout | TLSWantX509Lookup | InvalidCert => {
                 let answer = tls(route, upstream, &error.to_string());
                 if !is_of_request(error, context, upstream) {
-                    self.suspect(route, State::TlsFailed, &answer);
+                    self.suspect(route, BackendState::TlsFailed, &answer);
                 }
                 answer
             }
             ConnectTimedout | ConnectRefused | ConnectNoRoute | ConnectError | SocketError | BindError => {
                 let answer = connect(route, upstream, error);
-                self.suspect(route, State::Unreachable, &answer);
+                self.suspect(route, BackendState::Unreachable, &answer);
                 answer
             }
             HandshakeError => no_http2(route),
@@ -119,8 +119,8 @@ impl Proxy {
     }
 
     /// Notes first and raises the flag then: whoever takes the suspicion back has something to take back.
-    pub(super) fn suspect(&self, route: &Route, state: State, answer: &Answer) {
-        if route.suspicion() == state {
+    pub(super) fn suspect(&self, route: &Route, state: BackendState, answer: &Answer) {
+        if route.suspicion() == Some(state) {
             return;
         }
         self.board.note(&route.object, state, answer.message());
@@ -178,7 +178,7 @@ impl Proxy {
             NoEndpoint::Empty => no_ready_endpoints(title).into(),
             NoEndpoint::Exhausted => {
                 let answer = none_may_be_dialled(title).into();
-                self.suspect(route, State::Unresolved, &answer);
+                self.suspect(route, BackendState::Unresolved, &answer);
                 answer
             }
             NoEndpoint::Unresolved(error) => Answer::status(

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use genkan_proto::v1alpha1::health::State;
+use genkan_routing::model::BackendState;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, Result};
@@ -48,7 +48,7 @@ impl Proxy {
                 // The endpoints changed since the last attempt failed; that failure is what there is to say.
                 let error = Error::new_in(ErrorType::ConnectError);
                 let answer = failing::connect(&route, &upstream, &error);
-                self.suspect(&route, State::Unreachable, &answer);
+                self.suspect(&route, BackendState::Unreachable, &answer);
                 context.verdict = Some(answer);
                 Err(error)
             }
@@ -115,7 +115,7 @@ impl Proxy {
             context.attempt.is_unsent = true;
         } else {
             let answer = failing::tls(&route, &upstream, &error.to_string());
-            self.suspect(&route, State::TlsFailed, &answer);
+            self.suspect(&route, BackendState::TlsFailed, &answer);
             context.verdict = Some(answer);
         }
         Err(Error::new_up(ErrorType::InvalidCert))

@@ -13,10 +13,10 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use genkan_proto::v1alpha1::health::State;
 use genkan_routing::Scheme;
 use genkan_routing::connection::{remove_hop_by_hop, remove_nominated, tokens};
 use genkan_routing::links::{PublicPrefix, is_readable};
+use genkan_routing::model::BackendState;
 use genkan_routing::redirect::leaves_origin;
 
 use super::{Proxy, failing, fields, removed_length};
@@ -62,7 +62,7 @@ impl Proxy {
         if !is_interim(response.status) {
             context.line.answered = Some(context.start.elapsed());
             if route.acquit() {
-                self.board.note(&route.object, State::Reachable, "");
+                self.board.note(&route.object, BackendState::Reachable, "");
             }
         }
         Ok(())

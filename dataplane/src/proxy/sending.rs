@@ -29,7 +29,7 @@ pub async fn prepare(
     }
     request.set_method(outgoing.method.clone());
     request.set_raw_path(&outgoing.target)?;
-    let caller = context.user.as_ref().filter(|_| route.introduces_caller());
+    let caller = context.user.as_ref().filter(|_| route.introduces_caller);
     let client = context.line.client.map(|client| client.ip().to_canonical());
     let shipment = Shipment {
         target: &outgoing.target,

@@ -1,11 +1,12 @@
 use genkan_proto::v1alpha1::{Snapshot, SnapshotChunk};
-use genkan_proto::{MAX_CHUNK, MAX_SNAPSHOT, SnapshotError, decompress};
+use genkan_proto::{Hash, MAX_CHUNK, MAX_SNAPSHOT, SnapshotError, decompress};
 
 /// Puts the chunks of a snapshot together.
 #[derive(Debug, Default)]
 pub struct Assembly {
     nonce: u64,
     next: u32,
+    base: Option<Hash>,
     hash: Vec<u8>,
     frame: Vec<u8>,
 }
@@ -14,6 +15,8 @@ pub struct Assembly {
 #[derive(Debug)]
 pub struct Complete {
     pub snapshot: Snapshot,
+    /// What it is a change to; `None`: it is everything.
+    pub base: Option<Hash>,
     pub hash: Vec<u8>,
 }
 
@@ -25,8 +28,8 @@ pub enum AssemblyError {
     Chunk,
     #[error("a snapshot is larger than {MAX_SNAPSHOT} bytes")]
     TooLarge,
-    #[error("the snapshot is a delta, which was not asked for")]
-    Delta,
+    #[error("the base of a change is no hash")]
+    Base,
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
 }
@@ -45,10 +48,11 @@ impl Assembly {
     }
 
     fn take(&mut self, chunk: SnapshotChunk) -> Result<Option<Complete>, AssemblyError> {
-        if !chunk.base_hash.is_empty() {
-            return Err(AssemblyError::Delta);
-        }
         if self.next == 0 {
+            self.base = match chunk.base_hash.as_slice() {
+                [] => None,
+                base => Some(Hash::read(base).ok_or(AssemblyError::Base)?),
+            };
             self.nonce = chunk.nonce;
             self.hash = chunk.new_hash;
         }
@@ -78,6 +82,7 @@ impl Assembly {
         let snapshot = decompress(&self.frame)?;
         Ok(Some(Complete {
             snapshot,
+            base: self.base,
             hash: std::mem::take(&mut self.hash),
         }))
     }
@@ -132,7 +137,7 @@ mod tests {
             base_hash: vec![1],
             ..mk_chunk(0, true, b"x")
         };
-        assert!(matches!(assembly.add(delta), Err(AssemblyError::Delta)));
+        assert!(matches!(assembly.add(delta), Err(AssemblyError::Base)));
         assert!(matches!(
             assembly.add(mk_chunk(0, true, &[0; MAX_CHUNK + 1])),
             Err(AssemblyError::Chunk)

@@ -1,75 +1,103 @@
-use std::collections::{BTreeMap, HashMap};
+mod sets;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use genkan_proto::v1alpha1::{self as wire, Verdict, resource, verdict::Severity};
-use genkan_proto::{Hash, HashBuilder, resource_hash};
+use genkan_proto::codec::{self, Content, DecodeError};
+use genkan_proto::v1alpha1::Verdict;
+use genkan_proto::{Buckets, Hash, Hashed, resource_hash};
+use genkan_routing::model::{
+    self, Matcher, ObjectRef, Objection, ResourceBody, ResourceKey, SetKey, Unavailable,
+};
 use genkan_routing::{Directives, Table};
-use prost::Message;
 
-use super::route::directive_spec;
-use super::{Action, Door, Route, Tables};
+use super::{Action, Route, Routes, Tables};
 use crate::endpoints::Endpoints;
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::upstream::{Target, Upstream, UpstreamError};
+use sets::Sets;
 
-/// Owns what the tables are made of and builds new ones beside those that are served. What did not change is shared.
+/// Owns what the tables are made of and builds new ones beside those that are served. What did not change is shared, so
+/// that the cost of a change is that of what it holds.
 #[derive(Debug)]
 pub struct Builder {
     names: Arc<Names>,
     metrics: Arc<Metrics>,
-    built: BTreeMap<String, Built>,
-    endpoints: HashMap<String, Arc<Endpoints>>,
+    built: Buckets<Built>,
+    sets: Sets,
     doors: Table<Arc<Route>, Arc<Route>>,
+    routes: Routes,
+    hosts: Routes,
     sequence: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Built {
     hash: [u8; 32],
-    verdicts: Vec<Verdict>,
     place: Place,
+    /// It is a stub, or has a reservation.
+    verdict: Option<Box<Verdict>>,
 }
 
 /// Where a resource stands in the tables.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Place {
-    Proxy {
-        path: String,
-        method: String,
-        route: Arc<Route>,
-    },
-    Api {
-        key: String,
-        route: Arc<Route>,
-    },
-    Endpoints(Vec<SocketAddr>),
+    Route(Arc<Route>),
+    Endpoints(SetKey),
+    /// It is not built yet, or its kind is not known.
+    Nowhere,
 }
 
-/// The result of a snapshot that was taken over.
+/// A message from the operator, joined and decompressed.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'c> {
+    /// What it is a change to; `None`: it is everything.
+    pub base: Option<Hash>,
+    pub upserts: &'c [Bytes],
+    pub removals: &'c [String],
+    /// What the operator says the hash is afterwards.
+    pub announced: &'c [u8],
+}
+
+/// The result of a change that was taken over.
 #[derive(Debug)]
 pub struct Applied {
     pub tables: Tables,
+    /// About what the change held.
     pub verdicts: Vec<Verdict>,
+    /// Routes that were built anew.
+    pub fresh: Vec<Arc<Route>>,
+    /// Versions of objects that are served no longer.
+    pub gone: Vec<ObjectRef>,
     /// To be put in force together with the tables.
     endpoints: Vec<(Arc<Endpoints>, Vec<SocketAddr>)>,
 }
 
-/// Why a snapshot is refused as a whole.
+/// Why a message is refused as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     #[error("the snapshot's hash is {announced} but its content has {computed}")]
     Hash { announced: String, computed: Hash },
-    #[error("the snapshot holds {0} twice or not in the order of the keys")]
-    Order(String),
-    #[error("the snapshot holds a resource that cannot be decoded: {0}")]
-    Decode(#[source] prost::DecodeError),
-    #[error("the snapshot holds a resource whose kind this version does not know: {0}")]
-    Empty(String),
-    #[error("the snapshot is a delta, which was not asked for")]
-    Delta,
+    #[error("the change is one to {base}, and what is served is {held}")]
+    Base { base: Hash, held: Hash },
+    #[error("the snapshot holds {0} twice")]
+    Twice(String),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// A resource of a change that differs from what is served.
+struct Fresh {
+    key: String,
+    content: Content,
+}
+
+impl Hashed for Built {
+    fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
 }
 
 // === impl Builder ===
@@ -77,237 +105,287 @@ pub enum ApplyError {
 impl Builder {
     pub fn new(names: Arc<Names>, metrics: Arc<Metrics>) -> Self {
         Self {
+            sets: Sets::new(Arc::clone(names.check())),
             names,
             metrics,
-            built: BTreeMap::new(),
-            endpoints: HashMap::new(),
+            built: Buckets::default(),
             doors: Table::default(),
+            routes: Routes::new_sync(),
+            hosts: Routes::new_sync(),
             sequence: 0,
         }
     }
 
-    /// Takes over a full snapshot; nothing has changed when it is refused.
+    /// Takes over a message; nothing has changed when it is refused.
     ///
     /// # Errors
-    /// When the snapshot as such is wrong. A resource that is wrong becomes a stub and a verdict.
-    pub fn apply(&mut self, snapshot: wire::Snapshot, announced: &[u8]) -> Result<Applied, ApplyError> {
-        if !snapshot.removals.is_empty() {
-            return Err(ApplyError::Delta);
+    /// When the message as such is wrong. A resource that is wrong becomes a stub and a verdict.
+    pub fn apply(&mut self, change: Change<'_>) -> Result<Applied, ApplyError> {
+        let held = self.built.hash();
+        if let Some(base) = change.base.filter(|base| *base != held) {
+            return Err(ApplyError::Base { base, held });
         }
-        let resources = decode(&snapshot.upserts)?;
-        let computed = total(&resources);
-        if computed.0 != *announced {
-            let announced = announced.iter().map(|byte| format!("{byte:02x}")).collect();
-            return Err(ApplyError::Hash { announced, computed });
-        }
-        let mut old = std::mem::take(&mut self.built);
-        let mut fresh = Vec::new();
-        for (resource, hash) in resources {
-            let same = old.get(&resource.key).is_some_and(|built| built.hash == hash);
-            if same {
-                self.built.extend(old.remove_entry(&resource.key));
-            } else {
-                let key = resource.key.clone();
-                let built = self.build(resource, hash);
-                fresh.push(key.clone());
-                self.built.insert(key, built);
-            }
-        }
-        // What goes is taken out before what comes is put in: both may stand in the same place.
-        for (key, built) in &old {
-            self.take_out(built, !self.built.contains_key(key));
-        }
-        let mut api_services = None;
-        for built in old.values() {
-            if let Place::Api { key, route } = &built.place {
-                let table = api_services.get_or_insert_with(|| HashMap::clone(&self.doors.api_services));
-                if table.get(key).is_some_and(|stands| Arc::ptr_eq(stands, route)) {
-                    table.remove(key);
-                }
-            }
-        }
-        for key in &fresh {
-            match &self.built[key].place {
-                Place::Proxy { path, method, route } => {
-                    self.doors.reverse_proxies.insert(path, method, Arc::clone(route));
-                }
-                Place::Api { key, route } => {
-                    let table = api_services.get_or_insert_with(|| HashMap::clone(&self.doors.api_services));
-                    table.insert(key.clone(), Arc::clone(route));
-                }
-                Place::Endpoints(_) => {}
-            }
-        }
-        if let Some(api_services) = api_services {
-            self.doors.api_services = Arc::new(api_services);
-        }
+        let (fresh, old) = self.exchange(change)?;
         self.sequence += 1;
-        Ok(self.finish(computed))
+        Ok(self.build_all(fresh, old))
     }
 
-    fn finish(&mut self, hash: Hash) -> Applied {
-        let mut endpoints = Vec::new();
-        let mut routes = Vec::new();
-        for (key, built) in &self.built {
-            match &built.place {
-                Place::Proxy { route, .. } | Place::Api { route, .. } => routes.push(Arc::clone(route)),
-                Place::Endpoints(addresses) => {
-                    let set = self.endpoints.entry(key.clone());
-                    let set = Arc::clone(set.or_insert_with(|| empty_set(&self.names)));
-                    if set.addresses() != *addresses {
-                        endpoints.push((set, addresses.clone()));
-                    }
-                }
+    /// What is wrong with everything that is served.
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        let built = self
+            .built
+            .iter()
+            .filter_map(|(_, built)| built.verdict.as_deref());
+        built.cloned().collect()
+    }
+
+    /// Puts entries that are to be built in the place of the old ones, which come back; takes that back when the hash is
+    /// not the one that was announced.
+    fn exchange(
+        &mut self,
+        change: Change<'_>,
+    ) -> Result<(Vec<Fresh>, Vec<(String, Option<Built>)>), ApplyError> {
+        let mut fresh = Vec::new();
+        let mut old: Vec<(String, Option<Built>)> = Vec::new();
+        let mut named = std::collections::HashSet::new();
+        let mut decoded = Vec::with_capacity(change.upserts.len());
+        for bytes in change.upserts {
+            let resource = codec::decode(bytes)?;
+            if !named.insert(resource.key.clone()) {
+                return Err(ApplyError::Twice(resource.key));
+            }
+            decoded.push((resource, resource_hash(bytes)));
+        }
+        let removals: Vec<String> = match change.base {
+            Some(_) => change.removals.to_vec(),
+            None => {
+                let keys = self.built.iter().map(|(key, _)| key);
+                keys.filter(|key| !named.contains(*key))
+                    .map(str::to_owned)
+                    .collect()
+            }
+        };
+        for key in removals {
+            let before = self.built.remove(&key);
+            old.push((key, before));
+        }
+        for (resource, hash) in decoded {
+            if self
+                .built
+                .get(&resource.key)
+                .is_some_and(|built| built.hash == hash)
+            {
+                continue;
+            }
+            let entry = Built {
+                hash,
+                place: Place::Nowhere,
+                verdict: None,
+            };
+            let before = self.built.insert(&resource.key, entry);
+            old.push((resource.key.clone(), before));
+            fresh.push(Fresh {
+                key: resource.key,
+                content: resource.content,
+            });
+        }
+        let computed = self.built.hash();
+        if computed.0 == *change.announced {
+            return Ok((fresh, old));
+        }
+        for (key, before) in old.into_iter().rev() {
+            match before {
+                Some(before) => drop(self.built.insert(&key, before)),
+                None => drop(self.built.remove(&key)),
             }
         }
-        let built = &self.built;
-        self.endpoints.retain(|key, set| {
-            let is_served = built.contains_key(key);
-            // A set to which only old routes lead keeps its addresses, for the requests that still go there.
-            if !is_served && !set.is_empty() && routes.iter().any(|route| leads_to(route, set)) {
-                endpoints.push((Arc::clone(set), Vec::new()));
-            }
-            is_served || Arc::strong_count(set) > 1
-        });
-        let verdicts = self
-            .built
-            .values()
-            .flat_map(|built| built.verdicts.iter().cloned())
+        let announced = change
+            .announced
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
             .collect();
+        Err(ApplyError::Hash { announced, computed })
+    }
+
+    fn build_all(&mut self, fresh: Vec<Fresh>, old: Vec<(String, Option<Built>)>) -> Applied {
+        let mut gone = Vec::new();
+        // What goes is taken out before what comes is put in: both may stand in the same place.
+        for built in old.iter().filter_map(|(_, built)| built.as_ref()) {
+            match &built.place {
+                Place::Route(route) => {
+                    self.take_out(route);
+                    gone.push(route.object.clone());
+                }
+                Place::Endpoints(key) => self.sets.remove(key),
+                Place::Nowhere => {}
+            }
+        }
+        let (mut routes, mut verdicts) = (Vec::new(), Vec::new());
+        for Fresh { key, content } in fresh {
+            let (place, verdict) = self.build(content);
+            if let Place::Route(route) = &place {
+                self.put_in(route);
+                routes.push(Arc::clone(route));
+            }
+            verdicts.extend(verdict.clone());
+            if let Some(built) = self.built.amend(&key) {
+                built.place = place;
+                built.verdict = verdict.map(Box::new);
+            }
+        }
+        gone.retain(|object| {
+            let served = self.routes.get(&object.key);
+            if served.is_none() {
+                self.metrics.forget(&object.key);
+            }
+            served.is_none_or(|route| route.object != *object)
+        });
         let tables = Tables {
-            hash,
+            hash: self.built.hash(),
             sequence: self.sequence,
             doors: self.doors.clone(),
-            routes,
+            routes: self.routes.clone(),
+            hosts: self.hosts.clone(),
         };
         Applied {
             tables,
             verdicts,
-            endpoints,
+            fresh: routes,
+            gone,
+            endpoints: self.sets.settle(),
         }
     }
 
-    fn take_out(&mut self, built: &Built, is_gone: bool) {
-        let route = match &built.place {
-            Place::Proxy { path, method, route } => {
+    fn put_in(&mut self, route: &Arc<Route>) {
+        match &route.matcher {
+            Matcher::ReverseProxy { path, method } => {
+                self.doors.reverse_proxies.insert(path, method, Arc::clone(route));
+            }
+            Matcher::ApiService { group, version } => {
+                self.doors.api_services.insert(group, version, Arc::clone(route));
+            }
+        }
+        let key = &route.object.key;
+        self.routes.insert_mut(key.clone(), Arc::clone(route));
+        match route.upstream().map(|upstream| &upstream.target) {
+            Some(Target::Set { key, .. }) => self.sets.lead(key),
+            Some(Target::Address(_) | Target::Named(_)) => {
+                self.hosts.insert_mut(key.clone(), Arc::clone(route));
+            }
+            None => {}
+        }
+    }
+
+    /// Two resources in one place would be the operator's mistake; the other one stays then.
+    fn take_out(&mut self, route: &Arc<Route>) {
+        let is_other = |stands: &Arc<Route>| !Arc::ptr_eq(stands, route);
+        match &route.matcher {
+            Matcher::ReverseProxy { path, method } => {
                 let stands = self.doors.reverse_proxies.remove(path, method);
-                // Two resources in one place would be the operator's mistake; the other one stays then.
-                if let Some(other) = stands.filter(|other| !Arc::ptr_eq(other, route)) {
+                if let Some(other) = stands.filter(is_other) {
                     self.doors.reverse_proxies.insert(path, method, other);
                 }
-                route
             }
-            Place::Api { route, .. } => route,
-            Place::Endpoints(_) => return,
-        };
-        if is_gone {
-            let object = &route.object;
-            self.metrics.forget(&object.kind, &object.namespace, &object.name);
+            Matcher::ApiService { group, version } => {
+                let stands = self.doors.api_services.remove(group, version);
+                if let Some(other) = stands.filter(is_other) {
+                    self.doors.api_services.insert(group, version, other);
+                }
+            }
+        }
+        self.routes.remove_mut(&route.object.key);
+        self.hosts.remove_mut(&route.object.key);
+        if let Some(Target::Set { key, .. }) = route.upstream().map(|upstream| &upstream.target) {
+            self.sets.leave(key);
         }
     }
 
-    fn build(&mut self, resource: wire::Resource, hash: [u8; 32]) -> Built {
-        let mut verdicts = Vec::new();
-        let place = match resource.resource {
-            Some(resource::Resource::ReverseProxy(proxy)) => self.build_proxy(proxy, &mut verdicts),
-            Some(resource::Resource::ApiService(api)) => self.build_api(api, &mut verdicts),
-            Some(resource::Resource::EndpointSet(set)) => Place::Endpoints(addresses(&set)),
-            None => Place::Endpoints(Vec::new()),
-        };
-        Built {
-            hash,
-            verdicts,
-            place,
-        }
-    }
-
-    fn build_proxy(&mut self, proxy: wire::ReverseProxy, verdicts: &mut Vec<Verdict>) -> Place {
-        let object = proxy.r#ref.unwrap_or_default();
-        let mut action = match proxy.action {
-            Some(wire::reverse_proxy::Action::Upstream(upstream)) => {
-                self.forward(&object, &upstream, verdicts)
-            }
-            Some(wire::reverse_proxy::Action::Unavailable(stub)) => unavailable(stub),
-            None => nothing(&object, verdicts),
-        };
-        let spec = proxy.directives.as_ref().map(directive_spec).unwrap_or_default();
-        let directives = match Directives::compile(&spec) {
-            Ok(directives) => Some(directives),
-            Err(problems) => {
-                let sentences = problems
-                    .iter()
-                    .map(|problem| format!("{}: {}", problem.field, problem.reason));
-                let message = sentences.collect::<Vec<_>>().join("; ");
-                action = stub(&object, "Invalid", &message, action, verdicts);
-                None
+    fn build(&mut self, content: Content) -> (Place, Option<Verdict>) {
+        let (resource, mut verdict) = match content {
+            Content::Resource(resource) => (Some(resource), None),
+            Content::Stub(stub) => {
+                let verdict = stub.verdict();
+                (stub.resource, verdict)
             }
         };
-        let door = Door::ReverseProxy {
-            path: proxy.path.clone(),
+        let place = match resource.map(|resource| (resource.key, resource.body)) {
+            Some((ResourceKey::Endpoints(key), ResourceBody::Endpoints(set))) => {
+                let address = |endpoint: &model::Endpoint| SocketAddr::new(endpoint.address, endpoint.port);
+                self.sets.fill(&key, set.endpoints.iter().map(address).collect());
+                Place::Endpoints(key)
+            }
+            Some((_, ResourceBody::Route(route))) => {
+                let (route, objection) = self.build_route(*route);
+                verdict = verdict.or_else(|| objection.as_ref().map(codec::objection_to_wire));
+                Place::Route(Arc::new(route))
+            }
+            Some((ResourceKey::Object(_), ResourceBody::Endpoints(_))) | None => Place::Nowhere,
         };
-        let mut route = Route::new(object.clone(), door, action, self.meter(&object));
-        route.directives = directives;
-        route.spec = spec;
-        route.forward_authorization = proxy.forward_authorization;
-        Place::Proxy {
-            path: proxy.path,
-            method: proxy.method,
-            route: Arc::new(route),
+        (place, verdict)
+    }
+
+    /// What cannot be built becomes a stub and an objection.
+    fn build_route(&mut self, model: model::Route) -> (Route, Option<Objection>) {
+        let (mut action, mut objection) = match &model.action {
+            model::Action::Forward(upstream) => self.forward(&model.object, upstream),
+            model::Action::Unavailable(why) => (Action::Unavailable(why.clone()), None),
+        };
+        let mut directives = None;
+        match &model.matcher {
+            Matcher::ReverseProxy { .. } => {
+                let spec = model.directives.clone().unwrap_or_default();
+                match Directives::compile(&spec) {
+                    Ok(compiled) => directives = Some(compiled),
+                    Err(problems) => {
+                        let sentences = problems
+                            .iter()
+                            .map(|problem| format!("{}: {}", problem.field, problem.reason));
+                        let message = sentences.collect::<Vec<_>>().join("; ");
+                        // A stub that it was already says more.
+                        if let Action::Forward(_) = action {
+                            (action, objection) = refuse(&model.object, "Invalid", message);
+                        }
+                    }
+                }
+            }
+            Matcher::ApiService { .. } => {}
         }
+        let meter = self.metrics.meter(&model.object.key);
+        (Route::new(model, action, directives, meter), objection)
     }
 
-    fn build_api(&mut self, api: wire::ApiService, verdicts: &mut Vec<Verdict>) -> Place {
-        let object = api.r#ref.unwrap_or_default();
-        let action = match api.action {
-            Some(wire::api_service::Action::Upstream(upstream)) => self.forward(&object, &upstream, verdicts),
-            Some(wire::api_service::Action::Unavailable(stub)) => unavailable(stub),
-            None => nothing(&object, verdicts),
-        };
-        let mut route = Route::new(object.clone(), Door::ApiService, action, self.meter(&object));
-        route.forward_authorization = api.forward_authorization;
-        Place::Api {
-            key: format!("{}/{}", api.group, api.version),
-            route: Arc::new(route),
-        }
-    }
-
-    fn meter(&self, object: &wire::ResourceRef) -> crate::metrics::Meter {
-        self.metrics.meter(&object.kind, &object.namespace, &object.name)
-    }
-
-    fn forward(
-        &mut self,
-        object: &wire::ResourceRef,
-        upstream: &wire::Upstream,
-        verdicts: &mut Vec<Verdict>,
-    ) -> Action {
-        let Self { endpoints, names, .. } = self;
-        let set = |key: &str| {
-            let set = endpoints.entry(key.to_owned());
-            Arc::clone(set.or_insert_with(|| empty_set(names)))
-        };
-        match Upstream::build(upstream, names, set) {
-            Ok(upstream) => Action::Forward(Arc::new(upstream)),
+    fn forward(&mut self, object: &ObjectRef, upstream: &model::Upstream) -> (Action, Option<Objection>) {
+        let Self { sets, names, .. } = self;
+        match Upstream::build(upstream, names, |key| sets.get(key)) {
+            Ok(upstream) => (Action::Forward(Arc::new(upstream)), None),
             Err(error) => {
                 let reason = match error {
                     UpstreamError::CaBundle(_) => "InvalidCABundle",
-                    _ => "Invalid",
+                    UpstreamError::Authority => "Invalid",
                 };
-                verdicts.push(error_verdict(object, reason, &error.to_string()));
-                Action::Unavailable {
-                    reason: reason.to_owned(),
-                    message: error.to_string(),
-                }
+                refuse(object, reason, error.to_string())
             }
         }
     }
 }
 
+/// A stub, and the word about it.
+fn refuse(object: &ObjectRef, reason: &str, message: String) -> (Action, Option<Objection>) {
+    let action = Action::Unavailable(Unavailable::new(reason, message.as_str()));
+    let objection = Objection {
+        object: object.clone(),
+        reason: reason.to_owned(),
+        message,
+    };
+    (action, Some(objection))
+}
+
 // === impl Applied ===
 
 impl Applied {
-    /// Puts everything in force. Endpoints first: the new tables must not meet a set that is not filled yet.
-    pub fn publish(self, current: &super::Current) -> (Arc<Tables>, Vec<Verdict>) {
+    /// Puts everything in force and gives back the tables that were. Endpoints first: the new tables must not meet a set
+    /// that is not filled yet.
+    pub fn publish(self, current: &super::Current) -> Arc<Tables> {
         let (gone, filled): (Vec<_>, Vec<_>) = self
             .endpoints
             .into_iter()
@@ -315,94 +393,13 @@ impl Applied {
         for (set, addresses) in filled {
             set.replace(addresses);
         }
-        let old = current.publish(self.tables);
+        let old = current.publish(self.tables, self.fresh);
         for (set, _) in gone {
             set.replace([]);
         }
-        (old, self.verdicts)
+        old
     }
 }
 
-fn empty_set(names: &Names) -> Arc<Endpoints> {
-    Arc::new(Endpoints::new(Arc::clone(names.check())))
-}
-
-fn leads_to(route: &Route, set: &Arc<Endpoints>) -> bool {
-    let target = route.upstream().map(|upstream| &upstream.target);
-    matches!(target, Some(Target::Set(own)) if Arc::ptr_eq(own, set))
-}
-
-/// The resources with the hashes of their bytes.
-fn decode(encoded: &[Bytes]) -> Result<Vec<(wire::Resource, [u8; 32])>, ApplyError> {
-    let mut resources: Vec<(wire::Resource, _)> = Vec::with_capacity(encoded.len());
-    for bytes in encoded {
-        let resource = wire::Resource::decode(bytes.clone()).map_err(ApplyError::Decode)?;
-        if resources.last().is_some_and(|(last, _)| last.key >= resource.key) {
-            return Err(ApplyError::Order(resource.key));
-        }
-        if resource.resource.is_none() {
-            return Err(ApplyError::Empty(resource.key));
-        }
-        resources.push((resource, resource_hash(bytes)));
-    }
-    Ok(resources)
-}
-
-fn total(resources: &[(wire::Resource, [u8; 32])]) -> Hash {
-    let mut builder = HashBuilder::default();
-    resources
-        .iter()
-        .for_each(|(resource, hash)| builder.add(&resource.key, hash));
-    builder.finish()
-}
-
-fn addresses(set: &wire::EndpointSet) -> Vec<SocketAddr> {
-    let address = |endpoint: &wire::Endpoint| {
-        let port = u16::try_from(endpoint.port).ok().filter(|port| *port != 0)?;
-        Some(SocketAddr::new(endpoint.address.parse().ok()?, port))
-    };
-    set.endpoints.iter().filter_map(address).collect()
-}
-
-fn unavailable(stub: wire::Unavailable) -> Action {
-    Action::Unavailable {
-        reason: stub.reason,
-        message: stub.message,
-    }
-}
-
-fn nothing(object: &wire::ResourceRef, verdicts: &mut Vec<Verdict>) -> Action {
-    let message = "the operator sent neither an upstream nor a reason why there is none";
-    verdicts.push(error_verdict(object, "Invalid", message));
-    Action::Unavailable {
-        reason: "Invalid".into(),
-        message: message.into(),
-    }
-}
-
-/// What the object says cannot be done; a stub that it was already says more.
-fn stub(
-    object: &wire::ResourceRef,
-    reason: &str,
-    message: &str,
-    action: Action,
-    verdicts: &mut Vec<Verdict>,
-) -> Action {
-    if matches!(action, Action::Unavailable { .. }) {
-        return action;
-    }
-    verdicts.push(error_verdict(object, reason, message));
-    Action::Unavailable {
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-    }
-}
-
-fn error_verdict(object: &wire::ResourceRef, reason: &str, message: &str) -> Verdict {
-    Verdict {
-        resource: Some(object.clone()),
-        severity: Severity::Error.into(),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-    }
-}
+#[cfg(test)]
+mod tests;

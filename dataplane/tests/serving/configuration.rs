@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use genkan_proto::Hash;
-use genkan_proto::v1alpha1::{Directives, ReverseProxy, reverse_proxy, verdict::Severity};
+use genkan_proto::v1alpha1::{Directives, Resource, ReverseProxy, Verdict, reverse_proxy, verdict::Severity};
 
 use tokio::time::timeout;
 
 use crate::kit::{Answer, Backend, Client, PATIENCE, Then};
 use crate::objects::{
-    bare_proxy, mk_host, mk_named, mk_proxy, mk_service, mk_stub, mk_tls, none, wrap_proxy,
+    bare_proxy, mk_host, mk_named, mk_proxy, mk_ref, mk_service, mk_stub, mk_tls, none, wrap_proxy,
 };
 use crate::process::Process;
 
@@ -69,11 +69,11 @@ async fn what_cannot_be_built_is_a_stub_and_a_verdict() {
     };
     let nothing = ReverseProxy {
         action: None,
-        ..bare_proxy("nothing", "/proxy/nothing/*", 1)
+        ..bare_proxy("/proxy/nothing/*")
     };
     let both = ReverseProxy {
         action: Some(reverse_proxy::Action::Upstream(mk_named("", 0))),
-        ..bare_proxy("port", "/proxy/port/*", 7)
+        ..bare_proxy("/proxy/port/*")
     };
     let ack = process
         .operator
@@ -130,6 +130,67 @@ async fn what_cannot_be_built_is_a_stub_and_a_verdict() {
     assert_eq!(stub.header("x-genkan-reason"), Some("BackendNotFound"));
     assert!(stub.body.contains("Service default/x does not exist"), "{stub:?}");
     assert_eq!(get(process.address, "/proxy/x").await.code, 200);
+}
+
+/// An operator of a later version sends what this one does not know.
+#[tokio::test]
+async fn what_is_not_known_closes_its_own_object_and_no_other() {
+    let process = Process::start(&[]).await;
+    let backend = Backend::ok().await;
+    let proxy = |name: &str| {
+        mk_proxy(
+            name,
+            &format!("/proxy/{name}/*"),
+            mk_host(backend.address),
+            none(),
+        )
+    };
+    let mut later = proxy("later");
+    later.requires = vec!["teleport".into()];
+    let unknown = Resource {
+        key: "Teapot/tools/short".into(),
+        object: Some(mk_ref("Teapot", "short", 3)),
+        ..Resource::default()
+    };
+    let ack = process
+        .operator
+        .publish(vec![proxy("good"), later, unknown])
+        .await;
+    let told = |verdict: &Verdict| {
+        let object = verdict.resource.clone().unwrap();
+        (
+            object.kind,
+            object.name,
+            object.generation,
+            verdict.reason.clone(),
+        )
+    };
+    let unsupported = |kind: &str, name: &str, generation| {
+        (
+            kind.to_owned(),
+            name.to_owned(),
+            generation,
+            "Unsupported".to_owned(),
+        )
+    };
+    assert_eq!(ack.error, "");
+    assert_eq!(
+        ack.verdicts.iter().map(told).collect::<Vec<_>>(),
+        [
+            unsupported("ReverseProxy", "later", 1),
+            unsupported("Teapot", "short", 3)
+        ]
+    );
+    assert_eq!(get(process.address, "/proxy/good/x").await.code, 200);
+    let closed = get(process.address, "/proxy/later/x").await;
+    assert_eq!(
+        (closed.code, closed.header("x-genkan-reason")),
+        (503, Some("Unsupported"))
+    );
+    assert!(
+        closed.body.contains("run data planes of the operator's version"),
+        "{closed:?}"
+    );
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn start(api: &ApiServer, backend: &Backend, flags: &[&str]) -> Process {
         header_up: vec!["X-Remote-User root".into(), "X-Remote-Extra-Evil 1".into()],
         ..none()
     };
-    let mut trusted = bare_proxy("trusted", "/proxy/trusted/*", 1);
+    let mut trusted = bare_proxy("/proxy/trusted/*");
     trusted.forward_authorization = true;
     trusted.action = Some(genkan_proto::v1alpha1::reverse_proxy::Action::Upstream(mk_host(
         backend.address,

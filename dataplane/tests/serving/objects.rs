@@ -66,6 +66,7 @@ pub fn mk_service(name: &str, addresses: &[SocketAddr]) -> (Upstream, Resource) 
         Resource {
             key,
             resource: Some(resource::Resource::EndpointSet(set)),
+            ..Resource::default()
         },
     )
 }
@@ -78,7 +79,7 @@ pub fn mk_proxy(name: &str, path: &str, upstream: Upstream, directives: Directiv
         ReverseProxy {
             action: Some(action),
             directives: Some(directives),
-            ..bare_proxy(name, path, 1)
+            ..bare_proxy(path)
         },
     )
 }
@@ -92,7 +93,7 @@ pub fn mk_stub(name: &str, path: &str, reason: &str, message: &str) -> Resource 
         name,
         ReverseProxy {
             action: Some(action),
-            ..bare_proxy(name, path, 1)
+            ..bare_proxy(path)
         },
     )
 }
@@ -100,7 +101,6 @@ pub fn mk_stub(name: &str, path: &str, reason: &str, message: &str) -> Resource 
 pub fn mk_api(group: &str, version: &str, upstream: Upstream) -> Resource {
     let name = format!("{version}.{group}");
     let api = ApiService {
-        r#ref: Some(mk_ref("APIService", &name, 1)),
         group: group.into(),
         version: version.into(),
         action: Some(api_service::Action::Upstream(upstream)),
@@ -108,13 +108,14 @@ pub fn mk_api(group: &str, version: &str, upstream: Upstream) -> Resource {
     };
     Resource {
         key: format!("APIService/{name}"),
+        object: Some(mk_ref("APIService", &name, 1)),
         resource: Some(resource::Resource::ApiService(api)),
+        ..Resource::default()
     }
 }
 
-pub fn bare_proxy(name: &str, path: &str, generation: i64) -> ReverseProxy {
+pub fn bare_proxy(path: &str) -> ReverseProxy {
     ReverseProxy {
-        r#ref: Some(mk_ref("ReverseProxy", name, generation)),
         path: path.into(),
         method: "*".into(),
         ..ReverseProxy::default()
@@ -124,7 +125,9 @@ pub fn bare_proxy(name: &str, path: &str, generation: i64) -> ReverseProxy {
 pub fn wrap_proxy(name: &str, proxy: ReverseProxy) -> Resource {
     Resource {
         key: format!("ReverseProxy/{name}"),
+        object: Some(mk_ref("ReverseProxy", name, 1)),
         resource: Some(resource::Resource::ReverseProxy(proxy)),
+        ..Resource::default()
     }
 }
 

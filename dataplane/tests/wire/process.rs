@@ -15,7 +15,7 @@ use genkan_proto::v1alpha1::{
     Ack, Endpoint, EndpointSet, Health, OperatorMessage, ProxyMessage, Resource, ResourceRef, ReverseProxy,
     Snapshot, SnapshotChunk, Upstream, resource, reverse_proxy, upstream,
 };
-use genkan_proto::{Hash, HashBuilder, MAX_CHUNK, compress, resource_hash};
+use genkan_proto::{Buckets, Hash, MAX_CHUNK, compress, resource_hash};
 use parking_lot::Mutex;
 use prost::Message;
 use socket2::{Domain, Socket, Type};
@@ -105,11 +105,11 @@ impl Operator {
 }
 
 pub fn hash_of(resources: &[Resource]) -> Hash {
-    let mut hash = HashBuilder::default();
+    let mut held = Buckets::default();
     for resource in resources {
-        hash.add(&resource.key, &resource_hash(&resource.encode_to_vec()));
+        held.insert(&resource.key, resource_hash(&resource.encode_to_vec()));
     }
-    hash.finish()
+    held.hash()
 }
 
 #[tonic::async_trait]
@@ -192,14 +192,14 @@ fn chunks(nonce: u64, upserts: Vec<Resource>) -> Vec<SnapshotChunk> {
 /// A ReverseProxy for `path` and its only endpoint.
 pub fn route(name: &str, path: &str, backend: SocketAddr) -> Vec<Resource> {
     let endpoints = format!("Endpoints/default/{name}:80");
+    let object = ResourceRef {
+        kind: "ReverseProxy".into(),
+        name: name.into(),
+        uid: format!("uid-{name}"),
+        generation: 1,
+        ..ResourceRef::default()
+    };
     let proxy = ReverseProxy {
-        r#ref: Some(ResourceRef {
-            kind: "ReverseProxy".into(),
-            name: name.into(),
-            uid: format!("uid-{name}"),
-            generation: 1,
-            ..ResourceRef::default()
-        }),
         path: path.into(),
         method: "*".into(),
         action: Some(reverse_proxy::Action::Upstream(Upstream {
@@ -219,11 +219,14 @@ pub fn route(name: &str, path: &str, backend: SocketAddr) -> Vec<Resource> {
     vec![
         Resource {
             key: format!("ReverseProxy/{name}"),
+            object: Some(object),
             resource: Some(resource::Resource::ReverseProxy(proxy)),
+            ..Resource::default()
         },
         Resource {
             key: endpoints,
             resource: Some(resource::Resource::EndpointSet(set)),
+            ..Resource::default()
         },
     ]
 }

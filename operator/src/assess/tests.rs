@@ -1,15 +1,12 @@
-use std::collections::HashMap;
-
-use genkan_proto::v1alpha1::{Resource, ReverseProxy, resource};
+use genkan_routing::model::{Health, ObjectKey, ObjectRef, Objection, SetKey};
 
 use super::*;
-use crate::fleet::{Objection, Report};
+use crate::snapshot::Scope;
 use crate::verdict::Columns;
 
 struct Case {
-    key: ObjectKey,
     verdict: Verdict,
-    world: World,
+    since: Since,
     fleet: Fleet,
     now: Instant,
 }
@@ -21,16 +18,11 @@ fn seconds(n: u64) -> Duration {
 /// An accepted object that one connected proxy has not acknowledged yet.
 fn mk_case() -> Case {
     let now = Instant::now();
-    let (mut world, mut fleet) = (World::default(), Fleet::default());
-    let route = Resource {
-        key: "ReverseProxy/x".into(),
-        resource: Some(resource::Resource::ReverseProxy(ReverseProxy::default())),
-    };
+    let mut fleet = Fleet::default();
+    let object = ObjectRef::new(ObjectKey::reverse_proxy("x"), "u", 4);
     fleet.connect("a", "1", 1, now);
-    world.apply(vec![route], &[], now);
     let verdict = Verdict {
-        uid: "u".into(),
-        generation: 4,
+        object,
         accepted: Finding::yes(reason::ACCEPTED, "fine"),
         resolved: Finding::yes(reason::RESOLVED_REFS, "fine"),
         sent: true,
@@ -38,9 +30,8 @@ fn mk_case() -> Case {
         columns: Columns::default(),
     };
     Case {
-        key: ObjectKey::reverse_proxy("x"),
         verdict,
-        world,
+        since: Since { sequence: 1, at: now },
         fleet,
         now,
     }
@@ -48,23 +39,22 @@ fn mk_case() -> Case {
 
 impl Case {
     fn at(&self, now: Instant) -> Assessment {
-        assess(&self.key, &self.verdict, &self.world, &self.fleet, None, now)
+        assess(&self.verdict, Some(self.since), &self.fleet, None, now)
     }
 
     fn said(&self, kind: &str, now: Instant) -> (bool, &'static str) {
         let assessment = self.at(now);
-        let finding = assessment.condition(kind);
+        let finding = assessment.condition(kind).unwrap();
         (finding.ok, finding.reason)
     }
 
-    fn report(&mut self, state: health::State) {
-        let report = Report {
-            uid: "u".into(),
-            generation: 4,
+    fn report(&mut self, state: BackendState) {
+        let health = Health {
+            object: self.verdict.object.clone(),
             state,
             error: "no route to host".into(),
         };
-        self.fleet.report("a", 1, self.key.to_string(), report);
+        self.fleet.report("a", 1, health);
     }
 }
 
@@ -92,7 +82,7 @@ async fn pending_first_then_waiting_then_programmed() {
         (false, reason::WAITING_FOR_PROXIES)
     );
     assert_eq!(case.at(t + seconds(5)).proxies, "0/1");
-    case.fleet.acknowledge("a", 1, 1, HashMap::new());
+    case.fleet.acknowledge("a", 1, 1, &Scope::Everything, vec![]);
     assert_eq!(
         case.said(kind::PROGRAMMED, t + seconds(6)),
         (true, reason::PROGRAMMED)
@@ -116,13 +106,12 @@ async fn no_proxies_is_said_after_the_grace() {
 async fn a_proxy_that_cannot_build_it_is_quoted() {
     let mut case = mk_case();
     let objection = Objection {
-        uid: "u".into(),
-        generation: 4,
+        object: case.verdict.object.clone(),
         reason: "X".into(),
         message: "too large".into(),
     };
     case.fleet
-        .acknowledge("a", 1, 1, HashMap::from([(case.key.to_string(), objection)]));
+        .acknowledge("a", 1, 1, &Scope::Everything, vec![objection]);
     assert_eq!(
         case.said(kind::PROGRAMMED, case.now),
         (false, reason::REJECTED_BY_PROXY)
@@ -130,6 +119,7 @@ async fn a_proxy_that_cannot_build_it_is_quoted() {
     assert!(
         case.at(case.now)
             .condition(kind::READY)
+            .unwrap()
             .message
             .contains("too large")
     );
@@ -140,7 +130,6 @@ async fn what_is_sent_to_no_proxy_repeats_why() {
     let mut case = mk_case();
     case.verdict.sent = false;
     case.verdict.accepted = Finding::no(reason::CONFLICTED, "y wins");
-    case.world.apply(vec![], &["ReverseProxy/x".into()], case.now);
     for kind in [kind::PROGRAMMED, kind::READY] {
         assert_eq!(case.said(kind, case.now), (false, reason::CONFLICTED));
     }
@@ -149,14 +138,15 @@ async fn what_is_sent_to_no_proxy_repeats_why() {
 #[tokio::test]
 async fn ready_needs_a_usable_endpoint_that_proxies_have_taken_in() {
     let mut case = mk_case();
-    case.fleet.acknowledge("a", 1, 1, HashMap::new());
-    case.verdict.backend = Backend::Endpoints {
-        key: "Endpoints/n/s:80".into(),
-        service: "n/s".into(),
-    };
+    case.fleet.acknowledge("a", 1, 1, &Scope::Everything, vec![]);
+    case.verdict.backend = Backend::Endpoints(SetKey {
+        namespace: "n".into(),
+        service: "s".into(),
+        port: 80,
+    });
     let ready = |case: &Case, set| {
-        let assessment = assess(&case.key, &case.verdict, &case.world, &case.fleet, set, case.now);
-        assessment.condition(kind::READY).reason
+        let assessment = assess(&case.verdict, Some(case.since), &case.fleet, set, case.now);
+        assessment.condition(kind::READY).unwrap().reason
     };
     let set = |usable, sequence| {
         Some(SetState {
@@ -176,17 +166,17 @@ async fn ready_needs_a_usable_endpoint_that_proxies_have_taken_in() {
 #[tokio::test]
 async fn ready_needs_every_proxy_to_have_resolved_the_host() {
     let mut case = mk_case();
-    case.fleet.acknowledge("a", 1, 1, HashMap::new());
+    case.fleet.acknowledge("a", 1, 1, &Scope::Everything, vec![]);
     case.verdict.backend = Backend::Host("backend.example".into());
     assert_eq!(case.said(kind::READY, case.now), (false, reason::PENDING));
-    case.report(health::State::Unreachable);
+    case.report(BackendState::Unreachable);
     assert_eq!(
         case.said(kind::READY, case.now),
         (false, reason::BACKEND_UNREACHABLE)
     );
-    case.report(health::State::Reachable);
+    case.report(BackendState::Reachable);
     assert_eq!(case.said(kind::READY, case.now), (true, reason::READY));
-    case.verdict.generation = 5;
+    case.verdict.object.generation = 5;
     case.verdict.backend = Backend::Host("other.example".into());
     assert_eq!(
         case.said(kind::READY, case.now),
@@ -198,7 +188,7 @@ async fn ready_needs_every_proxy_to_have_resolved_the_host() {
 #[tokio::test]
 async fn times_change_with_the_status_only() {
     let mut case = mk_case();
-    case.fleet.acknowledge("a", 1, 1, HashMap::new());
+    case.fleet.acknowledge("a", 1, 1, &Scope::Everything, vec![]);
     let times = |status: &Value| {
         let all = status["conditions"].as_array().unwrap();
         all.iter()
@@ -209,12 +199,10 @@ async fn times_change_with_the_status_only() {
         jiff::Timestamp::UNIX_EPOCH,
         jiff::Timestamp::from_second(86_400).unwrap(),
     );
-    let stored = case
-        .at(case.now)
-        .status(&case.key, &case.verdict, &Value::Null, first);
+    let stored = case.at(case.now).status(&case.verdict, &Value::Null, first);
     assert_eq!(stored["state"], "Available");
     case.verdict.resolved = Finding::no(reason::BACKEND_NOT_FOUND, "gone");
-    let status = case.at(case.now).status(&case.key, &case.verdict, &stored, later);
+    let status = case.at(case.now).status(&case.verdict, &stored, later);
     let (epoch, day) = ("1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z");
     assert_eq!(times(&status), [epoch, day, epoch, day]);
     assert_eq!(status["state"], "Unavailable");

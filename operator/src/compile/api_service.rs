@@ -1,11 +1,11 @@
 use genkan_crds::APIServiceSpec;
 use genkan_crds::condition::reason;
-use genkan_proto::v1alpha1::{ApiService, api_service, resource};
+use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Route};
 
-use super::{Compiled, Compiler, reference, unavailable, upstream};
+use super::{Compiled, Compiler, unavailable, upstream};
 use crate::index::Index;
 use crate::object::Record;
-use crate::verdict::{Backend, Columns, Finding, ObjectKey, Verdict};
+use crate::verdict::{Backend, Columns, Finding, Verdict};
 
 // === impl Compiler ===
 
@@ -71,14 +71,17 @@ pub(super) struct Rivals {
 }
 
 pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &Rivals) -> Compiled {
-    let key = ObjectKey::api_service(&record.name);
+    let object = ObjectRef::new(
+        ObjectKey::api_service(&record.name),
+        record.uid.as_str(),
+        record.generation,
+    );
     let published = published(record);
     let prefix = published
         .as_ref()
         .map_or_else(String::new, |(group, version)| prefix(group, version));
     let mut verdict = Verdict {
-        uid: record.uid.clone(),
-        generation: record.generation,
+        object: object.clone(),
         accepted: Finding::yes(
             reason::ACCEPTED,
             format!("the specification is valid and {prefix} is its own"),
@@ -108,7 +111,7 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
         verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
         return Compiled {
             verdict,
-            resource: None,
+            route: None,
             needs: resolved.and_then(|r| r.needs),
         };
     };
@@ -117,7 +120,7 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
         verdict.accepted = Finding::no(reason::CONFLICTED, message);
         return Compiled {
             verdict,
-            resource: None,
+            route: None,
             needs: resolved.and_then(|r| r.needs),
         };
     }
@@ -135,30 +138,30 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
             match resolved.upstream {
                 Some(upstream) => {
                     verdict.backend = resolved.backend;
-                    api_service::Action::Upstream(upstream)
+                    Action::Forward(upstream)
                 }
-                None => api_service::Action::Unavailable(unavailable(&resolved.finding)),
+                None => Action::Unavailable(unavailable(&resolved.finding)),
             }
         }
         (checked, _) => {
             let problems = checked.err().unwrap_or_default();
             verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
-            let action = api_service::Action::Unavailable(unavailable(&verdict.accepted));
+            let action = Action::Unavailable(unavailable(&verdict.accepted));
             let won = super::won(&rivals.losers, "APIService");
             super::remark(&mut verdict.accepted, [won, None]);
             action
         }
     };
-    let service = ApiService {
-        r#ref: Some(reference(&key, &record.uid, record.generation)),
-        group,
-        version,
-        action: Some(action),
+    let route = Route {
+        object,
+        matcher: Matcher::ApiService { group, version },
+        directives: None,
+        action,
         forward_authorization,
     };
     Compiled {
         verdict,
-        resource: Some(resource::Resource::ApiService(service)),
+        route: Some(route),
         needs,
     }
 }

@@ -1,13 +1,13 @@
 use genkan_crds::ReverseProxySpec;
 use genkan_crds::condition::reason;
-use genkan_proto::v1alpha1::{Directives, ReverseProxy, resource, reverse_proxy};
-use genkan_routing::directives::{DirectiveSpec, Directives as CompiledDirectives};
+use genkan_routing::directives::{DirectiveSpec, Directives};
+use genkan_routing::model::{self, Action, ObjectKey, ObjectRef, Route};
 use genkan_routing::precedence::{Claim, Claims, Standing};
 
-use super::{Compiled, Compiler, reference, unavailable, upstream};
+use super::{Compiled, Compiler, unavailable, upstream};
 use crate::index::Index;
 use crate::object::Record;
-use crate::verdict::{Backend, Columns, Finding, ObjectKey, Verdict};
+use crate::verdict::{Backend, Columns, Finding, Verdict};
 
 /// What a request is compared with.
 pub(crate) struct Matcher {
@@ -42,10 +42,13 @@ impl Compiler {
 }
 
 pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: &Claims) -> Compiled {
-    let key = ObjectKey::reverse_proxy(&record.name);
+    let object = ObjectRef::new(
+        ObjectKey::reverse_proxy(&record.name),
+        record.uid.as_str(),
+        record.generation,
+    );
     let mut verdict = Verdict {
-        uid: record.uid.clone(),
-        generation: record.generation,
+        object: object.clone(),
         accepted: Finding::yes(
             reason::ACCEPTED,
             "the specification is valid and no other object takes its requests",
@@ -72,7 +75,7 @@ pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: 
         verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
         return Compiled {
             verdict,
-            resource: None,
+            route: None,
             needs: resolved.and_then(|r| r.needs),
         };
     };
@@ -80,51 +83,54 @@ pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: 
         verdict.accepted = finding;
         return Compiled {
             verdict,
-            resource: None,
+            route: None,
             needs: resolved.and_then(|r| r.needs),
         };
     }
     verdict.sent = true;
-    let mut route = ReverseProxy {
-        r#ref: Some(reference(&key, &record.uid, record.generation)),
-        path: matcher.path,
-        method: matcher.method,
-        directives: None,
-        action: None,
-        forward_authorization: false,
-    };
-    let needs = match (checked, resolved) {
+    let mut directives = None;
+    let mut forward_authorization = false;
+    let mut needs = None;
+    let action = match (checked, resolved) {
         (Ok(checked), Some(resolved)) => {
             let told = [
                 super::won(&claims.losers(&record.name), "ReverseProxy"),
                 checked.endpoint.remark.clone(),
             ];
             super::remark(&mut verdict.accepted, told);
-            route.forward_authorization = checked.forward_authorization;
+            forward_authorization = checked.forward_authorization;
+            needs = resolved.needs;
             match resolved.upstream {
                 Some(upstream) => {
-                    route.directives = checked.directives.map(on_the_wire);
+                    directives = checked.directives;
                     verdict.backend = resolved.backend;
-                    route.action = Some(reverse_proxy::Action::Upstream(upstream));
+                    Action::Forward(upstream)
                 }
-                None => {
-                    route.action = Some(reverse_proxy::Action::Unavailable(unavailable(&resolved.finding)))
-                }
+                None => Action::Unavailable(unavailable(&resolved.finding)),
             }
-            resolved.needs
         }
-        (Err(problems), _) => {
+        (checked, _) => {
+            let problems = checked.err().unwrap_or_default();
             verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
-            route.action = Some(reverse_proxy::Action::Unavailable(unavailable(&verdict.accepted)));
+            let action = Action::Unavailable(unavailable(&verdict.accepted));
             let won = super::won(&claims.losers(&record.name), "ReverseProxy");
             super::remark(&mut verdict.accepted, [won, None]);
-            None
+            action
         }
-        (Ok(_), None) => None,
+    };
+    let route = Route {
+        object,
+        matcher: model::Matcher::ReverseProxy {
+            path: matcher.path,
+            method: matcher.method,
+        },
+        directives,
+        action,
+        forward_authorization,
     };
     Compiled {
         verdict,
-        resource: Some(resource::Resource::ReverseProxy(route)),
+        route: Some(route),
         needs,
     }
 }
@@ -143,7 +149,7 @@ fn check(record: &Record<ReverseProxySpec>) -> Result<Checked, Vec<String>> {
     if spec.matcher.method.is_empty() {
         problems.push("spec.matcher.method: is empty; give a method, or * for any".to_string());
     }
-    if let Some(Err(found)) = directives.as_ref().map(CompiledDirectives::compile) {
+    if let Some(Err(found)) = directives.as_ref().map(Directives::compile) {
         problems.extend(
             found
                 .into_iter()
@@ -225,21 +231,5 @@ pub fn rules(spec: &genkan_crds::Directives) -> DirectiveSpec {
         auth_proxy: spec.auth_proxy.unwrap_or(false),
         wrap_transport: spec.wrap_transport.unwrap_or(false),
         reject_forwarding_redirects: spec.reject_forwarding_redirects.unwrap_or(false),
-    }
-}
-
-fn on_the_wire(spec: DirectiveSpec) -> Directives {
-    Directives {
-        method: spec.method.unwrap_or_default(),
-        strip_path_prefix: spec.strip_path_prefix.unwrap_or_default(),
-        strip_path_suffix: spec.strip_path_suffix.unwrap_or_default(),
-        header_up: spec.header_up,
-        header_down: spec.header_down,
-        rewrite: spec.rewrite,
-        replace: spec.replace,
-        path_regexp: spec.path_regexp,
-        auth_proxy: spec.auth_proxy,
-        wrap_transport: spec.wrap_transport,
-        reject_forwarding_redirects: spec.reject_forwarding_redirects,
     }
 }

@@ -1,16 +1,17 @@
+use genkan_routing::model::Published;
 use serde_json::json;
 
 use super::*;
 use crate::index::Change;
-use crate::object::{Kind, Object};
-use crate::snapshot::World;
+use crate::object::{Kind, Object, Watched};
+use crate::snapshot::Resources;
 
 /// Index, compiler and world together, as the engine holds them.
 #[derive(Default)]
 struct Rig {
     index: Index,
     compiler: Compiler,
-    world: World,
+    world: Resources,
 }
 
 impl Rig {
@@ -19,7 +20,7 @@ impl Rig {
         let mut dirty = Dirty::default();
         changes.into_iter().for_each(|c| self.index.take(c, &mut dirty));
         let out = self.compiler.compile(&self.index, &dirty);
-        let mut keys: Vec<String> = out.upserts.iter().map(|r| r.key.clone()).collect();
+        let mut keys: Vec<String> = out.upserts.iter().map(|r| r.key.to_string()).collect();
         keys.extend(out.removals.iter().map(|k| format!("-{k}")));
         self.world
             .apply(out.upserts, &out.removals, tokio::time::Instant::now());
@@ -28,7 +29,7 @@ impl Rig {
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.world.resources().map(|r| r.key.as_str()).collect()
+        self.world.encoded().map(|(key, _)| key).collect()
     }
 
     fn accepted(&self, name: &str) -> &Finding {
@@ -47,14 +48,14 @@ fn mk_object(kind: Kind, value: serde_json::Value) -> Change {
 fn mk_proxy(name: &str, path: &str, upstream: serde_json::Value) -> Change {
     let spec = json!({"matcher": {"path": path, "method": "*"}, "upstream": upstream});
     mk_object(
-        Kind::ReverseProxy,
+        Kind::Published(Published::ReverseProxy),
         json!({"metadata": {"name": name, "uid": name}, "spec": spec}),
     )
 }
 
 fn mk_service(name: &str, port: u16) -> Change {
     let value = json!({"metadata": {"namespace": "n", "name": name}, "spec": {"ports": [{"port": port}]}});
-    mk_object(Kind::Service, value)
+    mk_object(Kind::Watched(Watched::Service), value)
 }
 
 fn mk_slice(service: &str, address: &str) -> Change {
@@ -62,7 +63,7 @@ fn mk_slice(service: &str, address: &str) -> Change {
         "metadata": {"namespace": "n", "name": service, "labels": {"kubernetes.io/service-name": service}},
         "addressType": "IPv4", "ports": [{"port": 80}], "endpoints": [{"addresses": [address]}],
     });
-    mk_object(Kind::EndpointSlice, value)
+    mk_object(Kind::Watched(Watched::EndpointSlice), value)
 }
 
 fn to(service: &str) -> serde_json::Value {
@@ -70,7 +71,10 @@ fn to(service: &str) -> serde_json::Value {
 }
 
 fn delete(kind: Kind, name: &str) -> Change {
-    let namespace = if matches!(kind, Kind::ReverseProxy | Kind::ApiService) {
+    let namespace = if matches!(
+        kind,
+        Kind::Published(Published::ReverseProxy) | Kind::Published(Published::ApiService)
+    ) {
         ""
     } else {
         "n"
@@ -87,10 +91,16 @@ fn an_endpoint_change_compiles_no_route() {
         mk_slice("s", "10.0.0.1"),
     ]);
     assert_eq!(rig.keys(), ["Endpoints/n/s:80", "ReverseProxy/x"]);
-    let before = rig.world.since("ReverseProxy/x");
+    let before = rig.world.since(&ObjectKey::reverse_proxy("x").into());
     rig.take(vec![mk_slice("s", "10.0.0.2")]);
-    assert_eq!(rig.world.since("ReverseProxy/x"), before);
-    assert_eq!(rig.world.since("Endpoints/n/s:80").unwrap().sequence, 2);
+    assert_eq!(rig.world.since(&ObjectKey::reverse_proxy("x").into()), before);
+    assert_eq!(
+        rig.world
+            .since(&SetKey::parse("Endpoints/n/s:80").unwrap().into())
+            .unwrap()
+            .sequence,
+        2
+    );
 }
 
 #[test]
@@ -104,9 +114,9 @@ fn what_nobody_names_is_not_sent() {
         mk_proxy("x", "/proxy/x", to("s")),
         mk_proxy("y", "/proxy/y", to("s")),
     ]);
-    rig.take(vec![delete(Kind::ReverseProxy, "x")]);
+    rig.take(vec![delete(Kind::Published(Published::ReverseProxy), "x")]);
     assert_eq!(rig.keys(), ["Endpoints/n/s:80", "ReverseProxy/y"]);
-    rig.take(vec![delete(Kind::ReverseProxy, "y")]);
+    rig.take(vec![delete(Kind::Published(Published::ReverseProxy), "y")]);
     assert_eq!(rig.keys(), [""; 0]);
     assert_eq!(rig.world.hash(), genkan_proto::Hash::empty());
 }
@@ -135,7 +145,7 @@ fn a_service_that_comes_and_goes_makes_and_breaks_its_routes_only() {
         verdict(&rig).message,
         "Service n/s has no port 80; its only port is 8080"
     );
-    rig.take(vec![delete(Kind::Service, "s")]);
+    rig.take(vec![delete(Kind::Watched(Watched::Service), "s")]);
     assert_eq!(verdict(&rig).reason, "BackendNotFound");
     assert_eq!(
         rig.keys(),
@@ -158,10 +168,10 @@ fn both_sides_of_a_conflict_learn_of_it_and_of_its_end() {
         "{}",
         rig.accepted("a").message
     );
-    rig.take(vec![delete(Kind::ReverseProxy, "b")]);
+    rig.take(vec![delete(Kind::Published(Published::ReverseProxy), "b")]);
     assert!(!rig.accepted("a").message.contains("wins over"));
     rig.take(vec![mk_proxy("b", "/proxy/x/*", url.clone())]);
-    rig.take(vec![delete(Kind::ReverseProxy, "a")]);
+    rig.take(vec![delete(Kind::Published(Published::ReverseProxy), "a")]);
     assert!(rig.accepted("b").ok);
     rig.take(vec![
         mk_proxy("wide", "*", url.clone()),
@@ -194,15 +204,15 @@ fn incremental_equals_from_scratch() {
                 let name = format!("p{}", next(6));
                 let path = ["/proxy/a*", "/proxy/b", "*", "/proxy*", "/proxy/a/b*"][next(5) as usize];
                 let change = mk_proxy(&name, path, to(&service));
-                (Kind::ReverseProxy, name, change)
+                (Kind::Published(Published::ReverseProxy), name, change)
             }
             1 => (
-                Kind::Service,
+                Kind::Watched(Watched::Service),
                 service.clone(),
                 mk_service(&service, if next(4) == 0 { 81 } else { 80 }),
             ),
             _ => (
-                Kind::EndpointSlice,
+                Kind::Watched(Watched::EndpointSlice),
                 service.clone(),
                 mk_slice(&service, &format!("10.0.0.{}", next(4) + 1)),
             ),

@@ -1,13 +1,14 @@
 //! Where an object's requests go: the one place that resolves what an endpoint names.
 
+use std::sync::Arc;
+
 use genkan_crds::Endpoint as Spec;
 use genkan_crds::condition::reason;
 use genkan_crds::endpoint::DEFAULT_SERVICE_PORT;
-use genkan_proto::v1alpha1::{Host, Tls, Upstream, upstream};
 use genkan_routing::endpoint::{Endpoint, Scheme, service_of_host};
+use genkan_routing::model::{SetKey, Target, Tls, Upstream};
 
 use super::{Use, bundle};
-use crate::compile::endpoints::SetKey;
 use crate::index::Index;
 use crate::object::{Key, Service};
 use crate::verdict::{Backend, Finding};
@@ -20,7 +21,7 @@ pub struct Valid {
     /// The Service that it names, by reference or by the host of its URL.
     service: Option<Key>,
     form: Form,
-    ca: Vec<u8>,
+    ca: Arc<[u8]>,
     insecure: bool,
     /// Worth saying although nothing is wrong.
     pub remark: Option<String>,
@@ -106,12 +107,14 @@ pub fn validate(spec: &Spec, path: &str) -> Result<Valid, Vec<String>> {
         }
     };
     let insecure = spec.skips_verification();
-    let mut ca = Vec::new();
+    let mut ca = Arc::default();
     if let Some(bundle) = spec.ca_bundle.as_deref().filter(|b| !b.is_empty())
         && endpoint.scheme == Scheme::Https
         && !insecure
     {
-        ca = bundle::read(bundle).map_err(|e| vec![format!("{path}.caBundle: {e}")])?;
+        ca = bundle::read(bundle)
+            .map_err(|e| vec![format!("{path}.caBundle: {e}")])?
+            .into();
     }
     let both = spec.url.is_some() && spec.service.is_some();
     let remark =
@@ -156,10 +159,10 @@ impl Valid {
 
     fn external(&self) -> Resolved {
         let name = self.endpoint.host.clone();
-        let target = upstream::Target::Host(Host {
+        let target = Target::Host {
             name: name.clone(),
-            port: self.endpoint.port.into(),
-        });
+            port: self.endpoint.port,
+        };
         Resolved {
             finding: Finding::yes(reason::RESOLVED_REFS, "no Kubernetes object is referred to"),
             upstream: Some(self.upstream(target, None)),
@@ -201,10 +204,10 @@ impl Valid {
 
     fn through(&self, service: &Service, app_protocol: Option<&str>) -> Resolved {
         let set = SetKey {
-            service: (service.namespace.clone(), service.name.clone()),
+            namespace: service.namespace.clone(),
+            service: service.name.clone(),
             port: self.endpoint.port,
         };
-        let key = set.to_string();
         Resolved {
             finding: Finding::yes(
                 reason::RESOLVED_REFS,
@@ -213,28 +216,25 @@ impl Valid {
                     service.namespace, service.name, set.port
                 ),
             ),
-            upstream: Some(self.upstream(upstream::Target::Endpoints(key.clone()), app_protocol)),
-            backend: Backend::Endpoints {
-                key,
-                service: format!("{}/{}", service.namespace, service.name),
-            },
+            upstream: Some(self.upstream(Target::Endpoints(set.clone()), app_protocol)),
+            backend: Backend::Endpoints(set.clone()),
             needs: Some(Use {
-                service: set.service.clone(),
+                service: (service.namespace.clone(), service.name.clone()),
                 set: Some(set),
             }),
         }
     }
 
-    fn upstream(&self, target: upstream::Target, app_protocol: Option<&str>) -> Upstream {
+    fn upstream(&self, target: Target, app_protocol: Option<&str>) -> Upstream {
         let http2 = app_protocol == Some(H2C);
         let https = self.endpoint.scheme == Scheme::Https && !http2;
         Upstream {
             authority: self.endpoint.authority.clone(),
             base_path: self.endpoint.base_path.clone(),
-            target: Some(target),
+            target,
             tls: https.then(|| Tls {
                 server_name: self.endpoint.host.clone(),
-                ca: self.ca.clone(),
+                ca: Arc::clone(&self.ca),
                 insecure_skip_verify: self.insecure,
             }),
             http2,

@@ -1,13 +1,14 @@
 //! The engine's way from assessments to status writes.
 
+use genkan_routing::model::{ObjectKey, Published};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Engine;
 use crate::assess::{Standing, assess};
-use crate::object::{Kind, Record};
+use crate::object::Record;
 use crate::status::{Outcome, Write, differs};
-use crate::verdict::{Backend, ObjectKey, Verdict};
+use crate::verdict::{Backend, Verdict};
 
 /// The object as it was last seen.
 struct Stored<'r> {
@@ -43,20 +44,21 @@ impl Engine {
             return;
         };
         let set = match &verdict.backend {
-            Backend::Endpoints { key, .. } => self.sets.get(key).copied(),
-            _ => None,
+            Backend::Endpoints(set) => self.sets.get(set).copied(),
+            Backend::Host(_) | Backend::None => None,
         };
-        let assessment = assess(&key, verdict, &self.world, &self.fleet, set, now);
-        self.metrics.ready(&key, assessment.conditions[3].1.ok);
+        let since = self.feed.resources().since(&verdict.object.key.clone().into());
+        let assessment = assess(verdict, since, &self.fleet, set, now);
+        self.metrics.ready(&key, assessment.is_ready());
         let hold = match assessment.standing {
             Standing::Pending { first, .. } => first || assessment.was_programmed(verdict, stored),
             _ => false,
         };
         if !hold && self.leading {
-            let status = assessment.status(&key, verdict, stored, jiff::Timestamp::now());
+            let status = assessment.status(verdict, stored, jiff::Timestamp::now());
             if differs(&status, stored) {
                 let write = Write {
-                    uid: verdict.uid.clone(),
+                    uid: verdict.object.uid.clone(),
                     resource_version: resource_version.to_string(),
                     before: stored.clone(),
                     status,
@@ -75,15 +77,15 @@ impl Engine {
 
     fn stored(&self, key: &ObjectKey, verdict: &Verdict) -> Option<Stored<'_>> {
         fn of<'r, S>(record: &'r Record<S>, verdict: &Verdict) -> Option<Stored<'r>> {
-            let same = record.uid == verdict.uid && record.generation == verdict.generation;
+            let same = record.uid == verdict.object.uid && record.generation == verdict.object.generation;
             same.then_some(Stored {
                 resource_version: &record.resource_version,
                 status: &record.status,
             })
         }
         match key.kind {
-            Kind::ReverseProxy => of(self.index.reverse_proxies.get(&key.name)?, verdict),
-            _ => of(self.index.api_services.get(&key.name)?, verdict),
+            Published::ReverseProxy => of(self.index.reverse_proxies.get(&key.name)?, verdict),
+            Published::ApiService => of(self.index.api_services.get(&key.name)?, verdict),
         }
     }
 

@@ -1,24 +1,27 @@
 //! The engine with a scripted fleet; time is paused.
 
+use genkan_routing::model::Published;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::object::{Kind, Object};
+use crate::snapshot::Version;
 use crate::status::Write;
 
 struct Rig {
     inputs: mpsc::Sender<Input>,
-    pushes: watch::Receiver<Option<Arc<Push>>>,
+    pushes: watch::Receiver<Option<Version>>,
     queue: Arc<Queue>,
 }
 
 fn mk_rig() -> Rig {
     let (inputs, receiver) = mpsc::channel(64);
-    let (publisher, pushes) = watch::channel(None);
+    let feed = Arc::<Feed>::default();
+    let pushes = feed.version();
     let queue = Arc::new(Queue::default());
     let engine = Engine::new(
         ("genkan-system".into(), "genkan-dataplane".into()),
-        publisher,
+        feed,
         Arc::default(),
         Arc::clone(&queue),
         Arc::default(),
@@ -37,7 +40,9 @@ fn mk_proxy(name: &str, uid: &str, generation: i64, status: Value) -> Change {
         "spec": {"matcher": {"path": format!("/proxy/{name}/*"), "method": "*"}, "upstream": {"url": "http://b.example"}},
         "status": status,
     });
-    Change::Apply(Box::new(Object::read(Kind::ReverseProxy, value).unwrap()))
+    Change::Apply(Box::new(
+        Object::read(Kind::Published(Published::ReverseProxy), value).unwrap(),
+    ))
 }
 
 impl Rig {
@@ -68,7 +73,8 @@ impl Rig {
             name: name.into(),
             session,
             sequence,
-            objections: HashMap::new(),
+            scope: Scope::Everything,
+            objections: vec![],
         };
         self.inputs.send(input).await.unwrap();
     }
@@ -134,7 +140,7 @@ async fn an_acknowledgement_of_the_old_object_says_nothing_of_the_new_one() {
     let old = rig.pushed().await;
     let key = (String::new(), "x".to_string());
     rig.tell(vec![
-        Change::Delete(Kind::ReverseProxy, key),
+        Change::Delete(Kind::Published(Published::ReverseProxy), key),
         mk_proxy("x", "new", 1, Value::Null),
     ])
     .await;
@@ -167,7 +173,7 @@ async fn a_proxy_that_went_is_told_after_the_grace_and_forgotten_after_thirty_se
     let (key, write) = rig.written().await;
     assert_eq!(write.status["proxies"], "2/2");
     let (before, after) = (write.resource_version.clone(), "7".to_string());
-    let key = ObjectKey::parse(&key).unwrap();
+    let key = key.parse::<ObjectKey>().unwrap();
     let done = crate::status::Outcome::Done {
         key,
         uid: write.uid,
@@ -210,7 +216,7 @@ async fn a_newcomer_counts_for_every_object_from_its_first_acknowledgement() {
     let (key, write) = rig.written().await;
     assert_eq!(write.status["proxies"], "1/1");
     let done = crate::status::Outcome::Done {
-        key: ObjectKey::parse(&key).unwrap(),
+        key: key.parse::<ObjectKey>().unwrap(),
         uid: write.uid,
         before: write.resource_version,
         after: "7".to_string(),

@@ -1,10 +1,10 @@
 //! Who could have taken the request, and why all but one did not.
 
+use genkan_routing::model::{Matcher, ObjectKey};
 use genkan_routing::{Pattern, RequestInfo, comparable};
 use serde::Serialize;
 
 use super::World;
-use crate::verdict::ObjectKey;
 
 /// An object that matches the request, or would but for one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,10 +24,8 @@ pub(super) fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_
         .doors
         .reverse_proxies
         .lookup(method, &path)
-        .and_then(|at| world.reverse_proxy(*at));
-    let winner_name = winner
-        .and_then(|proxy| proxy.r#ref.as_ref())
-        .map(|r| r.name.as_str());
+        .and_then(|at| world.route(*at));
+    let winner_name = winner.map(|route| route.object.key.name.as_str());
     let mut found = Vec::new();
     for (name, record) in &world.index.reverse_proxies {
         let Some(matcher) = crate::compile::reverse_proxy::matcher(record) else {
@@ -49,7 +47,10 @@ pub(super) fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_
         } else if wins {
             "it matches best".to_owned()
         } else {
-            winner.map_or_else(String::new, |winner| lost(&pattern, &winner.path))
+            match winner.map(|winner| &winner.matcher) {
+                Some(Matcher::ReverseProxy { path, .. }) => lost(&pattern, path),
+                Some(Matcher::ApiService { .. }) | None => String::new(),
+            }
         };
         let rank = (
             !wins,
@@ -86,9 +87,10 @@ fn lost(pattern: &Pattern, winner: &str) -> String {
 pub(super) fn api_services(world: &World, group: &str, version: &str) -> Vec<Candidate> {
     let winner = world
         .doors
-        .api_service(group, version)
-        .and_then(|at| world.api_service(*at)?.r#ref.as_ref())
-        .map(|r| r.name.as_str());
+        .api_services
+        .get(group, version)
+        .and_then(|at| world.route(*at))
+        .map(|route| route.object.key.name.as_str());
     let mut found = Vec::new();
     for (name, record) in &world.index.api_services {
         let Ok(spec) = &record.spec else { continue };

@@ -1,16 +1,16 @@
 //! The request that the backend gets.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use genkan_proto::v1alpha1::{Directives as Written, Upstream, upstream};
 use genkan_routing::identity::{Introduction, is_user_header};
+use genkan_routing::model::{Matcher, Route, Target, Upstream};
 use genkan_routing::sending::{RequestLine, Shipment, no_ready_endpoints};
 use genkan_routing::{DirectiveSpec, Directives, HeaderStore, Input, Refused, dialling};
 use http::HeaderValue;
 use serde::Serialize;
 
 use super::arrived::Arrived;
-use super::verdict::{Outcome, Route, refuse};
+use super::verdict::{Outcome, refuse};
 use super::{Settings, World};
 
 /// What is sent, and where.
@@ -45,7 +45,8 @@ const CLIENT: &str = "<address of the client>";
 /// Where a request goes, and what is known of the way.
 pub(super) struct Course<'c> {
     pub(super) settings: &'c Settings,
-    pub(super) route: &'c Route<'c>,
+    pub(super) route: &'c Route,
+    pub(super) title: String,
     pub(super) upstream: &'c Upstream,
     /// How the backend is told who calls.
     pub(super) introduction: Option<Introduction>,
@@ -73,16 +74,19 @@ impl Course<'_> {
         input: Input<'_>,
     ) -> Result<Outcome, Outcome> {
         let (route, upstream) = (self.route, self.upstream);
-        let title = &route.title;
+        let title = &self.title;
         let invalid = |reason: String| refuse(503, "Invalid", format!("{title}: {reason}"));
         let host = HeaderValue::from_str(&upstream.authority)
             .map_err(|_| invalid("the upstream's authority cannot be sent as Host".to_owned()))?;
-        let directives = match &route.directives {
-            Some(spec) => Some(compile(spec).map_err(invalid)?),
-            None => None,
+        let directives = match &route.matcher {
+            Matcher::ReverseProxy { .. } => {
+                let spec = route.directives.clone().unwrap_or_default();
+                Some(compile(&spec).map_err(invalid)?)
+            }
+            Matcher::ApiService { .. } => None,
         };
         let mut headers = arrived.headers;
-        if self.settings.identifies() && !(route.forwards_token || self.settings.forwards_always()) {
+        if self.settings.identifies() && !(route.forward_authorization || self.settings.forwards_always()) {
             self.settings.places().clear(&mut headers);
         }
         let line = RequestLine::make(title, directives.as_ref(), input, &upstream.base_path)?;
@@ -100,7 +104,7 @@ impl Course<'_> {
         shipment
             .dress(&mut headers)
             .map_err(|error| invalid(error.to_string()))?;
-        if route.tells_identity && self.introduction.is_none() {
+        if route.introduces_caller() && self.introduction.is_none() {
             headers.retain(&|name| !is_user_header(name));
         }
         if http2 {
@@ -120,40 +124,38 @@ impl Course<'_> {
 
     /// Who may be dialled, as far as that is known without asking the DNS.
     fn peer(&self, world: &World, http2: bool) -> Result<Peer, Refused> {
-        let (title, upstream) = (&self.route.title, self.upstream);
+        let (title, upstream) = (&self.title, self.upstream);
         let mut peer = Peer {
             scheme: if upstream.tls.is_some() { "https" } else { "http" },
             http2,
             endpoints: Vec::new(),
             host: None,
         };
-        let is_refused = |address: &str| {
-            let allowed = &self.settings.allow_upstream_cidr;
-            let address: Result<IpAddr, _> = address.parse();
-            address.is_ok_and(|address| dialling::check(address, allowed).is_err())
-        };
+        let is_refused =
+            |address: IpAddr| dialling::check(address, &self.settings.allow_upstream_cidr).is_err();
         match &upstream.target {
-            Some(upstream::Target::Host(host)) if is_refused(&host.name) => {
+            Target::Host { name, .. } if name.parse().is_ok_and(is_refused) => {
                 return Err(dialling::none_may_be_dialled(title));
             }
-            Some(upstream::Target::Host(host)) => peer.host = Some(authority(&host.name, host.port)),
-            Some(upstream::Target::Endpoints(key)) => {
+            Target::Host { name, port } => peer.host = Some(authority(name, *port)),
+            Target::Endpoints(key) => {
                 let set = world.endpoints(key).filter(|set| !set.endpoints.is_empty());
                 let all = &set.ok_or_else(|| no_ready_endpoints(title))?.endpoints;
-                let usable = all.iter().filter(|endpoint| !is_refused(&endpoint.address));
-                peer.endpoints = usable.map(|e| authority(&e.address, e.port)).collect();
+                let usable = all.iter().filter(|endpoint| !is_refused(endpoint.address));
+                peer.endpoints = usable
+                    .map(|e| SocketAddr::new(e.address, e.port).to_string())
+                    .collect();
                 if peer.endpoints.is_empty() {
                     return Err(dialling::none_may_be_dialled(title));
                 }
             }
-            None => {}
         }
         Ok(peer)
     }
 
     fn notes(&self, directives: Option<&Directives>, shows_credential: bool) -> Vec<String> {
         let is = |of: fn(&Directives) -> bool| directives.is_some_and(of);
-        let passes_on = self.route.forwards_token || self.settings.forwards_always();
+        let passes_on = self.route.forward_authorization || self.settings.forwards_always();
         let tls = self.upstream.tls.as_ref();
         let notes = [
             (
@@ -165,11 +167,11 @@ impl Course<'_> {
                 "the token is verified by genkan and goes no further; spec.forwardAuthorization would pass it on",
             ),
             (
-                self.route.tells_identity && self.known == Known::Unnamed,
+                self.route.introduces_caller() && self.known == Known::Unnamed,
                 "X-Remote-User, -Uid, -Group and -Extra-* tell the backend who calls",
             ),
             (
-                self.route.tells_identity && self.known == Known::Named,
+                self.route.introduces_caller() && self.known == Known::Named,
                 "X-Remote-Uid and X-Remote-Extra-* follow, where the API server knows more of the caller",
             ),
             (
@@ -194,7 +196,7 @@ impl Course<'_> {
     }
 }
 
-fn authority(host: &str, port: u32) -> String {
+fn authority(host: &str, port: u16) -> String {
     if host.contains(':') {
         format!("[{host}]:{port}")
     } else {
@@ -207,22 +209,4 @@ fn compile(spec: &DirectiveSpec) -> Result<Directives, String> {
         let reasons = problems.iter().map(|p| format!("{}: {}", p.field, p.reason));
         reasons.collect::<Vec<_>>().join("; ")
     })
-}
-
-/// The words of the stream in the terms of the library.
-pub(super) fn spec(written: &Written) -> DirectiveSpec {
-    let text = |text: &String| (!text.is_empty()).then(|| text.clone());
-    DirectiveSpec {
-        method: text(&written.method),
-        strip_path_prefix: text(&written.strip_path_prefix),
-        strip_path_suffix: text(&written.strip_path_suffix),
-        header_up: written.header_up.clone(),
-        header_down: written.header_down.clone(),
-        rewrite: written.rewrite.clone(),
-        replace: written.replace.clone(),
-        path_regexp: written.path_regexp.clone(),
-        auth_proxy: written.auth_proxy,
-        wrap_transport: written.wrap_transport,
-        reject_forwarding_redirects: written.reject_forwarding_redirects,
-    }
 }

@@ -1,10 +1,10 @@
 //! The decision, step by step as the data plane takes it.
 
-use genkan_proto::v1alpha1::{Unavailable, Upstream, api_service, reverse_proxy};
-use genkan_routing::access::{Door, Questions};
+use genkan_routing::access::Questions;
 use genkan_routing::credential::Credential;
 use genkan_routing::identity::{ANONYMOUS, Introduction};
-use genkan_routing::{Decision, DirectiveSpec, Input, Refused, RequestInfo, Target, arriving};
+use genkan_routing::model::{Action, Matcher};
+use genkan_routing::{Decision, Input, Refused, RequestInfo, Target, arriving};
 use serde::Serialize;
 
 use super::arrived::Arrived;
@@ -39,24 +39,6 @@ pub(super) struct Judged {
     pub(super) outcome: Outcome,
     /// The client gets a refusal in the form of gRPC.
     pub(super) as_grpc: bool,
-}
-
-/// The object that takes the request.
-pub(super) struct Route<'w> {
-    pub(super) title: String,
-    /// Absent where there are none to write.
-    pub(super) directives: Option<DirectiveSpec>,
-    /// The backend is told who calls.
-    pub(super) tells_identity: bool,
-    /// The backend gets the token that was verified.
-    pub(super) forwards_token: bool,
-    door: Door<'w>,
-    action: Action<'w>,
-}
-
-enum Action<'w> {
-    Forward(&'w Upstream),
-    Unavailable(&'w Unavailable),
 }
 
 /// Why there is no way on: an answer, or nobody who could say.
@@ -112,32 +94,32 @@ fn decide(
     judged.candidates = match &decision {
         Decision::Cluster { .. } | Decision::Kubernetes => Vec::new(),
         _ if info.is_resource => candidates::api_services(world, info.group, info.version),
-        Decision::ApiService(at) => world
-            .api_service(**at)
-            .map(|service| candidates::api_services(world, &service.group, &service.version))
-            .unwrap_or_default(),
+        Decision::ApiService(at) => match world.route(**at).map(|route| &route.matcher) {
+            Some(Matcher::ApiService { group, version }) => candidates::api_services(world, group, version),
+            Some(Matcher::ReverseProxy { .. }) | None => Vec::new(),
+        },
         _ => candidates::reverse_proxies(world, &method, &info),
     };
     let route = match decision {
-        Decision::ReverseProxy(at) => world.reverse_proxy(*at).and_then(Route::of_reverse_proxy),
-        Decision::ApiService(at) => world.api_service(*at).and_then(Route::of_api_service),
+        Decision::ReverseProxy(at) | Decision::ApiService(at) => world.route(*at),
         other => return Ok(without_backend(other, &info)?),
     };
     let Some(route) = route else {
         return Err(refuse(503, "Pending", "the object has not been compiled").into());
     };
     if let Some(caller) = caller.filter(|_| settings.identifies()) {
-        let questions = Questions::of(route.door, &method, &info, caller.mode);
+        let questions = Questions::of(route.matcher.door(), &method, &info, caller.mode);
         let refusal = caller.refusal(&questions).map_err(Stop::Unknown)?;
         refusal.map_or(Ok(()), Err)?;
     }
-    let upstream = match route.action {
+    let title = route.object.key.title();
+    let upstream = match &route.action {
         Action::Forward(upstream) => upstream,
         Action::Unavailable(why) => {
-            return Err(refuse(503, &why.reason, format!("{}: {}", route.title, why.message)).into());
+            return Err(refuse(503, &why.reason, format!("{title}: {}", why.message)).into());
         }
     };
-    let introduction = if route.tells_identity {
+    let introduction = if route.introduces_caller() {
         introduction(settings, caller)?
     } else {
         None
@@ -150,7 +132,8 @@ fn decide(
     };
     let course = sending::Course {
         settings,
-        route: &route,
+        route,
+        title,
         upstream,
         introduction,
         known: match caller {
@@ -235,42 +218,5 @@ impl Outcome {
     /// Does the client get an error of genkan's own?
     pub fn is_refused(&self) -> bool {
         matches!(self, Self::Refuse { .. })
-    }
-}
-
-// === impl Route ===
-
-impl<'w> Route<'w> {
-    fn of_reverse_proxy(proxy: &'w genkan_proto::v1alpha1::ReverseProxy) -> Option<Self> {
-        let name = &proxy.r#ref.as_ref()?.name;
-        Some(Self {
-            title: format!("ReverseProxy {name}"),
-            forwards_token: proxy.forward_authorization,
-            door: Door::ReverseProxy { path: &proxy.path },
-            directives: Some(proxy.directives.as_ref().map(sending::spec).unwrap_or_default()),
-            tells_identity: proxy
-                .directives
-                .as_ref()
-                .is_some_and(|directives| directives.auth_proxy),
-            action: match proxy.action.as_ref()? {
-                reverse_proxy::Action::Upstream(upstream) => Action::Forward(upstream),
-                reverse_proxy::Action::Unavailable(why) => Action::Unavailable(why),
-            },
-        })
-    }
-
-    fn of_api_service(service: &'w genkan_proto::v1alpha1::ApiService) -> Option<Self> {
-        let name = &service.r#ref.as_ref()?.name;
-        Some(Self {
-            title: format!("APIService {name}"),
-            forwards_token: service.forward_authorization,
-            door: Door::ApiService,
-            directives: None,
-            tells_identity: true,
-            action: match service.action.as_ref()? {
-                api_service::Action::Upstream(upstream) => Action::Forward(upstream),
-                api_service::Action::Unavailable(why) => Action::Unavailable(why),
-            },
-        })
     }
 }

@@ -1,28 +1,31 @@
 //! Everything that is published, compiled once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use genkan_proto::v1alpha1::{ApiService, EndpointSet, Resource, ReverseProxy, resource};
 use genkan_routing::Table;
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::{Api, Client};
+use genkan_routing::model::{
+    EndpointSet, Matcher, ObjectKey, Published, ResourceBody, ResourceKey, Route, SetKey,
+};
+use kube::Client;
+use kube::api::ListParams;
 
 use crate::compile::Compiler;
 use crate::index::{Change, Dirty, Index};
-use crate::object::{Kind, Object};
+use crate::object::{Kind, Object, Watched};
 use crate::source::directory::Directory;
-use crate::verdict::{ObjectKey, Verdict};
+use crate::source::resource;
+use crate::verdict::Verdict;
 
 /// Objects, what became of them, and the doors that requests go through.
 #[derive(Debug)]
 pub struct World {
     pub(super) index: Index,
     compiler: Compiler,
-    resources: Vec<Resource>,
-    /// Positions in `resources`.
+    routes: Vec<Route>,
+    endpoints: BTreeMap<SetKey, EndpointSet>,
+    /// Positions in `routes`.
     pub(super) doors: Table<usize, usize>,
 }
 
@@ -37,25 +40,33 @@ impl World {
             index.take(change, &mut dirty);
         }
         let mut compiler = Compiler::default();
-        let resources = compiler.compile(&index, &dirty).upserts;
         let mut doors = Table::default();
-        let mut api_services = std::collections::HashMap::new();
-        for (at, resource) in resources.iter().enumerate() {
-            match &resource.resource {
-                Some(resource::Resource::ReverseProxy(proxy)) => {
-                    doors.reverse_proxies.insert(&proxy.path, &proxy.method, at);
+        let (mut routes, mut endpoints) = (Vec::new(), BTreeMap::new());
+        for resource in compiler.compile(&index, &dirty).upserts {
+            match (resource.key, resource.body) {
+                (ResourceKey::Endpoints(key), ResourceBody::Endpoints(set)) => {
+                    endpoints.insert(key, set);
                 }
-                Some(resource::Resource::ApiService(service)) => {
-                    api_services.insert(format!("{}/{}", service.group, service.version), at);
+                (_, ResourceBody::Endpoints(_)) => {}
+                (_, ResourceBody::Route(route)) => {
+                    let at = routes.len();
+                    match &route.matcher {
+                        Matcher::ReverseProxy { path, method } => {
+                            doors.reverse_proxies.insert(path, method, at);
+                        }
+                        Matcher::ApiService { group, version } => {
+                            doors.api_services.insert(group, version, at);
+                        }
+                    }
+                    routes.push(*route);
                 }
-                _ => {}
             }
         }
-        doors.api_services = std::sync::Arc::new(api_services);
         Self {
             index,
             compiler,
-            resources,
+            routes,
+            endpoints,
             doors,
         }
     }
@@ -78,19 +89,10 @@ impl World {
     /// When it cannot be asked, or does not know the definitions.
     pub async fn from_kubernetes(client: &Client) -> Result<Self> {
         let mut changes = Vec::new();
-        for (kind, resource) in [
-            (
-                Kind::ReverseProxy,
-                ApiResource::erase::<genkan_crds::ReverseProxy>(&()),
-            ),
-            (
-                Kind::ApiService,
-                ApiResource::erase::<genkan_crds::APIService>(&()),
-            ),
-            (Kind::Service, ApiResource::erase::<Service>(&())),
-            (Kind::EndpointSlice, ApiResource::erase::<EndpointSlice>(&())),
-        ] {
-            let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let kinds = [Watched::Service, Watched::EndpointSlice].map(Kind::Watched);
+        for kind in Published::ALL.map(Kind::Published).into_iter().chain(kinds) {
+            let resource = resource::of(kind);
+            let api = resource::api(client, &resource, "");
             let list = api
                 .list(&ListParams::default())
                 .await
@@ -111,25 +113,11 @@ impl World {
         self.compiler.verdict(key)
     }
 
-    pub(super) fn reverse_proxy(&self, at: usize) -> Option<&ReverseProxy> {
-        match self.resources.get(at)?.resource.as_ref()? {
-            resource::Resource::ReverseProxy(proxy) => Some(proxy),
-            _ => None,
-        }
+    pub(super) fn route(&self, at: usize) -> Option<&Route> {
+        self.routes.get(at)
     }
 
-    pub(super) fn api_service(&self, at: usize) -> Option<&ApiService> {
-        match self.resources.get(at)?.resource.as_ref()? {
-            resource::Resource::ApiService(service) => Some(service),
-            _ => None,
-        }
-    }
-
-    pub(super) fn endpoints(&self, key: &str) -> Option<&EndpointSet> {
-        let found = self.resources.iter().find(|resource| resource.key == key)?;
-        match found.resource.as_ref()? {
-            resource::Resource::EndpointSet(set) => Some(set),
-            _ => None,
-        }
+    pub(super) fn endpoints(&self, key: &SetKey) -> Option<&EndpointSet> {
+        self.endpoints.get(key)
     }
 }

@@ -1,7 +1,11 @@
+use genkan_routing::model::BackendState;
+
 use super::*;
 use crate::snapshot::Since;
 
-const KEY: &str = "ReverseProxy/x";
+fn mk_object(uid: &str, generation: i64) -> ObjectRef {
+    ObjectRef::new(ObjectKey::reverse_proxy("x"), uid, generation)
+}
 
 fn mk_since(sequence: u64, at: Instant) -> Since {
     Since { sequence, at }
@@ -12,7 +16,7 @@ fn seconds(n: u64) -> Duration {
 }
 
 fn programmed(fleet: &Fleet, since: Since, now: Instant) -> (usize, usize) {
-    let p = fleet.progress(KEY, "u", 1, since, now);
+    let p = fleet.progress(&mk_object("u", 1), since, now);
     (p.ready, p.counted)
 }
 
@@ -22,12 +26,12 @@ async fn every_counted_proxy_must_acknowledge() {
     let mut fleet = Fleet::default();
     fleet.connect("a", "1", 1, t);
     fleet.connect("b", "2", 2, t);
-    assert!(fleet.acknowledge("a", 1, 7, HashMap::new()).is_some());
-    assert!(fleet.acknowledge("b", 2, 6, HashMap::new()).is_some());
+    assert!(fleet.acknowledge("a", 1, 7, &Scope::Everything, vec![]).is_some());
+    assert!(fleet.acknowledge("b", 2, 6, &Scope::Everything, vec![]).is_some());
     let since = mk_since(7, t);
     assert_eq!(programmed(&fleet, since, t), (1, 2));
-    assert_eq!(fleet.progress(KEY, "u", 1, since, t).waiting, ["b"]);
-    fleet.acknowledge("b", 2, 9, HashMap::new());
+    assert_eq!(fleet.progress(&mk_object("u", 1), since, t).waiting, ["b"]);
+    fleet.acknowledge("b", 2, 9, &Scope::Everything, vec![]);
     assert_eq!(programmed(&fleet, since, t), (2, 2));
 }
 
@@ -37,14 +41,16 @@ async fn an_acknowledgement_outlives_its_stream_by_the_grace_only() {
     let mut fleet = Fleet::default();
     for (name, session) in [("a", 1), ("b", 2)] {
         fleet.connect(name, name, session, t);
-        fleet.acknowledge(name, session, 1, HashMap::new());
+        fleet.acknowledge(name, session, 1, &Scope::Everything, vec![]);
     }
     fleet.disconnect("b", 2, t);
     let since = mk_since(1, t);
     assert_eq!(programmed(&fleet, since, t + seconds(4)), (2, 2));
     assert_eq!(programmed(&fleet, since, t + seconds(5)), (1, 2));
     assert_eq!(
-        fleet.progress(KEY, "u", 1, since, t + seconds(5)).behind_since,
+        fleet
+            .progress(&mk_object("u", 1), since, t + seconds(5))
+            .behind_since,
         Some(t)
     );
     assert_eq!(fleet.next_deadline(t), Some(t + seconds(5)));
@@ -61,7 +67,7 @@ async fn a_pod_stays_counted_until_it_is_deleted() {
     fleet.set_pods(pods(&["a", "b"]), t);
     for (name, session) in [("a", 1), ("b", 2)] {
         fleet.connect(name, name, session, t);
-        fleet.acknowledge(name, session, 1, HashMap::new());
+        fleet.acknowledge(name, session, 1, &Scope::Everything, vec![]);
     }
     fleet.disconnect("b", 2, t);
     fleet.prune(t + seconds(100));
@@ -80,7 +86,7 @@ async fn a_starting_proxy_does_not_flip_what_others_serve() {
         (0, 1),
         "the only one counts at once"
     );
-    fleet.acknowledge("a", 1, 1, HashMap::new());
+    fleet.acknowledge("a", 1, 1, &Scope::Everything, vec![]);
     fleet.connect("b", "2", 2, t + seconds(10));
     assert_eq!(programmed(&fleet, mk_since(1, t), t + seconds(14)), (1, 1));
     assert_eq!(programmed(&fleet, mk_since(1, t), t + seconds(15)), (1, 2));
@@ -93,7 +99,7 @@ async fn an_old_stream_cannot_speak_for_a_new_one() {
     fleet.connect("a", "1", 1, t);
     fleet.disconnect("a", 1, t);
     fleet.connect("a", "2", 2, t);
-    assert!(fleet.acknowledge("a", 1, 5, HashMap::new()).is_none());
+    assert!(fleet.acknowledge("a", 1, 5, &Scope::Everything, vec![]).is_none());
     fleet.disconnect("a", 1, t);
     assert_eq!(fleet.connected(), 1);
     assert_eq!(programmed(&fleet, mk_since(5, t), t), (0, 1));
@@ -114,15 +120,19 @@ async fn an_objection_counts_for_its_own_generation() {
     let mut fleet = Fleet::default();
     fleet.connect("a", "1", 1, t);
     let objection = Objection {
-        uid: "u".into(),
-        generation: 1,
+        object: mk_object("u", 1),
         reason: "Invalid".into(),
         message: "no such thing".into(),
     };
-    fleet.acknowledge("a", 1, 3, HashMap::from([(KEY.to_string(), objection)]));
-    let progress = fleet.progress(KEY, "u", 1, mk_since(3, t), t);
+    fleet.acknowledge("a", 1, 3, &Scope::Everything, vec![objection]);
+    let progress = fleet.progress(&mk_object("u", 1), mk_since(3, t), t);
     assert_eq!((progress.ready, progress.rejected.unwrap().0.as_str()), (0, "a"));
-    assert!(fleet.progress(KEY, "u", 2, mk_since(3, t), t).rejected.is_none());
+    assert!(
+        fleet
+            .progress(&mk_object("u", 2), mk_since(3, t), t)
+            .rejected
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -130,20 +140,20 @@ async fn a_late_report_about_an_old_version_is_ignored() {
     let t = Instant::now();
     let mut fleet = Fleet::default();
     fleet.connect("a", "1", 1, t);
-    let mk_report = |uid: &str, generation, state| Report {
-        uid: uid.into(),
-        generation,
+    let mk_report = |uid: &str, generation, state| Health {
+        object: mk_object(uid, generation),
         state,
         error: String::new(),
     };
-    let mut report = |report| fleet.report("a", 1, KEY.into(), report);
-    assert!(report(mk_report("u", 2, health::State::Reachable)));
-    assert!(!report(mk_report("u", 1, health::State::Unreachable)));
-    assert!(report(mk_report("u", 2, health::State::Unreachable)));
+    let mut report = |health| fleet.report("a", 1, health);
+    assert!(report(mk_report("u", 2, BackendState::Reachable)));
+    assert!(!report(mk_report("u", 1, BackendState::Unreachable)));
+    assert!(report(mk_report("u", 2, BackendState::Unreachable)));
     assert!(
-        report(mk_report("another", 1, health::State::Reachable)),
+        report(mk_report("another", 1, BackendState::Reachable)),
         "made anew, under the same name"
     );
-    let reports: Vec<_> = fleet.reports(KEY, "another", 1, mk_since(1, t), t).collect();
-    assert_eq!(reports[0].1.unwrap().state, health::State::Reachable);
+    let object = mk_object("another", 1);
+    let reports: Vec<_> = fleet.reports(&object, mk_since(1, t), t).collect();
+    assert_eq!(reports[0].1.unwrap().state, BackendState::Reachable);
 }

@@ -1,3 +1,4 @@
+use genkan_routing::model::Published;
 use serde_json::json;
 
 use super::*;
@@ -7,13 +8,13 @@ fn mk_slice(name: &str, service: &str) -> Object {
         "metadata": {"namespace": "n", "name": name, "labels": {"kubernetes.io/service-name": service}},
         "addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}],
     });
-    Object::read(Kind::EndpointSlice, value).unwrap()
+    Object::read(Kind::Watched(Watched::EndpointSlice), value).unwrap()
 }
 
 fn mk_proxy(name: &str) -> Object {
     let value = json!({"metadata": {"name": name}, "spec": {
         "matcher": {"path": "/proxy/x", "method": "*"}, "upstream": {"url": "http://backend.example"}}});
-    Object::read(Kind::ReverseProxy, value).unwrap()
+    Object::read(Kind::Published(Published::ReverseProxy), value).unwrap()
 }
 
 fn key(name: &str) -> Key {
@@ -26,7 +27,10 @@ fn a_list_removes_what_it_does_not_name() {
     index.take(Change::Apply(Box::new(mk_proxy("a"))), &mut dirty);
     index.take(Change::Apply(Box::new(mk_proxy("b"))), &mut dirty);
     let mut dirty = Dirty::default();
-    index.take(Change::Reset(Kind::ReverseProxy, vec![mk_proxy("b")]), &mut dirty);
+    index.take(
+        Change::Reset(Kind::Published(Published::ReverseProxy), vec![mk_proxy("b")]),
+        &mut dirty,
+    );
     assert_eq!(index.reverse_proxies.keys().collect::<Vec<_>>(), ["b"]);
     assert!(dirty.reverse_proxies.contains("a"));
 }
@@ -42,7 +46,10 @@ fn a_slice_that_moves_concerns_both_services() {
     let mut dirty = Dirty::default();
     index.take(Change::Apply(Box::new(mk_slice("s", "new"))), &mut dirty);
     assert!(dirty.is_empty(), "an echo is no change");
-    index.take(Change::Delete(Kind::EndpointSlice, key("s")), &mut dirty);
+    index.take(
+        Change::Delete(Kind::Watched(Watched::EndpointSlice), key("s")),
+        &mut dirty,
+    );
     assert!(index.slices.is_empty() && dirty.services.contains(&key("new")));
 }
 
@@ -59,7 +66,8 @@ fn nothing_is_synced_before_every_kind_was_listed() {
 #[test]
 fn an_unreadable_specification_is_kept() {
     let value = json!({"metadata": {"name": "x"}, "spec": {"matcher": "wrong"}});
-    let Object::ReverseProxy(record) = Object::read(Kind::ReverseProxy, value).unwrap() else {
+    let Object::ReverseProxy(record) = Object::read(Kind::Published(Published::ReverseProxy), value).unwrap()
+    else {
         panic!()
     };
     assert!(
@@ -88,12 +96,18 @@ fn agrees_with_a_naive_map() {
         match next(4) {
             0 => {
                 naive.remove(&name);
-                index.take(Change::Delete(Kind::EndpointSlice, key(&name)), &mut dirty);
+                index.take(
+                    Change::Delete(Kind::Watched(Watched::EndpointSlice), key(&name)),
+                    &mut dirty,
+                );
             }
             1 => {
                 naive = BTreeMap::from([(name.clone(), service.clone())]);
                 index.take(
-                    Change::Reset(Kind::EndpointSlice, vec![mk_slice(&name, &service)]),
+                    Change::Reset(
+                        Kind::Watched(Watched::EndpointSlice),
+                        vec![mk_slice(&name, &service)],
+                    ),
                     &mut dirty,
                 );
             }

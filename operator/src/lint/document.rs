@@ -1,5 +1,6 @@
 //! From the text of a file to its documents, and what is wrong with the YAML itself.
 
+use genkan_routing::model::Published;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -65,7 +66,7 @@ fn misspelt(value: &Value) -> Option<String> {
     if !version.starts_with("extensions.kubesphere.io/") || Kind::of(version, kind).is_some() {
         return None;
     }
-    let known = [Kind::ReverseProxy, Kind::ApiService].map(Kind::name);
+    let known = Published::ALL.map(Published::name);
     let meant = super::legacy::nearest(kind, known.into_iter())?;
     Some(format!("there is no kind {kind} in this group; write {meant}"))
 }
@@ -153,7 +154,7 @@ impl Document<'_> {
 
     /// A ReverseProxy or an APIService, by whatever version.
     pub(super) fn is_published(&self) -> bool {
-        matches!(self.kind(), Some(Kind::ReverseProxy | Kind::ApiService))
+        self.kind().is_some_and(|kind| kind.published().is_some())
     }
 
     pub(super) fn name(&self) -> &str {

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use genkan_crds::{APIServiceSpec, Endpoint, ReverseProxySpec};
 use genkan_routing::directives::Directives;
+use genkan_routing::model::Published;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::Deserialize;
 
@@ -15,7 +16,9 @@ use crate::object::Kind;
 static DEFINITIONS: LazyLock<Vec<CustomResourceDefinition>> = LazyLock::new(genkan_crds::all);
 
 pub(super) fn check(document: &Document<'_>, remarks: &mut Vec<Remark>) {
-    let Some(kind) = document.kind() else { return };
+    let Some(kind) = document.kind().and_then(Kind::published) else {
+        return;
+    };
     let mut error =
         |field: &str, message: String| remarks.push(document.remark(Level::Error, field, message));
     let version = format!("{}/{}", genkan_crds::GROUP, genkan_crds::VERSION);
@@ -37,12 +40,12 @@ pub(super) fn check(document: &Document<'_>, remarks: &mut Vec<Remark>) {
         }
     }
     match kind {
-        Kind::ReverseProxy => {
+        Published::ReverseProxy => {
             if let Ok(spec) = ReverseProxySpec::deserialize(spec) {
                 reverse_proxy(document, &spec, &unknown, remarks);
             }
         }
-        _ => {
+        Published::ApiService => {
             if let Ok(spec) = APIServiceSpec::deserialize(spec) {
                 api_service(document, &spec, &unknown, remarks);
             }

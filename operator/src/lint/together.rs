@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use genkan_routing::model::{ObjectKey, Published};
 use genkan_routing::precedence::{Claim, Claims, Standing};
 use serde_json::{Value, json};
 
@@ -10,7 +11,6 @@ use super::{Level, Remark};
 use crate::compile::Compiler;
 use crate::index::{Change, Dirty, Index};
 use crate::object::{Kind, Object};
-use crate::verdict::ObjectKey;
 
 pub(super) fn check(documents: &[Document<'_>], remarks: &mut Vec<Remark>) {
     let mut first: BTreeMap<(Kind, &str, &str), &Document<'_>> = BTreeMap::new();
@@ -46,7 +46,7 @@ fn matches(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
     let proxies = || {
         objects
             .iter()
-            .filter(|((kind, ..), _)| *kind == Kind::ReverseProxy)
+            .filter(|((kind, ..), _)| *kind == Kind::Published(Published::ReverseProxy))
     };
     for ((_, _, name), document) in proxies() {
         let matcher = &document.value["spec"]["matcher"];
@@ -84,7 +84,10 @@ fn groups(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
     let mut publishers: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for ((kind, _, name), document) in objects {
         let spec = &document.value["spec"];
-        let Some(version) = spec["version"].as_str().filter(|_| *kind == Kind::ApiService) else {
+        let Some(version) = spec["version"]
+            .as_str()
+            .filter(|_| *kind == Kind::Published(Published::ApiService))
+        else {
             continue;
         };
         let group = spec["group"].as_str().unwrap_or_default();
@@ -122,12 +125,9 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
     let mut compiler = Compiler::default();
     compiler.compile(&index, &dirty);
     for ((kind, _, name), document) in objects.iter().filter(|(_, document)| document.is_published()) {
-        let key = ObjectKey {
-            kind: *kind,
-            name: (*name).to_owned(),
-        };
-        let Some(verdict) = compiler
-            .verdict(&key)
+        let key = kind.published().map(|kind| ObjectKey::cluster(kind, *name));
+        let Some(verdict) = key
+            .and_then(|key| compiler.verdict(&key))
             .filter(|verdict| verdict.accepted.ok && !verdict.resolved.ok)
         else {
             continue;
@@ -143,10 +143,9 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
                     .message
                     .contains(&format!("Service {namespace}/{name} is of type"))
         }) {
-            let at = if *kind == Kind::ReverseProxy {
-                "spec.upstream"
-            } else {
-                "spec"
+            let at = match verdict.object.key.kind {
+                Published::ReverseProxy => "spec.upstream",
+                Published::ApiService => "spec",
             };
             remarks.push(document.remark(Level::Warning, at, verdict.resolved.message.clone()));
         }

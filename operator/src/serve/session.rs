@@ -1,31 +1,28 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use genkan_proto::PROTOCOL_VERSION;
 use genkan_proto::v1alpha1::operator_message::Message as Out;
 use genkan_proto::v1alpha1::proxy_message::Message as In;
-use genkan_proto::v1alpha1::verdict::Severity;
-use genkan_proto::v1alpha1::{
-    Ack, Health, Hello, OperatorMessage, ProxyMessage, ResourceRef, SnapshotChunk, Verdict,
-};
+use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage, SnapshotChunk};
+use genkan_proto::{Hash, PROTOCOL_VERSION, codec};
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::engine::Input;
-use crate::fleet::{Objection, Report, SessionId};
+use crate::fleet::SessionId;
 use crate::metrics::Metrics;
 use crate::serve::gate::Caller;
 use crate::serve::review::Refusal;
-use crate::snapshot::Push;
-use crate::verdict::ObjectKey;
+use crate::snapshot::{Feed, Push, Scope};
 
 /// A stream that says nothing at first, or never answers a push, is ended.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const ACK_WITHIN: Duration = Duration::from_secs(60);
+/// How long one that is to be sent everything lets others go first.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// Who reads nothing is not told why the stream ends.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 /// Streams end by themselves after about this long, so that proxies spread over replicas again.
@@ -38,7 +35,7 @@ const PROTOCOL: &str = "Protocol";
 pub struct Session {
     pub id: SessionId,
     pub engine: mpsc::Sender<Input>,
-    pub pushes: watch::Receiver<Option<Arc<Push>>>,
+    pub feed: Arc<Feed>,
     pub stop: watch::Receiver<bool>,
     pub out: mpsc::Sender<Result<OperatorMessage, Status>>,
     pub metrics: Arc<Metrics>,
@@ -51,6 +48,15 @@ struct InFlight {
     nonce: u64,
     push: Arc<Push>,
     deadline: Instant,
+}
+
+/// What is known of the proxy's state.
+#[derive(Default)]
+struct Held {
+    /// The hash of what it acknowledged or, before that, of what it says it has.
+    hash: Option<Hash>,
+    /// It acknowledged something on this stream.
+    has_acknowledged: bool,
 }
 
 // === impl Session ===
@@ -85,11 +91,15 @@ impl Session {
             let text = "name and instance are at most 253 printable characters";
             return self.refuse(Status::invalid_argument(text)).await;
         }
+        let held = Held {
+            hash: Hash::read(&hello.have_hash),
+            has_acknowledged: false,
+        };
         let Some(name) = self.connect(hello).await else {
             return;
         };
         let (ended, reason) = tokio::select! {
-            ended = self.exchange(&name, &mut messages) => (ended, PROTOCOL),
+            ended = self.exchange(&name, held, &mut messages) => (ended, PROTOCOL),
             refusal = self.lapse() => (Err(refusal.status()), refusal.reason()),
         };
         if let Err(status) = &ended {
@@ -136,26 +146,32 @@ impl Session {
     }
 
     /// Pushes what is new whenever nothing is in flight, until the stream ends.
-    async fn exchange(&self, name: &str, messages: &mut Streaming<ProxyMessage>) -> Result<(), Status> {
+    async fn exchange(
+        &self,
+        name: &str,
+        mut held: Held,
+        messages: &mut Streaming<ProxyMessage>,
+    ) -> Result<(), Status> {
         let age = AGE.mul_f64(rand::rng().random_range(0.8..1.2));
         let end = Instant::now() + age;
         let mut nonce = 0;
         let mut in_flight: Option<InFlight> = None;
-        let mut pushes = self.pushes.clone();
+        let mut version = self.feed.version();
         let mut stop = self.stop.clone();
-        pushes.mark_changed();
+        version.mark_changed();
         loop {
             let deadline = in_flight.as_ref().map_or(end, |f| f.deadline.min(end));
             tokio::select! {
-                changed = pushes.changed(), if in_flight.is_none() => {
+                changed = version.changed(), if in_flight.is_none() => {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    let Some(push) = pushes.borrow_and_update().clone() else { continue };
+                    let wanted = *version.borrow_and_update();
+                    if held.has_acknowledged && held.hash == wanted.map(|version| version.hash) {
+                        continue;
+                    }
                     nonce += 1;
-                    let sent = tokio::time::timeout(ACK_WITHIN, self.send(nonce, &push)).await;
-                    sent.map_err(|_| Status::deadline_exceeded("the proxy takes no snapshot"))??;
-                    in_flight = Some(InFlight { nonce, push, deadline: Instant::now() + ACK_WITHIN });
+                    in_flight = Some(self.push(nonce, held.hash).await?);
                 }
                 message = messages.message() => match message? {
                     None => return Ok(()),
@@ -165,7 +181,10 @@ impl Session {
                             self.metrics.refused(PROTOCOL);
                             continue;
                         };
-                        self.acknowledged(name, &sent.push, ack).await?;
+                        self.acknowledged(name, &held, &sent.push, ack).await?;
+                        held = Held { hash: Some(sent.push.version.hash), has_acknowledged: true };
+                        // It may be behind already: of what happened meanwhile nobody was told.
+                        version.mark_changed();
                     }
                     Some(ProxyMessage { message: Some(In::Health(health)) }) => self.reported(name, health).await,
                     Some(ProxyMessage { message: Some(In::Hello(_)) }) => {
@@ -185,13 +204,35 @@ impl Session {
         }
     }
 
+    /// Sends what a proxy that holds `base` lacks. Who lacks everything waits for a turn.
+    async fn push(&self, nonce: u64, base: Option<Hash>) -> Result<InFlight, Status> {
+        let is_behind = base.is_some_and(|base| self.feed.knows(&base));
+        let _turn = match is_behind {
+            true => None,
+            // Somebody who takes nothing must not keep the others waiting.
+            false => tokio::time::timeout(TURN_WITHIN, self.feed.admit()).await.ok(),
+        };
+        let push = self.feed.push(base).await;
+        let push = push.map_err(|error| {
+            error!(%error, "a change cannot be encoded; the proxy keeps what it has");
+            Status::internal(error.to_string())
+        })?;
+        let sent = tokio::time::timeout(ACK_WITHIN, self.send(nonce, &push)).await;
+        sent.map_err(|_| Status::deadline_exceeded("the proxy takes no snapshot"))??;
+        Ok(InFlight {
+            nonce,
+            push,
+            deadline: Instant::now() + ACK_WITHIN,
+        })
+    }
+
     async fn send(&self, nonce: u64, push: &Push) -> Result<(), Status> {
         let count = push.chunks.len();
         for (index, payload) in push.chunks.iter().enumerate() {
             let chunk = SnapshotChunk {
                 nonce,
-                base_hash: Vec::new(),
-                new_hash: push.hash.0.to_vec(),
+                base_hash: push.base.map(|base| base.0.to_vec()).unwrap_or_default(),
+                new_hash: push.version.hash.0.to_vec(),
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 last: index + 1 == count,
                 payload: payload.clone(),
@@ -207,8 +248,8 @@ impl Session {
         Ok(())
     }
 
-    async fn acknowledged(&self, name: &str, push: &Push, ack: Ack) -> Result<(), Status> {
-        if !ack.error.is_empty() || ack.hash != push.hash.0 {
+    async fn acknowledged(&self, name: &str, held: &Held, push: &Push, ack: Ack) -> Result<(), Status> {
+        if !ack.error.is_empty() || ack.hash != push.version.hash.0 {
             self.metrics.refused_snapshots.inc();
             let why = if ack.error.is_empty() {
                 "it computed another hash"
@@ -221,9 +262,14 @@ impl Session {
         let objections = ack
             .verdicts
             .into_iter()
-            .filter_map(objection)
-            .collect::<HashMap<_, _>>();
-        let (name, session, sequence) = (name.to_string(), self.id, push.sequence);
+            .filter_map(codec::objection_from_wire)
+            .collect();
+        let scope = if held.has_acknowledged {
+            push.scope.clone()
+        } else {
+            Scope::Everything
+        };
+        let (name, session, sequence) = (name.to_string(), self.id, push.version.sequence);
         // The engine ends only with the process.
         let _ = self
             .engine
@@ -231,6 +277,7 @@ impl Session {
                 name,
                 session,
                 sequence,
+                scope,
                 objections,
             })
             .await;
@@ -238,22 +285,15 @@ impl Session {
     }
 
     async fn reported(&self, name: &str, health: Health) {
-        let state = health.state();
-        let Some(resource) = health.resource else { return };
-        let Some(key) = key(&resource) else { return };
-        let report = Report {
-            uid: resource.uid,
-            generation: resource.generation,
-            state,
-            error: health.error,
+        let Some(health) = codec::health_from_wire(health) else {
+            return;
         };
         let _ = self
             .engine
             .send(Input::Reported {
                 name: name.to_string(),
                 session: self.id,
-                key,
-                report,
+                health,
             })
             .await;
     }
@@ -274,27 +314,4 @@ impl Session {
 /// It stands in logs and in conditions.
 fn is_name(text: &str) -> bool {
     text.len() <= 253 && !text.chars().any(char::is_control)
-}
-
-fn key(resource: &ResourceRef) -> Option<ObjectKey> {
-    ObjectKey::parse(&format!("{}/{}", resource.kind, resource.name))
-}
-
-/// A verdict that keeps the resource from being served as it is meant.
-fn objection(verdict: Verdict) -> Option<(String, Objection)> {
-    if verdict.severity() != Severity::Error {
-        return None;
-    }
-    let resource = verdict.resource?;
-    let key = key(&resource)?.to_string();
-    let Verdict { reason, message, .. } = verdict;
-    Some((
-        key,
-        Objection {
-            uid: resource.uid,
-            generation: resource.generation,
-            reason,
-            message,
-        },
-    ))
 }

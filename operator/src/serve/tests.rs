@@ -6,17 +6,17 @@ use genkan_proto::v1alpha1::config_stream_client::ConfigStreamClient;
 use genkan_proto::v1alpha1::{
     Ack, Health, Hello, ResourceRef, Verdict, health, operator_message, proxy_message, verdict,
 };
-use genkan_proto::{Hash, PROTOCOL_VERSION, decompress};
+use genkan_proto::{Hash, PROTOCOL_VERSION, codec, decompress};
+use genkan_routing::model::{BackendState, Endpoint, EndpointSet, ObjectKey, ObjectRef, Resource, SetKey};
 use tonic::Code;
 
 use super::*;
-use crate::snapshot::World;
 
 mod closed;
 
 struct Rig {
     address: SocketAddr,
-    publisher: watch::Sender<Option<Arc<Push>>>,
+    feed: Arc<Feed>,
     engine: mpsc::Receiver<Input>,
     stop: watch::Sender<bool>,
 }
@@ -30,20 +30,39 @@ async fn mk_rig() -> Rig {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, engine) = mpsc::channel(16);
-    let (publisher, pushes) = watch::channel(None);
+    let feed = Arc::<Feed>::default();
     let (stop, stopped) = watch::channel(false);
-    let service = Service::new(sender, pushes, stopped, Arc::default());
+    let service = Service::new(sender, Arc::clone(&feed), stopped, Arc::default());
     tokio::spawn(service.serve_plaintext(listener));
     Rig {
         address,
-        publisher,
+        feed,
         engine,
         stop,
     }
 }
 
-fn mk_push() -> Arc<Push> {
-    World::default().push().unwrap()
+fn mk_set(service: &str, port: u16) -> Resource {
+    let key = SetKey {
+        namespace: "n".into(),
+        service: service.into(),
+        port: 80,
+    };
+    let endpoint = Endpoint {
+        address: [10, 0, 0, 1].into(),
+        port,
+    };
+    Resource::endpoints(
+        key,
+        EndpointSet {
+            endpoints: vec![endpoint],
+        },
+    )
+}
+
+fn publish(feed: &Feed, sets: Vec<Resource>) {
+    feed.resources().apply(sets, &[], tokio::time::Instant::now());
+    feed.publish();
 }
 
 fn mk_hello(version: u32) -> proxy_message::Message {
@@ -111,21 +130,15 @@ async fn nothing_is_said_before_the_first_snapshot() {
 #[tokio::test]
 async fn one_push_in_flight_and_the_latest_wins() {
     let mut rig = mk_rig().await;
-    rig.publisher.send_replace(Some(mk_push()));
+    rig.feed.publish();
     let mut proxy = rig.subscribe(mk_hello(PROTOCOL_VERSION)).await.unwrap();
     rig.admit().await;
     let chunk = proxy.chunk().await;
     assert!(chunk.last && decompress(&chunk.payload).unwrap().upserts.is_empty());
     assert_eq!(chunk.new_hash, Hash::empty().0);
-    let later = |sequence| {
-        Arc::new(Push {
-            sequence,
-            hash: Hash::empty(),
-            chunks: mk_push().chunks.clone(),
-        })
-    };
-    rig.publisher.send_replace(Some(later(2)));
-    rig.publisher.send_replace(Some(later(3)));
+    for port in 1..=3 {
+        publish(&rig.feed, vec![mk_set("a", port)]);
+    }
     let objection = Verdict {
         resource: Some(ResourceRef {
             kind: "ReverseProxy".into(),
@@ -152,11 +165,19 @@ async fn one_push_in_flight_and_the_latest_wins() {
             ..
         } => {
             assert_eq!((name.as_str(), sequence), ("edge", 0));
-            assert_eq!(objections["ReverseProxy/x"].message, "no");
+            assert_eq!(objections[0].message, "no");
         }
         other => panic!("{other:?}"),
     }
+    let base = Hash::empty().0.to_vec();
     let chunk = proxy.chunk().await;
+    assert_eq!(chunk.base_hash, base, "a change, and no more");
+    let sent = decompress(&chunk.payload).unwrap();
+    assert_eq!(
+        sent.upserts,
+        [codec::encode(&mk_set("a", 3))],
+        "three edits are one"
+    );
     proxy
         .say(proxy_message::Message::Ack(Ack {
             nonce: chunk.nonce,
@@ -174,7 +195,7 @@ async fn one_push_in_flight_and_the_latest_wins() {
 #[tokio::test]
 async fn health_reaches_the_engine_and_the_end_of_the_stream_too() {
     let mut rig = mk_rig().await;
-    rig.publisher.send_replace(Some(mk_push()));
+    rig.feed.publish();
     let mut proxy = rig.subscribe(mk_hello(PROTOCOL_VERSION)).await.unwrap();
     rig.admit().await;
     proxy.chunk().await;
@@ -194,12 +215,12 @@ async fn health_reaches_the_engine_and_the_end_of_the_stream_too() {
         }))
         .await;
     match rig.engine.recv().await.unwrap() {
-        Input::Reported { key, report, .. } => {
+        Input::Reported { health, .. } => {
+            let object = ObjectRef::new(ObjectKey::api_service("v1"), "u", 2);
             assert_eq!(
-                (key.to_string().as_str(), report.state),
-                ("APIService/v1", health::State::TlsFailed)
+                (health.object, health.state, health.error.as_str()),
+                (object, BackendState::TlsFailed, "expired")
             );
-            assert_eq!((report.generation, report.error.as_str()), (2, "expired"));
         }
         other => panic!("{other:?}"),
     }
@@ -213,7 +234,7 @@ async fn health_reaches_the_engine_and_the_end_of_the_stream_too() {
 #[tokio::test]
 async fn strangers_to_the_protocol_are_refused_in_a_sentence() {
     let mut rig = mk_rig().await;
-    rig.publisher.send_replace(Some(mk_push()));
+    rig.feed.publish();
     let mut proxy = rig.subscribe(mk_hello(PROTOCOL_VERSION + 1)).await.unwrap();
     let status = proxy.end().await;
     assert_eq!(status.code(), Code::FailedPrecondition);
@@ -229,7 +250,7 @@ async fn strangers_to_the_protocol_are_refused_in_a_sentence() {
 #[tokio::test]
 async fn a_refused_snapshot_ends_the_stream_and_is_not_acknowledged() {
     let mut rig = mk_rig().await;
-    rig.publisher.send_replace(Some(mk_push()));
+    rig.feed.publish();
     for ack in [
         Ack {
             error: "broken frame".into(),
@@ -256,7 +277,7 @@ async fn a_refused_snapshot_ends_the_stream_and_is_not_acknowledged() {
 #[tokio::test]
 async fn streams_end_with_the_operator() {
     let mut rig = mk_rig().await;
-    rig.publisher.send_replace(Some(mk_push()));
+    rig.feed.publish();
     let mut proxy = rig.subscribe(mk_hello(PROTOCOL_VERSION)).await.unwrap();
     rig.admit().await;
     proxy.chunk().await;

@@ -146,7 +146,7 @@ impl Directory {
 
     /// Gives an object what the API server would: a uid, and a generation that rises with each edit.
     fn dress(&mut self, kind: Kind, key: &Key, mut value: Value) -> Value {
-        if matches!(kind, Kind::ReverseProxy | Kind::ApiService) && value["metadata"].is_object() {
+        if kind.published().is_some() && value["metadata"].is_object() {
             if let Some(object) = value.as_object_mut() {
                 // Status belongs to genkan, whatever the author wrote.
                 object.remove("status");

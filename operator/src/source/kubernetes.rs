@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use k8s_openapi::api::core::v1::{Pod, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::api::{DynamicObject, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use serde_json::Value;
@@ -14,9 +12,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::resource;
 use crate::engine::Input;
 use crate::index::Change;
-use crate::object::{Kind, Object, key_of};
+use crate::object::{Kind, Object, Watched, key_of};
 use crate::sentence::sentence;
 
 /// How often a kind that the API server does not know is asked for again.
@@ -29,17 +28,11 @@ const PAGE: u32 = 200;
 pub async fn run(client: Client, dataplane_namespace: String, engine: mpsc::Sender<Input>) {
     let mut watches = JoinSet::new();
     for kind in Kind::ALL {
-        let resource = match kind {
-            Kind::ReverseProxy => ApiResource::erase::<genkan_crds::ReverseProxy>(&()),
-            Kind::ApiService => ApiResource::erase::<genkan_crds::APIService>(&()),
-            Kind::Service => ApiResource::erase::<Service>(&()),
-            Kind::EndpointSlice => ApiResource::erase::<EndpointSlice>(&()),
-            Kind::Pod => ApiResource::erase::<Pod>(&()),
+        let namespace = match kind {
+            Kind::Watched(Watched::Pod) => dataplane_namespace.as_str(),
+            Kind::Published(_) | Kind::Watched(Watched::Service | Watched::EndpointSlice) => "",
         };
-        let api = match kind {
-            Kind::Pod => Api::namespaced_with(client.clone(), &dataplane_namespace, &resource),
-            _ => Api::all_with(client.clone(), &resource),
-        };
+        let api = resource::api(&client, &resource::of(kind), namespace);
         watches.spawn(
             Watch {
                 kind,
@@ -74,7 +67,7 @@ impl Watch {
 
     /// Only what a CRD defines can be unknown to an API server.
     fn may_be_absent(&self) -> bool {
-        matches!(self.kind, Kind::ReverseProxy | Kind::ApiService)
+        self.kind.published().is_some()
     }
 
     /// Returns when the API server knows the kind. Until then the kind has no objects.

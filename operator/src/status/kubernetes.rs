@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use genkan_crds::{APIService, ReverseProxy};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use genkan_routing::model::ObjectKey;
+use kube::Client;
+use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -14,7 +14,7 @@ use super::{Outcome, Queue, Write, event};
 use crate::engine::Input;
 use crate::metrics::Metrics;
 use crate::object::Kind;
-use crate::verdict::ObjectKey;
+use crate::source::resource;
 
 /// The field manager of everything that the operator writes.
 const MANAGER: &str = "genkan";
@@ -132,13 +132,11 @@ impl KubernetesWriter {
         // The engine ends only with the process.
         let _ = self.engine.send(Input::Written(outcome)).await;
         if let Some(event) = done.then(|| event::of(&write.before, &write.status)).flatten() {
-            let (kind, api_version) = (
-                key.kind.name().to_string(),
-                "extensions.kubesphere.io/v1alpha1".to_string(),
-            );
+            let resource = resource::of(Kind::Published(key.kind));
             let object = k8s_openapi::api::core::v1::ObjectReference {
-                kind: Some(kind),
-                api_version: Some(api_version),
+                kind: Some(resource.kind),
+                api_version: Some(resource.api_version),
+                namespace: Some(key.namespace.clone()).filter(|namespace| !namespace.is_empty()),
                 name: Some(key.name.clone()),
                 uid: Some(write.uid),
                 ..Default::default()
@@ -151,7 +149,8 @@ impl KubernetesWriter {
     }
 
     async fn exists(&self, key: &ObjectKey) -> bool {
-        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource(key));
+        let resource = resource::of(Kind::Published(key.kind));
+        let api = resource::api(&self.client, &resource, &key.namespace);
         matches!(
             tokio::time::timeout(TIMEOUT, api.get_opt(&key.name)).await,
             Ok(Ok(Some(_)))
@@ -160,12 +159,12 @@ impl KubernetesWriter {
 
     /// Returns the resource version that the write made.
     async fn apply(&self, key: &ObjectKey, write: &Write) -> Result<String, kube::Error> {
-        let resource = resource(key);
-        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
+        let resource = resource::of(Kind::Published(key.kind));
+        let api = resource::api(&self.client, &resource, &key.namespace);
         let patch = json!({
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            "metadata": {"name": key.name, "uid": write.uid, "resourceVersion": write.resource_version},
+            "metadata": {"namespace": key.namespace, "name": key.name, "uid": write.uid, "resourceVersion": write.resource_version},
             "status": write.status,
         });
         let params = PatchParams::apply(MANAGER).force();
@@ -173,13 +172,6 @@ impl KubernetesWriter {
             .patch_status(&key.name, &params, &Patch::Apply(&without_empty(patch)))
             .await?;
         Ok(written.metadata.resource_version.unwrap_or_default())
-    }
-}
-
-fn resource(key: &ObjectKey) -> ApiResource {
-    match key.kind {
-        Kind::ReverseProxy => ApiResource::erase::<ReverseProxy>(&()),
-        _ => ApiResource::erase::<APIService>(&()),
     }
 }
 

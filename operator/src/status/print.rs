@@ -2,13 +2,13 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use genkan_routing::model::ObjectKey;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::{Outcome, Queue, Write, said};
 use crate::engine::Input;
-use crate::verdict::ObjectKey;
 
 /// Tells statuses of objects from files: a line each on standard output, or a file each in a folder.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Printer {
             match &self.folder {
                 None => print(&key, &write),
                 Some(folder) => {
-                    let path = folder.join(format!("{}.{}.json", key.kind.name(), key.name));
+                    let path = folder.join(format!("{}.json", key.to_string().replace('/', ".")));
                     if let Err(e) = std::fs::write(&path, format!("{:#}\n", write.status)) {
                         warn!(path = %path.display(), error = %e, "status not written");
                     }

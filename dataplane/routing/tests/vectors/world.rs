@@ -79,12 +79,10 @@ pub fn build(case: &Case) -> World {
             services.insert(key, (age, route));
         }
     }
-    table.api_services = Arc::new(
-        services
-            .into_iter()
-            .map(|(key, (_, route))| (key, route))
-            .collect(),
-    );
+    for (key, (_, route)) in services {
+        let (group, version) = key.rsplit_once('/').unwrap();
+        table.api_services.insert(group, version, route);
+    }
     let host = objects(config, "clusters")
         .find(|cluster| cluster["labels"].get("cluster-role.kubesphere.io/host").is_some());
     table.host_cluster = host.map(|cluster| text(&cluster["name"]).into());

@@ -51,7 +51,8 @@ async fn mk_closed(known: &[(&str, &'static str)]) -> Closed {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, engine) = mpsc::channel(16);
-    let (publisher, pushes) = watch::channel(Some(mk_push()));
+    let feed = Arc::<Feed>::default();
+    feed.publish();
     let (stop, stopped) = watch::channel(false);
     let (pods, receiver) = watch::channel(Pods::default());
     let metrics = Arc::new(Metrics::new());
@@ -65,12 +66,12 @@ async fn mk_closed(known: &[(&str, &'static str)]) -> Closed {
     let pair = mk_pair(&Authority::make("test", SystemTime::now()).unwrap());
     let serving = Arc::<Serving>::default();
     use_pair(&serving, &pair);
-    let service = Service::new(sender, pushes, stopped, Arc::clone(&metrics));
+    let service = Service::new(sender, Arc::clone(&feed), stopped, Arc::clone(&metrics));
     tokio::spawn(service.serve_tls(listener, Arc::clone(&serving), gate));
     Closed {
         rig: Rig {
             address,
-            publisher,
+            feed,
             engine,
             stop,
         },

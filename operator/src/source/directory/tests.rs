@@ -1,3 +1,5 @@
+use genkan_routing::model::Published;
+
 use super::*;
 
 const PROXY: &str = "apiVersion: extensions.kubesphere.io/v1alpha1\nkind: ReverseProxy\nmetadata: {name: NAME}\n\
@@ -5,7 +7,7 @@ const PROXY: &str = "apiVersion: extensions.kubesphere.io/v1alpha1\nkind: Revers
 
 fn proxies(changes: &[Change]) -> Vec<(String, i64)> {
     let list = changes.iter().find_map(|c| match c {
-        Change::Reset(Kind::ReverseProxy, objects) => Some(objects),
+        Change::Reset(Kind::Published(Published::ReverseProxy), objects) => Some(objects),
         _ => None,
     });
     let one = |o: &Object| match o {

@@ -1,0 +1,12 @@
+//! The types of the middle: what the operator compiles, what the stream carries, and what a data plane builds its tables
+//! from. They know neither the schema of the API nor the wire.
+
+mod object;
+mod report;
+mod resource;
+mod route;
+
+pub use object::{ObjectKey, ObjectRef, Published};
+pub use report::{BackendState, Health, Objection};
+pub use resource::{Endpoint, EndpointSet, Resource, ResourceBody, ResourceKey, SetKey};
+pub use route::{Action, Matcher, Route, Target, Tls, Unavailable, Upstream};

@@ -1,0 +1,184 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use serde::{Serialize, Serializer};
+
+use super::{Action, ObjectKey, Route, Unavailable};
+
+/// One unit of the configuration: it is sent, replaced and removed as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Resource {
+    pub key: ResourceKey,
+    /// What a data plane must be able to do for it; one that does not know a word of it serves a stub.
+    pub requires: Vec<String>,
+    #[serde(rename = "resource")]
+    pub body: ResourceBody,
+}
+
+/// What identifies a resource, made from the identity of an object, never from a position.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceKey {
+    Object(ObjectKey),
+    Endpoints(SetKey),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum ResourceBody {
+    Route(Box<Route>),
+    Endpoints(EndpointSet),
+}
+
+/// One port of one Service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetKey {
+    pub namespace: String,
+    pub service: String,
+    pub port: u16,
+}
+
+/// The addresses behind a port of a Service, in order and each once; empty when none is usable.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EndpointSet {
+    pub endpoints: Vec<Endpoint>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Endpoint {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+// === impl Resource ===
+
+impl Resource {
+    /// Of a published object. It requires nothing that every data plane could not do.
+    pub fn route(route: Route) -> Self {
+        Self {
+            key: ResourceKey::Object(route.object.key.clone()),
+            requires: Vec::new(),
+            body: ResourceBody::Route(Box::new(route)),
+        }
+    }
+
+    pub fn endpoints(key: SetKey, set: EndpointSet) -> Self {
+        Self {
+            key: ResourceKey::Endpoints(key),
+            requires: Vec::new(),
+            body: ResourceBody::Endpoints(set),
+        }
+    }
+
+    /// Fails closed: what took requests answers 503 with this, and what others depend on is empty. A stub that it was
+    /// already says more.
+    pub fn make_unavailable(&mut self, reason: &str, message: &str) {
+        match &mut self.body {
+            ResourceBody::Route(route) => {
+                if let Action::Forward(_) = route.action {
+                    route.action = Action::Unavailable(Unavailable::new(reason, message));
+                }
+            }
+            ResourceBody::Endpoints(set) => set.endpoints.clear(),
+        }
+    }
+}
+
+// === impl ResourceKey ===
+
+impl From<ObjectKey> for ResourceKey {
+    fn from(key: ObjectKey) -> Self {
+        Self::Object(key)
+    }
+}
+
+impl From<SetKey> for ResourceKey {
+    fn from(key: SetKey) -> Self {
+        Self::Endpoints(key)
+    }
+}
+
+/// As the stream spells it.
+impl fmt::Display for ResourceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(key) => key.fmt(f),
+            Self::Endpoints(key) => key.fmt(f),
+        }
+    }
+}
+
+impl Serialize for ResourceKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+// === impl SetKey ===
+
+const ENDPOINTS: &str = "Endpoints/";
+
+impl SetKey {
+    /// Every port of a Service.
+    pub fn range(namespace: &str, service: &str) -> RangeInclusive<Self> {
+        let of = |port| Self {
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            port,
+        };
+        of(0)..=of(u16::MAX)
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (namespace, rest) = text.strip_prefix(ENDPOINTS)?.split_once('/')?;
+        let (service, port) = rest.rsplit_once(':')?;
+        Some(Self {
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            port: port.parse().ok()?,
+        })
+    }
+}
+
+/// `Endpoints/{namespace}/{service}:{port}`.
+impl fmt::Display for SetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            namespace,
+            service,
+            port,
+        } = self;
+        write!(f, "{ENDPOINTS}{namespace}/{service}:{port}")
+    }
+}
+
+impl Serialize for SetKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn set_keys_are_read_as_they_are_written() {
+        let key = SetKey {
+            namespace: "shop".into(),
+            service: "cart".into(),
+            port: 8080,
+        };
+        assert_eq!(key.to_string(), "Endpoints/shop/cart:8080");
+        assert_eq!(SetKey::parse("Endpoints/shop/cart:8080"), Some(key.clone()));
+        assert!(SetKey::range("shop", "cart").contains(&key));
+        for bad in [
+            "ReverseProxy/x",
+            "Endpoints/shop",
+            "Endpoints/shop/cart",
+            "Endpoints/a/b:x",
+        ] {
+            assert_eq!(SetKey::parse(bad), None, "{bad}");
+        }
+    }
+}

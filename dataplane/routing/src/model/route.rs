@@ -1,0 +1,133 @@
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use super::{ObjectRef, SetKey};
+use crate::access::Door;
+use crate::directives::DirectiveSpec;
+
+/// A published object: which requests it takes, and what becomes of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Route {
+    pub object: ObjectRef,
+    pub matcher: Matcher,
+    /// Absent for kinds that have none, for stubs, and where the author wrote none.
+    pub directives: Option<DirectiveSpec>,
+    pub action: Action,
+    /// The backend gets the credential that genkan verified.
+    pub forward_authorization: bool,
+}
+
+/// What a request is compared with, by kind of object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Matcher {
+    ReverseProxy {
+        /// As written; a trailing `*` makes it a prefix.
+        path: String,
+        /// As written; `*` is any.
+        method: String,
+    },
+    ApiService {
+        /// May be empty.
+        group: String,
+        version: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Action {
+    Forward(Upstream),
+    Unavailable(Unavailable),
+}
+
+/// The object is broken: its match answers 503 with this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unavailable {
+    /// The reason of the condition that is false, for `x-genkan-reason`.
+    pub reason: String,
+    pub message: String,
+}
+
+/// Where a backend is and how one talks to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Upstream {
+    /// The `Host` that the backend sees: host, and port where one was written or is not the scheme's own.
+    pub authority: String,
+    /// Put in front of every path; no trailing slash.
+    pub base_path: String,
+    pub target: Target,
+    /// Absent: plain HTTP.
+    pub tls: Option<Tls>,
+    /// HTTP/2 for every request, not only for gRPC.
+    pub http2: bool,
+    /// The service form that is always https: an answer in plain HTTP is worth a sentence about `scheme`.
+    pub https_by_default: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Target {
+    Endpoints(SetKey),
+    /// Resolved by the data plane, again and again.
+    Host {
+        /// A DNS name, or an IP address without brackets.
+        name: String,
+        port: u16,
+    },
+}
+
+/// How a backend proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tls {
+    /// What the certificate must be for, and the SNI where it is a name.
+    pub server_name: String,
+    /// PEM; empty: the roots of the data plane. Equal bundles share one allocation.
+    #[serde(serialize_with = "pem")]
+    pub ca: Arc<[u8]>,
+    pub insecure_skip_verify: bool,
+}
+
+fn pem<S: Serializer>(pem: &Arc<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(pem))
+}
+
+// === impl Route ===
+
+impl Route {
+    /// Whether the backend is told who calls.
+    pub fn introduces_caller(&self) -> bool {
+        match self.matcher {
+            Matcher::ApiService { .. } => true,
+            Matcher::ReverseProxy { .. } => self.directives.as_ref().is_some_and(|d| d.auth_proxy),
+        }
+    }
+
+    pub fn upstream(&self) -> Option<&Upstream> {
+        match &self.action {
+            Action::Forward(upstream) => Some(upstream),
+            Action::Unavailable(_) => None,
+        }
+    }
+}
+
+// === impl Matcher ===
+
+impl Matcher {
+    /// How access to it is reviewed.
+    pub fn door(&self) -> Door<'_> {
+        match self {
+            Self::ReverseProxy { path, .. } => Door::ReverseProxy { path },
+            Self::ApiService { .. } => Door::ApiService,
+        }
+    }
+}
+
+// === impl Unavailable ===
+
+impl Unavailable {
+    pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            message: message.into(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+use std::sync::Arc;
+
+use genkan_routing::model::{Endpoint, EndpointSet, SetKey};
+
+use super::*;
+
+fn mk_key(service: &str) -> SetKey {
+    SetKey {
+        namespace: "n".into(),
+        service: service.into(),
+        port: 80,
+    }
+}
+
+fn key(service: &str) -> ResourceKey {
+    mk_key(service).into()
+}
+
+fn mk_set(service: &str, port: u16) -> Resource {
+    let endpoint = Endpoint {
+        address: [10, 0, 0, 1].into(),
+        port,
+    };
+    let set = EndpointSet {
+        endpoints: vec![endpoint],
+    };
+    Resource::endpoints(mk_key(service), set)
+}
+
+#[tokio::test]
+async fn equal_bytes_are_no_change() {
+    let mut resources = Resources::default();
+    assert_eq!(resources.hash(), Hash::empty());
+    assert!(resources.apply(vec![mk_set("a", 1), mk_set("b", 1)], &[], Instant::now()));
+    let hash = resources.hash();
+    assert!(!resources.apply(vec![mk_set("a", 1)], &[key("nobody")], Instant::now()));
+    assert_eq!((resources.hash(), resources.sequence()), (hash, 1));
+}
+
+#[tokio::test]
+async fn only_what_changed_gets_a_new_sequence() {
+    let mut resources = Resources::default();
+    resources.apply(vec![mk_set("a", 1), mk_set("b", 1)], &[], Instant::now());
+    resources.apply(vec![mk_set("b", 2)], &[], Instant::now());
+    assert_eq!(resources.since(&key("a")).unwrap().sequence, 1);
+    assert_eq!(resources.since(&key("b")).unwrap().sequence, 2);
+    resources.apply(vec![], &[key("a"), key("b")], Instant::now());
+    assert_eq!(
+        (resources.hash(), resources.since(&key("a"))),
+        (Hash::empty(), None)
+    );
+}
+
+#[tokio::test]
+async fn insertion_order_does_not_show() {
+    let (mut one, mut two) = (Resources::default(), Resources::default());
+    one.apply(vec![mk_set("a", 1), mk_set("b", 1)], &[], Instant::now());
+    two.apply(vec![mk_set("b", 1)], &[], Instant::now());
+    two.apply(vec![mk_set("a", 1)], &[], Instant::now());
+    assert_eq!(one.hash(), two.hash());
+    assert_eq!(one.difference(None), two.difference(None));
+}
+
+#[tokio::test]
+async fn who_is_behind_is_told_what_changed_since_and_no_more() {
+    let mut resources = Resources::default();
+    resources.apply(
+        vec![mk_set("a", 1), mk_set("b", 1), mk_set("c", 1)],
+        &[],
+        Instant::now(),
+    );
+    let before = resources.hash();
+    resources.apply(vec![mk_set("b", 2)], &[key("c")], Instant::now());
+    resources.apply(vec![mk_set("b", 3)], &[], Instant::now());
+    let change = resources.difference(Some(before));
+    assert_eq!(change.base, Some(before));
+    assert_eq!(change.keys, [key("b").to_string()]);
+    assert_eq!(change.upserts, [codec::encode(&mk_set("b", 3))]);
+    assert_eq!(change.removals, [key("c").to_string()]);
+    let present = resources.hash();
+    let nothing = resources.difference(Some(present));
+    assert!(nothing.base == Some(present) && nothing.upserts.is_empty() && nothing.removals.is_empty());
+    let stranger = resources.difference(Some(Hash([7; 32])));
+    assert_eq!((stranger.base, stranger.upserts.len()), (None, 2));
+}
+
+#[tokio::test]
+async fn bytes_are_made_once_for_all_streams() {
+    let feed = Feed::default();
+    let apply = |set| feed.resources().apply(vec![set], &[], Instant::now());
+    apply(mk_set("a", 1));
+    let everything = feed.push(None).await.unwrap();
+    assert_eq!((everything.base, &everything.scope), (None, &Scope::Everything));
+    apply(mk_set("b", 1));
+    // What was made before still serves a newcomer, who is then told the rest.
+    let again = feed.push(Some(Hash([7; 32]))).await.unwrap();
+    assert!(Arc::ptr_eq(&everything, &again));
+    let one = feed.push(Some(again.version.hash)).await.unwrap();
+    let other = feed.push(Some(again.version.hash)).await.unwrap();
+    assert!(Arc::ptr_eq(&one, &other));
+    assert_eq!(
+        (one.base, &one.scope),
+        (Some(again.version.hash), &Scope::Only(vec![]))
+    );
+    assert_eq!(one.version.hash, feed.resources().hash());
+}

@@ -1,0 +1,188 @@
+//! Between the types of the middle ([`genkan_routing::model`]) and the messages of the wire, both ways. Nothing else
+//! turns the one into the other.
+
+mod directives;
+mod endpoints;
+mod object;
+mod report;
+mod route;
+mod upstream;
+
+use std::str::FromStr;
+
+use bytes::Bytes;
+use genkan_routing::model::{ObjectKey, Resource, ResourceBody, SetKey};
+use prost::Message;
+
+use crate::v1alpha1 as wire;
+
+pub use report::{health_from_wire, health_to_wire, objection_from_wire, objection_to_wire};
+
+/// What this version can do beyond the protocol version: the words of `Hello.capabilities` and `Resource.requires`.
+pub const CAPABILITIES: [&str; 1] = ["health"];
+
+/// The bytes of one resource, read.
+#[derive(Debug)]
+pub struct Decoded {
+    /// As it was sent.
+    pub key: String,
+    pub content: Content,
+}
+
+#[derive(Debug)]
+pub enum Content {
+    Resource(Resource),
+    Stub(Stub),
+}
+
+/// What is served in place of a resource that this version cannot serve as it is meant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stub {
+    /// `None` where not even its match is understood.
+    pub resource: Option<Resource>,
+    pub reason: &'static str,
+    /// One sentence for the author.
+    pub message: String,
+    /// As the operator named it: its kind may be unknown here.
+    object: Option<wire::ResourceRef>,
+}
+
+/// The bytes are no resource of any version; the message that they came in cannot be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    #[error("the snapshot holds a resource that cannot be decoded: {0}")]
+    Message(#[from] prost::DecodeError),
+    #[error("the snapshot holds a resource whose key {key} {what}")]
+    Key { key: String, what: &'static str },
+}
+
+/// The bytes that are sent, and hashed.
+pub fn encode(resource: &Resource) -> Bytes {
+    to_wire(resource).encode_to_vec().into()
+}
+
+fn to_wire(resource: &Resource) -> wire::Resource {
+    let (object, body) = match &resource.body {
+        ResourceBody::Route(route) => (Some(object::to_wire(&route.object)), route::to_wire(route)),
+        ResourceBody::Endpoints(set) => (None, endpoints::to_wire(set)),
+    };
+    wire::Resource {
+        key: resource.key.to_string(),
+        object,
+        requires: resource.requires.clone(),
+        resource: Some(body),
+    }
+}
+
+/// Reads what [`encode`] of this or another version wrote.
+///
+/// # Errors
+/// When the bytes are no resource of any version.
+pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
+    let message = wire::Resource::decode(bytes.clone())?;
+    let key = message.key.clone();
+    let named = message.object.clone();
+    let lacks = lacks(&message, bytes.len());
+    let (resource, problem) = match (from_wire(message)?, lacks) {
+        (Some((resource, problem)), None) => (Some(resource), problem.map(|problem| ("Invalid", problem))),
+        (Some((resource, _)), Some(lacks)) => (Some(resource), Some(("Unsupported", lacks))),
+        (None, lacks) => {
+            let lacks = lacks.unwrap_or_else(|| "its kind is not known".to_owned());
+            (None, Some(("Unsupported", lacks)))
+        }
+    };
+    let content = match (resource, problem) {
+        (Some(resource), None) => Content::Resource(resource),
+        (resource, problem) => Content::Stub(Stub::new(resource, problem.unwrap_or_default(), named)),
+    };
+    Ok(Decoded { key, content })
+}
+
+/// What this version would have to know to serve it; `None` if it knows all of it.
+fn lacks(message: &wire::Resource, length: usize) -> Option<String> {
+    let knows = |word: &String| CAPABILITIES.contains(&word.as_str());
+    if let Some(word) = message.requires.iter().find(|word| !knows(word)) {
+        return Some(format!("it requires {word:?}, which is not known"));
+    }
+    // Fields that this version does not know are dropped in decoding, and missing when it is encoded again.
+    (message.resource.is_some() && message.encoded_len() != length)
+        .then(|| "it says something that is not known".to_owned())
+}
+
+/// With what is wrong with it, in which case it is a stub already; `None` if its kind is not known.
+fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>)>, DecodeError> {
+    let Some(body) = message.resource else {
+        return Ok(None);
+    };
+    let key = message.key;
+    let malformed = |what| DecodeError::Key {
+        key: key.clone(),
+        what,
+    };
+    let received: route::Received = match body {
+        wire::resource::Resource::ReverseProxy(proxy) => proxy.into(),
+        wire::resource::Resource::ApiService(service) => service.into(),
+        wire::resource::Resource::EndpointSet(set) => {
+            let key = SetKey::parse(&key).ok_or_else(|| malformed("is none of endpoints"))?;
+            let body = ResourceBody::Endpoints(endpoints::from_wire(&set));
+            return Ok(Some((
+                Resource {
+                    key: key.into(),
+                    requires: message.requires,
+                    body,
+                },
+                None,
+            )));
+        }
+    };
+    let object = message.object.and_then(|object| object::from_wire(object).ok());
+    let object = object.ok_or_else(|| malformed("comes without its object"))?;
+    if ObjectKey::from_str(&key).as_ref() != Ok(&object.key) {
+        return Err(malformed("is not that of its object"));
+    }
+    let key = object.key.clone().into();
+    let (route, problem) = received.read(object);
+    let body = ResourceBody::Route(Box::new(route));
+    Ok(Some((
+        Resource {
+            key,
+            requires: message.requires,
+            body,
+        },
+        problem,
+    )))
+}
+
+// === impl Stub ===
+
+impl Stub {
+    fn new(
+        resource: Option<Resource>,
+        (reason, problem): (&'static str, String),
+        object: Option<wire::ResourceRef>,
+    ) -> Self {
+        let message = match reason {
+            "Unsupported" => format!("{problem}; run data planes of the operator's version"),
+            _ => problem,
+        };
+        let resource = resource.map(|mut resource| {
+            resource.make_unavailable(reason, &message);
+            resource
+        });
+        Self {
+            resource,
+            reason,
+            message,
+            object,
+        }
+    }
+
+    /// The word about it in an acknowledgement; `None` for what belongs to no object.
+    pub fn verdict(&self) -> Option<wire::Verdict> {
+        let object = self.object.clone()?;
+        Some(report::error_verdict(object, self.reason, &self.message))
+    }
+}
+
+#[cfg(test)]
+mod tests;

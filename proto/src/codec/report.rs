@@ -1,0 +1,66 @@
+use genkan_routing::model::{BackendState, Health, Objection};
+
+use super::object;
+use crate::v1alpha1::health::State;
+use crate::v1alpha1::verdict::Severity;
+use crate::v1alpha1::{self as wire, ResourceRef, Verdict};
+
+pub fn health_to_wire(health: &Health) -> wire::Health {
+    let state = match health.state {
+        BackendState::Reachable => State::Reachable,
+        BackendState::Unresolved => State::Unresolved,
+        BackendState::Unreachable => State::Unreachable,
+        BackendState::TlsFailed => State::TlsFailed,
+    };
+    wire::Health {
+        resource: Some(object::to_wire(&health.object)),
+        state: state.into(),
+        error: health.error.clone(),
+    }
+}
+
+/// `None` if it says nothing that this version understands.
+pub fn health_from_wire(health: wire::Health) -> Option<Health> {
+    let state = match health.state() {
+        State::Unspecified => return None,
+        State::Reachable => BackendState::Reachable,
+        State::Unresolved => BackendState::Unresolved,
+        State::Unreachable => BackendState::Unreachable,
+        State::TlsFailed => BackendState::TlsFailed,
+    };
+    Some(Health {
+        object: object::from_wire(health.resource?).ok()?,
+        state,
+        error: health.error,
+    })
+}
+
+pub fn objection_to_wire(objection: &Objection) -> Verdict {
+    let Objection {
+        object,
+        reason,
+        message,
+    } = objection;
+    error_verdict(object::to_wire(object), reason, message)
+}
+
+/// `None` if it is no more than a warning, or about nothing that this version publishes.
+pub fn objection_from_wire(verdict: Verdict) -> Option<Objection> {
+    if verdict.severity() != Severity::Error {
+        return None;
+    }
+    Some(Objection {
+        object: object::from_wire(verdict.resource?).ok()?,
+        reason: verdict.reason,
+        message: verdict.message,
+    })
+}
+
+pub(super) fn error_verdict(object: ResourceRef, reason: &str, message: &str) -> Verdict {
+    Verdict {
+        resource: Some(object),
+        severity: Severity::Error.into(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    }
+}

@@ -1,0 +1,253 @@
+use genkan_routing::DirectiveSpec;
+use genkan_routing::model::{
+    Action, Endpoint, EndpointSet, Matcher, ObjectRef, ResourceKey, Route, Target, Tls, Unavailable, Upstream,
+};
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use super::*;
+
+fn mk_upstream(target: Target) -> Upstream {
+    Upstream {
+        authority: "shop.example:8443".into(),
+        base_path: "/base".into(),
+        target,
+        tls: Some(Tls {
+            server_name: "shop.example".into(),
+            ca: b"PEM".as_slice().into(),
+            insecure_skip_verify: true,
+        }),
+        http2: true,
+        https_by_default: true,
+    }
+}
+
+fn mk_set() -> SetKey {
+    SetKey {
+        namespace: "shop".into(),
+        service: "cart".into(),
+        port: 80,
+    }
+}
+
+fn mk_route() -> Route {
+    Route {
+        object: ObjectRef::new(ObjectKey::reverse_proxy("shop"), "uid", 3),
+        matcher: Matcher::ReverseProxy {
+            path: "/proxy/shop/*".into(),
+            method: "*".into(),
+        },
+        directives: Some(DirectiveSpec {
+            method: Some("POST".into()),
+            header_up: vec!["X a".into()],
+            auth_proxy: true,
+            ..DirectiveSpec::default()
+        }),
+        action: Action::Forward(mk_upstream(Target::Host {
+            name: "shop.example".into(),
+            port: 8443,
+        })),
+        forward_authorization: true,
+    }
+}
+
+fn stub_of(bytes: Vec<u8>) -> Stub {
+    match decode(&bytes.into()).unwrap().content {
+        Content::Stub(stub) => stub,
+        Content::Resource(resource) => panic!("{resource:?}"),
+    }
+}
+
+#[test]
+fn what_is_encoded_is_decoded() {
+    let api = Route {
+        object: ObjectRef::new(ObjectKey::api_service("v1.test"), "uid", 1),
+        matcher: Matcher::ApiService {
+            group: "test".into(),
+            version: "v1".into(),
+        },
+        directives: None,
+        action: Action::Forward(mk_upstream(Target::Endpoints(mk_set()))),
+        forward_authorization: false,
+    };
+    let stub = Route {
+        action: Action::Unavailable(Unavailable::new("Invalid", "no")),
+        directives: None,
+        ..mk_route()
+    };
+    let set = EndpointSet {
+        endpoints: vec![
+            Endpoint {
+                address: [10, 0, 0, 1].into(),
+                port: 80,
+            },
+            Endpoint {
+                address: "fd00::1".parse().unwrap(),
+                port: 80,
+            },
+        ],
+    };
+    let routes = [mk_route(), api, stub].map(Resource::route);
+    for resource in routes.into_iter().chain([Resource::endpoints(mk_set(), set)]) {
+        let decoded = decode(&encode(&resource)).unwrap();
+        assert_eq!(decoded.key, resource.key.to_string());
+        match decoded.content {
+            Content::Resource(read) => assert_eq!(read, resource),
+            Content::Stub(stub) => panic!("{stub:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_word_that_is_not_known_makes_a_stub_of_its_object_alone() {
+    let mut resource = Resource::route(mk_route());
+    resource.requires = vec!["health".into(), "teleport".into()];
+    let stub = stub_of(encode(&resource).into());
+    let served = stub.resource.clone().unwrap();
+    assert_eq!(served.key, ResourceKey::Object(ObjectKey::reverse_proxy("shop")));
+    let ResourceBody::Route(route) = served.body else {
+        panic!()
+    };
+    assert_eq!(route.matcher, mk_route().matcher);
+    let Action::Unavailable(why) = route.action else {
+        panic!()
+    };
+    assert_eq!(why.reason, "Unsupported");
+    assert_eq!(
+        why.message,
+        "it requires \"teleport\", which is not known; run data planes of the operator's version"
+    );
+    let verdict = stub.verdict().unwrap();
+    assert_eq!(
+        (verdict.reason.as_str(), verdict.message),
+        ("Unsupported", why.message)
+    );
+    assert_eq!(verdict.resource.unwrap().uid, "uid");
+}
+
+#[test]
+fn a_field_that_is_not_known_makes_a_stub() {
+    let mut proxy = wire::ReverseProxy {
+        path: "/proxy/x".into(),
+        method: "*".into(),
+        ..Default::default()
+    }
+    .encode_to_vec();
+    encode_key(999, WireType::Varint, &mut proxy);
+    encode_varint(1, &mut proxy);
+    let mut bytes = to_wire(&Resource::route(mk_route()));
+    bytes.resource = None;
+    let mut bytes = bytes.encode_to_vec();
+    encode_key(4, WireType::LengthDelimited, &mut bytes);
+    encode_varint(proxy.len() as u64, &mut bytes);
+    bytes.extend(proxy);
+    let stub = stub_of(bytes);
+    assert_eq!(stub.reason, "Unsupported");
+    let ResourceBody::Route(route) = stub.resource.unwrap().body else {
+        panic!()
+    };
+    assert!(matches!(route.matcher, Matcher::ReverseProxy { path, .. } if path == "/proxy/x"));
+}
+
+#[test]
+fn a_kind_that_is_not_known_is_a_verdict_and_nothing_more() {
+    let later = wire::Resource {
+        key: "Teapot/tools/short".into(),
+        object: Some(wire::ResourceRef {
+            kind: "Teapot".into(),
+            namespace: "tools".into(),
+            name: "short".into(),
+            uid: "u".into(),
+            generation: 2,
+        }),
+        ..Default::default()
+    };
+    let mut bytes = later.encode_to_vec();
+    encode_key(15, WireType::LengthDelimited, &mut bytes);
+    encode_varint(2, &mut bytes);
+    bytes.extend([8, 1]);
+    let stub = stub_of(bytes);
+    assert_eq!(stub.resource, None);
+    let verdict = stub.verdict().unwrap();
+    assert_eq!(verdict.resource.unwrap().kind, "Teapot");
+    assert_eq!(
+        verdict.message,
+        "its kind is not known; run data planes of the operator's version"
+    );
+}
+
+#[test]
+fn what_makes_no_sense_is_a_stub_with_a_sentence() {
+    let whole = to_wire(&Resource::route(mk_route()));
+    let with = |change: &dyn Fn(&mut wire::ReverseProxy)| {
+        let mut message = whole.clone();
+        let Some(wire::resource::Resource::ReverseProxy(proxy)) = &mut message.resource else {
+            panic!()
+        };
+        change(proxy);
+        stub_of(message.encode_to_vec())
+    };
+    let upstream = |proxy: &mut wire::ReverseProxy, change: fn(&mut wire::Upstream)| match &mut proxy.action {
+        Some(wire::reverse_proxy::Action::Upstream(upstream)) => change(upstream),
+        _ => panic!(),
+    };
+    let nothing = with(&|proxy| proxy.action = None);
+    assert_eq!(nothing.reason, "Invalid");
+    assert!(nothing.message.contains("neither an upstream nor a reason"));
+    for (what, message) in [
+        (with(&|p| upstream(p, |u| u.target = None)), "no target"),
+        (
+            with(&|p| upstream(p, |u| u.tls = Some(wire::Tls::default()))),
+            "names no server to verify",
+        ),
+    ] {
+        assert!(what.message.contains(message), "{what:?}");
+        assert!(what.resource.is_some());
+    }
+}
+
+#[test]
+fn keys_that_belong_to_something_else_refuse_everything() {
+    let mut resource = to_wire(&Resource::route(mk_route()));
+    resource.key = "ReverseProxy/other".into();
+    assert!(matches!(
+        decode(&resource.encode_to_vec().into()),
+        Err(DecodeError::Key { .. })
+    ));
+    resource.object = None;
+    assert!(matches!(
+        decode(&resource.encode_to_vec().into()),
+        Err(DecodeError::Key { .. })
+    ));
+    assert!(matches!(
+        decode(&Bytes::from_static(b"\xff")),
+        Err(DecodeError::Message(_))
+    ));
+}
+
+#[test]
+fn reports_survive_the_wire() {
+    use genkan_routing::model::{BackendState, Health, Objection};
+    let object = mk_route().object;
+    for state in [
+        BackendState::Reachable,
+        BackendState::Unresolved,
+        BackendState::Unreachable,
+        BackendState::TlsFailed,
+    ] {
+        let health = Health {
+            object: object.clone(),
+            state,
+            error: "why".into(),
+        };
+        assert_eq!(health_from_wire(health_to_wire(&health)), Some(health));
+    }
+    let objection = Objection {
+        object,
+        reason: "Invalid".into(),
+        message: "no".into(),
+    };
+    assert_eq!(
+        objection_from_wire(objection_to_wire(&objection)),
+        Some(objection)
+    );
+}

@@ -1,0 +1,59 @@
+use genkan_routing::model::{SetKey, Target, Tls, Upstream};
+
+use crate::v1alpha1 as wire;
+
+pub fn to_wire(upstream: &Upstream) -> wire::Upstream {
+    wire::Upstream {
+        authority: upstream.authority.clone(),
+        base_path: upstream.base_path.clone(),
+        target: Some(match &upstream.target {
+            Target::Endpoints(key) => wire::upstream::Target::Endpoints(key.to_string()),
+            Target::Host { name, port } => wire::upstream::Target::Host(wire::Host {
+                name: name.clone(),
+                port: (*port).into(),
+            }),
+        }),
+        tls: upstream.tls.as_ref().map(|tls| wire::Tls {
+            server_name: tls.server_name.clone(),
+            ca: tls.ca.to_vec(),
+            insecure_skip_verify: tls.insecure_skip_verify,
+        }),
+        http2: upstream.http2,
+        https_by_default: upstream.https_by_default,
+    }
+}
+
+/// # Errors
+/// What makes no sense in it, in one sentence.
+pub fn from_wire(wire: wire::Upstream) -> Result<Upstream, String> {
+    let target = match wire.target.ok_or("the upstream has no target")? {
+        wire::upstream::Target::Endpoints(key) => {
+            let key =
+                SetKey::parse(&key).ok_or_else(|| format!("the upstream's endpoints {key:?} are no key"));
+            Target::Endpoints(key?)
+        }
+        wire::upstream::Target::Host(wire::Host { name, port }) => {
+            let valid = u16::try_from(port).ok().filter(|port| *port != 0);
+            let port =
+                valid.ok_or_else(|| format!("the upstream's port {port} is not between 1 and 65535"))?;
+            Target::Host { name, port }
+        }
+    };
+    let tls = wire.tls.map(|tls| Tls {
+        server_name: tls.server_name,
+        ca: tls.ca.into(),
+        insecure_skip_verify: tls.insecure_skip_verify,
+    });
+    // Without a name nothing at all would be verified, in silence.
+    if tls.as_ref().is_some_and(|tls| tls.server_name.is_empty()) {
+        return Err("the upstream uses TLS and names no server to verify".to_owned());
+    }
+    Ok(Upstream {
+        authority: wire.authority,
+        base_path: wire.base_path,
+        target,
+        tls,
+        http2: wire.http2,
+        https_by_default: wire.https_by_default,
+    })
+}
