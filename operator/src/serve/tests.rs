@@ -13,6 +13,7 @@ use super::*;
 use crate::snapshot::World;
 
 mod closed;
+mod waiting;
 
 struct Rig {
     address: SocketAddr,
