@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,7 +7,9 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json};
 use axum::routing::get;
+use genkan_accept::{Closed, Places, Shares};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
 use crate::tables::Current;
@@ -22,7 +25,14 @@ pub struct Admin {
 // === impl Admin ===
 
 impl Admin {
-    pub fn router(self) -> axum::Router {
+    /// Serves for ever.
+    pub async fn serve(self, listener: TcpListener, closed: &Closed) -> Infallible {
+        let router = self.router();
+        let serve = move |stream, place| genkan_accept::serve_http1(stream, place, router.clone());
+        genkan_accept::accept(listener, Places::new("admin", Shares::admin(), closed), serve).await
+    }
+
+    fn router(self) -> axum::Router {
         axum::Router::new()
             .route("/config", get(config))
             .route("/healthz", get(|| async { "ok\n" }))

@@ -1,7 +1,7 @@
 //! The strict front: reads and judges each request head before the proxy engine sees it.
 //!
 //! The engine answers a bad head by itself, without a body and without telling anybody, and lets heads pass
-//! that can be read in two ways. So this [`ServerApp`] stands in its place on the listener: it waits for a
+//! that can be read in two ways. So this stands in its place on the listener: it waits for a
 //! head under its own deadlines, refuses what is not plain, and hands the bytes of the rest to the engine.
 
 mod answer;
@@ -9,7 +9,6 @@ mod endless;
 mod head;
 mod http2;
 mod progress;
-mod room;
 mod traffic;
 
 pub use answer::{Refusals, RefusedRequest};
@@ -21,16 +20,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::BytesMut;
+use genkan_accept::{Place, share};
 use genkan_routing::strict::{self, Limits, Refused};
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ServerApp};
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::l4::stream::Stream as PlainStream;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 
-use crate::listening::ProxyProtocol;
+use crate::listening::{ProxyProtocol, Socket};
 use answer::Client;
 use head::{Head, Wait};
 use http2::Http2;
@@ -51,6 +49,8 @@ pub struct FrontConfig {
     pub head_timeout: Duration,
     /// Between two requests of a connection.
     pub idle_timeout: Duration,
+    /// The same of HTTP/2 and HTTP/1, from when few places are left.
+    pub crowded_idle: Duration,
     /// How long an idle connection is kept once draining has begun, so that a request that is on its way
     /// at that moment is still answered.
     pub drain_idle: Duration,
@@ -63,8 +63,8 @@ pub struct FrontConfig {
     /// For the rest of a request body that nobody wanted.
     pub discard_timeout: Duration,
     pub requests_per_connection: u32,
-    /// More are closed as soon as they come; by default what the limit of open files leaves room for.
-    pub most_connections: usize,
+    /// At a time, on all connections: each may need a file towards its backend.
+    pub most_requests: usize,
     /// HTTP/2 connections without a stream.
     pub http2_idle_timeout: Duration,
     /// True from the first step of draining on: connections end with the answer they wait for.
@@ -75,6 +75,9 @@ pub struct FrontConfig {
     pub proxy_protocol: Arc<ProxyProtocol>,
 }
 
+/// Hundredths of the open files; one connection of HTTP/2 can have many.
+const REQUESTS: usize = 40;
+
 // === impl FrontConfig ===
 
 impl FrontConfig {
@@ -84,13 +87,14 @@ impl FrontConfig {
             limits: Limits::default(),
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            crowded_idle: Duration::from_secs(5),
             drain_idle: Duration::from_secs(1),
             body_timeout: Duration::from_secs(60),
             grpc_timeout: Duration::from_secs(60 * 60),
             write_timeout: Duration::from_secs(60),
             discard_timeout: Duration::from_secs(5),
             requests_per_connection: 10_000,
-            most_connections: room::most_connections(),
+            most_requests: share(REQUESTS),
             http2_idle_timeout: Duration::from_secs(300),
             draining,
             refusals: Arc::new(answer::AccessLine),
@@ -151,12 +155,17 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
     }
 
     /// Serves HTTP/1 until the connection cannot be used again, or turns out to speak HTTP/2.
-    async fn serve(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn serve(&self, mut stream: Stream, place: &Place, shutdown: &ShutdownWatch) -> Option<Stream> {
         let client = Client::of(&stream);
+        let mut call = None;
         let mut memo: Option<HttpPersistentSettings> = None;
         let mut served = 0;
         loop {
-            let wait = if served == 0 { Wait::First } else { Wait::Next };
+            let wait = match served {
+                0 => Wait::First,
+                _ if place.is_crowded() => Wait::Next(self.config.crowded_idle),
+                _ => Wait::Next(self.config.idle_timeout),
+            };
             let (bytes, end) = match head::read(&mut stream, wait, &self.config, shutdown).await {
                 Head::Whole { bytes, end } => (bytes, end),
                 Head::Http2Preface { bytes } => return http2::rewind(stream, &bytes),
@@ -166,7 +175,14 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                 }
                 Head::Gone => return None,
             };
+            if call.is_none() {
+                call = Some(place.begin()?);
+            }
             let _request = self.traffic.request();
+            if self.traffic.requests() > self.config.most_requests {
+                self.refuse(stream, &client, &bytes, &Refused::busy()).await;
+                return None;
+            }
             let accepted = match strict::check(&bytes[..end], &self.config.limits) {
                 Ok(accepted) => accepted,
                 Err(refused) => {
@@ -211,10 +227,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
 
     /// Lets a load balancer say who its client is.
     async fn learn(&self, stream: Stream) -> Option<Stream> {
-        if !stream.as_any().is::<PlainStream>() {
+        if !stream.as_any().is::<Socket>() {
             return Some(stream);
         }
-        let mut plain = stream.into_any().downcast::<PlainStream>().ok()?;
+        let mut plain = stream.into_any().downcast::<Socket>().ok()?;
         self.config.proxy_protocol.learn(&mut plain).await.ok()?;
         Some(plain)
     }
@@ -232,23 +248,23 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
     async fn refuse(&self, stream: Stream, client: &Client, bytes: &[u8], refused: &Refused) {
         answer::refuse(stream, client, bytes, refused, &self.config).await;
     }
-}
 
-#[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    /// Serves a connection to its end. It waits in its place until its first request is whole.
+    pub async fn serve_connection(&self, stream: Stream, place: &Place, shutdown: &ShutdownWatch) {
         let _connection = self.traffic.connection();
-        if self.traffic.connections() > self.config.most_connections {
-            self.traffic.turn_away();
-            return None;
-        }
-        let stream = self.learn(stream).await?;
+        let Some(stream) = self.learn(stream).await else {
+            return;
+        };
         let http2 = if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             stream
         } else {
-            let serving = self.serve(stream, shutdown);
-            self.traffic.endless.serve(serving).await.flatten()?
+            let serving = self.serve(stream, place, shutdown);
+            match self.traffic.endless.serve(serving).await.flatten() {
+                Some(stream) => stream,
+                None => return,
+            }
         };
-        self.http2.process_new(http2, shutdown).await
+        let connection = http2::Connection::new(Arc::clone(&self.http2), place);
+        connection.process_new(http2, shutdown).await;
     }
 }

@@ -1,29 +1,30 @@
 mod caller_certificates;
 mod certificates;
 mod proxy_protocol;
+mod socket;
 mod tls;
 
 pub use caller_certificates::{AuthorityError, CallerAuthorities, CallerCertificate};
 pub use certificates::{CertificateError, Certificates};
 pub use proxy_protocol::ProxyProtocol;
+pub use socket::Socket;
 pub use tls::{Tls, TlsError};
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use pingora_core::apps::ServerApp;
-use pingora_core::listeners::tls::TlsSettings;
-use pingora_core::listeners::{ListenerConfig, TcpSocketOptions};
-use pingora_core::protocols::TcpKeepalive;
-use pingora_core::protocols::l4::stream::L4BufferSettings;
-use pingora_core::server::{Fds, ShutdownWatch};
-use pingora_core::services::Service as _;
-use pingora_core::services::listening::Service;
-use socket2::{Domain, Socket, Type};
+use futures::FutureExt as _;
+use genkan_accept::{Place, Places, Shares, share};
+use pingora_core::apps::HttpServerApp;
+use pingora_core::listeners::tls::{Acceptor, TlsSettings};
+use pingora_core::protocols::{Stream, TcpKeepalive};
+use pingora_core::server::ShutdownWatch;
+use socket2::{Domain, Type};
+use tokio::net::TcpStream;
+
+use crate::front::Front;
 
 /// A bound address that nobody serves yet.
 #[derive(Debug)]
@@ -44,10 +45,13 @@ pub enum BindError {
     },
 }
 
+/// From accepting a connection until its first request is whole. HTTP/1 has a shorter deadline within it, and answers.
+const FIRST_REQUEST: Duration = Duration::from_secs(15);
+/// Hundredths of the open files. As many are for requests on their way to backends, a quarter of it for connections that
+/// are kept for later, and the rest for everything else: a process without a free file could neither accept nor connect
+/// nor read its own files.
+const CLIENTS: usize = 40;
 const BACKLOG: i32 = 65_535;
-/// An eighth of what the engine gives each connection; it costs nothing that was measured.
-const READ_BUFFER: usize = 8 * 1024;
-const WRITE_BUFFER: usize = 1_460;
 
 // === impl Bound ===
 
@@ -69,38 +73,92 @@ impl Bound {
         Ok(Self { address, listener })
     }
 
-    pub fn into_std(self) -> std::net::TcpListener {
-        self.listener
+    /// # Errors
+    /// When the runtime cannot watch it.
+    pub fn into_tokio(self) -> io::Result<tokio::net::TcpListener> {
+        tokio::net::TcpListener::from_std(self.listener)
     }
 }
 
-/// Serves with `app` until `stop` becomes true; on `secure` with TLS.
-pub async fn serve<A: ServerApp + Send + Sync + 'static>(
+/// What clients may take together: who is between two requests keeps its place, as the front ends that by itself.
+pub fn shares() -> Shares {
+    let most = share(CLIENTS);
+    Shares {
+        most,
+        most_waiting: most,
+        // Behind a load balancer all are of one address.
+        most_waiting_of_one: most,
+        first: FIRST_REQUEST,
+        next: FIRST_REQUEST,
+    }
+}
+
+/// Serves with `front` until `stop` becomes true; on `secure` with TLS.
+///
+/// # Errors
+/// When a listener cannot be used.
+pub async fn serve<A: HttpServerApp + Send + Sync + 'static>(
     plain: Bound,
     secure: Option<(Bound, TlsSettings)>,
     proxy_protocol: Arc<ProxyProtocol>,
-    app: A,
-    stop: ShutdownWatch,
-) {
-    let mut fds = Fds::new();
-    let mut service = Service::new("requests".to_owned(), app);
-    let mut config = |bound: Bound| {
-        let name = bound.address.to_string();
-        fds.add(name.clone(), bound.listener.into_raw_fd());
-        let mut options = TcpSocketOptions::default();
-        options.tcp_keepalive = Some(keepalive());
-        ListenerConfig::tcp(name)
-            .tcp_socket_options(options)
-            .l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER))
+    front: Front<A>,
+    places: Arc<Places>,
+    mut stop: ShutdownWatch,
+) -> io::Result<()> {
+    let front = Arc::new(front);
+    let plain = {
+        let (front, stop) = (Arc::clone(&front), stop.clone());
+        let serve = move |stream: TcpStream, place: Place| {
+            let (front, stop) = (Arc::clone(&front), stop.clone());
+            async move {
+                front
+                    .serve_connection(Box::new(Socket::new(stream, place.peer())), &place, &stop)
+                    .await
+            }
+        };
+        genkan_accept::accept(plain.into_tokio()?, Arc::clone(&places), serve)
     };
-    service.add_listener(config(plain));
-    if let Some((bound, settings)) = secure {
-        service.add_listener(config(bound).tls(settings));
+    let (bound, settings) = secure.unzip();
+    let acceptor = settings.map(|settings| Arc::new(settings.build()));
+    let secure = bound.zip(acceptor).map(|(bound, acceptor)| -> io::Result<_> {
+        let stop = stop.clone();
+        let serve = move |stream: TcpStream, place: Place| {
+            let (front, stop) = (Arc::clone(&front), stop.clone());
+            let (proxy_protocol, acceptor) = (Arc::clone(&proxy_protocol), Arc::clone(&acceptor));
+            async move {
+                match shake_hands(Socket::new(stream, place.peer()), &proxy_protocol, &acceptor).await {
+                    Ok(stream) => front.serve_connection(stream, &place, &stop).await,
+                    Err(error) => tracing::debug!(peer = %place.peer(), %error, "no TLS with this peer"),
+                }
+            }
+        };
+        Ok(genkan_accept::accept(
+            bound.into_tokio()?,
+            Arc::clone(&places),
+            serve,
+        ))
+    });
+    let secure = match secure.transpose()? {
+        Some(accepting) => accepting.left_future(),
+        None => std::future::pending().right_future(),
+    };
+    tokio::select! {
+        never = plain => match never {},
+        never = secure => match never {},
+        _ = stop.wait_for(|stop| *stop) => {}
     }
-    service.endpoints().set_pre_tls_callback(proxy_protocol);
-    service
-        .start_service(Some(Arc::new(Mutex::new(fds))), stop, 1)
-        .await;
+    // Draining must not wait for those who say nothing.
+    tokio::spawn(async move { places.keep().await });
+    Ok(())
+}
+
+async fn shake_hands(
+    mut stream: Socket,
+    proxy_protocol: &ProxyProtocol,
+    acceptor: &Acceptor,
+) -> pingora_core::Result<Stream> {
+    proxy_protocol.learn(&mut stream).await?;
+    Ok(Box::new(acceptor.tls_handshake(stream).await?))
 }
 
 /// Finds out, within a minute, that whoever is at the other end of a silent connection is gone.
@@ -115,7 +173,7 @@ pub fn keepalive() -> TcpKeepalive {
 }
 
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

@@ -3,6 +3,7 @@ mod seconds;
 
 use std::time::Duration;
 
+use genkan_accept::Closed;
 use genkan_routing::model::ObjectKey;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -28,6 +29,7 @@ pub struct Metrics {
     pub connected: Gauge,
     pub snapshots_refused: Counter,
     reload_failures: Family<FileLabels, Counter>,
+    pub connections_closed: Closed,
     pub tokens: Decided,
     pub access: Decided,
 }
@@ -92,6 +94,7 @@ impl Metrics {
             connected: Gauge::default(),
             reload_failures: Family::default(),
             snapshots_refused: Counter::default(),
+            connections_closed: Closed::default(),
             tokens,
             access,
             registry: Mutex::default(),
@@ -130,6 +133,8 @@ impl Metrics {
         registry.register("snapshots_refused", help, this.snapshots_refused.clone());
         let help = "Attempts to read changed files that left the old ones in use";
         registry.register("reload_failures", help, this.reload_failures.clone());
+        let help = "Connections closed for saying nothing, or for want of places, by listener and reason";
+        registry.register("connections_closed", help, this.connections_closed.clone());
         *this.registry.lock() = registry;
         this
     }

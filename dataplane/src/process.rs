@@ -2,15 +2,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::log::Lines;
+use genkan_accept::{Places, share};
 use pingora_core::apps::HttpServerApp;
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::log::Lines;
 use crate::admin::Admin;
 use crate::callers::{Callers, CallersError};
 use crate::cli::Cli;
@@ -42,14 +42,15 @@ pub enum ProcessError {
     Callers(#[from] CallersError),
     #[error("signals cannot be received: {0}")]
     Signal(#[source] std::io::Error),
-    #[error("the administration port cannot be served: {0}")]
-    Admin(#[source] std::io::Error),
+    #[error("a listener cannot be watched: {0}")]
+    Listener(#[source] std::io::Error),
     #[error("the task \"{0}\" ended, which it must not")]
     Task(&'static str),
 }
 
-/// Connections to all backends together that are kept for later.
+/// Connections to all backends together that are kept for later, and hundredths of the open files for them.
 const POOL: usize = 4_096;
+const POOL_SHARE: usize = 10;
 
 /// Serves until it is told to end.
 ///
@@ -59,7 +60,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     // Before anything is served: from then on a signal must not simply end the process.
     let mut signals = Signals::new().map_err(ProcessError::Signal)?;
     let ca_file = prepare_state_dir(&cli.state_dir)?;
-    raise_file_limit();
+    genkan_accept::raise_limit();
     let bound = Bound::bind("--listen", cli.listen)?;
     let admin = Bound::bind("--admin-listen", cli.admin_listen)?;
     let secure = cli.listener.tls_listen.map(|address| -> Result<_, ProcessError> {
@@ -122,8 +123,10 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         metrics: Arc::clone(&metrics),
         is_draining: Arc::clone(&is_draining),
     };
-    let listener = tokio::net::TcpListener::from_std(admin.into_std()).map_err(ProcessError::Admin)?;
-    let mut admin = tokio::spawn(async move { axum::serve(listener, router.router()).await });
+    let listener = admin.into_tokio().map_err(ProcessError::Listener)?;
+    let closed = metrics.connections_closed.clone();
+    let places = Places::new("requests", listening::shares(), &closed);
+    let mut admin = tokio::spawn(async move { router.serve(listener, &closed).await });
 
     let reloads = Arc::clone(&metrics);
     let access = Arc::new(Access::new(Arc::clone(&metrics), log));
@@ -160,6 +163,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         secure.zip(settings),
         proxy_protocol,
         front,
+        places,
         drain.listeners_end(),
     );
     let mut service = tokio::spawn(serving);
@@ -193,22 +197,10 @@ fn prepare_state_dir(path: &Path) -> Result<PathBuf, ProcessError> {
     roots::write(path).map_err(refuse)
 }
 
-/// Every connection is a file, and the usual soft limit is far below what the hard one permits.
-fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
-    }
-}
-
 fn engine_conf(ca_file: PathBuf, workers: usize) -> ServerConf {
     ServerConf {
         threads: workers,
-        upstream_keepalive_pool_size: POOL.div_ceil(workers),
+        upstream_keepalive_pool_size: POOL.min(share(POOL_SHARE)).div_ceil(workers),
         max_retries: MOST_ATTEMPTS as usize,
         ca_file: Some(ca_file.to_string_lossy().into_owned()),
         ..ServerConf::default()

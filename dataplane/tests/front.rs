@@ -9,19 +9,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use genkan_accept::{Closed, Places, Shares};
 use genkan_dataplane::front::{Front, FrontConfig, Refusals, RefusedRequest};
+use genkan_dataplane::listening;
 use kit::{Backend, Client, Listener, Then, engine};
 use parking_lot::Mutex;
-use pingora_core::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
+use pingora_core::apps::{HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
 use pingora_proxy::HttpProxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: gw.example\r\n\r\n";
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+/// SETTINGS, and HEADERS that go on in frames which never come.
+const HALF_A_HEAD: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x01\0\0\0\x01\x82";
 
 /// Remembers refusals.
 #[derive(Default)]
@@ -48,13 +56,17 @@ struct Setup {
 
 impl Setup {
     async fn start(backend: Backend, adjust: impl FnOnce(&mut FrontConfig)) -> Self {
+        Self::start_with(backend, adjust, listening::shares()).await
+    }
+
+    async fn start_with(backend: Backend, adjust: impl FnOnce(&mut FrontConfig), shares: Shares) -> Self {
         let (draining, watch) = watch::channel(false);
         let ledger = Arc::new(Ledger::default());
         let mut config = FrontConfig::new(watch);
         config.refusals = Arc::<Ledger>::clone(&ledger);
         adjust(&mut config);
         let front = Arc::new(Front::new(engine(backend.address), config));
-        let listener = Listener::start(Arc::clone(&front)).await;
+        let listener = Listener::start_with(Arc::clone(&front), shares).await;
         Self {
             backend,
             listener,
@@ -106,11 +118,21 @@ struct Still {
 
 impl Still {
     fn start() -> Self {
+        Self::start_with(listening::shares())
+    }
+
+    fn start_with(shares: Shares) -> Self {
         let (draining, draining_watch) = watch::channel(false);
         let (shutdown, shutdown_watch) = watch::channel(false);
         let (client, server) = tokio::io::duplex(65_536);
         let front = Arc::new(Front::new(Hello, FrontConfig::new(draining_watch)));
-        tokio::spawn(async move { front.process_new(Box::new(server), &shutdown_watch).await });
+        let places = Places::new("requests", shares, &Closed::default());
+        places.seat("192.0.2.7:4711".parse().unwrap(), |place| async move {
+            front
+                .serve_connection(Box::new(server), &place, &shutdown_watch)
+                .await;
+        });
+        tokio::spawn(async move { places.keep().await });
         Self {
             client,
             draining,
@@ -193,6 +215,17 @@ async fn an_idle_connection_is_closed_after_75_seconds() {
     sleep(Duration::from_secs(74)).await;
     still.get().await;
     assert_eq!(still.end().await, (String::new(), 74 + 75));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_keeps_a_rare_place_for_five_seconds() {
+    let shares = Shares {
+        most: 1,
+        ..listening::shares()
+    };
+    let mut still = Still::start_with(shares);
+    still.get().await;
+    assert_eq!(still.end().await, (String::new(), 5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -399,6 +432,24 @@ async fn an_answer_before_the_end_of_the_body_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_reads_ends_the_connection() {
+    // More than all the sockets on its way hold.
+    let length = 64 << 20;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+    let answer: &[u8] = [head.into_bytes(), vec![b'a'; length]].concat().leak();
+    let deadline = Duration::from_millis(100);
+    let backend = Backend::start(answer, Then::Stay).await;
+    let setup = Setup::start(backend, |config| config.write_timeout = deadline).await;
+    let mut client = setup.client().await;
+    client.send(GET).await;
+    while setup.front.traffic().requests() == 0 {
+        kit::a_moment().await;
+    }
+    let drained = tokio::time::timeout(kit::PATIENCE, setup.front.traffic().drained()).await;
+    assert!(drained.is_ok(), "it is still written");
+}
+
+#[tokio::test]
 async fn draining_answers_what_is_open_and_counts_to_zero() {
     let setup = Setup::start(Backend::start(b"", Then::Silent).await, |_| {}).await;
     let (mut backend, traffic) = (setup.backend, setup.front.traffic());
@@ -416,15 +467,37 @@ async fn draining_answers_what_is_open_and_counts_to_zero() {
 }
 
 #[tokio::test]
+async fn a_preface_and_nothing_behind_it_does_not_hold_a_connection() {
+    let setup = Setup::plain().await;
+    for more in [&b""[..], SETTINGS, HALF_A_HEAD] {
+        let mut client = TcpStream::connect(setup.listener.address).await.unwrap();
+        client.write_all(&[PREFACE, more].concat()).await.unwrap();
+        // The server's own settings.
+        client.read_u8().await.unwrap();
+        tokio::time::pause();
+        let start = Instant::now();
+        let _ = client.read_to_end(&mut Vec::new()).await;
+        let took = start.elapsed().as_secs_f64().round();
+        assert!(took == 15.0, "{took} s after {}", more.escape_ascii());
+        tokio::time::resume();
+    }
+    assert_eq!(setup.listener.closed("late"), 3);
+}
+
+#[tokio::test]
 async fn too_many_connections_are_turned_away_and_the_others_live_on() {
-    let setup = Setup::start(Backend::ok().await, |config| config.most_connections = 2).await;
+    let shares = Shares {
+        most: 2,
+        ..listening::shares()
+    };
+    let setup = Setup::start_with(Backend::ok().await, |_| {}, shares).await;
     let (mut first, mut second) = (setup.client().await, setup.client().await);
     for client in [&mut first, &mut second] {
         client.send(GET).await;
         assert_eq!(client.answer().await.unwrap().code, 200);
     }
     assert!(setup.client().await.closes().await);
-    assert_eq!(setup.front.traffic().turned_away(), 1);
+    assert_eq!(setup.listener.closed("full"), 1);
     first
         .send("GET /a HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n")
         .await;
@@ -433,6 +506,27 @@ async fn too_many_connections_are_turned_away_and_the_others_live_on() {
     let mut third = setup.client().await;
     third.send(GET).await;
     assert_eq!(third.answer().await.unwrap().code, 200);
+}
+
+#[tokio::test]
+async fn who_says_nothing_makes_room_for_those_who_do() {
+    let shares = Shares {
+        most: 2,
+        ..listening::shares()
+    };
+    let setup = Setup::start_with(Backend::ok().await, |_| {}, shares).await;
+    let (mut oldest, mut half) = (setup.client().await, setup.client().await);
+    half.send(PREFACE).await;
+    for _ in 0..20 {
+        let mut client = setup.client().await;
+        client
+            .send("GET /a HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n")
+            .await;
+        assert_eq!(client.answer().await.unwrap().code, 200);
+        assert!(client.closes().await);
+    }
+    assert!(oldest.closes().await);
+    assert_eq!(setup.listener.closed("crowded"), 1, "the other kept its place");
 }
 
 #[tokio::test]

@@ -335,3 +335,62 @@ async fn body_that_never_comes_is_not_waited_for() {
     assert!(timeout(PATIENCE, idle).await.is_ok());
     assert_eq!(door.traffic.connections(), 1, "the others go on");
 }
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_not_kept_for_ever() {
+    let answer: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsomething";
+    let backend = Backend::start(answer, Then::Stay).await;
+    let door = Door::open_with(backend, |config| {
+        config.write_timeout = Duration::from_millis(120)
+    })
+    .await;
+    let mut raw = door.raw().await;
+    raw.no_window().await;
+    let stream = raw.request(&PLAIN).await;
+    assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
+    assert_eq!(raw.outcome(stream).await, Outcome::Reset);
+    assert_eq!(door.traffic.requests(), 0);
+}
+
+#[tokio::test]
+async fn requests_take_no_more_files_than_there_are_for_backends() {
+    let door = Door::open_with(Backend::start(b"", Then::Silent).await, |config| {
+        config.most_requests = 2
+    })
+    .await;
+    let mut raw = door.raw().await;
+    for _ in 0..2 {
+        raw.request(&PLAIN).await;
+    }
+    let waiting = async {
+        while door.traffic.requests() < 2 {
+            kit::a_moment().await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap();
+    let third = raw.request(&PLAIN).await;
+    assert_eq!(raw.outcome(third).await, Outcome::Status(503));
+    let mut old = Client::connect(door.listener.address).await;
+    old.send("GET /one HTTP/1.1\r\nHost: gw.example\r\n\r\n").await;
+    let answer = old.answer().await.unwrap();
+    assert_eq!(answer.header("x-genkan-reason"), Some("TooManyAtOnce"));
+    answer.assert_status(503);
+}
+
+#[tokio::test]
+async fn a_connection_without_streams_is_closed() {
+    let door = Door::open_with(Backend::ok().await, |config| {
+        config.http2_idle_timeout = Duration::from_millis(120);
+    })
+    .await;
+    let mut raw = door.raw().await;
+    let stream = raw.request(&PLAIN).await;
+    assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
+    assert!(raw.is_sent_away().await);
+    // Half a head keeps it no longer than nothing does.
+    let mut raw = door.raw().await;
+    let stream = raw.request(&PLAIN).await;
+    assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
+    raw.half_a_head().await;
+    assert!(raw.is_sent_away().await);
+}

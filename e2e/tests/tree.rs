@@ -78,3 +78,37 @@ fn tests_read_nothing_outside_of_the_tree() {
         }
     }
 }
+
+/// Pages prove what they say by tests, as links whose text is the name: `[`name`](../path)`.
+#[test]
+fn tests_that_pages_name_are_there() {
+    let docs = workspace().join("docs");
+    let mut named = 0;
+    for page in fs::read_dir(&docs).unwrap() {
+        let page = page.unwrap().path();
+        if page.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("[`").skip(1) {
+            let Some((name, rest)) = link.split_once("`](../") else {
+                continue;
+            };
+            let Some((file, _)) = rest.split_once(')') else {
+                continue;
+            };
+            if !file.ends_with(".rs") {
+                continue;
+            }
+            let source = fs::read_to_string(workspace().join(file)).unwrap_or_default();
+            let function = format!("fn {name}(");
+            assert!(
+                source.contains(&function),
+                "{}: {file} has no {name}",
+                page.display()
+            );
+            named += 1;
+        }
+    }
+    assert!(named > 50, "only {named} tests are named");
+}

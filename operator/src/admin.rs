@@ -1,5 +1,6 @@
 //! The administration listener: what is published, and whether this process is well.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -7,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use genkan_accept::{Places, Shares};
 use parking_lot::RwLock;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -23,15 +25,13 @@ struct Admin {
 }
 
 /// Serves until the process ends.
-///
-/// # Errors
-/// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
     view: Arc<RwLock<View>>,
     metrics: Arc<Metrics>,
     serving: Option<Arc<Serving>>,
-) -> std::io::Result<()> {
+) -> Infallible {
+    let places = Places::new("admin", Shares::admin(), &metrics.connections_closed);
     let router = Router::new()
         .route("/config", get(config))
         .route("/healthz", get(|| async { "ok" }))
@@ -42,7 +42,8 @@ pub async fn serve(
             metrics,
             serving,
         });
-    axum::serve(listener, router).await
+    let serve = move |stream, place| genkan_accept::serve_http1(stream, place, router.clone());
+    genkan_accept::accept(listener, places, serve).await
 }
 
 async fn config(State(admin): State<Admin>) -> impl IntoResponse {

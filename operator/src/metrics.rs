@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
 
+use genkan_accept::Closed;
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -28,6 +29,7 @@ pub struct Metrics {
     pub status_conflicts: Counter,
     pub status_errors: Counter,
     refused_streams: Family<Reason, Counter>,
+    pub connections_closed: Closed,
     pub refused_snapshots: Counter,
     pub acknowledged: Counter<u64, AtomicU64>,
     unready: Mutex<BTreeSet<ObjectKey>>,
@@ -53,6 +55,9 @@ impl Metrics {
         let refused_streams = Family::<Reason, Counter>::default();
         let help = "Calls that were refused, and streams that were ended, by reason";
         registry.register("refused_streams", help, refused_streams.clone());
+        let connections_closed = Closed::default();
+        let help = "Connections closed for saying nothing, or for want of places, by listener and reason";
+        registry.register("connections_closed", help, connections_closed.clone());
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -74,6 +79,7 @@ impl Metrics {
             status_conflicts,
             status_errors,
             refused_streams,
+            connections_closed,
             refused_snapshots,
             acknowledged,
             unready: Mutex::default(),

@@ -97,6 +97,7 @@ pub async fn run(args: Args) -> Result<()> {
         Source::Kubernetes => Some(client(args.kubeconfig.as_deref()).await?),
         Source::Directory(_) => None,
     };
+    genkan_accept::raise_limit();
     let grpc = bind(args.stream.grpc_listen, "--grpc-listen").await?;
     let admin_listener = bind(args.admin_listen, "--admin-listen").await?;
     info!(grpc = %grpc.local_addr()?, admin = %admin_listener.local_addr()?, source = ?args.source, "operator starts");
@@ -132,8 +133,8 @@ pub async fn run(args: Args) -> Result<()> {
         None => {
             warn!("THE CONFIGURATION STREAM IS PLAIN TEXT: WHOEVER REACHES ITS PORT IS A PROXY");
             parts.spawn(async move {
-                let ended = served.serve_plaintext(grpc).await;
-                ("configuration stream", ended.map_err(Into::into))
+                served.serve_plaintext(grpc).await;
+                ("configuration stream", Ok(()))
             });
         }
         Some(client) => {
@@ -153,12 +154,12 @@ pub async fn run(args: Args) -> Result<()> {
             });
             parts.spawn(async move {
                 let ended = served.serve_tls(grpc, certificate, gate).await;
-                ("configuration stream", ended.map_err(Into::into))
+                ("configuration stream", ended.context("TLS cannot be set up"))
             });
         }
     }
     let administration = admin::serve(admin_listener, view, Arc::clone(&metrics), serving);
-    parts.spawn(async move { ("admin listener", administration.await.map_err(Into::into)) });
+    parts.spawn(async move { match administration.await {} });
     let mut election = None;
     match (client, args.source) {
         (Some(client), _) => {

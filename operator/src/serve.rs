@@ -1,6 +1,7 @@
 //! The configuration stream, as `proto/config.proto` describes it.
 
 pub mod args;
+mod connection;
 pub mod gate;
 pub mod review;
 mod session;
@@ -10,31 +11,29 @@ mod token;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use futures::Stream;
+use genkan_accept::Place;
 use genkan_proto::v1alpha1::config_stream_server::{ConfigStream, ConfigStreamServer};
 use genkan_proto::v1alpha1::{OperatorMessage, ProxyMessage};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tonic::transport::server::{Connected, TcpIncoming};
+use tokio_rustls::TlsAcceptor;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
+use tower::Layer as _;
 
 use crate::engine::Input;
 use crate::metrics::Metrics;
 use crate::pki::keep::Serving;
 use crate::snapshot::Feed;
 
+use connection::Server;
 use gate::{Caller, Gate, GateLayer};
 use session::Session;
 
 /// Proxies send little: acknowledgements and health.
 const MAX_RECEIVED: usize = 8 << 20;
-/// Of one connection: a proxy has one.
-const STREAMS: u32 = 16;
-const KEEPALIVE: Duration = Duration::from_secs(15);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Hands snapshots to proxies.
 #[derive(Debug)]
@@ -44,14 +43,6 @@ pub struct Service {
     stop: watch::Receiver<bool>,
     sessions: AtomicU64,
     metrics: Arc<Metrics>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    #[error(transparent)]
-    Transport(#[from] tonic::transport::Error),
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
 }
 
 // === impl Service ===
@@ -73,45 +64,39 @@ impl Service {
     }
 
     /// Serves in plain text, to whoever reaches the listener, until `stop` says true.
-    ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn serve_plaintext(self, listener: TcpListener) -> Result<(), ServeError> {
-        // Small pushes would otherwise wait 40 ms for a delayed acknowledgement of TCP.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        self.serve(incoming, None).await
+    pub async fn serve_plaintext(self, listener: TcpListener) {
+        self.serve(listener, None, None).await;
     }
 
     /// Serves those whom the gate lets in, until `stop` says true.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// When TLS cannot be set up.
     pub async fn serve_tls(
         self,
         listener: TcpListener,
         serving: Arc<Serving>,
         gate: Arc<Gate>,
-    ) -> Result<(), ServeError> {
-        let incoming = tls::incoming(listener, tls::config(serving)?, self.stop.clone());
-        self.serve(incoming, Some(gate)).await
+    ) -> Result<(), rustls::Error> {
+        let acceptor = tls::acceptor(serving)?;
+        self.serve(listener, Some(acceptor), Some(gate)).await;
+        Ok(())
     }
 
-    async fn serve<S, IO>(self, incoming: S, gate: Option<Arc<Gate>>) -> Result<(), ServeError>
-    where
-        S: Stream<Item = std::io::Result<IO>>,
-        IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-    {
+    async fn serve(self, listener: TcpListener, tls: Option<TlsAcceptor>, gate: Option<Arc<Gate>>) {
         let mut stop = self.stop.clone();
-        let served = tonic::transport::Server::builder()
-            .layer(GateLayer { gate })
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .max_concurrent_streams(Some(STREAMS))
-            .add_service(ConfigStreamServer::new(self).max_decoding_message_size(MAX_RECEIVED))
-            .serve_with_incoming_shutdown(incoming, async move {
-                let _ = stop.wait_for(|stop| *stop).await;
-            });
-        Ok(served.await?)
+        let places = connection::places(&self.metrics.connections_closed);
+        let service = ConfigStreamServer::new(self).max_decoding_message_size(MAX_RECEIVED);
+        let server = Server {
+            tls,
+            service: GateLayer { gate }.layer(Routes::new(service).prepare()),
+            stop: stop.clone(),
+        };
+        let serve = move |stream, place| server.clone().converse(stream, place);
+        tokio::select! {
+            never = genkan_accept::accept(listener, places, serve) => match never {},
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
     }
 }
 
@@ -128,6 +113,10 @@ impl ConfigStream for Service {
                 "the operator has not seen every kind of object yet; try again",
             ));
         }
+        let place = request.extensions().get::<Place>();
+        let Some(call) = place.and_then(Place::begin) else {
+            return Err(Status::unavailable("the connection is being closed"));
+        };
         let id = self.sessions.fetch_add(1, Ordering::Relaxed);
         let (out, receiver) = mpsc::channel(4);
         let session = Session {
@@ -138,6 +127,7 @@ impl ConfigStream for Service {
             out,
             metrics: Arc::clone(&self.metrics),
             caller: request.extensions().get::<Caller>().cloned(),
+            _call: call,
         };
         tokio::spawn(session.run(request.into_inner()));
         Ok(Response::new(Box::pin(

@@ -72,6 +72,15 @@ impl Refused {
         }
     }
 
+    /// There are as many requests as there are files for.
+    pub fn busy() -> Self {
+        Self {
+            code: 503,
+            reason: "TooManyAtOnce",
+            message: "too many requests are being answered; try again".to_owned(),
+        }
+    }
+
     pub(crate) fn target_too_long(limit: usize) -> Self {
         Self {
             code: 414,

@@ -2,6 +2,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::ready;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use genkan_routing::strict::{HeadScan, Progress, Refused};
@@ -32,7 +33,8 @@ pub(super) enum Head {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     First,
-    Next,
+    /// For so long.
+    Next(Duration),
 }
 
 /// Reads until a head is whole. The deadline of the head begins with its first byte.
@@ -88,7 +90,7 @@ async fn first_bytes(
 ) -> Option<BytesMut> {
     let (patience, mut ending) = match wait {
         Wait::First => (config.head_timeout, shutdown.clone()),
-        Wait::Next => (config.idle_timeout, config.draining.clone()),
+        Wait::Next(patience) => (patience, config.draining.clone()),
     };
     let mut deadline = Instant::now() + patience;
     let mut told = false;

@@ -1,20 +1,21 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use genkan_accept::{Call, Place};
 use genkan_routing::strict::{Decoded, Refused};
 use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
-use pingora_core::protocols::l4::stream::Stream as PlainStream;
 use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
 
 use super::answer::{self, RefusedRequest};
 use super::progress::Progress;
 use super::{FrontConfig, Traffic};
+use crate::listening::Socket;
 
 /// What an HTTP/2 client with prior knowledge sends first.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -24,12 +25,21 @@ pub(super) struct Http2<A> {
     engine: Arc<A>,
     config: Arc<FrontConfig>,
     traffic: Arc<Traffic>,
+}
+
+/// One connection of HTTP/2. The engine has a deadline neither for the preface nor for what follows it: until its first
+/// request is whole the connection waits, as one without a place of its own would have to go first.
+pub(super) struct Connection<A> {
+    http2: Arc<Http2<A>>,
+    place: Place,
+    /// From the first request to the end: the engine ends connections without streams.
+    call: OnceLock<Option<Call>>,
     options: HttpServerOptions,
 }
 
 /// Puts the preface back. Only a plain connection can take it; over TLS the protocol is agreed on before.
 pub(super) fn rewind(stream: Stream, bytes: &[u8]) -> Option<Stream> {
-    let mut plain = stream.into_any().downcast::<PlainStream>().ok()?;
+    let mut plain = stream.into_any().downcast::<Socket>().ok()?;
     plain.rewind(bytes);
     Some(plain)
 }
@@ -38,15 +48,10 @@ pub(super) fn rewind(stream: Stream, bytes: &[u8]) -> Option<Stream> {
 
 impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
     pub(super) fn new(engine: Arc<A>, config: Arc<FrontConfig>, traffic: Arc<Traffic>) -> Self {
-        let mut options = HttpServerOptions::default();
-        // Safe only because the front has seen the preface: the engine waits for it without a deadline.
-        options.h2c = true;
-        options.h2_idle_timeout = Some(config.http2_idle_timeout);
         Self {
             engine,
             config,
             traffic,
-            options,
         }
     }
 
@@ -140,16 +145,15 @@ fn decoded<'a>(header: &'a pingora_http::RequestHeader, host: Option<&'a [u8]>) 
     }
 }
 
-#[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        mut session: ServerSession,
-        _shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
+    async fn process(&self, mut session: ServerSession) -> Option<ReusedHttpStream> {
         let _request = self.traffic.request();
         session.set_write_timeout(Some(self.config.write_timeout));
         session.set_total_drain_timeout(Some(self.config.discard_timeout));
+        if self.traffic.requests() > self.config.most_requests {
+            self.refuse(&mut session, &Refused::busy()).await;
+            return None;
+        }
         if let Err(refused) = self.judge(&session) {
             self.refuse(&mut session, &refused).await;
             return None;
@@ -169,6 +173,39 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
         let serving = self.engine.process_new_http(session, &self.config.draining);
         let serving = Progress::watch(limit, serving);
         endless.serve(serving).await.flatten().flatten()
+    }
+}
+
+// === impl Connection ===
+
+impl<A> Connection<A> {
+    pub(super) fn new(http2: Arc<Http2<A>>, place: &Place) -> Arc<Self> {
+        let config = &http2.config;
+        let mut options = HttpServerOptions::default();
+        // Safe only because the front has seen the preface: the engine waits for it without a deadline.
+        options.h2c = true;
+        options.h2_idle_timeout = Some(match place.is_crowded() {
+            true => config.crowded_idle,
+            false => config.http2_idle_timeout,
+        });
+        Arc::new(Self {
+            http2,
+            place: place.clone(),
+            call: OnceLock::new(),
+            options,
+        })
+    }
+}
+
+#[async_trait]
+impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Connection<A> {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        _shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        self.call.get_or_init(|| self.place.begin());
+        self.http2.process(session).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {

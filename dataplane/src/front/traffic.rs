@@ -10,7 +10,6 @@ use super::endless::Endless;
 pub struct Traffic {
     connections: AtomicUsize,
     requests: AtomicUsize,
-    turned_away: AtomicUsize,
     changed: Notify,
     /// What draining has to put an end to.
     pub endless: Arc<Endless>,
@@ -40,23 +39,6 @@ impl Traffic {
     /// Requests that are not yet answered; tunnels count until they end.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::Acquire)
-    }
-
-    /// Connections that were closed because there were too many.
-    pub fn turned_away(&self) -> usize {
-        self.turned_away.load(Ordering::Relaxed)
-    }
-
-    /// Says so at the first one and then ever more rarely: whoever opens too many opens very many.
-    pub(super) fn turn_away(&self) {
-        let total = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
-        if total.is_power_of_two() {
-            tracing::warn!(
-                total,
-                open = self.connections(),
-                "too many connections for the limit of open files: new ones are closed"
-            );
-        }
     }
 
     /// Resolves when no connection is open. Connections, not requests: the last bytes of an answer may

@@ -1,19 +1,14 @@
 //! The PROXY protocol, versions 1 and 2: a load balancer says in front of everything else who connected to it.
 
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use ipnet::IpNet;
-use pingora_core::listeners::PreTlsProcess;
-use pingora_core::protocols::l4::socket::SocketAddr as EngineAddr;
-use pingora_core::protocols::l4::stream::Stream as PlainStream;
-use pingora_core::protocols::{GetSocketDigest, SocketDigest};
+use pingora_core::protocols::GetSocketDigest as _;
 use pingora_core::{Error, ErrorType, Result};
 use ppp::{HeaderResult, PartialResult, v1, v2};
 use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
+
+use super::Socket;
 
 /// Whose headers are expected and believed.
 #[derive(Debug, Default)]
@@ -30,13 +25,8 @@ enum Prologue {
     Malformed,
 }
 
-/// For the header, and for the first bytes of TLS.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Addresses need 52 bytes at most; the rest of version 2 is said by few, and briefly.
 const LONGEST: usize = 4096;
-/// Of TLS.
-const HANDSHAKE: u8 = 22;
-const LARGEST_RECORD: usize = 16 * 1024;
 
 // === impl ProxyProtocol ===
 
@@ -49,8 +39,8 @@ impl ProxyProtocol {
     /// Takes the header off the connection and notes the client's address, if a load balancer is at the other end.
     ///
     /// # Errors
-    /// When there is no header, or none in time: the connection has to be closed.
-    pub async fn learn(&self, stream: &mut PlainStream) -> Result<()> {
+    /// When there is no header: the connection has to be closed. It waits for one as long as its place lets it.
+    pub async fn learn(&self, stream: &mut Socket) -> Result<()> {
         let peer = stream
             .get_socket_digest()
             .and_then(|digest| digest.peer_addr()?.as_inet().copied());
@@ -61,45 +51,15 @@ impl ProxyProtocol {
         if !is_expected {
             return Ok(());
         }
-        let client = timeout(PATIENCE, header(stream)).await;
-        let Some(client) = client.unwrap_or_else(|_| refuse("no PROXY protocol header came in time"))? else {
+        let Some(client) = header(stream).await? else {
             return Ok(());
         };
-        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-        // The cell is new, so this cannot fail.
-        let _ = digest.peer_addr.set(Some(EngineAddr::Inet(client)));
-        stream.set_socket_digest(digest);
+        stream.speaks_for(client);
         Ok(())
     }
 }
 
-#[async_trait]
-impl PreTlsProcess for ProxyProtocol {
-    /// Also keeps those out who connect and never begin a handshake.
-    async fn process(&self, stream: &mut PlainStream) -> Result<()> {
-        self.learn(stream).await?;
-        match timeout(PATIENCE, first_record(stream)).await {
-            Ok(Ok(record)) => stream.rewind(&record),
-            Ok(Err(_)) => return refuse("the connection was closed before the TLS handshake"),
-            Err(_) => return refuse("no TLS handshake was begun in time"),
-        }
-        Ok(())
-    }
-}
-
-/// What a client says first, whole: none that trickles gets any further. Anything else than TLS is left to its own.
-async fn first_record(stream: &mut PlainStream) -> std::io::Result<Vec<u8>> {
-    let mut record = vec![0; 5];
-    stream.read_exact(&mut record).await?;
-    if record[0] == HANDSHAKE {
-        let length = usize::from(u16::from_be_bytes([record[3], record[4]])).min(LARGEST_RECORD);
-        record.resize(5 + length, 0);
-        stream.read_exact(&mut record[5..]).await?;
-    }
-    Ok(record)
-}
-
-async fn header(stream: &mut PlainStream) -> Result<Option<SocketAddr>> {
+async fn header(stream: &mut Socket) -> Result<Option<SocketAddr>> {
     let mut bytes = Vec::new();
     loop {
         let mut chunk = [0; 512];

@@ -1,8 +1,12 @@
 //! The listener with TLS, and load balancers in front.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use genkan_accept::{Closed, Places};
+use genkan_dataplane::front::{Front, FrontConfig};
+use genkan_dataplane::listening::{self, Bound, Tls};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
@@ -10,14 +14,15 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::identity;
-use crate::kit::{Backend, Client, PATIENCE, a_moment};
+use crate::kit::{Backend, Client, PATIENCE, a_moment, engine};
 use crate::process::{Process, route};
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
@@ -371,9 +376,7 @@ async fn load_balancers_name_their_clients() {
             .await
             .is_err()
     );
-    tokio::io::AsyncWriteExt::write_all(&mut bare, b"\x16\x03\x01\x00\x05hello")
-        .await
-        .unwrap();
+    bare.write_all(b"\x16\x03\x01\x00\x05hello").await.unwrap();
     assert_eq!(bare.read(&mut [0; 8]).await.unwrap_or_default(), 0);
 }
 
@@ -399,4 +402,119 @@ async fn draining_answers_what_has_begun() {
     kept.send(ASK).await;
     assert_eq!(kept.answer().await.unwrap().code, 200);
     assert!(process.ended().await.success());
+}
+
+#[tokio::test]
+async fn silent_connections_to_the_administration_port_keep_no_probe_out() {
+    let process = Process::start(&[]).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(process.admin).await.unwrap());
+    }
+    let mut probe = Client::connect(process.admin).await;
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: admin.example\r\n\r\n");
+    probe.send(ask("/healthz")).await;
+    assert_eq!(probe.answer().await.unwrap().code, 200);
+    assert_eq!(silent[0].read(&mut [0; 8]).await.unwrap_or_default(), 0);
+    probe.send(ask("/metrics")).await;
+    let metrics = probe.answer().await.unwrap().body;
+    let crowded = r#"genkan_dataplane_connections_closed_total{listener="admin",reason="crowded"}"#;
+    assert!(metrics.contains(crowded), "{metrics}");
+}
+
+/// What a client of TLS says before it falls silent.
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Plain(&'static [u8]),
+    /// Once hands are shaken, in this protocol.
+    Secure(&'static str, &'static [u8]),
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_keeps_a_place_without_a_request() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let files = Files::new();
+    let (address, closed) = files.listen().await;
+    for (said, after) in [
+        (Said::Plain(b""), 15),
+        (Said::Plain(b"\x16\x03\x01\x02\x00"), 15),
+        (Said::Plain(b"\x16\x03\x01\x00\x05\x01"), 15),
+        (Said::Secure("h2", b""), 15),
+        (Said::Secure("h2", PREFACE), 15),
+        (
+            Said::Secure("h2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+            15,
+        ),
+        (Said::Secure("http/1.1", b""), 10),
+        (Said::Secure("http/1.1", b"GET / HT"), 10),
+    ] {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let start = tokio::time::Instant::now();
+        let mut read = Vec::new();
+        match said {
+            Said::Plain(bytes) => {
+                let mut stream = stream;
+                stream.write_all(bytes).await.unwrap();
+                let _ = stream.read_to_end(&mut read).await;
+            }
+            Said::Secure(protocol, bytes) => {
+                let caller = Caller {
+                    protocols: match protocol {
+                        "h2" => &["h2"],
+                        _ => &["http/1.1"],
+                    },
+                    ..files.client()
+                };
+                let mut stream = caller.shake_hands(stream).await.unwrap();
+                stream.write_all(bytes).await.unwrap();
+                let _ = stream.read_to_end(&mut read).await;
+            }
+        }
+        // A head that came late is told so, for a second at most.
+        let took = start.elapsed().as_secs();
+        assert!(
+            took == after || read.starts_with(b"HTTP/1.1 408") && took <= after + 1,
+            "{said:?}: {took} s"
+        );
+    }
+    let late = closed.get_or_create(&[("listener", "requests"), ("reason", "late")]);
+    assert_eq!(late.get(), 6);
+}
+
+impl Files {
+    /// Both listeners in this process, so that a test can stop the clock; the address of that with TLS.
+    async fn listen(&self) -> (SocketAddr, Closed) {
+        let backend = Backend::ok().await;
+        let address = "127.0.0.1:0".parse().unwrap();
+        let (plain, secure) = (
+            Bound::bind("--listen", address),
+            Bound::bind("--tls-listen", address),
+        );
+        let (plain, secure) = (plain.unwrap(), secure.unwrap());
+        let address = secure.address;
+        let listener = genkan_dataplane::cli::Listener {
+            tls_cert_file: vec![self.path("a.crt")],
+            tls_key_file: vec![self.path("a.key")],
+            ..Default::default()
+        };
+        let settings = Tls::load(&listener).unwrap().settings(Arc::default()).unwrap();
+        let closed = Closed::default();
+        let places = Places::new("requests", listening::shares(), &closed);
+        let stop = watch::Sender::new(false);
+        let front = Front::new(engine(backend.address), FrontConfig::new(stop.subscribe()));
+        let watch = stop.subscribe();
+        tokio::spawn(async move {
+            let _stop = stop;
+            let serving = listening::serve(
+                plain,
+                Some((secure, settings)),
+                Arc::default(),
+                front,
+                places,
+                watch,
+            );
+            serving.await.unwrap();
+        });
+        (address, closed)
+    }
 }

@@ -57,6 +57,17 @@ impl RawHttp2 {
         stream
     }
 
+    /// Says that not a byte of any answer can be taken.
+    pub async fn no_window(&mut self) {
+        // SETTINGS_INITIAL_WINDOW_SIZE.
+        self.client.send(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await;
+    }
+
+    /// The beginning of a request whose rest never comes.
+    pub async fn half_a_head(&mut self) {
+        self.client.send(frame(HEADERS, 0x1, self.next, &[0x82])).await;
+    }
+
     /// A piece of the body.
     pub async fn data(&mut self, stream: u32, bytes: &[u8], is_last: bool) {
         let frame = frame(DATA, u8::from(is_last), stream, bytes);

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use genkan_accept::{Closed, Place, Places, Shares};
+use genkan_dataplane::front::Front;
+use genkan_dataplane::listening::Socket;
 use parking_lot::Mutex;
-use pingora_core::apps::ServerApp;
+use pingora_core::apps::{HttpServerApp, ServerApp as _};
 use pingora_core::protocols::Stream;
-use pingora_core::protocols::l4::stream::Stream as PlainStream;
 use pingora_core::server::ShutdownWatch;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -54,19 +56,62 @@ pub fn engine(backend: SocketAddr) -> HttpProxy<Through> {
     http_proxy(&Arc::new(ServerConf::default()), Through { backend })
 }
 
+/// Something that serves connections.
+pub trait App: Send + Sync + 'static {
+    fn converse(
+        self: Arc<Self>,
+        stream: Stream,
+        place: Place,
+        watch: ShutdownWatch,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+impl<A: HttpServerApp + Send + Sync + 'static> App for Front<A> {
+    async fn converse(self: Arc<Self>, stream: Stream, place: Place, watch: ShutdownWatch) {
+        self.serve_connection(stream, &place, &watch).await;
+    }
+}
+
+impl App for HttpProxy<Through> {
+    async fn converse(self: Arc<Self>, stream: Stream, _: Place, watch: ShutdownWatch) {
+        let mut stream = Some(stream);
+        while let Some(next) = stream {
+            stream = self.process_new(next, &watch).await;
+        }
+    }
+}
+
 /// An application on a port of its own.
 pub struct Listener {
     pub address: SocketAddr,
+    /// Connections that were closed for what they did not do.
+    pub closed: Closed,
     shutdown: watch::Sender<bool>,
 }
 
 impl Listener {
-    pub async fn start<A: ServerApp + Send + Sync + 'static>(app: Arc<A>) -> Self {
+    pub async fn start<A: App>(app: Arc<A>) -> Self {
+        Self::start_with(app, genkan_dataplane::listening::shares()).await
+    }
+
+    pub async fn start_with<A: App>(app: Arc<A>, shares: Shares) -> Self {
         let (shutdown, watch) = watch::channel(false);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(accept(listener, app, watch));
-        Self { address, shutdown }
+        let closed = Closed::default();
+        let places = Places::new("requests", shares, &closed);
+        tokio::spawn(accept(listener, places, app, watch));
+        Self {
+            address,
+            closed,
+            shutdown,
+        }
+    }
+
+    /// How many connections were closed for this reason.
+    pub fn closed(&self, reason: &'static str) -> u64 {
+        let labels = [("listener", "requests"), ("reason", reason)];
+        self.closed.get_or_create(&labels).get()
     }
 
     /// Stops accepting and tells the application, as the last step of draining does.
@@ -75,25 +120,18 @@ impl Listener {
     }
 }
 
-async fn accept<A: ServerApp + Send + Sync + 'static>(
-    listener: TcpListener,
-    app: Arc<A>,
-    watch: ShutdownWatch,
-) {
+async fn accept<A: App>(listener: TcpListener, places: Arc<Places>, app: Arc<A>, watch: ShutdownWatch) {
     let mut ending = watch.clone();
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted.unwrap().0,
-            _ = ending.wait_for(|ending| *ending) => return,
-        };
-        stream.set_nodelay(true).unwrap();
+    let serve = move |stream: TcpStream, place: Place| {
         let (app, watch) = (Arc::clone(&app), watch.clone());
-        tokio::spawn(async move {
-            let mut stream: Option<Stream> = Some(Box::new(PlainStream::from(stream)));
-            while let Some(next) = stream {
-                stream = app.process_new(next, &watch).await;
-            }
-        });
+        async move {
+            let stream = Socket::new(stream, place.peer());
+            app.converse(Box::new(stream), place, watch).await;
+        }
+    };
+    tokio::select! {
+        never = genkan_accept::accept(listener, places, serve) => match never {},
+        _ = ending.wait_for(|ending| *ending) => {}
     }
 }
 

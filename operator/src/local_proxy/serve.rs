@@ -1,19 +1,22 @@
 //! The port itself.
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use genkan_accept::{Call, Closed, Place, Places, Shares, share};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::credential::Credential;
 use super::destination::Destination;
@@ -26,9 +29,17 @@ type Body = Either<Incoming, Full<Bytes>>;
 /// Read where `Authorization` is empty; it must not stand beside ours.
 const KUBESPHERE_AUTHORIZATION: HeaderName = HeaderName::from_static("x-kubesphere-authorization");
 
+/// Hundredths of the open files.
+const CLIENTS: usize = 45;
+const HEAD: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(75);
+/// To the data plane, TLS included.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// One connection of a client, and the one that its requests go over.
 struct Pair {
     port: u16,
+    place: Place,
     destination: Arc<Destination>,
     credential: Arc<Credential>,
     /// Only what is below it is sent on: a page must not reach everything that its reader may.
@@ -46,16 +57,31 @@ pub(super) async fn serve(
 ) -> Result<()> {
     let folder: Option<Arc<str>> = folder.map(Into::into);
     let port = listener.local_addr()?.port();
-    loop {
-        let (stream, _) = listener.accept().await.context("no connection can be accepted")?;
-        let pair = Arc::new(Pair {
+    genkan_accept::raise_limit();
+    let places = Places::new("proxy", shares(), &Closed::default());
+    let serve = move |stream, place| {
+        let pair = Pair {
             port,
+            place,
             destination: Arc::clone(&destination),
             credential: Arc::clone(&credential),
             folder: folder.clone(),
             onward: Mutex::default(),
-        });
-        tokio::spawn(converse(stream, pair));
+        };
+        converse(stream, Arc::new(pair))
+    };
+    match genkan_accept::accept(listener, places, serve).await {}
+}
+
+/// Everybody who may use the port is on this machine; each request takes a second file on its way.
+fn shares() -> Shares {
+    let most = share(CLIENTS);
+    Shares {
+        most,
+        most_waiting: most,
+        most_waiting_of_one: most,
+        first: HEAD,
+        next: IDLE,
     }
 }
 
@@ -63,7 +89,16 @@ async fn converse(stream: TcpStream, pair: Arc<Pair>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let pair = Arc::clone(&pair);
-        async move { Ok::<_, Infallible>(pair.answer(request).await) }
+        async move {
+            // It lasts until the answer has ended, and for a tunnel as long as that.
+            let call = Arc::new(pair.place.begin().ok_or(io::ErrorKind::TimedOut)?);
+            let response = pair.answer(request, &call).await;
+            let hold = move |frame| {
+                let _call = &call;
+                frame
+            };
+            Ok::<_, io::Error>(response.map(|body| body.map_frame(hold)))
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
@@ -75,7 +110,7 @@ async fn converse(stream: TcpStream, pair: Arc<Pair>) {
 // === impl Pair ===
 
 impl Pair {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, call: &Arc<Call>) -> Response<Body> {
         if let Some(objection) = guard::objection(request.method(), request.headers(), self.port) {
             return say(StatusCode::FORBIDDEN, objection.to_owned());
         }
@@ -89,13 +124,13 @@ impl Pair {
             );
             return say(StatusCode::FORBIDDEN, objection);
         }
-        match self.forward(request).await {
+        match self.forward(request, call).await {
             Ok(response) => response,
             Err(error) => say(StatusCode::BAD_GATEWAY, sentence(error.as_ref())),
         }
     }
 
-    async fn forward(&self, mut request: Request<Incoming>) -> Result<Response<Body>> {
+    async fn forward(&self, mut request: Request<Incoming>, call: &Arc<Call>) -> Result<Response<Body>> {
         self.dress(&mut request).await?;
         let from_client = hyper::upgrade::on(&mut request);
         let mut onward = self.onward.lock().await;
@@ -112,8 +147,9 @@ impl Pair {
             .await
             .context("the data plane gave no answer")?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let from_server = hyper::upgrade::on(&mut response);
+            let (from_server, call) = (hyper::upgrade::on(&mut response), Arc::clone(call));
             tokio::spawn(async move {
+                let _call = call;
                 if let (Ok(client), Ok(server)) = (from_client.await, from_server.await) {
                     let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
@@ -141,7 +177,9 @@ impl Pair {
     }
 
     async fn connect(&self) -> Result<SendRequest<Incoming>> {
-        let stream = TokioIo::new(self.destination.connect().await?);
+        let connecting = timeout(CONNECT, self.destination.connect()).await;
+        let stream = connecting.map_err(|_| anyhow!("the data plane was not reached within 10 s"))??;
+        let stream = TokioIo::new(stream);
         let (sender, connection) = hyper::client::conn::http1::Builder::new()
             .preserve_header_case(true)
             .handshake(stream)
@@ -159,4 +197,66 @@ fn say(status: StatusCode, sentence: String) -> Response<Body> {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use kube::Config;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// The port, before a data plane that accepts connections and says nothing.
+    async fn mk_port() -> SocketAddr {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", silent.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok(accepted) = silent.accept().await {
+                held.push(accepted);
+            }
+        });
+        let mut config = Config::new("https://127.0.0.1".parse().unwrap());
+        config.auth_info.token = Some("token".to_owned().into());
+        let credential = Credential::of(&config).unwrap();
+        let destination = Destination::url(&url, None, &credential).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Arc::new(destination), Arc::new(credential), None));
+        address
+    }
+
+    /// Says this and reads until the other end closes: what came, and in which second that was.
+    async fn converse(address: SocketAddr, said: &str) -> (String, u64) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let start = Instant::now();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let mut read = String::new();
+        stream.read_to_string(&mut read).await.unwrap();
+        (read, start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_port_waits_for_nobody_for_ever() {
+        let address = mk_port().await;
+        assert_eq!(converse(address, "").await, (String::new(), 10));
+        let (read, after) = converse(address, "GET / HTTP/1.1\r\nHo").await;
+        assert!(read.is_empty() && after == 10, "{read} after {after} s");
+        let (read, after) = converse(address, "GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n").await;
+        assert!(
+            read.starts_with("HTTP/1.1 403") && after == 75,
+            "{read} after {after} s"
+        );
+        let ask = format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let (read, after) = converse(address, &ask).await;
+        assert!(read.starts_with("HTTP/1.1 502"), "{read}");
+        assert!(read.contains("not reached within 10 s"), "{read}");
+        assert_eq!(after, 10 + 75);
+    }
 }

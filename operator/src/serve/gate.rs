@@ -22,7 +22,7 @@ mod caller;
 mod layer;
 
 pub use caller::Caller;
-pub use layer::GateLayer;
+pub use layer::{GateLayer, Guarded};
 
 /// How long an answer of the API server is believed.
 const ALLOW: Duration = Duration::from_secs(60);

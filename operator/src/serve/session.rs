@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use genkan_accept::Call;
 use genkan_proto::v1alpha1::operator_message::Message as Out;
 use genkan_proto::v1alpha1::proxy_message::Message as In;
 use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage, SnapshotChunk};
@@ -41,6 +42,8 @@ pub struct Session {
     pub metrics: Arc<Metrics>,
     /// `None` in plain text.
     pub caller: Option<Caller>,
+    /// Its connection does not wait.
+    pub _call: Call,
 }
 
 /// A push that the proxy has not answered yet.

@@ -13,6 +13,7 @@ use tonic::Code;
 use super::*;
 
 mod closed;
+mod waiting;
 
 struct Rig {
     address: SocketAddr,

@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
+use genkan_accept::Place;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tower::{Layer, Service};
 
 use super::Gate;
@@ -72,10 +72,6 @@ where
 }
 
 fn peer<B>(request: &Request<B>) -> String {
-    let info = request.extensions();
-    let address = info
-        .get::<TlsConnectInfo<TcpConnectInfo>>()
-        .and_then(|info| info.get_ref().remote_addr())
-        .or_else(|| info.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr));
-    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+    let place = request.extensions().get::<Place>();
+    place.map_or_else(|| "unknown".to_owned(), |place| place.peer().to_string())
 }

@@ -17,11 +17,11 @@ use crate::serve::review::Reviewer;
 use crate::serve::review::tests::{mk_account, mk_answer};
 use crate::serve::token::Token;
 
-struct Closed {
-    rig: Rig,
-    ca: String,
+pub(super) struct Closed {
+    pub(super) rig: Rig,
+    pub(super) ca: String,
     serving: Arc<Serving>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     _pods: watch::Sender<Pods>,
 }
 
@@ -46,7 +46,7 @@ fn use_pair(serving: &Serving, pair: &Pair) {
     serving.set(pair.examine(&purpose, SystemTime::now()).unwrap().key);
 }
 
-async fn mk_closed(known: &[(&str, &'static str)]) -> Closed {
+pub(super) async fn mk_closed(known: &[(&str, &'static str)]) -> Closed {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -89,10 +89,25 @@ impl Closed {
         endpoint.tls_config(tls).unwrap().connect().await.unwrap()
     }
 
-    async fn subscribe(&self, token: &str, first: proxy_message::Message) -> Result<Proxy, Status> {
+    pub(super) async fn subscribe(
+        &self,
+        token: &str,
+        first: proxy_message::Message,
+    ) -> Result<Proxy, Status> {
+        self.call(token, Some(first)).await
+    }
+
+    /// `None` says nothing on the stream.
+    pub(super) async fn call(
+        &self,
+        token: &str,
+        first: Option<proxy_message::Message>,
+    ) -> Result<Proxy, Status> {
         let mut client = ConfigStreamClient::new(self.channel().await);
         let (out, receiver) = mpsc::channel(8);
-        out.send(ProxyMessage { message: Some(first) }).await.unwrap();
+        if first.is_some() {
+            out.send(ProxyMessage { message: first }).await.unwrap();
+        }
         let mut request = Request::new(tokio_stream::wrappers::ReceiverStream::new(receiver));
         let bearer = format!("Bearer {token}").parse().unwrap();
         request.metadata_mut().insert("authorization", bearer);
@@ -103,7 +118,7 @@ impl Closed {
     }
 
     /// Plays the engine for a Hello, and says what it was told.
-    async fn admit(&mut self) -> (String, String) {
+    pub(super) async fn admit(&mut self) -> (String, String) {
         match self.rig.engine.recv().await.unwrap() {
             Input::Connected {
                 name,

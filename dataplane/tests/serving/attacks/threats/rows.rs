@@ -2,6 +2,7 @@ use super::{Threat, threat};
 
 const STREAM: &str = "e2e/tests/suites/stream/proxies.rs";
 const CLOSED: &str = "operator/src/serve/tests/closed.rs";
+const WAITING: &str = "operator/src/serve/tests/waiting.rs";
 const GATE: &str = "operator/src/serve/gate/tests.rs";
 const DECISIONS: &str = "dataplane/src/decisions/tests.rs";
 
@@ -259,6 +260,47 @@ pub const THREATS: &[Threat] = &[
                 "flood_of_invented_paths_is_cut_and_others_do_not_notice",
             ),
             ("dataplane/tests/h2.rs", "rapid_resets_end_the_connection"),
+        ],
+    ),
+    threat(
+        "silence: connections, handshakes, heads and streams that are begun and never finished",
+        "whoever waits has a deadline and a share of the files; who says nothing makes room for those who do (see \
+         [On the wire](wire.md#nobody-waits-for-ever))",
+        &[
+            (
+                "dataplane/tests/serving/listener.rs",
+                "nobody_keeps_a_place_without_a_request",
+            ),
+            (
+                "dataplane/tests/serving/listener.rs",
+                "silent_connections_to_the_administration_port_keep_no_probe_out",
+            ),
+            (
+                "dataplane/tests/front.rs",
+                "a_preface_and_nothing_behind_it_does_not_hold_a_connection",
+            ),
+            (
+                "dataplane/tests/front.rs",
+                "who_says_nothing_makes_room_for_those_who_do",
+            ),
+            (
+                "dataplane/tests/h2.rs",
+                "requests_take_no_more_files_than_there_are_for_backends",
+            ),
+            (WAITING, "three_hundred_silent_connections_keep_no_proxy_out"),
+            (
+                WAITING,
+                "nobody_waits_on_the_port_of_the_stream_for_more_than_ten_seconds",
+            ),
+            (WAITING, "a_refused_token_prolongs_nothing"),
+            (
+                "dataplane/accept/src/places/tests.rs",
+                "one_address_takes_the_places_of_no_other",
+            ),
+            (
+                "dataplane/accept/src/serve.rs",
+                "silence_and_half_a_head_end_after_ten_seconds_and_idleness_after_thirty",
+            ),
         ],
     ),
     threat(
