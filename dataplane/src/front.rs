@@ -2,9 +2,11 @@
 //!
 //! The engine answers a bad head by itself, without a body and without telling anybody, and lets heads pass
 //! that can be read in two ways. So this [`ServerApp`] stands in its place on the listener: it waits for a
-//! head under its own deadlines, refuses what is not plain, and hands the bytes of the rest to the engine.
+//! head under its own deadlines, refuses what is not plain, and hands the bytes of the rest to the engine. A chunked
+//! body, which the engine reads as loosely, is judged on its way there.
 
 mod answer;
+mod chunks;
 mod endless;
 mod head;
 mod http2;
@@ -13,6 +15,7 @@ mod room;
 mod traffic;
 
 pub use answer::{Refusals, RefusedRequest};
+pub use chunks::refusal;
 pub use endless::{Endless, EndlessAnswer, answers_without_end};
 pub use progress::{answer_moved, body_moved, is_stalled};
 pub use traffic::{Guard, Traffic};
@@ -23,7 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use genkan_routing::strict::{self, Limits, Refused};
+use genkan_routing::strict::{self, Framing, Limits, Refused};
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ServerApp};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream as PlainStream;
@@ -32,6 +35,7 @@ use pingora_core::server::ShutdownWatch;
 
 use crate::listening::ProxyProtocol;
 use answer::Client;
+use chunks::{Body, Judged};
 use head::{Head, Wait};
 use http2::Http2;
 
@@ -188,6 +192,14 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                 }
                 continue;
             }
+            let is_chunked = accepted.framing == Framing::Chunked;
+            let body = match Body::begin(is_chunked, &bytes[end..]) {
+                Ok(body) => body,
+                Err(refused) => {
+                    self.refuse(stream, &client, &bytes, &refused).await;
+                    return None;
+                }
+            };
             let rewritten = match accepted.head {
                 Cow::Borrowed(_) => None,
                 Cow::Owned(head) => Some(head),
@@ -196,7 +208,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                 None => bytes,
                 Some(head) => [head.as_slice(), &bytes[end..]].concat().as_slice().into(),
             };
-            let mut session = ServerSession::new_http1(stream);
+            let mut session = ServerSession::new_http1(Judged::over(stream, body)?);
             if let Some(memo) = memo.take() {
                 memo.apply_to_session(&mut session);
             }
@@ -206,6 +218,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                 .process_new_http(session, &self.config.draining)
                 .await?;
             (stream, memo) = reused.consume();
+            if !Judged::is_at_end(&stream) {
+                return None;
+            }
         }
     }
 
@@ -249,6 +264,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
             let serving = self.serve(stream, shutdown);
             self.traffic.endless.serve(serving).await.flatten()?
         };
-        self.http2.process_new(http2, shutdown).await
+        self.http2.serve(http2, shutdown).await;
+        None
     }
 }
