@@ -13,7 +13,7 @@ use crate::access::SHOWN;
 
 /// How long a refused client may go on sending before the connection is cut; closing at once could cost it
 /// the answer.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// Told of every request that the front answers by itself: refusals, and `OPTIONS *`.
 pub trait Refusals: Send + Sync {

@@ -13,17 +13,23 @@ use pingora_core::protocols::{
     TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use super::answer::LINGER;
 
 /// A connection on which a chunked body is judged before the engine reads it: the engine passes over much that other
 /// programs would read in another way.
 ///
 /// What breaks the rules is never given to the engine, so that its backend never sees the end of the request. The first
-/// read that would is an error, which holds the [`Refused`]; whatever the client sends after it is read and forgotten.
+/// read that would is an error, which holds the [`Refused`]; whoever reads on has answered, and finds the end of the
+/// connection when the client has left it or had its time.
 #[derive(Debug)]
 pub(super) struct Judged {
     stream: Stream,
     /// Of the request that is being served.
     body: Body,
+    /// Behind a refusal: until when what the client still sends is read and forgotten.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 /// What is known of the body of one request.
@@ -82,7 +88,11 @@ impl Judged {
     pub(super) fn over(stream: Stream, body: Body) -> Option<Stream> {
         if !(*stream).as_any().is::<Self>() {
             return Some(if body.scan.is_some() {
-                Box::new(Self { stream, body })
+                Box::new(Self {
+                    stream,
+                    body,
+                    linger: None,
+                })
             } else {
                 stream
             });
@@ -97,6 +107,22 @@ impl Judged {
         let judged = (**stream).as_any().downcast_ref::<Self>();
         judged.is_none_or(|judged| judged.body.is_at_end())
     }
+
+    /// The client learns at once that nothing more will come; a reset must not overtake the answer.
+    fn poll_rest(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        }
+        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let before = buffer.filled().len();
+        while Pin::new(&mut self.stream).poll_read(context, buffer)?.is_ready() {
+            if buffer.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            buffer.set_filled(before);
+        }
+        linger.as_mut().poll(context).map(Ok)
+    }
 }
 
 impl AsyncRead for Judged {
@@ -106,22 +132,20 @@ impl AsyncRead for Judged {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let judged = self.get_mut();
-        let before = buffer.filled().len();
-        loop {
-            ready!(Pin::new(&mut judged.stream).poll_read(context, buffer))?;
-            let arrived = &buffer.filled()[before..];
-            if arrived.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            let is_broken_already = judged.body.is_broken();
-            let Err(refused) = judged.body.advance(arrived) else {
-                return Poll::Ready(Ok(()));
-            };
-            buffer.set_filled(before);
-            if !is_broken_already {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, refused)));
-            }
+        if judged.body.is_broken() {
+            return judged.poll_rest(context, buffer);
         }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut judged.stream).poll_read(context, buffer))?;
+        Poll::Ready(
+            judged
+                .body
+                .advance(&buffer.filled()[before..])
+                .map_err(|refused| {
+                    buffer.set_filled(before);
+                    io::Error::new(io::ErrorKind::InvalidData, refused)
+                }),
+        )
     }
 }
 
