@@ -100,7 +100,7 @@ async fn connection_is_kept_behind_chunked_bodies() {
     let bodies = [
         "5;a=b\r\nhello\r\n0\r\nX: 1\r\n\r\n",
         "",
-        "5\r\n0\r\n\r\n\r\n0\r\n\r\n",
+        "5\r\nagain\r\n000;b\r\n\r\n",
     ];
     for (round, body) in bodies.into_iter().enumerate() {
         let framing = if body.is_empty() {
