@@ -43,6 +43,9 @@ pub struct Line {
     pub sent: usize,
 }
 
+/// Bytes of a text that somebody else wrote, in a line.
+pub const SHOWN: usize = 1024;
+
 /// Where access lines go.
 #[derive(Debug)]
 pub struct Access {
@@ -101,14 +104,14 @@ impl Access {
             request_id: &line.request_id,
             trace_id: &line.trace_id,
             client: line.client,
-            user: &line.user,
+            user: shown(&line.user),
             protocol: line.protocol,
-            method: &line.method,
-            host: &line.host,
-            path: &line.path,
+            method: shown(&line.method),
+            host: shown(&line.host),
+            path: shown(&line.path),
             status: line.status,
             reason: &line.reason,
-            detail: &line.detail,
+            detail: shown(&line.detail),
             object: &line.object,
             upstream: line.upstream,
             attempts: line.attempts,
@@ -145,6 +148,10 @@ impl Refusals for Access {
             ..Line::default()
         });
     }
+}
+
+fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SHOWN)]
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -1,10 +1,12 @@
 //! The strict front: reads and judges each request head before the proxy engine sees it.
 //!
 //! The engine answers a bad head by itself, without a body and without telling anybody, and lets heads pass
-//! that can be read in two ways. So this stands in its place on the listener: it waits for a
-//! head under its own deadlines, refuses what is not plain, and hands the bytes of the rest to the engine.
+//! that can be read in two ways. So this stands in its place on the listener: it waits for a head under its own
+//! deadlines, refuses what is not plain, and hands the bytes of the rest to the engine. A chunked body, which the engine
+//! reads as loosely, is judged on its way there.
 
 mod answer;
+mod chunks;
 mod endless;
 mod head;
 mod http2;
@@ -12,6 +14,7 @@ mod progress;
 mod traffic;
 
 pub use answer::{Refusals, RefusedRequest};
+pub use chunks::refusal;
 pub use endless::{Endless, EndlessAnswer, answers_without_end};
 pub use progress::{answer_moved, body_moved, is_stalled};
 pub use traffic::{Guard, Traffic};
@@ -22,14 +25,15 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use genkan_accept::{Place, share};
-use genkan_routing::strict::{self, Limits, Refused};
-use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ServerApp};
+use genkan_routing::strict::{self, Framing, Limits, Refused};
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 
 use crate::listening::{ProxyProtocol, Socket};
 use answer::Client;
+use chunks::{Body, Judged};
 use head::{Head, Wait};
 use http2::Http2;
 
@@ -204,6 +208,14 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                 }
                 continue;
             }
+            let is_chunked = accepted.framing == Framing::Chunked;
+            let body = match Body::begin(is_chunked, &bytes[end..]) {
+                Ok(body) => body,
+                Err(refused) => {
+                    self.refuse(stream, &client, &bytes, &refused).await;
+                    return None;
+                }
+            };
             let rewritten = match accepted.head {
                 Cow::Borrowed(_) => None,
                 Cow::Owned(head) => Some(head),
@@ -212,7 +224,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                 None => bytes,
                 Some(head) => [head.as_slice(), &bytes[end..]].concat().as_slice().into(),
             };
-            let mut session = ServerSession::new_http1(stream);
+            let mut session = ServerSession::new_http1(Judged::over(stream, body)?);
             if let Some(memo) = memo.take() {
                 memo.apply_to_session(&mut session);
             }
@@ -222,6 +234,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                 .process_new_http(session, &self.config.draining)
                 .await?;
             (stream, memo) = reused.consume();
+            if !Judged::is_at_end(&stream) {
+                return None;
+            }
         }
     }
 
@@ -264,7 +279,6 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                 None => return,
             }
         };
-        let connection = http2::Connection::new(Arc::clone(&self.http2), place);
-        connection.process_new(http2, shutdown).await;
+        self.http2.serve(http2, place, shutdown).await;
     }
 }

@@ -10,7 +10,6 @@ use pingora_proxy::http_proxy;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::log::Lines;
 use crate::admin::Admin;
 use crate::callers::{Callers, CallersError};
 use crate::cli::Cli;
@@ -20,6 +19,7 @@ use crate::files;
 use crate::front::{Front, FrontConfig};
 use crate::health::Board;
 use crate::listening::{self, BindError, Bound, ProxyProtocol, Tls, TlsError};
+use crate::log::Lines;
 use crate::metrics::Metrics;
 use crate::names::{Names, System};
 use crate::net::AddressCheck;

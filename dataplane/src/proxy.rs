@@ -54,6 +54,9 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         arriving::note(session, context);
+        if session.req_header().version == http::Version::HTTP_10 {
+            session.set_ignore_info_resp(true);
+        }
         let Err(answer) = self.decide(session, context).await else {
             return Ok(false);
         };

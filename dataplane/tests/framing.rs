@@ -140,7 +140,7 @@ async fn a_get_with_a_length_is_forwarded_with_its_body() {
 #[tokio::test]
 async fn chunks_are_framed_afresh() {
     let mut door = Door::open().await;
-    let body = "3 \r\nabc\r\n3;a=b\r\ndef\r\n3 ;a\r\nghi\r\n0\r\nX-Trailer: 1\r\n\r\n";
+    let body = "3\r\nabc\r\n3;a=b\r\ndef\r\n03;a=\"b c\"\r\nghi\r\n0\r\nX-Trailer: 1\r\n\r\n";
     let mut client = door.client().await;
     client.send(post("Transfer-Encoding: chunked\r\n", body)).await;
     door.backend.wait_for("\r\n0\r\n\r\n").await;
@@ -150,6 +150,35 @@ async fn chunks_are_framed_afresh() {
         !received.contains("a=b") && !received.contains("X-Trailer"),
         "{received}"
     );
+}
+
+#[tokio::test]
+async fn chunks_that_two_programs_read_differently() {
+    let door = Door::open().await;
+    for body in [
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "5 ;a\r\nhello\r\n0\r\n\r\n",
+        "5;\nxx\r\nhello\r\n0\r\n\r\n",
+        "5;a\0b\r\nhello\r\n0\r\n\r\n",
+        "\r\nhello\r\n0\r\n\r\n",
+        ";a\r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0\n\n",
+        "5\r\nhello\r\n0\r\nno field\r\n\r\n",
+        "5\r\nhello\r\n0\r\n X: y\r\n\r\n",
+    ] {
+        door.refuses(&post("Transfer-Encoding: chunked\r\n", body), 400)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn expectations() {
+    let door = Door::open().await;
+    for value in ["y 100-continue", "100-continue, x", "100 continue", ""] {
+        let lines = format!("Expect: {value}\r\nContent-Length: 3\r\n");
+        door.refuses(&post(&lines, "abc"), 417).await;
+    }
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ mod listener;
 mod requests;
 #[path = "serving/retries.rs"]
 mod retries;
+#[path = "serving/strictness.rs"]
+mod strictness;
 #[path = "serving/tls.rs"]
 mod tls;
 #[path = "serving/tunnels.rs"]

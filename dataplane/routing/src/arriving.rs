@@ -62,7 +62,11 @@ pub fn refuse_impersonation(headers: &impl HeaderView, info: &RequestInfo<'_>) -
 
 impl From<path::Refusal> for Refused {
     fn from(refusal: path::Refusal) -> Self {
-        Self::bad_request("PathRefused", refusal.to_string())
+        let (code, reason) = match refusal {
+            path::Refusal::TooLong => (414, "TargetTooLong"),
+            _ => (400, "PathRefused"),
+        };
+        Self::new(code, reason, refusal.to_string())
     }
 }
 

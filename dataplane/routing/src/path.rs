@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+/// Bytes of a target at most: as it is sent, in its canonical form, and as a backend gets it.
+pub const LONGEST_TARGET: usize = 32 * 1024;
+
 /// Why a path is not served at all. The text is the message of the 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -21,6 +24,10 @@ pub enum Refusal {
     Fragment,
     #[error("the request target does not begin with \"/\"")]
     NotOriginForm,
+    #[error(
+        "the path and query are longer than {LONGEST_TARGET} bytes once they are escaped; send fewer, or send them as a body"
+    )]
+    TooLong,
 }
 
 /// The canonical form of the path part of a request target (without the query).

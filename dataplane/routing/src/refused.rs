@@ -105,6 +105,18 @@ impl Refused {
         }
     }
 
+    pub(crate) fn expectation() -> Self {
+        Self::new(417, "Framing", "the Expect header must be 100-continue")
+    }
+
+    pub(crate) fn trailers_too_large(limit: usize) -> Self {
+        Self {
+            code: 431,
+            reason: "HeaderTooLarge",
+            message: format!("the trailers of the request are larger than {limit} bytes"),
+        }
+    }
+
     pub(crate) fn transfer_coding() -> Self {
         Self {
             code: 501,

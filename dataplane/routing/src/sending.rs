@@ -12,10 +12,8 @@ use crate::connection::remove_hop_by_hop;
 use crate::directives::{Directives, Input, Outgoing};
 use crate::headers::{HeaderStore, HeaderView};
 use crate::identity::{Introduction, Unsendable};
+use crate::path::LONGEST_TARGET;
 use crate::refused::Refused;
-
-/// What the proxy engine can hold.
-const LONGEST_TARGET: usize = 65_534;
 
 /// The request line for the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]

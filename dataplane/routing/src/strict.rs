@@ -3,6 +3,7 @@
 //! What [`check`] accepts, every parser behind it reads in the same way: method, target, host and
 //! framing are unambiguous. What is ambiguous is refused here, with the answer to give.
 
+mod chunks;
 mod decoded;
 mod fields;
 mod request_line;
@@ -10,13 +11,15 @@ mod rewrite;
 mod scan;
 
 pub use crate::refused::Refused;
+pub use chunks::ChunkScan;
 pub use decoded::Decoded;
 pub use scan::{HeadScan, Progress};
 
 use std::borrow::Cow;
 
 use fields::Fields;
-use request_line::{Form, RequestLine};
+
+use crate::path::LONGEST_TARGET;
 
 /// Budgets of one request head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +73,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head: 64 * 1024,
-            target: 32 * 1024,
+            target: LONGEST_TARGET,
             headers: 200,
         }
     }
@@ -112,13 +115,20 @@ pub fn check<'h>(head: &'h [u8], limits: &Limits) -> Result<Accepted<'h>, Refuse
     refuse_method(line.method)?;
     let form = line.form()?;
     let fields = Fields::read(rest, line.version, limits.headers)?;
-    let host = judge_host(&line, &form, &fields)?;
+    if fields.host.is_none() && line.version == Version::Http11 {
+        return Err(Refused::host("the request has no Host header"));
+    }
+    let host = judge_host(fields.host, form.authority())?;
     if fields.upgrade && fields.framing.has_body() {
         return Err(Refused::framing(
             "a request to switch protocols must not carry a body",
         ));
     }
     let target = form.target();
+    // It grows where it is escaped.
+    if target.len() > limits.target {
+        return Err(Refused::target_too_long(limits.target));
+    }
     let head = rewrite::head(head, &line, &form, &target, &fields);
     Ok(Accepted {
         head,
@@ -140,26 +150,17 @@ fn refuse_method(method: &str) -> Result<(), Refused> {
     }
 }
 
-/// One host, named once, and the same in both places where HTTP/1 can name it.
-fn judge_host<'h>(
-    line: &RequestLine<'h>,
-    form: &Form<'h>,
-    fields: &Fields<'h>,
-) -> Result<Option<&'h [u8]>, Refused> {
-    match (fields.host, form.authority()) {
-        (None, _) if line.version == Version::Http11 => Err(Refused::host("the request has no Host header")),
-        (None, authority) => {
-            authority.map_or(Ok(()), request_line::judge_authority)?;
-            Ok(authority)
-        }
-        (Some(host), authority) => {
-            request_line::judge_authority(host)?;
-            match authority {
-                Some(authority) if !request_line::same_authority(host, authority) => Err(Refused::host(
-                    "the Host header and the request target name different hosts",
-                )),
-                _ => Ok(Some(host)),
-            }
-        }
+/// One host, and the same in both places where a head can name it.
+fn judge_host<'h>(host: Option<&'h [u8]>, authority: Option<&'h [u8]>) -> Result<Option<&'h [u8]>, Refused> {
+    let Some(host) = host else {
+        authority.map_or(Ok(()), request_line::judge_authority)?;
+        return Ok(authority);
+    };
+    request_line::judge_authority(host)?;
+    match authority {
+        Some(authority) if !request_line::same_authority(host, authority) => Err(Refused::host(
+            "the Host header and the request target name different hosts",
+        )),
+        _ => Ok(Some(host)),
     }
 }

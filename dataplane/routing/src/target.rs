@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::path::{Refusal, canonicalize, escaped_byte};
+use crate::path::{LONGEST_TARGET, Refusal, canonicalize, escaped_byte};
 
 /// A request target, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,10 @@ impl Target<'_> {
             return Err(Refusal::NotOriginForm);
         }
         let path = canonicalize(path)?;
+        // What is not ASCII takes three times as much.
+        if path.len() + query.map_or(0, |query| query.len() + 1) > LONGEST_TARGET {
+            return Err(Refusal::TooLong);
+        }
         Ok(Target { path, query })
     }
 }

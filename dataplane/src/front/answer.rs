@@ -9,12 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::FrontConfig;
+use crate::access::SHOWN;
 
 /// How long a refused client may go on sending before the connection is cut; closing at once could cost it
 /// the answer.
-const LINGER: Duration = Duration::from_secs(1);
-/// The longest target that is shown in an access line.
-const SHOWN: usize = 1024;
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// Told of every request that the front answers by itself: refusals, and `OPTIONS *`.
 pub trait Refusals: Send + Sync {
@@ -40,7 +39,7 @@ pub(super) struct AccessLine;
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client {
-    address: Option<SocketAddr>,
+    pub(super) address: Option<SocketAddr>,
 }
 
 // === impl AccessLine ===

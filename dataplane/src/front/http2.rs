@@ -1,18 +1,19 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use genkan_accept::{Call, Place};
+use genkan_accept::Place;
 use genkan_routing::strict::{Decoded, Refused};
-use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
-use pingora_core::protocols::Stream;
+use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora_core::protocols::http::v2::server::{
+    H2Accept, H2Options, HttpSession, default_h2_options, handshake,
+};
+use pingora_core::protocols::{Digest, Stream};
 use pingora_core::server::ShutdownWatch;
-use pingora_http::ResponseHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 
-use super::answer::{self, RefusedRequest};
+use super::answer::{self, Client, RefusedRequest};
 use super::progress::Progress;
 use super::{FrontConfig, Traffic};
 use crate::listening::Socket;
@@ -20,21 +21,14 @@ use crate::listening::Socket;
 /// What an HTTP/2 client with prior knowledge sends first.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// A client that sends so many requests that cannot be framed is not worth another one.
+const MOST_MALFORMED: u32 = 32;
+
 /// The streams of HTTP/2 connections, on their way to the engine.
 pub(super) struct Http2<A> {
     engine: Arc<A>,
     config: Arc<FrontConfig>,
     traffic: Arc<Traffic>,
-}
-
-/// One connection of HTTP/2. The engine has a deadline neither for the preface nor for what follows it: until its first
-/// request is whole the connection waits, as one without a place of its own would have to go first.
-pub(super) struct Connection<A> {
-    http2: Arc<Http2<A>>,
-    place: Place,
-    /// From the first request to the end: the engine ends connections without streams.
-    call: OnceLock<Option<Call>>,
-    options: HttpServerOptions,
 }
 
 /// Puts the preface back. Only a plain connection can take it; over TLS the protocol is agreed on before.
@@ -55,12 +49,100 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
         }
     }
 
-    /// The rules of the strict front that a decoded head can still break.
-    fn judge(&self, session: &ServerSession) -> Result<(), Refused> {
+    /// Serves a connection until its client leaves it, or has had no stream for too long. The engine has a deadline
+    /// neither for the preface nor for what follows it: until its first request is whole the connection waits in its
+    /// place, as one without a place of its own would have to go first.
+    pub(super) async fn serve(self: &Arc<Self>, stream: Stream, place: &Place, shutdown: &ShutdownWatch) {
+        let client = Client::of(&stream);
+        let digest = Arc::new(Digest {
+            ssl_digest: stream.get_ssl_digest(),
+            timing_digest: stream.get_timing_digest(),
+            proxy_digest: stream.get_proxy_digest(),
+            socket_digest: stream.get_socket_digest(),
+        });
+        let Ok(mut connection) = handshake(stream, Some(options())).await else {
+            return;
+        };
+        let mut shutdown = shutdown.clone();
+        let mut is_ending = false;
+        let mut malformed = 0;
+        let idle_timeout = match place.is_crowded() {
+            true => self.config.crowded_idle,
+            false => self.config.http2_idle_timeout,
+        };
+        // From the first request to the end.
+        let mut call = None;
+        // Of this connection alone; each stream is one of its connections.
+        let streams = Arc::<Traffic>::default();
+        loop {
+            let idle = async {
+                streams.drained().await;
+                tokio::time::sleep(idle_timeout).await;
+            };
+            let accepted = tokio::select! {
+                biased;
+                _ = shutdown.changed(), if !is_ending => {
+                    connection.graceful_shutdown();
+                    is_ending = true;
+                    continue;
+                }
+                accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => accepted,
+                () = idle, if !is_ending => return,
+            };
+            match accepted {
+                Ok(Some(H2Accept::Session(session))) => {
+                    if call.is_none() {
+                        call = place.begin();
+                        if call.is_none() {
+                            return;
+                        }
+                    }
+                    let (this, stream) = (Arc::clone(self), streams.connection());
+                    tokio::spawn(async move {
+                        let _stream = stream;
+                        this.serve_stream(ServerSession::new_http2(session)).await;
+                    });
+                }
+                Ok(Some(H2Accept::Rejected)) => {
+                    malformed += 1;
+                    self.record_rejected(&client);
+                    if malformed >= MOST_MALFORMED {
+                        return;
+                    }
+                }
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    async fn serve_stream(&self, mut session: ServerSession) {
+        let _request = self.traffic.request();
+        session.set_write_timeout(Some(self.config.write_timeout));
+        session.set_total_drain_timeout(Some(self.config.discard_timeout));
+        if self.traffic.requests() > self.config.most_requests {
+            self.refuse(&mut session, &Refused::busy()).await;
+            return;
+        }
         let header = session.req_header();
-        let host = header.headers.get(http::header::HOST).map(|host| host.as_bytes());
-        let head = decoded(header, host);
-        head.check(&self.config.limits)
+        let judged = decoded(header);
+        if let Err(refused) = judged.check(fields(header), &self.config.limits) {
+            self.refuse(&mut session, &refused).await;
+            return;
+        }
+        if judged.is_server_options() {
+            self.server_options(&mut session).await;
+            return;
+        }
+        let endless = &self.traffic.endless;
+        // Letting go of what serves the stream resets it.
+        if session.is_body_done() {
+            let serving = self.engine.process_new_http(session, &self.config.draining);
+            endless.serve(serving).await;
+            return;
+        }
+        let limit = self.limit(&session);
+        let serving = self.engine.process_new_http(session, &self.config.draining);
+        endless.serve(Progress::watch(limit, serving)).await;
     }
 
     /// How long nothing may move while the body is unfinished. A little longer than for HTTP/1, where the silence of
@@ -112,6 +194,19 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
         request_id
     }
 
+    /// The engine judges lengths and hosts before anybody else can, resets the stream or answers 400 without a body, and
+    /// keeps what was sent to itself. So this is all that can be told.
+    fn record_rejected(&self, client: &Client) {
+        let refused = Refused::framing(
+            "the layer of HTTP/2 refused the request: its Host and :authority, its Content-Length or its path \
+             can be read in two ways",
+        );
+        let request_id = answer::request_id(None);
+        let line = (&b""[..], &b""[..]);
+        let request = RefusedRequest::new(&request_id, client.address, line, "HTTP/2", &refused);
+        self.config.record(&request);
+    }
+
     /// A client that is gone does not get its answer; there is nobody to tell.
     async fn send(&self, session: &mut ServerSession, header: ResponseHeader, body: Bytes) {
         if session.write_response_header(Box::new(header)).await.is_ok() {
@@ -132,92 +227,26 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
     }
 }
 
-fn decoded<'a>(header: &'a pingora_http::RequestHeader, host: Option<&'a [u8]>) -> Decoded<'a> {
+fn decoded(header: &RequestHeader) -> Decoded<'_> {
+    let authority = header.uri.authority();
     Decoded {
         method: header.method.as_str(),
+        scheme: header.uri.scheme_str(),
         target: header.raw_path(),
-        authority: header
-            .uri
-            .authority()
-            .map(|authority| authority.as_str().as_bytes())
-            .or(host),
-        headers: header.headers.len(),
+        authority: authority.map(|authority| authority.as_str().as_bytes()),
     }
 }
 
-impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
-    async fn process(&self, mut session: ServerSession) -> Option<ReusedHttpStream> {
-        let _request = self.traffic.request();
-        session.set_write_timeout(Some(self.config.write_timeout));
-        session.set_total_drain_timeout(Some(self.config.discard_timeout));
-        if self.traffic.requests() > self.config.most_requests {
-            self.refuse(&mut session, &Refused::busy()).await;
-            return None;
-        }
-        if let Err(refused) = self.judge(&session) {
-            self.refuse(&mut session, &refused).await;
-            return None;
-        }
-        let header = session.req_header();
-        if decoded(header, None).is_server_options() {
-            self.server_options(&mut session).await;
-            return None;
-        }
-        let endless = &self.traffic.endless;
-        // Letting go of what serves the stream resets it.
-        if session.is_body_done() {
-            let serving = self.engine.process_new_http(session, &self.config.draining);
-            return endless.serve(serving).await.flatten();
-        }
-        let limit = self.limit(&session);
-        let serving = self.engine.process_new_http(session, &self.config.draining);
-        let serving = Progress::watch(limit, serving);
-        endless.serve(serving).await.flatten().flatten()
-    }
+fn fields(header: &RequestHeader) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let fields = header.headers.iter();
+    fields.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
 }
 
-// === impl Connection ===
-
-impl<A> Connection<A> {
-    pub(super) fn new(http2: Arc<Http2<A>>, place: &Place) -> Arc<Self> {
-        let config = &http2.config;
-        let mut options = HttpServerOptions::default();
-        // Safe only because the front has seen the preface: the engine waits for it without a deadline.
-        options.h2c = true;
-        options.h2_idle_timeout = Some(match place.is_crowded() {
-            true => config.crowded_idle,
-            false => config.http2_idle_timeout,
-        });
-        Arc::new(Self {
-            http2,
-            place: place.clone(),
-            call: OnceLock::new(),
-            options,
-        })
-    }
-}
-
-#[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Connection<A> {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        session: ServerSession,
-        _shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        self.call.get_or_init(|| self.place.begin());
-        self.http2.process(session).await
-    }
-
-    fn h2_options(&self) -> Option<H2Options> {
-        let mut options = default_h2_options();
-        options
-            .initial_window_size(1024 * 1024)
-            .initial_connection_window_size(4 * 1024 * 1024)
-            .max_send_buffer_size(256 * 1024);
-        Some(options)
-    }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.options)
-    }
+fn options() -> H2Options {
+    let mut options = default_h2_options();
+    options
+        .initial_window_size(1024 * 1024)
+        .initial_connection_window_size(4 * 1024 * 1024)
+        .max_send_buffer_size(256 * 1024);
+    options
 }

@@ -13,6 +13,7 @@ use genkan_routing::{Decision, Input, Refused, RequestInfo, Target};
 
 use super::Proxy;
 use super::fields::Fields;
+use crate::access::SHOWN;
 use crate::answer::Answer;
 use crate::authority;
 use crate::authorization::denied;
@@ -27,7 +28,7 @@ impl Proxy {
         let raw = Bytes::copy_from_slice(session.req_header().raw_path());
         let target = Target::parse(&raw).map_err(|refusal| {
             let path = raw.split(|&byte| byte == b'?').next().unwrap_or_default();
-            context.line.path = path.escape_ascii().to_string();
+            context.line.path = path[..path.len().min(SHOWN)].escape_ascii().to_string();
             Refused::from(refusal)
         })?;
         context.line.path = target.path.clone().into_owned();

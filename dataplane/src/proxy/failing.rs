@@ -9,6 +9,7 @@ use pingora_proxy::Session;
 use super::Proxy;
 use crate::answer::Answer;
 use crate::context::Context;
+use crate::front;
 use crate::metrics::Metrics;
 use crate::tables::Route;
 use crate::upstream::{NoEndpoint, SILENCE, Upstream};
@@ -20,7 +21,9 @@ pub fn judge(session: &Session, mut error: Box<Error>, context: &mut Context, is
         return error;
     }
     let outgoing = context.outgoing.as_ref();
-    let may_be_repeated = outgoing.is_some_and(|outgoing| outgoing.method.is_idempotent())
+    // What the client did wrong would be wrong once more.
+    let may_be_repeated = *error.esource() != ErrorSource::Downstream
+        && outgoing.is_some_and(|outgoing| outgoing.method.is_idempotent())
         && !session.as_ref().retry_buffer_truncated()
         && session
             .response_written()
@@ -42,12 +45,13 @@ impl Proxy {
         let is_begun = session.response_written().is_some_and(|head| {
             !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
         });
-        if is_begun || is_client_gone(error) {
+        let refused = front::refusal(error.root_cause());
+        if is_begun || (refused.is_none() && is_client_gone(error)) {
             let is_downstream = *error.esource() == ErrorSource::Downstream;
-            context.line.reason = if is_downstream {
-                "ClientGone"
-            } else {
-                "BackendBroke"
+            context.line.reason = match refused {
+                Some(refused) => refused.reason,
+                None if is_downstream => "ClientGone",
+                None => "BackendBroke",
             }
             .into();
             context.line.detail = error.to_string();
@@ -55,6 +59,7 @@ impl Proxy {
         }
         let answer = match context.verdict.take() {
             Some(answer) => answer,
+            None if let Some(refused) = refused => refused.clone().into(),
             // The time starts anew with each piece of the request: the client is who is waited for.
             None if is_upstream_silent(error) && !session.is_body_done() => body_timeout(),
             None => self.answer_to(error, context),

@@ -4,8 +4,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_LOCATION, LOCATION, SET_COOKIE, TRAILER,
-    TRANSFER_ENCODING,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, LOCATION, SET_COOKIE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use parking_lot::Mutex;
@@ -13,11 +13,12 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use genkan_routing::Scheme;
 use genkan_routing::connection::{remove_hop_by_hop, remove_nominated, tokens};
+use genkan_routing::headers::is_hop_by_hop;
 use genkan_routing::links::{PublicPrefix, is_readable};
 use genkan_routing::model::BackendState;
 use genkan_routing::redirect::leaves_origin;
+use genkan_routing::{HeaderStore, Scheme};
 
 use super::{Proxy, failing, fields, removed_length};
 use crate::context::{Context, Outgoing};
@@ -46,7 +47,11 @@ impl Proxy {
             context.verdict = Some(failing::protocol(&route, &problem));
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
-        if response.status != StatusCode::SWITCHING_PROTOCOLS {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            remove_nominated(&mut fields::Fields(response));
+            let is_of_switch = |name: &str| name == CONNECTION || name == UPGRADE;
+            fields::Fields(response).retain(&|name| !is_hop_by_hop(name) || is_of_switch(name));
+        } else {
             // Trailers pass from HTTP/2 to HTTP/2, and what announces them with them.
             let trailer = context.attempt.is_http2.then(|| response.remove_header(&TRAILER));
             remove_nominated(&mut fields::Fields(response));
@@ -55,8 +60,10 @@ impl Proxy {
                 let _ = response.insert_header(TRAILER, trailer);
             }
         }
-        if response.status == StatusCode::NO_CONTENT {
+        if response.status == StatusCode::NO_CONTENT || response.status.is_informational() {
+            // No body follows, and who believes another word takes the next answer for it.
             response.remove_header(&CONTENT_LENGTH);
+            response.remove_header(&TRANSFER_ENCODING);
         }
         unite_lengths(response);
         if !is_interim(response.status) {

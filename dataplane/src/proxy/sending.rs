@@ -43,7 +43,10 @@ pub async fn prepare(
     shipment.dress(&mut Fields(request)).map_err(invalid)?;
     if request.headers.contains_key(EXPECT) && !passes_permission_on(session, context) {
         request.remove_header(&EXPECT);
-        session.write_continue_response().await?;
+        // HTTP/1.0 knows no interim answers.
+        if session.req_header().version != Version::HTTP_10 {
+            session.write_continue_response().await?;
+        }
     }
     Ok(())
 }

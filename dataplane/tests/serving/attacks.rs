@@ -14,7 +14,7 @@ mod framing;
 #[path = "attacks/http2.rs"]
 mod http2;
 #[path = "attacks/ledger.rs"]
-mod ledger;
+pub mod ledger;
 #[path = "attacks/limits.rs"]
 mod limits;
 #[path = "attacks/lines.rs"]

@@ -1,45 +1,55 @@
-use super::request_line::judge_authority;
+use super::fields::{Field, Judge};
+use super::request_line::judge_target;
 use super::{Limits, Refused};
 
-/// A head that HTTP/2 has decoded already. Its own layer has refused what cannot be framed.
+/// The start of a head that HTTP/2 has decoded already. Its own layer has refused what cannot be framed.
 #[derive(Clone, Copy, Debug)]
 pub struct Decoded<'a> {
     pub method: &'a str,
+    /// `:scheme`, where it is known.
+    pub scheme: Option<&'a str>,
     /// `:path`.
     pub target: &'a [u8],
-    /// `:authority`, or the Host header where it stands alone.
+    /// `:authority`.
     pub authority: Option<&'a [u8]>,
-    /// Header lines, pseudo-headers not counted.
-    pub headers: usize,
 }
 
 // === impl Decoded ===
 
-impl Decoded<'_> {
-    /// The rules of [`check`](super::check) that a decoded head can still break.
-    pub fn check(&self, limits: &Limits) -> Result<(), Refused> {
+impl<'a> Decoded<'a> {
+    /// The rules of [`check`](super::check), by the same judge; `fields` are names and values, without pseudo-headers.
+    ///
+    /// # Errors
+    /// The answer to give.
+    pub fn check(
+        &self,
+        fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        limits: &Limits,
+    ) -> Result<(), Refused> {
         super::refuse_method(self.method)?;
         if self.target.len() > limits.target {
             return Err(Refused::target_too_long(limits.target));
         }
-        if self.headers > limits.headers {
-            return Err(Refused::too_many_headers(limits.headers));
+        judge_target(self.method, self.target)?;
+        if !matches!(self.target, [b'/', ..] | b"*") {
+            return Err(Refused::target("the request target does not start with a slash"));
         }
-        if self.target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
-            return Err(Refused::target("the request target contains a control character"));
+        let is_http = |scheme: &str| matches!(scheme, "http" | "https");
+        if !self.scheme.is_none_or(is_http) {
+            return Err(Refused::target("the :scheme is neither http nor https"));
         }
-        if self.target.contains(&b'#') {
-            return Err(Refused::target("the request target contains a fragment"));
+        let mut judge = Judge::new(limits.headers);
+        for (name, value) in fields {
+            judge.add(Field::decoded(name, value)?)?;
         }
-        match self.target {
-            [b'/', ..] => {}
-            b"*" if self.method == "OPTIONS" => {}
-            _ => return Err(Refused::target("the request target does not start with a slash")),
+        if judge.names_connection() {
+            return Err(Refused::framing(
+                "a request of HTTP/2 must not have headers that speak of a connection",
+            ));
         }
-        match self.authority {
-            Some(authority) => judge_authority(authority),
-            None => Err(Refused::host("the request names no host")),
-        }
+        super::judge_host(judge.host, self.authority)?
+            .map(|_| ())
+            .ok_or_else(|| Refused::host("the request names no host"))
     }
 
     /// `OPTIONS *` asks about the server itself; no route can answer it.

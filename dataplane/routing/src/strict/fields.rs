@@ -36,6 +36,19 @@ struct Upgrade {
     foreign: usize,
 }
 
+/// What the fields of a head, one after another, say about the message. The same in every version of HTTP.
+#[derive(Clone, Debug)]
+pub(super) struct Judge<'h> {
+    pub host: Option<&'h [u8]>,
+    length: Option<u64>,
+    coding: Option<&'h [u8]>,
+    expectation: Option<&'h [u8]>,
+    connection: Connection,
+    upgrade: Upgrade,
+    seen: usize,
+    limit: usize,
+}
+
 /// One header line: its name and its value without the spaces around it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field<'h> {
@@ -48,37 +61,25 @@ pub(super) struct Field<'h> {
 impl<'h> Fields<'h> {
     /// Reads the lines after the request line, which end with an empty one.
     pub(super) fn read(rest: &'h [u8], version: Version, limit: usize) -> Result<Self, Refused> {
-        let (mut host, mut length, mut chunked) = (None, None, None);
-        let mut connection = Connection::default();
-        let mut upgrade = Upgrade::default();
+        let mut judge = Judge::new(limit);
         let mut lines = Lines { rest };
-        let mut count = 0;
         while let Some(line) = lines.next()? {
-            let field = Field::parse(line)?;
-            count += 1;
-            if count > limit {
-                return Err(Refused::too_many_headers(limit));
-            }
-            if field.is("host") {
-                only(&mut host, field.value, "Host")?;
-            } else if field.is("content-length") {
-                only(&mut length, parse_length(field.value)?, "Content-Length")?;
-            } else if field.is("transfer-encoding") {
-                only(&mut chunked, field.value, "Transfer-Encoding")?;
-            } else if field.is("connection") {
-                connection.add(field.value)?;
-            } else if field.is("upgrade") {
-                upgrade.add(field.value);
-            }
+            judge.add(Field::parse(line)?)?;
         }
         if !lines.rest.is_empty() {
             return Err(Refused::framing("there are bytes behind the empty line"));
         }
+        let Judge {
+            host,
+            connection,
+            upgrade,
+            ..
+        } = judge;
         let wanted = version == Version::Http11 && connection.upgrade && upgrade.is_known();
         Ok(Self {
             lines: &rest[..rest.len() - 2],
             host,
-            framing: framing(length, chunked, version)?,
+            framing: framing(judge.length, judge.coding, version)?,
             upgrade: wanted,
             idle_upgrade: upgrade.lines > 0 && !wanted,
             connection,
@@ -95,6 +96,52 @@ impl<'h> Fields<'h> {
     /// The lines again, for a second pass; they have been judged.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'h [u8], Field<'h>)> {
         lines(self.lines)
+    }
+}
+
+// === impl Judge ===
+
+impl<'h> Judge<'h> {
+    /// `limit`: the most fields.
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            host: None,
+            length: None,
+            coding: None,
+            expectation: None,
+            connection: Connection::default(),
+            upgrade: Upgrade::default(),
+            seen: 0,
+            limit,
+        }
+    }
+
+    pub(super) fn add(&mut self, field: Field<'h>) -> Result<(), Refused> {
+        self.seen += 1;
+        if self.seen > self.limit {
+            return Err(Refused::too_many_headers(self.limit));
+        }
+        if field.is("host") {
+            only(&mut self.host, field.value, "Host")
+        } else if field.is("content-length") {
+            only(&mut self.length, parse_length(field.value)?, "Content-Length")
+        } else if field.is("transfer-encoding") {
+            only(&mut self.coding, field.value, "Transfer-Encoding")
+        } else if field.is("expect") {
+            only(&mut self.expectation, judge_expectation(field.value)?, "Expect")
+        } else if field.is("connection") {
+            self.connection.add(field.value)
+        } else {
+            if field.is("upgrade") {
+                self.upgrade.add(field.value);
+            }
+            Ok(())
+        }
+    }
+
+    /// Fields that speak of one connection, which only HTTP/1 has.
+    pub(super) fn names_connection(&self) -> bool {
+        self.coding.is_some() || self.connection.lines > 0 || self.upgrade.lines > 0
     }
 }
 
@@ -126,6 +173,15 @@ fn parse_length(value: &[u8]) -> Result<u64, Refused> {
     number
         .filter(|number| i64::try_from(*number).is_ok())
         .ok_or_else(|| Refused::framing("the Content-Length header is not one plain number"))
+}
+
+/// What is nearly `100-continue` holds the body back here and not there.
+fn judge_expectation(value: &[u8]) -> Result<&[u8], Refused> {
+    if value.eq_ignore_ascii_case(b"100-continue") {
+        Ok(value)
+    } else {
+        Err(Refused::expectation())
+    }
 }
 
 fn framing(length: Option<u64>, coding: Option<&[u8]>, version: Version) -> Result<Framing, Refused> {
@@ -230,21 +286,41 @@ impl<'h> Field<'h> {
             .filter(|at| *at > 0 && line[*at] == b':')
             .ok_or_else(|| Refused::framing("a header line is not a name, a colon and a value"))?;
         let value = &line[colon + 1..];
-        if value
-            .iter()
-            .any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f)
-        {
-            return Err(Refused::framing("a header value contains a control character"));
-        }
+        judge_value(value)?;
         Ok(Self {
             name: &line[..colon],
             value: trim(value),
         })
     }
 
+    /// A field that comes without a line: nothing stands around its value that could be taken off.
+    pub(super) fn decoded(name: &'h [u8], value: &'h [u8]) -> Result<Self, Refused> {
+        if !is_token(name) {
+            return Err(Refused::framing("the name of a header is not a token"));
+        }
+        judge_value(value)?;
+        if trim(value).len() != value.len() {
+            return Err(Refused::framing("a header value begins or ends with a blank"));
+        }
+        Ok(Self { name, value })
+    }
+
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
+}
+
+fn judge_value(value: &[u8]) -> Result<(), Refused> {
+    if value.iter().all(|byte| is_value_byte(*byte)) {
+        Ok(())
+    } else {
+        Err(Refused::framing("a header value contains a control character"))
+    }
+}
+
+/// What may stand in a value: anything but control characters, among which a tab is none.
+pub(super) fn is_value_byte(byte: u8) -> bool {
+    (byte >= b' ' && byte != 0x7f) || byte == b'\t'
 }
 
 /// Optional white space of HTTP: space and tab, nothing else.

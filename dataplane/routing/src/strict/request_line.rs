@@ -30,6 +30,20 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// What holds for a target in every form.
+pub(super) fn judge_target(method: &str, target: &[u8]) -> Result<(), Refused> {
+    if target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+        return Err(Refused::target("the request target contains a control character"));
+    }
+    if target.contains(&b'#') {
+        return Err(Refused::target("the request target contains a fragment"));
+    }
+    if target == b"*" && method != "OPTIONS" {
+        return Err(Refused::target("the target * is for OPTIONS only"));
+    }
+    Ok(())
+}
+
 /// A host, and a port if there is a colon.
 pub(super) fn judge_authority(authority: &[u8]) -> Result<(), Refused> {
     let (host, port) = split_port(authority);
@@ -92,16 +106,10 @@ impl<'h> RequestLine<'h> {
     }
 
     pub(super) fn form(&self) -> Result<Form<'h>, Refused> {
-        if self.target.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
-            return Err(Refused::target("the request target contains a control character"));
-        }
-        if self.target.contains(&b'#') {
-            return Err(Refused::target("the request target contains a fragment"));
-        }
+        judge_target(self.method, self.target)?;
         match self.target {
             [b'/', ..] => Ok(Form::Origin(self.target)),
-            b"*" if self.method == "OPTIONS" => Ok(Form::Asterisk),
-            b"*" => Err(Refused::target("the target * is for OPTIONS only")),
+            b"*" => Ok(Form::Asterisk),
             target => Form::absolute(target),
         }
     }

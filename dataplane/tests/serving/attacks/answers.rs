@@ -137,6 +137,18 @@ impl Attack {
         let (code, None) = (codes.next().unwrap_or_default(), codes.next()) else {
             panic!("{what}")
         };
+        let (before, _) = lower.split_at(lower.rfind("http/1.1 ").unwrap_or_default());
+        let frames = [
+            "content-length",
+            "transfer-encoding",
+            "keep-alive",
+            "trailer",
+            "x-foo",
+        ];
+        assert!(
+            interim == 0 || !frames.iter().any(|name| before.contains(name)),
+            "{what}"
+        );
         match self.then {
             Refused(expected) => {
                 let reason = lower

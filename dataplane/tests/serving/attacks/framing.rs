@@ -197,6 +197,24 @@ const ATTACKS: &[Attack] = &[
         EndsWith("abc"),
     ),
     attack(
+        "nearly an expectation",
+        POST,
+        "Expect: y 100-continue\r\nContent-Length: 3\r\n",
+        Refused(417),
+    ),
+    attack(
+        "an expectation beside another",
+        POST,
+        "Expect: 100-continue, x\r\nContent-Length: 3\r\n",
+        Refused(417),
+    ),
+    attack(
+        "an expectation twice",
+        POST,
+        "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 3\r\n",
+        Refused(400),
+    ),
+    attack(
         "another coding on a line of its own",
         POST,
         "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",

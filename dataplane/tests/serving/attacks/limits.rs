@@ -1,16 +1,23 @@
 //! How much of anything is read.
 
 use super::Section;
-use super::requests::Then::{Passes, Refused};
+use super::requests::Then::{BrokenOff, EndsWith, Passes, Refused};
 use super::requests::{Attack, NOTHING, carry_out, long};
 use super::stage::Stage;
 
 pub async fn section(stage: &Stage) -> Section {
-    let preface = "A head has 64 KiB, a target 32 KiB and a head 200 lines at most.";
+    let preface = "A head has 64 KiB, a target 32 KiB, also once it is escaped, and a head 200 lines at most. The line of a chunk \
+                   has 1 KiB, trailers 16 KiB.";
     Section::new("Limits", preface, carry_out(ATTACKS, stage).await)
 }
 
 const PASSES: super::requests::Then = Passes("get /proxy/", NOTHING);
+
+const PASSES_BODY: super::requests::Then = EndsWith("3\r\nabc\r\n0\r\n\r\n");
+
+fn chunked(body: &str) -> String {
+    format!("POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
+}
 
 fn head(length: usize) -> String {
     let (before, after) = ("GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\nX: ", "\r\n\r\n");
@@ -94,6 +101,52 @@ const ATTACKS: &[Attack] = &[
             )
         },
         Refused(414),
+    ),
+    long(
+        "a path that grows to three times its length",
+        "a target of 32,007 bytes, most of them letters that are not ASCII",
+        || {
+            format!(
+                "GET /proxy/{} HTTP/1.1\r\nHost: gw.example\r\n\r\n",
+                "\u{e9}".repeat(16_000)
+            )
+        },
+        Refused(414),
+    ),
+    long(
+        "a query that grows when it is escaped",
+        "a target of 32,010 bytes, most of them quotation marks",
+        || {
+            format!(
+                "GET /proxy/x?{} HTTP/1.1\r\nHost: gw.example\r\n\r\n",
+                "\"".repeat(32_000)
+            )
+        },
+        Refused(414),
+    ),
+    long(
+        "the longest line of a chunk",
+        "a chunk size with an extension of 1,022 bytes",
+        || chunked(&format!("3;{}\r\nabc\r\n0\r\n\r\n", "a".repeat(1_021))),
+        PASSES_BODY,
+    ),
+    long(
+        "a byte more of it",
+        "a chunk size with an extension of 1,023 bytes",
+        || chunked(&format!("3;{}\r\nabc\r\n0\r\n\r\n", "a".repeat(1_022))),
+        Refused(400),
+    ),
+    long(
+        "the largest trailers",
+        "trailers of 16,384 bytes with the empty line",
+        || chunked(&format!("3\r\nabc\r\n0\r\nx:{}\r\n\r\n", "a".repeat(16_378))),
+        PASSES_BODY,
+    ),
+    long(
+        "a byte more of them",
+        "trailers of 16,385 bytes",
+        || chunked(&format!("3\r\nabc\r\n0\r\nx:{}\r\n\r\n", "a".repeat(16_379))),
+        BrokenOff(431),
     ),
     long("the most lines", "200 header lines", || lines(200), PASSES),
     long("a line more", "201 header lines", || lines(201), Refused(431)),

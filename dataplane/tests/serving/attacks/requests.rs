@@ -52,6 +52,31 @@ pub const fn long(name: &'static str, words: &'static str, bytes: fn() -> String
     Attack { name, sent, then }
 }
 
+/// Carries out once more what was refused, with the bytes behind `head` on their way only when the backend has seen it.
+pub async fn carry_out_late(attacks: &[Attack], head: &str, stage: &Stage) {
+    for attack in attacks {
+        let (_, bytes) = attack.sent.write();
+        let (Then::Refused(code), Some(rest)) = (&attack.then, bytes.strip_prefix(head.as_bytes())) else {
+            continue;
+        };
+        let before = stage.ledger.book();
+        let mut client = stage.client().await;
+        client.try_send(head).await;
+        stage.ledger.wait(|book| book.begun > before.begun).await;
+        client.try_send(rest).await;
+        let answer = client
+            .answer()
+            .await
+            .unwrap_or_else(|| panic!("{}: no answer", attack.name));
+        let late = Attack {
+            name: attack.name,
+            sent: Sent::Raw(&[]),
+            then: Then::BrokenOff(*code),
+        };
+        late.judge(&before, stage, &mut client, &answer).await;
+    }
+}
+
 pub async fn carry_out(attacks: &[Attack], stage: &Stage) -> Vec<Row> {
     let mut rows = Vec::with_capacity(attacks.len());
     for attack in attacks {

@@ -114,6 +114,18 @@ pub const ATTACKS: &[Attack] = &[
         BrokenOff,
     ),
     answer(
+        "a bare line feed and NUL in an extension, which the engine passes over",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;\n\0\r\nok\r\n0\r\n\r\n",
+        Stay,
+        EndsWith("\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+    ),
+    answer(
+        "a chunk without a size, which the engine takes for the last one",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n\r\nno field\r\n\r\n",
+        Stay,
+        EndsWith("\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+    ),
+    answer(
         "an extension of a chunk and a trailer",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2;a=b\r\nok\r\n0\r\nX-T: 1\r\n\r\n",
         Stay,

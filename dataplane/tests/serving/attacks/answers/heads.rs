@@ -3,7 +3,7 @@
 use crate::kit::Then::{Close, Stay};
 
 use super::Then::{After, EndsWith, Passes, Refused};
-use super::{Attack, answer, long};
+use super::{Ask, Attack, answer, asked, long};
 
 pub const ATTACKS: &[Attack] = &[
     answer(
@@ -190,6 +190,34 @@ pub const ATTACKS: &[Attack] = &[
         "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         Stay,
         After(1, 200),
+    ),
+    answer(
+        "an interim answer with a length, of which nothing passes",
+        "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        Stay,
+        After(1, 200),
+    ),
+    answer(
+        "the same with a coding, and fields of one connection",
+        "HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\nConnection: X-Foo\r\nX-Foo: 1\r\n\
+         Keep-Alive: timeout=9\r\nTrailer: X-T\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        Stay,
+        After(1, 200),
+    ),
+    asked(
+        Ask::Old,
+        "an interim answer for a client of HTTP/1.0, which knows none",
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        Stay,
+        Passes(200, "content-length: 2\r\n", "link"),
+    ),
+    asked(
+        Ask::Upgrade,
+        "a switch with a length and a coding",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade, X-Foo\r\nUpgrade: websocket\r\nX-Foo: 1\r\n\
+         Content-Length: 4\r\nKeep-Alive: timeout=9\r\n\r\nspam",
+        Close,
+        Passes(101, "upgrade: websocket\r\n", "content-length"),
     ),
     long(
         "the most interim answers",

@@ -76,6 +76,47 @@ pub const ATTACKS: &[Attack] = &[
         RESET,
     ),
     stream(
+        "a blank before a value",
+        &[GET, HTTP, GW, X, ("x-a", " 1")],
+        REFUSED,
+    ),
+    stream(
+        "a blank behind a value",
+        &[GET, HTTP, GW, X, ("x-a", "1\t")],
+        REFUSED,
+    ),
+    stream(
+        "nearly an expectation",
+        &[POST, HTTP, GW, X, ("expect", "y 100-continue")],
+        Ends(Outcome::Status(417)),
+    ),
+    stream("another scheme", &[GET, (":scheme", "ftp"), GW, X], REFUSED),
+    stream("two schemes", &[GET, HTTP, (":scheme", "https"), GW, X], RESET),
+    stream(
+        "the asterisk for more than OPTIONS",
+        &[GET, HTTP, GW, (":path", "*")],
+        REFUSED,
+    ),
+    stream(
+        "the same host beside the authority, with a port",
+        &[GET, HTTP, GW, X, ("host", "gw.example:80")],
+        REFUSED,
+    ),
+    Attack {
+        name: "a pseudo-header in trailers",
+        fields: &[POST, HTTP, GW, KNOWN],
+        body: &["abc"],
+        trailers: &[(":path", "/proxy/x")],
+        then: Passes("x-remote-user: system:anonymous", "/proxy/x"),
+    },
+    Attack {
+        name: "a length in trailers",
+        fields: &[POST, HTTP, GW, KNOWN],
+        body: &["abc"],
+        trailers: &[("content-length", "9")],
+        then: Passes("x-remote-user: system:anonymous", "content-length"),
+    },
+    stream(
         "another host beside the authority",
         &[GET, HTTP, GW, X, ("host", "other.example")],
         REFUSED,
@@ -226,6 +267,25 @@ pub const ATTACKS: &[Attack] = &[
             ("content-length", "4"),
         ],
         RESET,
+    ),
+    with_body(
+        "one length twice",
+        &[
+            POST,
+            HTTP,
+            GW,
+            X,
+            ("content-length", "3"),
+            ("content-length", "3"),
+        ],
+        &["abc"],
+        REFUSED,
+    ),
+    with_body(
+        "a length with a zero in front",
+        &[POST, HTTP, GW, X, ("content-length", "03")],
+        &["abc"],
+        REFUSED,
     ),
     stream(
         "a length and no body",

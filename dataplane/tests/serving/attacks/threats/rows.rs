@@ -175,6 +175,36 @@ pub const THREATS: &[Threat] = &[
         ],
     ),
     threat(
+        "a chunked body that two parsers end in two places",
+        "what is accepted has one end, for the engine too; see Framing",
+        &[
+            (
+                "dataplane/routing/tests/chunks.rs",
+                "mutated_bodies_are_judged_by_the_book",
+            ),
+            (
+                "dataplane/tests/front_chunks.rs",
+                "the_engine_ends_accepted_bodies_in_the_same_place",
+            ),
+            (
+                "dataplane/tests/front_chunks.rs",
+                "the_engine_reads_mutated_bodies_that_are_accepted_in_the_same_way",
+            ),
+            (
+                "dataplane/tests/serving/strictness.rs",
+                "malformed_body_behind_its_head_is_told_and_never_repeated",
+            ),
+        ],
+    ),
+    threat(
+        "a head of HTTP/2 that is read less strictly than one of HTTP/1",
+        "both have one judge",
+        &[(
+            "dataplane/routing/tests/strict_decoded.rs",
+            "both_versions_have_one_judge",
+        )],
+    ),
+    threat(
         "a right or a token that was taken back",
         "a yes lives a minute (longer, as `--stale-if-error` says, while the API server is away), a no ten seconds, and nothing longer than its token",
         &[
