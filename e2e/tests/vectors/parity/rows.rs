@@ -373,6 +373,43 @@ pub const ROWS: &[Row] = &[
     ),
     (
         "GET",
+        "/kapis/shop.example/v1/carts/a",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a%2Fexec",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "AccessDenied",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a%2FMy_Part",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "AccessDenied",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a//exec",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "AccessDenied",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a%20b",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a%2Fexec",
+        &["Authorization: TOKEN"],
+        "ok",
+    ),
+    ("GET", "/proxy/plain/..;/a", &[], "PathRefused"),
+    (
+        "GET",
         "/proxy/none/a",
         &["Authorization: TOKEN", "DENIED"],
         "NoRouteMatched",
