@@ -187,6 +187,20 @@ fn path_that_servers_read_differently_is_asked_about_in_every_reading() {
                 get("carts", "exec", "x"),
             ],
         ),
+        ("/x;v=1", vec![get("carts", "", "x;v=1"), get("carts", "", "x")]),
+        (
+            "/;v=1",
+            vec![get("carts", "", ";v=1"), "list|g.io|v1|carts||n|".into()],
+        ),
+        (
+            "/x/%3Bv/exec",
+            vec![
+                get("carts", "%3Bv", "x"),
+                get("carts", ";v", "x"),
+                get("carts", "", "x"),
+                get("carts", "exec", "x"),
+            ],
+        ),
         (
             "%2Fx",
             vec!["list|g.io|v1|carts%2Fx||n|".into(), get("carts", "", "x")],
@@ -244,8 +258,8 @@ fn refusal_of_another_reading_prints_its_rule_or_another_way() {
     assert_eq!(
         of("x%2Fexec"),
         format!(
-            "user \"jane\" cannot get resource \"carts/exec\" \"x\" of API group \"g.io\" in namespace \"n\", which is what a \
-             server reads in this path that decodes it, or merges its slashes, first. To allow it, add this rule to a Role in \
+            "user \"jane\" cannot get resource \"carts/exec\" \"x\" of API group \"g.io\" in namespace \"n\", which is what other \
+             servers read in this path. To allow it, add this rule to a Role in \
              namespace \"n\" (or a ClusterRole) that is bound to the user or to a group of theirs: {{apiGroups: [\"g.io\"], \
              resources: [\"carts/exec\"], verbs: [\"get\"]}}. {proxy}"
         )

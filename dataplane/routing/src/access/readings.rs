@@ -1,4 +1,5 @@
-//! One path, read in other ways: by servers that decode it before they take it apart, and by such that take empty segments out.
+//! One path, read in other ways: by servers that decode it before they take it apart, that take the parameters of segments
+//! off, or that take empty segments out.
 
 use super::Attributes;
 use crate::info::RequestInfo;
@@ -15,7 +16,7 @@ pub(super) fn others<'a>(
     first: &Attributes<'_>,
 ) -> Vec<Attributes<'a>> {
     let mut others = Vec::new();
-    if !path.contains('%') && !path.contains("//") {
+    if !path.contains(['%', ';']) && !path.contains("//") {
         return others;
     }
     let mut paths = vec![path.to_owned()];
@@ -24,8 +25,11 @@ pub(super) fn others<'a>(
     {
         paths.push(decoded);
     }
-    let merged: Vec<_> = paths.iter().filter_map(|path| merge(path)).collect();
-    for path in paths.iter().skip(1).chain(&merged) {
+    for change in [without_parameters, merge] {
+        let changed: Vec<_> = paths.iter().filter_map(|path| change(path)).collect();
+        paths.extend(changed);
+    }
+    for path in paths.iter().skip(1) {
         let attributes = read(method, path, query);
         if attributes != *first && !others.contains(&attributes) {
             others.push(attributes);
@@ -61,6 +65,14 @@ fn decode(path: &str) -> Option<String> {
         }
     }
     (decoded.len() < path.len()).then(|| String::from_utf8_lossy(&decoded).into_owned())
+}
+
+/// Without what stands behind a semicolon in each segment; absent if nothing does.
+fn without_parameters(path: &str) -> Option<String> {
+    let names = path
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or_default());
+    path.contains(';').then(|| names.collect::<Vec<_>>().join("/"))
 }
 
 /// Without empty segments; absent if there are none.

@@ -39,9 +39,7 @@ impl fmt::Display for Refusal<'_> {
         let asked = then.unwrap_or(first);
         write!(f, "user {} cannot {asked}", shown(self.user))?;
         if is_other {
-            f.write_str(
-                ", which is what a server reads in this path that decodes it, or merges its slashes, first",
-            )?;
+            f.write_str(", which is what other servers read in this path")?;
         }
         let place = match first {
             Attributes::Resource { namespace, .. } if !namespace.is_empty() => {
