@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use genkan_routing::access::{Attributes, Mode, Questions, Refusal};
+use genkan_routing::access::{Attributes, Mode, Questions, Reading, Refusal};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -79,11 +79,14 @@ impl Authorization {
         }
     }
 
-    /// What is known without asking.
-    pub fn known(&self, user: &User, questions: &Questions<'_>) -> Option<bool> {
+    /// What is known without asking; an error is the answer to whoever may not.
+    pub fn known(&self, user: &User, questions: &Questions<'_>) -> Option<Result<(), Answer>> {
         match &self.reviewer {
-            Some(reviewer) => reviewer.known(user, questions),
-            None => Some(true),
+            Some(reviewer) => {
+                let known = reviewer.known(user, questions)?;
+                Some(known.map_err(|reading| denied(user, reading)))
+            }
+            None => Some(Ok(())),
         }
     }
 
@@ -95,10 +98,8 @@ impl Authorization {
         let Some(reviewer) = &self.reviewer else {
             return Ok(());
         };
-        match reviewer.ask(user, questions, self.mode).await? {
-            true => Ok(()),
-            false => Err(denied(user, questions)),
-        }
+        let asked = reviewer.ask(user, questions, self.mode).await?;
+        asked.map_err(|reading| denied(user, reading))
     }
 
     /// Forgets what is over.
@@ -124,13 +125,23 @@ impl Reviewer {
         }
     }
 
+    /// Every reading has to be allowed; an error is the first that is not.
+    fn known<'q>(&self, user: &User, questions: &'q Questions<'_>) -> Option<Result<(), Reading<'q>>> {
+        for reading in questions.readings() {
+            if !self.known_reading(user, reading)? {
+                return Some(Err(reading));
+            }
+        }
+        Some(Ok(()))
+    }
+
     /// One yes is enough, and only as many noes as there are questions.
-    fn known(&self, user: &User, questions: &Questions<'_>) -> Option<bool> {
-        let first = self.known_of(user, &questions.first);
+    fn known_reading(&self, user: &User, reading: Reading<'_>) -> Option<bool> {
+        let first = self.known_of(user, reading.first);
         if first == Some(true) {
             return first;
         }
-        match &questions.then {
+        match reading.then {
             None => first,
             Some(then) => match self.known_of(user, then) {
                 Some(true) => Some(true),
@@ -153,18 +164,33 @@ impl Reviewer {
         Some(known.verdict)
     }
 
-    async fn ask(&self, user: &User, questions: &Questions<'_>, mode: Mode) -> Result<bool, Answer> {
-        let is_path = |attributes: &Attributes<'_>| matches!(attributes, Attributes::NonResource { .. });
-        // Where only exact paths are asked about, every page of a UI is many questions.
-        let first = if mode == Mode::Exact && is_path(&questions.first) {
-            About::Path(&self.others)
-        } else {
-            About::Other
+    async fn ask<'q>(
+        &self,
+        user: &User,
+        questions: &'q Questions<'_>,
+        mode: Mode,
+    ) -> Result<Result<(), Reading<'q>>, Answer> {
+        for reading in questions.readings() {
+            if !self.ask_reading(user, reading, mode).await? {
+                return Ok(Err(reading));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn ask_reading(&self, user: &User, reading: Reading<'_>, mode: Mode) -> Result<bool, Answer> {
+        let is_path = matches!(reading.first, Attributes::NonResource { .. });
+        let first = match mode {
+            // Nobody but its sender made such a path.
+            _ if is_path && reading.is_other => About::Path(&self.paths),
+            // Where only exact paths are asked about, every page of a UI is many questions.
+            Mode::Exact if is_path => About::Path(&self.others),
+            _ => About::Other,
         };
-        if self.ask_one(user, &questions.first, first).await? {
+        if self.ask_one(user, reading.first, first).await? {
             return Ok(true);
         }
-        match &questions.then {
+        match reading.then {
             Some(then) => self.ask_one(user, then, About::Path(&self.paths)).await,
             None => Ok(false),
         }
@@ -248,10 +274,10 @@ impl Reviewer {
 }
 
 /// The answer to a caller who may not do this.
-pub fn denied(user: &User, questions: &Questions<'_>) -> Answer {
+fn denied(user: &User, reading: Reading<'_>) -> Answer {
     let refusal = Refusal {
         user: &user.name,
-        questions,
+        reading,
     };
     Answer::from(refusal.refused())
 }

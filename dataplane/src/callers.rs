@@ -57,8 +57,15 @@ impl Callers {
             .proxy_client_cert_file
             .clone()
             .zip(args.proxy_client_key_file.clone());
-        let certificate =
+        let mut certificate =
             ClientCertificate::load(files.map(|(certificate, key)| Files { certificate, key }))?;
+        let source = match args.is_disabled() {
+            true => None,
+            false => Some(Source::find(args.kubeconfig.as_deref())?),
+        };
+        if let Some(source) = &source {
+            certificate.withhold_from(source.load()?.authority);
+        }
         let keys = Arc::new(Keys::default());
         let mut this = Self {
             identity: Identity::disabled(&keys),
@@ -69,10 +76,10 @@ impl Callers {
             kubernetes: None,
             metrics,
         };
-        if args.is_disabled() {
+        let Some(source) = source else {
             return Ok(this);
-        }
-        let kubernetes = Arc::new(Kubernetes::new(Source::find(args.kubeconfig.as_deref())?)?);
+        };
+        let kubernetes = Arc::new(Kubernetes::new(source)?);
         let limits = Limits::new(args.stale_if_error);
         let tokens = Tokens::new(
             args.places(),

@@ -1,8 +1,11 @@
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use pingora_core::upstreams::peer::HttpPeer;
+use genkan_routing::dialling::names_api_server;
+use http::uri::Authority;
+use pingora_core::upstreams::peer::{HttpPeer, Peer};
 use pingora_core::utils::tls::CertKey;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -10,11 +13,14 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::files::FromFiles;
 
-/// What proves to backends that a request comes from us: shown to every one that asks for a certificate.
+/// What proves to backends that a request comes from us: shown to every one that asks for a certificate, but for API
+/// servers of Kubernetes, which would take us for a user of their own.
 #[derive(Debug, Default)]
 pub struct ClientCertificate {
     files: Option<Files>,
     pair: ArcSwapOption<Pair>,
+    /// The API server that we ask ourselves.
+    api_server: Option<Authority>,
 }
 
 #[derive(Debug, Clone)]
@@ -52,7 +58,13 @@ impl ClientCertificate {
         Ok(Self {
             files,
             pair: ArcSwapOption::new(pair.map(Arc::new)),
+            api_server: None,
         })
+    }
+
+    /// By whatever address an object leads to this API server, it is not shown our certificate.
+    pub fn withhold_from(&mut self, api_server: Authority) {
+        self.api_server = Some(api_server);
     }
 
     pub fn is_given(&self) -> bool {
@@ -63,11 +75,28 @@ impl ClientCertificate {
     pub fn equip(&self, mut peer: HttpPeer) -> HttpPeer {
         if let Some(pair) = &*self.pair.load()
             && peer.is_tls()
+            && !self.is_withheld_from(&peer)
         {
             peer.client_cert_key = Some(Arc::clone(&pair.engine));
             peer.group_key ^= pair.group;
         }
         peer
+    }
+
+    fn is_withheld_from(&self, peer: &HttpPeer) -> bool {
+        names_api_server(&peer.sni) || self.api_server.as_ref().is_some_and(|own| is_at(own, peer))
+    }
+}
+
+/// Is this peer the server with this authority?
+fn is_at(authority: &Authority, peer: &HttpPeer) -> bool {
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    match (host.parse::<IpAddr>(), peer.address().as_inet()) {
+        (Ok(ip), Some(address)) => {
+            let port = authority.port_u16().unwrap_or(443);
+            ip.to_canonical() == address.ip().to_canonical() && port == address.port()
+        }
+        _ => peer.sni.eq_ignore_ascii_case(host),
     }
 }
 
@@ -187,6 +216,33 @@ mod tests {
         assert!(equipped.client_cert_key.is_some());
         assert_ne!(equipped.group_key, mk_peer(true).group_key);
         assert!(some.equip(mk_peer(false)).client_cert_key.is_none());
+    }
+
+    #[test]
+    fn api_servers_are_shown_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = mk_files(folder.path());
+        write(&files);
+        let mut certificate = ClientCertificate::load(Some(files)).unwrap();
+        let shows = |certificate: &ClientCertificate, address: &str, name: &str| {
+            let peer = HttpPeer::new(address, true, name.to_owned());
+            let equipped = certificate.equip(peer.clone());
+            assert_eq!(
+                equipped.client_cert_key.is_some(),
+                equipped.group_key != peer.group_key
+            );
+            equipped.client_cert_key.is_some()
+        };
+        assert!(!shows(&certificate, "127.0.0.1:1", "kubernetes.default.svc"));
+        assert!(shows(&certificate, "10.0.0.1:443", "10.0.0.1"));
+        certificate.withhold_from("10.0.0.1".parse().unwrap());
+        assert!(!shows(&certificate, "10.0.0.1:443", "api.example"));
+        assert!(shows(&certificate, "10.0.0.1:8443", "10.0.0.1"));
+        certificate.withhold_from("[fd00::1]:6443".parse().unwrap());
+        assert!(!shows(&certificate, "[fd00::1]:6443", ""));
+        certificate.withhold_from("API.example:6443".parse().unwrap());
+        assert!(!shows(&certificate, "10.0.0.9:443", "api.example"));
+        assert!(shows(&certificate, "10.0.0.9:443", "shop.example"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What has to be asked before a request may pass, and what to say when the answer is no.
 
+mod readings;
 mod rule;
 
 use std::borrow::Cow;
@@ -8,20 +9,21 @@ use crate::info::RequestInfo;
 
 pub use rule::{Refusal, Rule};
 
-/// What an access review is about, in the terms of Kubernetes. Names and paths are canonical, as they are forwarded.
+/// What an access review is about, in the terms of Kubernetes. Names and paths are canonical, as they are forwarded, but
+/// for those of another reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attributes<'a> {
     Resource {
-        verb: &'a str,
-        group: &'a str,
-        version: &'a str,
-        resource: &'a str,
-        subresource: &'a str,
-        namespace: &'a str,
-        name: &'a str,
+        verb: Cow<'a, str>,
+        group: Cow<'a, str>,
+        version: Cow<'a, str>,
+        resource: Cow<'a, str>,
+        subresource: Cow<'a, str>,
+        namespace: Cow<'a, str>,
+        name: Cow<'a, str>,
     },
     NonResource {
-        path: &'a str,
+        path: Cow<'a, str>,
         verb: Cow<'a, str>,
     },
 }
@@ -46,53 +48,129 @@ pub enum Mode {
     Exact,
 }
 
-/// The questions about one request: it may pass if one of the answers is yes.
+/// The questions about one request: it may pass if every reading of its path is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Questions<'a> {
     pub first: Attributes<'a>,
     /// Asked only after a no to the first.
     pub then: Option<Attributes<'a>>,
+    /// What other servers read in the same path, where that is something else; nearly always there is none.
+    pub others: Vec<Attributes<'a>>,
+}
+
+/// The questions about one reading of a path: it is allowed if one of the answers is yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading<'q> {
+    pub first: &'q Attributes<'q>,
+    pub then: Option<&'q Attributes<'q>>,
+    /// Not the path as it is forwarded, but what another server makes of it.
+    pub is_other: bool,
 }
 
 // === impl Questions ===
 
 impl<'a> Questions<'a> {
-    /// `method` is that of the request.
-    pub fn of(door: Door<'a>, method: &'a str, info: &'a RequestInfo<'_>, mode: Mode) -> Self {
-        let exact = || Attributes::NonResource {
-            path: &info.path,
-            verb: lower_case(method),
-        };
+    /// `method` is that of the request, `query` the one that counts.
+    pub fn of(
+        door: Door<'a>,
+        method: &'a str,
+        info: &'a RequestInfo<'_>,
+        query: Option<&[u8]>,
+        mode: Mode,
+    ) -> Self {
+        let exact = || Attributes::of_path(method, &info.path);
         match (door, mode) {
-            (Door::ApiService, _) if info.is_resource => Self::only(Attributes::Resource {
-                verb: &info.verb,
-                group: info.group,
-                version: info.version,
-                resource: info.resource,
-                subresource: info.subresource,
-                namespace: info.namespace,
-                name: info.name,
-            }),
-            (Door::ApiService, _) | (Door::ReverseProxy { .. }, Mode::Exact) => Self::only(exact()),
-            (Door::ReverseProxy { path }, Mode::Pattern) => {
-                let first = Attributes::NonResource {
-                    path,
-                    verb: lower_case(method),
-                };
-                let then = (path != info.path).then(exact);
-                Self { first, then }
+            (Door::ApiService, _) => {
+                let first = Attributes::of(method, info);
+                let others = readings::others(method, &info.path, query, &first);
+                Self {
+                    first,
+                    then: None,
+                    others,
+                }
             }
+            (Door::ReverseProxy { .. }, Mode::Exact) => Self {
+                first: exact(),
+                then: None,
+                others: Vec::new(),
+            },
+            (Door::ReverseProxy { path }, Mode::Pattern) => Self {
+                first: Attributes::of_path(method, path),
+                then: (path != info.path).then(exact),
+                others: Vec::new(),
+            },
         }
     }
 
-    fn only(first: Attributes<'a>) -> Self {
-        Self { first, then: None }
+    /// Each has to be allowed. The first is that of the path as it is forwarded.
+    pub fn readings(&self) -> impl Iterator<Item = Reading<'_>> {
+        let itself = Reading {
+            first: &self.first,
+            then: self.then.as_ref(),
+            is_other: false,
+        };
+        let others = self.others.iter().map(|first| Reading {
+            first,
+            then: None,
+            is_other: true,
+        });
+        std::iter::once(itself).chain(others)
     }
 }
 
 // === impl Attributes ===
 
-impl Attributes<'_> {
+impl<'a> Attributes<'a> {
+    /// Of a request, read as Kubernetes reads it.
+    fn of(method: &'a str, info: &'a RequestInfo<'_>) -> Self {
+        if !info.is_resource {
+            return Self::of_path(method, &info.path);
+        }
+        Self::Resource {
+            verb: (&*info.verb).into(),
+            group: info.group.into(),
+            version: info.version.into(),
+            resource: info.resource.into(),
+            subresource: info.subresource.into(),
+            namespace: info.namespace.into(),
+            name: info.name.into(),
+        }
+    }
+
+    fn of_path(method: &'a str, path: &'a str) -> Self {
+        Self::NonResource {
+            path: path.into(),
+            verb: lower_case(method),
+        }
+    }
+
+    fn into_owned(self) -> Attributes<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Resource {
+                verb,
+                group,
+                version,
+                resource,
+                subresource,
+                namespace,
+                name,
+            } => Attributes::Resource {
+                verb: own(verb),
+                group: own(group),
+                version: own(version),
+                resource: own(resource),
+                subresource: own(subresource),
+                namespace: own(namespace),
+                name: own(name),
+            },
+            Self::NonResource { path, verb } => Attributes::NonResource {
+                path: own(path),
+                verb: own(verb),
+            },
+        }
+    }
+
     /// Every value that makes it what it is; the kind comes first.
     pub fn values(&self) -> [&str; 8] {
         match self {

@@ -5,14 +5,20 @@ use http::{HeaderName, HeaderValue};
 
 use crate::connection::{remove_nominated, tokens, upgrade_protocols};
 use crate::headers::{HeaderStore, HeaderView};
-use crate::identity::{is_identity_header, is_impersonation_header};
-use crate::info::{InfoError, RequestInfo};
+use crate::identity::{imitates_ours, is_identity_header, is_impersonation_header};
+use crate::info::InfoError;
 use crate::path;
 use crate::refused::Refused;
 use crate::repair::{query_that_counts, repair_credential};
+use crate::table::Decision;
 
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// More proxies than that in front of us are a loop.
+/// Names everybody that a request has gone round through (RFC 8586). It is genkan's own: no directive and no `Connection`
+/// takes it off, so that nobody but an intermediary can hide a loop.
+pub(crate) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+/// How genkan is named there.
+pub(crate) const OWN_MARK: &str = "genkan";
+/// More proxies than that in front of us, or more rounds through us, are a loop.
 const MOST_HOPS: usize = 20;
 
 /// Takes away what a client may not say about itself, gives the forms of KubeSphere their usual place, and stops loops.
@@ -25,7 +31,7 @@ pub fn admit(
     query: Option<&[u8]>,
 ) -> Result<Option<Vec<u8>>, Refused> {
     remove_nominated(headers);
-    headers.retain(&|name| !is_identity_header(name));
+    headers.retain(&|name| !is_identity_header(name) && !imitates_ours(name));
     repair_credential(headers);
     let query = query_that_counts(headers, query)?;
     refuse_loops(headers)?;
@@ -37,23 +43,39 @@ fn refuse_loops(headers: &impl HeaderView) -> Result<(), Refused> {
         .lines(FORWARDED_FOR)
         .map(|line| tokens(line).count())
         .sum();
-    if hops <= MOST_HOPS {
+    let rounds = headers
+        .lines(CDN_LOOP)
+        .flat_map(tokens)
+        .filter(|entry| is_own(entry))
+        .count();
+    let what = if rounds > MOST_HOPS {
+        format!("CDN-Loop names {OWN_MARK} {rounds} times")
+    } else if hops > MOST_HOPS {
+        format!("X-Forwarded-For names {hops} proxies")
+    } else {
         return Ok(());
-    }
+    };
     let message = format!(
-        "X-Forwarded-For names {hops} proxies, more than {MOST_HOPS}: the request goes round in a loop; \
-         look for an object whose upstream leads back here"
+        "{what}, more than {MOST_HOPS}: the request goes round in a loop; look for an object whose upstream leads back here"
     );
     Err(Refused::new(508, "LoopDetected", message))
+}
+
+/// Is this entry of `CDN-Loop` ours, whatever its parameters?
+fn is_own(entry: &[u8]) -> bool {
+    let id = entry.split(|byte| *byte == b';').next().unwrap_or_default();
+    id.trim_ascii().eq_ignore_ascii_case(OWN_MARK.as_bytes())
 }
 
 /// kube-apiserver judges impersonation itself; anybody else would simply believe the caller.
 ///
 /// # Errors
 /// The answer to whoever asks for it elsewhere.
-pub fn refuse_impersonation(headers: &impl HeaderView, info: &RequestInfo<'_>) -> Result<(), Refused> {
-    let is_for_kubernetes = info.is_kubernetes && info.cluster.is_empty();
-    if is_for_kubernetes || !headers.names().any(is_impersonation_header) {
+pub fn refuse_impersonation<R, A>(
+    headers: &impl HeaderView,
+    decision: &Decision<'_, R, A>,
+) -> Result<(), Refused> {
+    if matches!(decision, Decision::Kubernetes) || !headers.names().any(is_impersonation_header) {
         return Ok(());
     }
     let message = "impersonation is supported only for requests to Kubernetes itself; send the request without Impersonate headers";

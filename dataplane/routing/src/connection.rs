@@ -8,7 +8,7 @@ use crate::identity::{begins, spells};
 
 /// May a `Connection` header not name this? A client could delete with it what others rely on.
 pub fn forbidden_nomination(token: &str) -> bool {
-    let exact = ["host", "authorization"];
+    let exact = ["host", "authorization", "cdn-loop"];
     exact.iter().any(|known| spells(token, known))
         || ["x-forwarded-", "impersonate-"]
             .iter()

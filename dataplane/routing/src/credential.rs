@@ -37,7 +37,9 @@ pub enum Unreadable {
     Several,
     #[error("the scheme of the Authorization header is not supported; send a bearer token")]
     Scheme,
-    #[error("the bearer token is empty, too long or holds characters that no token has")]
+    #[error(
+        "the bearer token, which is the word behind one space, is empty, too long or holds characters that no token has"
+    )]
     Shape,
     #[error(transparent)]
     Subprotocol(#[from] subprotocol::Refused),
@@ -143,20 +145,22 @@ fn bearer(line: &[u8]) -> Result<Option<&str>, Unreadable> {
     if line.is_empty() || is_basic(line) {
         return Ok(None);
     }
-    let (scheme, token) = split(line);
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
+    // As kube-apiserver takes it apart: each space ends a word, and what follows the second word is not looked at.
+    let mut words = words(line);
+    if !words.next().unwrap_or_default().eq_ignore_ascii_case(b"bearer") {
         return Err(Unreadable::Scheme);
     }
-    check(token).map(Some)
+    check(words.next().unwrap_or_default()).map(Some)
 }
 
 fn is_basic(line: &[u8]) -> bool {
-    split(line.trim_ascii()).0.eq_ignore_ascii_case(b"basic")
+    words(line.trim_ascii())
+        .next()
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"))
 }
 
-fn split(line: &[u8]) -> (&[u8], &[u8]) {
-    let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
-    (&line[..end], line[end..].trim_ascii())
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b' ')
 }
 
 /// Nothing is asked about what cannot be a token.
@@ -198,8 +202,15 @@ mod tests {
     }
 
     #[test]
-    fn bearer_is_read_in_any_case() {
-        for sent in ["Bearer t", "bearer t", "BEARER  t "] {
+    fn bearer_is_read_as_kubernetes_reads_it() {
+        for sent in [
+            "Bearer t",
+            "bearer t",
+            "BEARER t ",
+            " Bearer t",
+            "Bearer t x",
+            "Bearer t  x, y",
+        ] {
             assert_eq!(authorization(sent).unwrap(), r#"Bearer("t")"#, "{sent}");
         }
     }
@@ -220,7 +231,10 @@ mod tests {
             ("t", Unreadable::Scheme),
             ("Bearer", Unreadable::Shape),
             ("Bearer ", Unreadable::Shape),
-            ("Bearer a b", Unreadable::Shape),
+            ("Bearer  a", Unreadable::Shape),
+            ("Bearer  a b", Unreadable::Shape),
+            ("Bearer a\tb", Unreadable::Shape),
+            ("Bearer\ta", Unreadable::Scheme),
             ("Bearer a\u{e4}", Unreadable::Shape),
             (&long, Unreadable::Shape),
         ] {

@@ -50,6 +50,16 @@ pub fn none_may_be_dialled(title: &str) -> Refused {
     Refused::new(502, "AddressRefused", message)
 }
 
+/// Is this the name that every cluster gives its API server? It would take a certificate of ours for a user of its own.
+pub fn names_api_server(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let Some(rest) = host.strip_prefix("kubernetes") else {
+        return false;
+    };
+    let is_below_svc = |rest: &str| rest.is_empty() || rest.starts_with('.');
+    matches!(rest, "" | ".default") || rest.strip_prefix(".default.svc").is_some_and(is_below_svc)
+}
+
 /// The address that is really meant: IPv4 wrapped into IPv6 in one of its forms is IPv4.
 pub fn plain(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
@@ -85,5 +95,33 @@ fn class(ip: IpAddr) -> Option<AddressRefused> {
         () if is_metadata => Some(AddressRefused::Metadata),
         () if link_local => Some(AddressRefused::LinkLocal),
         () => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn api_server_is_known_by_each_of_its_names() {
+        for host in [
+            "kubernetes",
+            "kubernetes.default",
+            "Kubernetes.Default.svc",
+            "kubernetes.default.svc.",
+            "kubernetes.default.svc.cluster.local",
+        ] {
+            assert!(names_api_server(host), "{host}");
+        }
+        for host in [
+            "",
+            "kubernetes.shop.svc",
+            "kubernetes-dashboard.default.svc",
+            "kubernetes.default.example",
+            "my.kubernetes.default.svc",
+            "kubernetes.default.svcx",
+        ] {
+            assert!(!names_api_server(host), "{host}");
+        }
     }
 }

@@ -191,9 +191,11 @@ pub fn is_hop_by_hop(name: &str) -> bool {
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Headers that carry the framing or belong to the connection: they are the gateway's own, and rules on them do nothing.
+/// Headers that carry the framing, belong to the connection or count the rounds of a request: they are the gateway's own,
+/// and rules on them do nothing.
 pub fn is_reserved(name: &str) -> bool {
-    is_hop_by_hop(name) || name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case("content-length")
+    const NAMES: [&str; 3] = ["host", "content-length", "cdn-loop"];
+    is_hop_by_hop(name) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// RFC 9110 `tchar`.

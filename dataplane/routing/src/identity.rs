@@ -1,8 +1,10 @@
 //! Headers that say who somebody is.
 
 mod introduction;
+mod spelling;
 
 pub use introduction::{Introduction, Unsendable};
+pub use spelling::{begins, imitates_ours, spells};
 
 /// Who calls without a credential.
 pub const ANONYMOUS: &str = "system:anonymous";
@@ -36,20 +38,53 @@ pub fn extra_header(key: &str) -> String {
     name
 }
 
+/// Does some backend take this header, wherever it comes from, for the name or the rights of a caller? genkan does not write
+/// it, so it says what its sender wants.
+pub fn is_trusted_elsewhere(name: &str) -> bool {
+    const NAMES: [&str; 18] = [
+        "authorization",
+        "remote-user",
+        "remote-name",
+        "remote-email",
+        "remote-groups",
+        "x-auth-email",
+        "x-auth-groups",
+        "x-auth-user",
+        "x-auth-username",
+        "x-email",
+        "x-groups",
+        "x-real-ip",
+        "x-roles",
+        "x-user",
+        "x-user-id",
+        "x-username",
+        "x-vouch-user",
+        "x-client-cert",
+    ];
+    const STARTS: [&str; 17] = [
+        "cf-access-authenticated-user-",
+        "ssl-client-",
+        "tailscale-user-",
+        "x-amzn-oidc-",
+        "x-auth-request-",
+        "x-authenticated-",
+        "x-authentik-",
+        "x-forwarded-access-token",
+        "x-forwarded-client-cert",
+        "x-forwarded-email",
+        "x-forwarded-groups",
+        "x-forwarded-preferred-username",
+        "x-forwarded-user",
+        "x-goog-authenticated-user-",
+        "x-ms-client-principal",
+        "x-ssl-client-",
+        "x-webauth-",
+    ];
+    NAMES.iter().any(|known| spells(name, known)) || STARTS.iter().any(|start| begins(name, start))
+}
+
 /// Does this header ask to act as somebody else?
 pub fn is_impersonation_header(name: &str) -> bool {
     let exact = ["impersonate-user", "impersonate-uid", "impersonate-group"];
     exact.iter().any(|known| spells(name, known)) || begins(name, "impersonate-extra-")
-}
-
-pub(crate) fn spells(name: &str, known: &str) -> bool {
-    name.len() == known.len() && begins(name, known)
-}
-
-/// `start` is lower-case and written with dashes; an underscore in the name counts as one.
-pub(crate) fn begins(name: &str, start: &str) -> bool {
-    name.len() >= start.len()
-        && name.bytes().zip(start.bytes()).all(|(byte, expected)| {
-            byte.eq_ignore_ascii_case(&expected) || (byte == b'_' && expected == b'-')
-        })
 }

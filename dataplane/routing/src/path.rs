@@ -10,7 +10,9 @@ pub const LONGEST_TARGET: usize = 32 * 1024;
 /// Why a path is not served at all. The text is the message of the 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
-    #[error("the path has a dot segment (\".\" or \"..\"); send the path that is meant")]
+    #[error(
+        "the path has a dot segment (\".\" or \"..\", also with a \";\" behind it); send the path that is meant"
+    )]
     DotSegment,
     #[error("the path holds a control character")]
     ControlCharacter,
@@ -192,8 +194,17 @@ fn push_escape(out: &mut String, byte: u8) {
     out.extend(escape(byte).map(char::from));
 }
 
-/// An encoded slash separates here too: a backend that decodes it would see the dot segment.
 fn check_segments(path: &str) -> Result<(), Refusal> {
+    if has_dot_segment(path) {
+        return Err(Refusal::DotSegment);
+    }
+    Ok(())
+}
+
+/// An encoded slash separates here too: a backend that decodes it would see the dot segment. So would one that takes the
+/// parameters of a segment off, behind a semicolon, before it looks for dots.
+pub(crate) fn has_dot_segment(path: &str) -> bool {
+    const ENDS: [&[u8]; 4] = [b"/", b"%2F", b";", b"%3B"];
     let bytes = path.as_bytes();
     for dot in memchr::memchr_iter(b'.', bytes) {
         let before = &bytes[..dot];
@@ -203,11 +214,11 @@ fn check_segments(path: &str) -> Result<(), Refusal> {
         }
         let after = &bytes[dot + 1..];
         let after = after.strip_prefix(b".").unwrap_or(after);
-        if after.is_empty() || after.starts_with(b"/") || after.starts_with(b"%2F") {
-            return Err(Refusal::DotSegment);
+        if after.is_empty() || ENDS.iter().any(|end| after.starts_with(end)) {
+            return true;
         }
     }
-    Ok(())
+    false
 }
 
 /// The callers have seen that every byte is ASCII.

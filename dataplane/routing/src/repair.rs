@@ -12,14 +12,24 @@ use crate::target::parameters;
 
 const KUBESPHERE_QUERY: HeaderName = HeaderName::from_static("x-kubesphere-rawquery");
 
-/// Gives a credential its usual place, if that is free.
+/// Gives a credential its usual place, if that is free. Several stay several: whoever shows them is for the reader of
+/// credentials to refuse.
 pub fn repair_credential(headers: &mut (impl HeaderView + HeaderStore)) {
-    let is_blank = headers.first(AUTHORIZATION).is_none_or(HeaderValue::is_empty);
-    let credential = headers.first(KUBESPHERE_AUTHORIZATION);
-    let credential = credential.filter(|value| is_blank && !value.is_empty()).cloned();
-    if let Some(credential) = credential {
-        headers.remove(KUBESPHERE_AUTHORIZATION.as_str());
-        headers.put("Authorization", credential);
+    let is_free = |header: &HeaderValue| header.as_bytes().trim_ascii().is_empty();
+    let mut credentials = headers
+        .values(KUBESPHERE_AUTHORIZATION)
+        .filter(|value| !is_free(value));
+    let Some(credential) = credentials.next().cloned() else {
+        return;
+    };
+    let more: Vec<_> = credentials.cloned().collect();
+    if headers.values(AUTHORIZATION).any(|value| !is_free(value)) {
+        return;
+    }
+    headers.remove(KUBESPHERE_AUTHORIZATION.as_str());
+    headers.put("Authorization", credential);
+    for value in more {
+        headers.append("Authorization", value.as_bytes());
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::InvalidHeaderValue;
 use http::{HeaderValue, Method};
 
-use crate::arriving::{FORWARDED_FOR, Kind};
+use crate::arriving::{CDN_LOOP, FORWARDED_FOR, Kind, OWN_MARK};
 use crate::connection::remove_hop_by_hop;
 use crate::directives::{Directives, Input, Outgoing};
 use crate::headers::{HeaderStore, HeaderView};
@@ -132,6 +132,7 @@ impl Shipment<'_> {
         if let Some(client) = self.client {
             append_forwarded_for(headers, client)?;
         }
+        append_own_mark(headers)?;
         if self.kind.wants_trailers {
             headers.put("TE", HeaderValue::from_static("trailers"));
         }
@@ -156,6 +157,24 @@ fn append_forwarded_for(
     let _ = write!(all, "{client}");
     let value = HeaderValue::from_maybe_shared(Bytes::from(all))?;
     headers.put("X-Forwarded-For", value);
+    Ok(())
+}
+
+/// So that a request that comes back is known, whatever the directives made of the rest.
+fn append_own_mark(headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), InvalidHeaderValue> {
+    let value = match headers.first(CDN_LOOP) {
+        None => HeaderValue::from_static(OWN_MARK),
+        Some(_) => {
+            let mut all = Vec::with_capacity(64);
+            for line in headers.lines(CDN_LOOP) {
+                all.extend_from_slice(line);
+                all.extend_from_slice(b", ");
+            }
+            all.extend_from_slice(OWN_MARK.as_bytes());
+            HeaderValue::from_maybe_shared(Bytes::from(all))?
+        }
+    };
+    headers.put("CDN-Loop", value);
     Ok(())
 }
 
@@ -197,6 +216,23 @@ mod tests {
             }
             append_forwarded_for(&mut headers, &"192.0.2.1").unwrap();
             let all: Vec<_> = headers.get_all(FORWARDED_FOR).into_iter().collect();
+            assert_eq!(all, [expected]);
+        }
+    }
+
+    #[test]
+    fn own_mark_stands_behind_those_of_others() {
+        for (lines, expected) in [
+            (&[][..], "genkan"),
+            (&["genkan"], "genkan, genkan"),
+            (&["cdn.example; a=1", "other"], "cdn.example; a=1, other, genkan"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(CDN_LOOP, HeaderValue::from_static(line));
+            }
+            append_own_mark(&mut headers).unwrap();
+            let all: Vec<_> = headers.get_all(CDN_LOOP).into_iter().collect();
             assert_eq!(all, [expected]);
         }
     }

@@ -173,5 +173,10 @@ fn unserved(message: impl Into<String>) -> Refused {
 
 /// Paths beside `/api` and `/apis` that kube-apiserver answers.
 fn is_kubernetes_document(path: &str) -> bool {
-    path == "/version" || path == "/openapi" || path.starts_with("/openapi/")
+    const ROOTS: [&str; 5] = ["/version", "/openapi", "/healthz", "/livez", "/readyz"];
+    let below = |root: &&str| path.strip_prefix(*root);
+    ROOTS
+        .iter()
+        .filter_map(below)
+        .any(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use genkan_routing::table::ApiServices;
-use genkan_routing::{Decision, RequestInfo, RouteTable, Table, Target};
+use genkan_routing::{Decision, RequestInfo, RouteTable, Table, Target, arriving};
+use http::{HeaderMap, HeaderValue};
 
 fn mk_table() -> Table<&'static str, &'static str> {
     let mut reverse_proxies = RouteTable::new();
@@ -70,10 +71,65 @@ fn every_request_has_one_door() {
         ("GET", "/apis", "kubernetes"),
         ("GET", "/version", "kubernetes"),
         ("GET", "/openapi/v3/api", "kubernetes"),
+        ("GET", "/healthz/ping", "kubernetes"),
+        ("GET", "/livez", "kubernetes"),
+        ("GET", "/readyz?verbose", "kubernetes"),
+        ("GET", "/clusters/host/version", "kubernetes"),
+        ("GET", "/clusters/host/openapi/v2", "kubernetes"),
+        ("GET", "/clusters/m1/version", "cluster m1"),
+        ("GET", "/openapi%2Fv2", "nothing"),
+        ("GET", "/healthzx", "nothing"),
         ("GET", "/openapix", "nothing"),
         ("GET", "/", "nothing"),
     ];
     for (method, target, expected) in cases {
         assert_eq!(ask(method, target), expected, "{method} {target}");
+    }
+}
+
+/// What kube-apiserver decides it decides about impersonation as well; nobody else does.
+#[test]
+fn impersonation_is_for_kubernetes_alone() {
+    let table = mk_table();
+    let check = |headers: &HeaderMap, path: &str| {
+        let info = RequestInfo::parse("GET", path, None).unwrap();
+        let decision = table.decide("GET", &info, None);
+        arriving::refuse_impersonation(headers, &decision).map_err(|refused| refused.reason)
+    };
+    let mut headers = HeaderMap::new();
+    assert_eq!(check(&headers, "/proxy/x/a"), Ok(()));
+    headers.insert("impersonate.user", HeaderValue::from_static("root"));
+    assert_eq!(check(&headers, "/api"), Ok(()));
+    for path in [
+        "/api/v1/pods",
+        "/apis",
+        "/apis/apps/v1/deployments",
+        "/openapi",
+        "/openapi/v3",
+        "/version",
+        "/healthz",
+        "/livez/ping",
+        "/readyz",
+    ] {
+        let of_host = format!("/clusters/host{path}");
+        assert_eq!(check(&headers, path), Ok(()), "{path}");
+        assert_eq!(check(&headers, &of_host), Ok(()), "{of_host}");
+        let of_member = format!("/clusters/m1{path}");
+        assert!(check(&headers, &of_member).is_err(), "{of_member}");
+    }
+    for path in [
+        "/proxy/x/a",
+        "/kapis",
+        "/kapis/g.io",
+        "/kapis/g.io/v1/things",
+        "/nothing",
+        "/versions",
+        "/apix/v1",
+    ] {
+        assert_eq!(check(&headers, path), Err("ImpersonationNotSupported"), "{path}");
+        assert!(
+            check(&headers, &format!("/clusters/host{path}")).is_err(),
+            "{path}"
+        );
     }
 }

@@ -110,7 +110,7 @@ impl<'a> Review<AccessSpec<'a>> {
                 name,
             } => {
                 let all = [
-                    ("verb", *verb),
+                    ("verb", &**verb),
                     ("group", group),
                     ("version", version),
                     ("resource", resource),
@@ -173,7 +173,7 @@ mod tests {
             extra: &extra,
         };
         let path = Attributes::NonResource {
-            path: "/proxy/*",
+            path: "/proxy/*".into(),
             verb: "get".into(),
         };
         assert_eq!(
@@ -182,13 +182,13 @@ mod tests {
                     "nonResourceAttributes": { "path": "/proxy/*", "verb": "get" } })
         );
         let list = Attributes::Resource {
-            verb: "list",
-            group: "g.io",
-            version: "v1",
-            resource: "things",
-            subresource: "",
-            namespace: "",
-            name: "",
+            verb: "list".into(),
+            group: "g.io".into(),
+            version: "v1".into(),
+            resource: "things".into(),
+            subresource: "".into(),
+            namespace: "".into(),
+            name: "".into(),
         };
         let none = BTreeMap::new();
         let nobody = Subject {

@@ -16,7 +16,6 @@ use super::fields::Fields;
 use crate::access::SHOWN;
 use crate::answer::Answer;
 use crate::authority;
-use crate::authorization::denied;
 use crate::context::{Context, Outgoing};
 use crate::identity::{Step, User};
 use crate::tables::{Action, Route};
@@ -38,16 +37,23 @@ impl Proxy {
         let info =
             RequestInfo::parse(method.as_str(), &target.path, query.as_deref()).map_err(Refused::from)?;
         let user = self.authenticate(session, context).await?;
-        arriving::refuse_impersonation(&session.req_header().headers, &info)
-            .map_err(|refused| Answer::of(refused.code, refused.reason, refused.message))?;
         let decision = tables.doors.decide(method.as_str(), &info, query.as_deref());
+        arriving::refuse_impersonation(&session.req_header().headers, &decision)
+            .map_err(|refused| Answer::of(refused.code, refused.reason, refused.message))?;
         let route = match decision {
             Decision::ReverseProxy(route) | Decision::ApiService(route) => route,
             other => return Err(answer_for(other, &info)),
         };
         context.route = Some(route.clone());
         context.line.object = Arc::clone(&route.title);
-        self.authorise(&user, route, method.as_str(), &info).await?;
+        let questions = Questions::of(
+            route.matcher.door(),
+            method.as_str(),
+            &info,
+            query.as_deref(),
+            self.callers.authorization.mode,
+        );
+        self.authorise(&user, &questions).await?;
         let upstream = match &route.action {
             Action::Forward(upstream) => upstream,
             Action::Unavailable(why) => {
@@ -94,19 +100,11 @@ impl Proxy {
     }
 
     /// Whether they may. Nothing is waited for when that is known.
-    async fn authorise(
-        &self,
-        user: &User,
-        route: &Route,
-        method: &str,
-        info: &RequestInfo<'_>,
-    ) -> Result<(), Answer> {
+    async fn authorise(&self, user: &User, questions: &Questions<'_>) -> Result<(), Answer> {
         let authorization = &self.callers.authorization;
-        let questions = Questions::of(route.matcher.door(), method, info, authorization.mode);
-        match authorization.known(user, &questions) {
-            Some(true) => Ok(()),
-            Some(false) => Err(denied(user, &questions)),
-            None => authorization.ask(user, &questions).await,
+        match authorization.known(user, questions) {
+            Some(known) => known,
+            None => authorization.ask(user, questions).await,
         }
     }
 }

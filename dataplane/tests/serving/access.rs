@@ -104,6 +104,57 @@ async fn resources_are_asked_about_as_such() {
 }
 
 #[tokio::test]
+async fn path_of_an_api_is_allowed_in_every_reading_or_not_at_all() {
+    const CARTS: &str = "/kapis/shop.example/v1/namespaces/n/carts";
+    let (process, backend, api) = serve(&[]).await;
+    api.allow(&["resource"]);
+    for path in ["/x", "/x%20y", "/x;v=1", "/x/"] {
+        let answer = send(&process, &format!("GET {CARTS}{path}"), JANE).await;
+        assert_eq!(answer.code, 200, "{path}");
+    }
+    assert_eq!(api.questions().len(), 4, "x once, and a space in both readings");
+    for path in [
+        "/x%2Fexec",
+        "/x%2fexec",
+        "/x%252Fexec",
+        "/x//exec",
+        "/x%2F%2Fexec",
+    ] {
+        for method in ["GET", "POST"] {
+            let answer = send(
+                &process,
+                &format!("{method} {CARTS}{path}"),
+                &[JANE[0], "Content-Length: 0"],
+            )
+            .await;
+            answer.assert_status(403);
+            let rule = r#"resources: [\"carts/exec\"]"#;
+            assert!(answer.body.contains(rule), "{path}: {answer:?}");
+        }
+    }
+    assert_eq!(backend.requests(), 4, "nothing of these was forwarded");
+    let asked = api.questions().len();
+    send(&process, &format!("GET {CARTS}/x%2Fexec"), JANE)
+        .await
+        .assert_status(403);
+    assert_eq!(api.questions().len(), asked, "both answers are known");
+    api.allow(&["resource", "subresource"]);
+    let answer = send(
+        &process,
+        &format!("PUT {CARTS}/x%2Fexec"),
+        &[JANE[0], "Content-Length: 0"],
+    )
+    .await;
+    assert_eq!(answer.code, 200);
+    assert!(
+        backend
+            .received()
+            .contains(&format!("PUT {CARTS}/x%2Fexec HTTP/1.1")),
+        "as it was sent"
+    );
+}
+
+#[tokio::test]
 async fn question_comes_before_what_the_object_says_and_after_its_match() {
     let (api, backend) = (ApiServer::start().await, Backend::ok().await);
     let process = Process::start(&ApiServer::flags(&api.kubeconfig(), &[])).await;

@@ -107,7 +107,8 @@ What genkan answers to requests and answers that want to be somebody else, to be
 Each row but those of the last part is a test on raw sockets, and the last column is what the test has seen; `make golden` writes this page anew.
 Each line stands by itself, without its CR LF; an empty one is shown as `\\r\\n`, but for those at the end.
 `/proxy/known/*` tells its backend who calls, and has a `headerUp` that sets `X-Remote-User` to `root`; `/proxy/strip*` has \
-`stripPathPrefix: /proxy/strip`; `/proxy/*` has nothing.
+`stripPathPrefix: /proxy/strip`; `/proxy/erasing/*` has a `headerUp` that takes `X-Forwarded-*` off, and would take `CDN-Loop` off; \
+`/proxy/*` has nothing. Everybody may everything but subresources of an APIService.
 ";
 
 #[tokio::test]

@@ -188,6 +188,55 @@ async fn forwarded_for_is_one_line_and_expect_passes() {
     assert_eq!(received.to_lowercase().matches("x-forwarded-for").count(), 1);
 }
 
+/// A way back that is no listener of the data plane, as a load balancer is; counts who comes along.
+async fn lead_back() -> (std::net::SocketAddr, impl Fn(std::net::SocketAddr) -> usize) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (goal, back) = tokio::sync::watch::channel(None);
+    let rounds = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&rounds);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let mut back = back.clone();
+            tokio::spawn(async move {
+                let address = back.wait_for(Option::is_some).await.unwrap().unwrap();
+                let mut onward = tokio::net::TcpStream::connect(address).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
+            });
+        }
+    });
+    let lead_to = move |address| {
+        goal.send_replace(Some(address));
+        rounds.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    (address, lead_to)
+}
+
+#[tokio::test]
+async fn a_loop_ends_whatever_its_objects_do() {
+    for rules in [
+        &[][..],
+        &["-X-Forwarded-For"],
+        &["X-Forwarded-For 192.0.2.1"],
+        &["-*-Loop", "-CDN-Loop", "CDN-Loop a", "-*Forwarded*"],
+    ] {
+        let (address, lead_to) = lead_back().await;
+        let process = Process::start(&[]).await;
+        lead_to(process.address);
+        let directives = Directives {
+            header_up: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+            ..none()
+        };
+        let round = mk_proxy("round", "/proxy/*", mk_host(address), directives);
+        process.operator.publish(vec![round]).await;
+        let answer = send(&process, "GET /proxy/x HTTP/1.1\r\nHost: a").await;
+        answer.assert_status(508);
+        assert_eq!(answer.header("x-genkan-reason"), Some("LoopDetected"));
+        assert!((20..=22).contains(&lead_to(process.address)), "{rules:?}");
+    }
+}
+
 #[tokio::test]
 async fn own_listeners_are_never_dialled() {
     let process = Process::start(&[]).await;

@@ -204,9 +204,13 @@ impl State {
     }
 
     fn allows(&self, spec: &Value) -> bool {
-        let path = spec["nonResourceAttributes"]["path"]
-            .as_str()
-            .unwrap_or("resource");
+        let path = spec["nonResourceAttributes"]["path"].as_str();
+        let subresource = spec["resourceAttributes"]["subresource"].as_str();
+        let path = match (path, subresource) {
+            (Some(path), _) => path,
+            (None, None) => "resource",
+            (None, Some(_)) => "subresource",
+        };
         self.allowed.iter().any(|rule| match rule.strip_suffix('*') {
             Some(start) => path.starts_with(start),
             None => path == rule,

@@ -9,7 +9,8 @@ use super::client::Answer;
 use super::upstream::Received;
 use super::wire::{Headers, has_token};
 
-const NEVER_UP: &[&str] = &["content-length", "transfer-encoding"];
+/// What cases do not list: the framing, and the mark by which genkan knows a loop.
+const NEVER_UP: &[&str] = &["content-length", "transfer-encoding", "cdn-loop"];
 const NEVER_DOWN: &[&str] = &["date", "connection", "content-length", "transfer-encoding"];
 
 pub fn upstream(expected: &Value, taken: &[Received], address: &str) -> Vec<String> {

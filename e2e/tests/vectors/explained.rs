@@ -211,9 +211,9 @@ impl fmt::Debug for Same {
 
 impl Asked for Same {
     fn allows(&self, _: &str, _: &[String], attributes: &Attributes<'_>) -> anyhow::Result<bool> {
-        Ok(self.0.allows(match attributes {
-            Attributes::NonResource { path, .. } => path,
-            Attributes::Resource { .. } => "",
-        }))
+        Ok(match attributes {
+            Attributes::NonResource { path, .. } => self.0.allows(path, ""),
+            Attributes::Resource { subresource, .. } => self.0.allows("", subresource),
+        })
     }
 }

@@ -112,6 +112,9 @@ fn mk_case(lines: &[&str]) -> Case {
     if lines.contains(&"DENIED") {
         config["authorization"] = json!("deny");
     }
+    if lines.contains(&"NO-SUBRESOURCES") {
+        config["authorization"] = json!("no subresources");
+    }
     Case {
         id: String::new(),
         area: String::new(),
@@ -135,7 +138,7 @@ fn mk_request((method, target, lines, _): &Row, mark: &str) -> Request {
     let mut headers = Vec::new();
     for line in *lines {
         match *line {
-            "BAD-EXTRA" | "DENIED" => {}
+            "BAD-EXTRA" | "DENIED" | "NO-SUBRESOURCES" => {}
             "LONG-VALUE" => headers.push(("X-Long".to_owned(), "a".repeat(70_000))),
             "MANY-LINES" => headers.extend((0..201).map(|n| (format!("X-{n}"), "a".to_owned()))),
             line => {

@@ -72,9 +72,9 @@ impl Reviewer {
         self.shared.lock().token(token)
     }
 
-    /// Whether it allows the access to this path, or to a resource where there is none.
-    pub fn allows(&self, path: &str) -> bool {
-        self.shared.lock().allows(path)
+    /// Whether it allows the access to this path, or to a resource, perhaps with a subresource, where there is none.
+    pub fn allows(&self, path: &str, subresource: &str) -> bool {
+        self.shared.lock().allows(path, subresource)
     }
 
     pub fn forget(&self) {
@@ -142,10 +142,14 @@ impl State {
             return json!({ "allowed": true });
         }
         self.reviews.push(canonical(spec));
-        json!({ "allowed": self.allows(&path), "reason": "as the case says" })
+        let subresource = text(&spec["resourceAttributes"]["subresource"]);
+        json!({ "allowed": self.allows(&path, &subresource), "reason": "as the case says" })
     }
 
-    fn allows(&self, path: &str) -> bool {
+    fn allows(&self, path: &str, subresource: &str) -> bool {
+        if self.authorization == "no subresources" {
+            return subresource.is_empty();
+        }
         match self.authorization["allowPaths"].as_array() {
             Some(paths) => !path.is_empty() && paths.contains(&json!(path)),
             None => self.authorization != "deny",

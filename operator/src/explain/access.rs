@@ -5,7 +5,7 @@ use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use genkan_routing::Refused;
-use genkan_routing::access::{Attributes, Mode, Questions, Refusal};
+use genkan_routing::access::{Attributes, Mode, Questions, Reading, Refusal};
 use genkan_routing::identity::{ANONYMOUS, Introduction, Unsendable};
 use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
@@ -81,19 +81,22 @@ impl Caller {
     /// # Errors
     /// When the API server cannot be asked.
     pub(super) fn refusal(&self, questions: &Questions<'_>) -> Result<Option<Refused>> {
-        for question in [Some(&questions.first), questions.then.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            if self.reviewer.allows(&self.user, &self.groups, question)? {
-                return Ok(None);
+        for reading in questions.readings() {
+            if !self.allows(reading)? {
+                let user = &self.user;
+                return Ok(Some(Refusal { user, reading }.refused()));
             }
         }
-        let refusal = Refusal {
-            user: &self.user,
-            questions,
-        };
-        Ok(Some(refusal.refused()))
+        Ok(None)
+    }
+
+    fn allows(&self, reading: Reading<'_>) -> Result<bool> {
+        for question in std::iter::once(reading.first).chain(reading.then) {
+            if self.reviewer.allows(&self.user, &self.groups, question)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -197,13 +200,13 @@ mod tests {
     #[test]
     fn reviews_hold_what_is_there() {
         let attributes = Attributes::Resource {
-            verb: "list",
-            group: "shop.example",
-            version: "v1",
-            resource: "carts",
-            subresource: "",
-            namespace: "",
-            name: "",
+            verb: "list".into(),
+            group: "shop.example".into(),
+            version: "v1".into(),
+            resource: "carts".into(),
+            subresource: "".into(),
+            namespace: "".into(),
+            name: "".into(),
         };
         let spec = serde_json::json!(review("jane", &[], &attributes).spec);
         let expected = serde_json::json!({ "verb": "list", "group": "shop.example", "version": "v1", "resource": "carts" });

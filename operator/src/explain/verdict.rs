@@ -89,8 +89,8 @@ fn decide(
         let shown = places.read_usable(&arrived.headers, &method, &arrived.host, is_upgrade)?;
         arrived.shows_credential = shown != Credential::Nothing;
     }
-    arriving::refuse_impersonation(&arrived.headers, &info)?;
     let decision = world.doors.decide(&method, &info, query.as_deref());
+    arriving::refuse_impersonation(&arrived.headers, &decision)?;
     judged.candidates = match &decision {
         Decision::Cluster { .. } | Decision::Kubernetes => Vec::new(),
         _ if info.is_resource => candidates::api_services(world, info.group, info.version),
@@ -108,7 +108,7 @@ fn decide(
         return Err(refuse(503, "Pending", "the object has not been compiled").into());
     };
     if let Some(caller) = caller.filter(|_| settings.identifies()) {
-        let questions = Questions::of(route.matcher.door(), &method, &info, caller.mode);
+        let questions = Questions::of(route.matcher.door(), &method, &info, query.as_deref(), caller.mode);
         let refusal = caller.refusal(&questions).map_err(Stop::Unknown)?;
         refusal.map_or(Ok(()), Err)?;
     }

@@ -3,6 +3,7 @@
 use genkan_crds::ReverseProxySpec;
 use genkan_routing::directives::DirectiveSpec;
 use genkan_routing::headers::is_reserved;
+use genkan_routing::identity::{is_impersonation_header, is_trusted_elsewhere, is_user_header};
 
 use super::document::Document;
 use super::{Level, Remark};
@@ -53,6 +54,7 @@ pub(super) fn reverse_proxy(
         }
     }
     headers("directives.headerUp", &rules.header_up, &mut warn);
+    identities(rules, &mut warn);
     headers("directives.headerDown", &rules.header_down, &mut warn);
     for (list, items) in [
         ("rewrite", &rules.rewrite),
@@ -95,10 +97,52 @@ fn headers(field: &str, items: &[String], warn: &mut impl FnMut(&str, String)) {
                 &field,
                 "has no value and does nothing; write \"Name value\", or \"-Name\" to remove a header".into(),
             );
+        } else if name.eq_ignore_ascii_case("cdn-loop") {
+            warn(
+                &field,
+                format!(
+                    "does nothing: requests that go round are known by {name}, which genkan alone writes"
+                ),
+            );
         } else if is_reserved(name) {
             warn(
                 &field,
                 format!("does nothing: {name} belongs to the connection, which is genkan's own"),
+            );
+        }
+    }
+}
+
+/// What says who somebody is, in whatever spelling a backend may read as such.
+fn identities(rules: &DirectiveSpec, warn: &mut impl FnMut(&str, String)) {
+    for (index, item) in rules.header_up.iter().enumerate() {
+        let field = format!("directives.headerUp[{index}]");
+        let Some((rest, _)) = item.split_once(' ').filter(|_| !item.starts_with('-')) else {
+            continue;
+        };
+        let name = rest.trim_start_matches('+');
+        if is_user_header(name) && rules.auth_proxy {
+            warn(
+                &field,
+                format!(
+                    "does nothing: with authProxy it is genkan that says who calls, and {name} is a name for that"
+                ),
+            );
+        } else if is_user_header(name) || is_impersonation_header(name) {
+            warn(
+                &field,
+                format!(
+                    "tells the backend, for every request, that somebody else calls: {name} may be read as X-Remote-* or \
+                     Impersonate-*; whoever applies it needs the right impersonate on users"
+                ),
+            );
+        } else if rest.starts_with('+') && is_trusted_elsewhere(name) {
+            warn(
+                &field,
+                format!(
+                    "adds a line behind those of the client, and backends that trust {name} read the first one, which anybody can \
+                     send; write it without the +, which replaces what the client sent"
+                ),
             );
         }
     }

@@ -65,7 +65,7 @@ spec:
       expression: {{ .headers | quote }}
     - name: setsIdentity
       expression: >-
-        variables.headers != null && variables.headers.exists(item, (item.size() > 32 ? item.substring(0, 32) : item).matches("(?i)^\\+?(x[-_]remote[-_]|impersonate[-_])"))
+        variables.headers != null && variables.headers.exists(item, (item.size() > 32 ? item.substring(0, 32) : item).matches("(?i)^\\+?(x[^a-z0-9 ]remote[^a-z0-9 ]|impersonate[^a-z0-9 ])"))
     {{- end }}
     - name: forwards
       expression: 'variables.spec.?forwardAuthorization.orValue(false) == true'

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Attributes, Questions};
+use super::{Attributes, Reading};
 use crate::identity::ANONYMOUS;
 use crate::refused::Refused;
 
@@ -12,7 +12,8 @@ pub struct Rule<'q>(pub &'q Attributes<'q>);
 #[derive(Debug, Clone, Copy)]
 pub struct Refusal<'q> {
     pub user: &'q str,
-    pub questions: &'q Questions<'q>,
+    /// The one that is not allowed.
+    pub reading: Reading<'q>,
 }
 
 /// A path or name that is longer is shown with its beginning only.
@@ -29,21 +30,37 @@ impl Refusal<'_> {
 
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Questions { first, then } = self.questions;
+        let Reading {
+            first,
+            then,
+            is_other,
+        } = self.reading;
         // What was asked for is the exact path; what is worth allowing is the whole object.
-        let asked = then.as_ref().unwrap_or(first);
-        write!(f, "user {} cannot {asked}. ", shown(self.user))?;
+        let asked = then.unwrap_or(first);
+        write!(f, "user {} cannot {asked}", shown(self.user))?;
+        if is_other {
+            f.write_str(", which is what other servers read in this path")?;
+        }
         let place = match first {
             Attributes::Resource { namespace, .. } if !namespace.is_empty() => {
                 format!("a Role in namespace {} (or a ClusterRole)", shown(namespace))
             }
             _ => "a ClusterRole".to_owned(),
         };
-        write!(
-            f,
-            "To allow it, add this rule to {place} that is bound to the user or to a group of theirs: {}",
-            Rule(first)
-        )?;
+        // A name that holds slashes has parts that look like resources, and no role has rules for them.
+        let is_doubtful = is_other || first.resource_of_rule().contains('%');
+        if !is_doubtful || first.is_plausible() {
+            write!(
+                f,
+                ". To allow it, add this rule to {place} that is bound to the user or to a group of theirs: {}",
+                Rule(first)
+            )?;
+        }
+        if is_doubtful {
+            f.write_str(
+                ". An API whose names hold slashes is better published by a ReverseProxy, whose paths are judged as they stand",
+            )?;
+        }
         if self.user == ANONYMOUS {
             f.write_str(". The request carried no token: send one to call as somebody who may")?;
         }
@@ -64,7 +81,7 @@ impl fmt::Display for Attributes<'_> {
                 name,
                 ..
             } => {
-                let verb = if verb.is_empty() { "use" } else { verb };
+                let verb = if verb.is_empty() { "use" } else { &**verb };
                 write!(f, "{verb} resource {}", shown(&self.resource_of_rule()))?;
                 if !name.is_empty() {
                     write!(f, " {}", shown(name))?;
@@ -81,6 +98,30 @@ impl fmt::Display for Attributes<'_> {
 }
 
 impl Attributes<'_> {
+    /// Could somebody want a rule for this?
+    fn is_plausible(&self) -> bool {
+        let is_word = |text: &str| {
+            let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            text.starts_with(|letter: char| letter.is_ascii_lowercase()) && text.bytes().all(is_inner)
+        };
+        match self {
+            Self::Resource {
+                verb,
+                resource,
+                subresource,
+                namespace,
+                ..
+            } => {
+                let is_free = |text: &str| text.is_empty() || is_word(text);
+                !verb.is_empty()
+                    && is_word(resource)
+                    && is_free(subresource)
+                    && !namespace.contains(['%', ' '])
+            }
+            Self::NonResource { .. } => false,
+        }
+    }
+
     /// As RBAC writes it: with the subresource behind a slash.
     fn resource_of_rule(&self) -> String {
         match self {
@@ -88,7 +129,7 @@ impl Attributes<'_> {
                 resource,
                 subresource,
                 ..
-            } => match (*resource, *subresource) {
+            } => match (&**resource, &**subresource) {
                 ("", _) => "*".to_owned(),
                 (resource, "") => resource.to_owned(),
                 (resource, subresource) => format!("{resource}/{subresource}"),
@@ -111,7 +152,7 @@ impl fmt::Display for Rule<'_> {
             ),
             Attributes::Resource { verb, group, .. } => {
                 // Only the star covers a method for which Kubernetes has no verb.
-                let verb = if verb.is_empty() { "*" } else { verb };
+                let verb = if verb.is_empty() { "*" } else { &**verb };
                 write!(
                     f,
                     "{{apiGroups: [{}], resources: [{}], verbs: [{}]}}",

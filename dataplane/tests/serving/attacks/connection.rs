@@ -63,10 +63,56 @@ const ATTACKS: &[Attack] = &[
         Refused(404),
     ),
     attack(
+        "the same at its documents",
+        "GET /openapi/v2 HTTP/1.1",
+        "Impersonate-User: root\r\n",
+        Refused(404),
+    ),
+    attack(
+        "the same at a path that only begins like one of them",
+        "GET /versions HTTP/1.1",
+        "Impersonate-User: root\r\n",
+        Refused(403),
+    ),
+    attack(
+        "impersonation with dots",
+        PLAIN,
+        "Impersonate.User: root\r\n",
+        Refused(403),
+    ),
+    attack(
         "identity named by Connection, to delete what genkan sets",
         KNOWN,
         "Connection: X-Remote-User\r\n",
         Passes("x-remote-user: system:anonymous", NOTHING),
+    ),
+    attack(
+        "the mark of a loop named by Connection",
+        PLAIN,
+        "Connection: CDN-Loop\r\nCDN-Loop: genkan\r\n",
+        Refused(400),
+    ),
+    attack(
+        "the mark of a loop under directives that would take it off",
+        "GET /proxy/erasing/x HTTP/1.1",
+        "CDN-Loop: a.example; v=\"1\"\r\nCDN-Loop: genkan\r\n",
+        Passes("cdn-loop: a.example; v=\"1\", genkan, genkan\r\n", "other"),
+    ),
+    attack(
+        "a loop that took X-Forwarded-For off",
+        "GET /proxy/erasing/x HTTP/1.1",
+        "CDN-Loop: genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan\r\n\
+         CDN-Loop: Genkan; a=1, genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan\r\n",
+        Refused(508),
+    ),
+    attack(
+        "a long way through others is no loop",
+        PLAIN,
+        "CDN-Loop: a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, genkan.example\r\n",
+        Passes(
+            "cdn-loop: a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, genkan.example, genkan\r\n",
+            NOTHING,
+        ),
     ),
     attack(
         "X-Forwarded-For named by Connection",

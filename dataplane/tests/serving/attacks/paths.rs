@@ -100,10 +100,22 @@ const ATTACKS: &[Attack] = &[
         Passes("get /proxy/%c0%ae%c0%ae/x", NOTHING),
     ),
     attack(
-        "climbing behind a parameter is a name",
+        "climbing with a parameter",
         "GET /proxy/public/..;/known/x HTTP/1.1",
         "",
-        Passes("get /proxy/public/..;/known/x", NOTHING),
+        Refused(400),
+    ),
+    attack(
+        "the same, encoded",
+        "GET /proxy/public/%2e%2e%3bv=1/known/x HTTP/1.1",
+        "",
+        Refused(400),
+    ),
+    attack(
+        "dots before a parameter that is that of a name",
+        "GET /proxy/a..;/x HTTP/1.1",
+        "",
+        Passes("get /proxy/a..;/x", NOTHING),
     ),
     attack(
         "a single dot, encoded",
@@ -182,6 +194,36 @@ const ATTACKS: &[Attack] = &[
         "GET /kapis/shop.example%2fv1/carts/x HTTP/1.1",
         "",
         Refused(404),
+    ),
+    attack(
+        "a subresource that is not allowed",
+        "GET /kapis/shop.example/v1/namespaces/n/carts/x/exec HTTP/1.1",
+        "",
+        Refused(403),
+    ),
+    attack(
+        "the same behind an encoded slash, which other servers decode",
+        "GET /kapis/shop.example/v1/namespaces/n/carts/x%2fexec HTTP/1.1",
+        "",
+        Refused(403),
+    ),
+    attack(
+        "the same, encoded twice",
+        "GET /kapis/shop.example/v1/namespaces/n/carts/x%252fexec HTTP/1.1",
+        "",
+        Refused(403),
+    ),
+    attack(
+        "the same behind two slashes, which other servers merge",
+        "GET /kapis/shop.example/v1/namespaces/n/carts/x//exec HTTP/1.1",
+        "",
+        Refused(403),
+    ),
+    attack(
+        "a name with a space, in every reading",
+        "GET /kapis/shop.example/v1/namespaces/n/carts/x%20y HTTP/1.1",
+        "",
+        Passes("get /kapis/shop.example/v1/namespaces/n/carts/x%20y", NOTHING),
     ),
     attack(
         "a line end, encoded",

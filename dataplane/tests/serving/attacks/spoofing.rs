@@ -52,6 +52,30 @@ const ATTACKS: &[Attack] = &[
         Passes("get /proxy/x", "masters"),
     ),
     attack(
+        "a dot for a hyphen, as PHP reads it",
+        KNOWN,
+        "X.Remote.User: root\r\n",
+        Passes("x-remote-user: system:anonymous", "root"),
+    ),
+    attack(
+        "the same to a backend that is told nothing",
+        PLAIN,
+        "X.Remote.User: root\r\nx-remote.group: system:masters\r\nX.Plugin.User: root\r\n",
+        Passes("get /proxy/x", "root"),
+    ),
+    attack(
+        "any other byte for a hyphen",
+        PLAIN,
+        "X~Remote+User: root\r\nX!Remote'Extra|Scopes: root\r\n",
+        Passes("get /proxy/x", "root"),
+    ),
+    attack(
+        "an address of one's own, in a spelling beside that of genkan",
+        PLAIN,
+        "X_Forwarded_For: 10.0.0.1\r\nX.Forwarded.Proto: gopher\r\n",
+        Passes("x-forwarded-for: 127.0.0.1", "10.0.0.1"),
+    ),
+    attack(
         "a group beside one's own",
         KNOWN,
         "Authorization: Bearer tok-jane\r\nX-Remote-Group: system:masters\r\n",
@@ -91,6 +115,30 @@ const ATTACKS: &[Attack] = &[
         "two tokens",
         PLAIN,
         "Authorization: Bearer tok-jane\r\nAuthorization: Bearer tok-joe\r\n",
+        Refused(401),
+    ),
+    attack(
+        "two tokens, one in the header of KubeSphere, and a header that says nothing",
+        PLAIN,
+        "Authorization:\r\nAuthorization: Bearer tok-jane\r\nX-KubeSphere-Authorization: Bearer tok-joe\r\n",
+        Refused(401),
+    ),
+    attack(
+        "two tokens in the header of KubeSphere",
+        PLAIN,
+        "X-KubeSphere-Authorization: Bearer tok-jane\r\nX-KubeSphere-Authorization: Bearer tok-joe\r\n",
+        Refused(401),
+    ),
+    attack(
+        "a token behind a token, which is not looked at",
+        KNOWN,
+        "Authorization: Bearer tok-jane tok-joe\r\n",
+        Passes("x-remote-user: jane", "tok-"),
+    ),
+    attack(
+        "a token behind two spaces, which kube-apiserver does not see",
+        KNOWN,
+        "Authorization: Bearer  tok-jane\r\n",
         Refused(401),
     ),
     attack(

@@ -28,12 +28,25 @@ impl Stage {
             "tok-extra",
             json!({ "username": "extra", "groups": [], "extra": { evil: ["1"] } }),
         );
+        api.allow(&["/*", "resource"]);
         let kubeconfig = api.kubeconfig();
         let process = Process::start(&ApiServer::flags(&kubeconfig, &["--token-cookie", "token"])).await;
         let upstream = || mk_host(ledger.address);
         let introduced = Directives {
             auth_proxy: true,
             header_up: vec!["X-Remote-User root".into(), "X-Remote-Extra-Evil 1".into()],
+            ..none()
+        };
+        let erasing = Directives {
+            header_up: [
+                "-CDN-Loop",
+                "CDN-Loop other",
+                "-CDN-*",
+                "-X-Forwarded-For",
+                "-X-Forwarded-*",
+            ]
+            .map(Into::into)
+            .into(),
             ..none()
         };
         let stripped = Directives {
@@ -43,6 +56,7 @@ impl Stage {
         let resources = vec![
             mk_proxy("known", "/proxy/known/*", upstream(), introduced),
             mk_proxy("stripped", "/proxy/strip*", upstream(), stripped),
+            mk_proxy("erasing", "/proxy/erasing/*", upstream(), erasing),
             mk_proxy("plain", "/proxy/*", upstream(), none()),
             mk_api("shop.example", "v1", upstream()),
         ];

@@ -204,6 +204,18 @@ async fn on_creation_of_a_reverse_proxy(accounts: &Accounts) -> Result<()> {
         (
             "no-impersonate",
             cart.clone(),
+            header("+X.Remote.User admin"),
+            HEADERS,
+        ),
+        (
+            "no-impersonate",
+            cart.clone(),
+            header("impersonate~group admin"),
+            HEADERS,
+        ),
+        (
+            "no-impersonate",
+            cart.clone(),
             json!({"forwardAuthorization": true}),
             FORWARD,
         ),
@@ -217,6 +229,7 @@ async fn on_creation_of_a_reverse_proxy(accounts: &Accounts) -> Result<()> {
     for more in [
         header("-X-Remote-User"),
         header("X-Remote"),
+        header("X-Remote shop"),
         json!({"directives": {"headerUp": null}, "forwardAuthorization": false}),
         json!({"directives": null, "forwardAuthorization": null}),
     ] {

@@ -250,7 +250,7 @@ pub const ROWS: &[Row] = &[
     (
         "GET",
         "/proxy/plain/a",
-        &["Authorization: Bearer a b"],
+        &["Authorization: Bearer  COOKIE"],
         "CredentialNotUnderstood",
     ),
     (
@@ -373,9 +373,103 @@ pub const ROWS: &[Row] = &[
     ),
     (
         "GET",
+        "/kapis/shop.example/v1/carts/a",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a%2Fexec",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "AccessDenied",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a%2FMy_Part",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "AccessDenied",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a//exec",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "AccessDenied",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a%20b",
+        &["Authorization: TOKEN", "NO-SUBRESOURCES"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/kapis/shop.example/v1/carts/a%2Fexec",
+        &["Authorization: TOKEN"],
+        "ok",
+    ),
+    ("GET", "/proxy/plain/..;/a", &[], "PathRefused"),
+    (
+        "GET",
         "/proxy/none/a",
         &["Authorization: TOKEN", "DENIED"],
         "NoRouteMatched",
+    ),
+    // Names in other spellings, and what counts rounds.
+    (
+        "GET",
+        "/proxy/plain/a",
+        &["X.Remote.User: root", "X_Forwarded_For: 1", "x-plugin~a: 1"],
+        "ok",
+    ),
+    ("GET", "/proxy/who/a", &["X.Remote.User: root"], "ok"),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &["Impersonate.User: root"],
+        "ImpersonationNotSupported",
+    ),
+    ("GET", "/healthz", &["Impersonate-User: root"], "NoRouteMatched"),
+    (
+        "GET",
+        "/proxy/up/a",
+        &["CDN-Loop: genkan", "CDN-Loop: a; b=1"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &["Connection: CDN-Loop"],
+        "ConnectionRefused",
+    ),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &[
+            "CDN-Loop: genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan",
+            "CDN-Loop: genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan, genkan, GENKAN;a",
+        ],
+        "LoopDetected",
+    ),
+    // Credentials that two programs could read differently.
+    ("GET", "/proxy/who/a", &["Authorization: TOKEN other"], "ok"),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &[
+            "Authorization:",
+            "Authorization: TOKEN",
+            "X-KubeSphere-Authorization: TOKEN",
+        ],
+        "CredentialNotUnderstood",
+    ),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &[
+            "X-KubeSphere-Authorization: TOKEN",
+            "X-KubeSphere-Authorization: TOKEN",
+        ],
+        "CredentialNotUnderstood",
     ),
     // What the object makes of it.
     ("GET", "/proxy/wrap/a%20b?c", &["X-Forwarded-Proto: gopher"], "ok"),

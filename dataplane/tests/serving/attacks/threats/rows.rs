@@ -123,6 +123,10 @@ pub const THREATS: &[Threat] = &[
                 "impersonation_headers_are_known_in_every_spelling",
             ),
             (
+                "dataplane/routing/tests/names.rs",
+                "the_policy_guards_what_the_data_plane_guards",
+            ),
+            (
                 "dataplane/tests/serving/identity.rs",
                 "identity_that_no_header_can_carry_is_refused_where_it_would_be_told",
             ),
@@ -155,6 +159,54 @@ pub const THREATS: &[Threat] = &[
                 "an_encoded_slash_is_never_a_slash",
             ),
         ],
+    ),
+    threat(
+        "a path of an API that is reviewed in one reading and served in another",
+        "every reading has to be allowed; see Path confusion",
+        &[
+            (
+                "dataplane/routing/tests/access.rs",
+                "path_that_servers_read_differently_is_asked_about_in_every_reading",
+            ),
+            (
+                "dataplane/src/authorization/tests.rs",
+                "every_reading_of_a_path_has_to_be_allowed",
+            ),
+            (
+                "dataplane/tests/serving/access.rs",
+                "path_of_an_api_is_allowed_in_every_reading_or_not_at_all",
+            ),
+        ],
+    ),
+    threat(
+        "a loop whose objects hide it",
+        "genkan counts its rounds in a header that no directive changes",
+        &[
+            (
+                "dataplane/tests/serving/requests.rs",
+                "a_loop_ends_whatever_its_objects_do",
+            ),
+            (
+                "dataplane/routing/src/sending.rs",
+                "own_mark_stands_behind_those_of_others",
+            ),
+        ],
+    ),
+    threat(
+        "an API server that takes genkan for a user of its own",
+        "it is not shown the client certificate",
+        &[(
+            "dataplane/src/client_certificate.rs",
+            "api_servers_are_shown_nothing",
+        )],
+    ),
+    threat(
+        "impersonation in front of somebody who would believe it",
+        "it passes to kube-apiserver alone, which judges it",
+        &[(
+            "dataplane/routing/tests/doors.rs",
+            "impersonation_is_for_kubernetes_alone",
+        )],
     ),
     threat(
         "a head that two parsers read differently",
