@@ -134,7 +134,7 @@ impl<R, A> Table<R, A> {
                 .api_service(group, version)
                 .map_or(Decision::NotFound, Decision::ApiService),
             None => {
-                let found = self.groups().into_iter().find(|(group, _)| *group == rest);
+                let found = self.groups_where(|group| group == rest).pop();
                 found.map_or(Decision::NotFound, |(group, versions)| Decision::ApiGroup {
                     group,
                     versions,
@@ -145,10 +145,15 @@ impl<R, A> Table<R, A> {
 
     /// The published groups in order, each with its versions in order.
     fn groups(&self) -> Vec<(&str, Vec<&str>)> {
+        self.groups_where(|_| true)
+    }
+
+    fn groups_where(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<(&str, Vec<&str>)> {
         let mut keys: Vec<(&str, &str)> = self
             .api_services
             .keys()
             .filter_map(|key| key.rsplit_once('/'))
+            .filter(|(group, _)| is_wanted(group))
             .collect();
         keys.sort_unstable();
         let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();

@@ -247,23 +247,33 @@ fn move_values(response: &mut ResponseHeader, name: HeaderName, change: impl Fn(
     }
 }
 
-/// A piece of the body on its way to the client.
-pub fn body(session: &Session, body: &mut Option<Bytes>, is_end: bool, context: &mut Context) -> Result<()> {
-    let Some(links) = &context.links else {
-        return Ok(());
+/// A piece of the body on its way to the client. How long to wait before it is sent, if at all.
+pub fn body(
+    session: &Session,
+    body: &mut Option<Bytes>,
+    is_end: bool,
+    context: &mut Context,
+) -> Result<Option<Duration>> {
+    let Some(links) = &mut context.links else {
+        return Ok(None);
     };
     if session.was_upgraded() {
-        return Ok(());
+        return Ok(None);
     }
-    let rewritten = links.lock().write(body.as_deref().unwrap_or_default(), is_end);
+    let links = links.get_mut();
+    let rewritten = links.write(body.as_deref().unwrap_or_default(), is_end);
+    let left = links.take_left();
     let rewritten = rewritten.map_err(|error| {
         Error::explain(
             ErrorType::InternalError,
             format!("the links of the body cannot be rewritten: {error}"),
         )
     })?;
-    *body = Some(Bytes::from(rewritten));
-    Ok(())
+    if let Some(left) = left {
+        context.note_left_links(left);
+    }
+    *body = Some(Bytes::from(rewritten.bytes));
+    Ok(rewritten.pause)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use genkan_proto::v1alpha1::{Directives, ReverseProxy, resource, reverse_proxy};
 use genkan_routing::directives::{DirectiveSpec, Directives as CompiledDirectives};
 use genkan_routing::precedence::{Claim, Claims, Standing};
 
+use super::expressions::Refusal;
 use super::{Compiled, Compiler, reference, unavailable, upstream};
 use crate::index::Index;
 use crate::object::Record;
@@ -41,7 +42,12 @@ impl Compiler {
     }
 }
 
-pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: &Claims) -> Compiled {
+pub(super) fn compile(
+    record: &Record<ReverseProxySpec>,
+    index: &Index,
+    claims: &Claims,
+    refusal: Option<Refusal>,
+) -> Compiled {
     let key = ObjectKey::reverse_proxy(&record.name);
     let mut verdict = Verdict {
         uid: record.uid.clone(),
@@ -94,6 +100,11 @@ pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: 
         forward_authorization: false,
     };
     let needs = match (checked, resolved) {
+        (Ok(_), Some(resolved)) if let Some(refusal) = refusal => {
+            verdict.accepted = Finding::no(reason::OVER_BUDGET, refusal.to_string());
+            route.action = Some(reverse_proxy::Action::Unavailable(unavailable(&verdict.accepted)));
+            resolved.needs
+        }
         (Ok(checked), Some(resolved)) => {
             let told = [
                 super::won(&claims.losers(&record.name), "ReverseProxy"),
