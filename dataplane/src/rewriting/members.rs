@@ -33,7 +33,10 @@ impl Members {
                 self.is_over = true;
                 break;
             }
+            let had_header = self.decoder.header().is_some();
             match self.decoder.write(piece) {
+                // The header ended with the byte before.
+                Ok(0) if !had_header && self.decoder.header().is_some() => {}
                 Ok(0) => {
                     self.decoder.try_finish()?;
                     plain.append(self.decoder.get_mut());
