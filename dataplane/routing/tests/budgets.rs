@@ -157,3 +157,36 @@ fn suffixes_are_cut_where_they_were() {
         );
     }
 }
+
+#[test]
+fn headers_that_every_request_is_given_have_a_limit_in_all() {
+    let items: Vec<String> = (0..9)
+        .map(|number| format!("X-{number} {}", "v".repeat(8_000)))
+        .collect();
+    let up = spec(|spec| spec.header_up = items.clone());
+    let down = spec(|spec| spec.header_down = items[..8].to_vec());
+    assert_eq!(
+        Directives::compile(&up).unwrap_err()[0].field,
+        "directives.headerUp"
+    );
+    assert!(Directives::compile(&down).is_ok());
+}
+
+#[test]
+fn a_wildcard_in_the_middle_of_long_names_is_looked_for_once() {
+    let rules = vec![format!("-*{}b*", "a".repeat(7_900)); 8];
+    let rules = genkan_routing::HeaderRules::compile(&rules).unwrap();
+    let mut headers = http::HeaderMap::new();
+    for length in [60_000, 7_901] {
+        let name = http::HeaderName::from_bytes("a".repeat(length).as_bytes()).unwrap();
+        headers.insert(name, http::HeaderValue::from_static("1"));
+    }
+    let name = format!("A{}B", "a".repeat(7_900));
+    let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+    headers.insert(name, http::HeaderValue::from_static("1"));
+    let begin = std::time::SystemTime::now();
+    rules.apply(&mut headers);
+    assert_eq!(headers.len(), 2);
+    // Comparing at every place takes a minute.
+    assert!(begin.elapsed().unwrap().as_secs() < 5);
+}

@@ -37,6 +37,9 @@ const TUNNEL_IDLE: Duration = Duration::from_secs(60 * 60);
 /// A backend that announces more often than that keeps its client busy instead of answering.
 const MOST_INTERIM: u32 = 100;
 
+/// Lines of one name that would be longer together once they are moved stay as they are.
+const MOST_MOVED: usize = 512 << 10;
+
 impl Proxy {
     /// Judges the head of the backend's answer and takes out what concerns one connection only.
     pub(super) fn receive(&self, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
@@ -238,6 +241,11 @@ fn move_values(response: &mut ResponseHeader, name: HeaderName, change: impl Fn(
     let values: Vec<_> = response.headers.get_all(&name).into_iter().cloned().collect();
     let changed: Vec<_> = values.iter().map(|value| change(value.as_bytes())).collect();
     if changed.iter().all(Option::is_none) {
+        return;
+    }
+    // The lines of one answer are many, and each may grow by the prefix.
+    let grown: usize = changed.iter().flatten().map(Vec::len).sum();
+    if grown > MOST_MOVED {
         return;
     }
     response.remove_header(&name);

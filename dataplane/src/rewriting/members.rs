@@ -57,7 +57,8 @@ impl Members {
         }
         if !self.is_fresh {
             self.decoder.flush()?;
-            if is_end {
+            let is_member = !self.has_whole || self.decoder.header().is_some();
+            if is_end && is_member {
                 self.decoder.try_finish()?;
             }
         }
