@@ -73,7 +73,8 @@ impl Expressions {
             self.created.insert(name.to_owned(), created);
             self.large.insert((created, name.to_owned()), sizes);
         }
-        let before = std::mem::replace(&mut self.refused, self.judge());
+        let now = self.judge();
+        let before = std::mem::replace(&mut self.refused, now);
         let now = &self.refused;
         let names = before.keys().chain(now.keys());
         let changed = names.filter(|other| *other != name && before.get(*other) != now.get(*other));

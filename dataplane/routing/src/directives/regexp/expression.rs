@@ -126,7 +126,8 @@ impl Expression {
                     regex.search_captures_with(cache, input, &mut captures);
                     let found = captures.get_match();
                     if !std::mem::take(&mut is_paid) {
-                        let looked_at = self.reach(found.as_ref(), input) - input.start() + 1;
+                        let reach = self.reach(found.as_ref(), input);
+                        let looked_at = reach.saturating_sub(input.start()) + 1;
                         paid = paid.and(work.spend_each(looked_at, self.size));
                     }
                     Ok(found)
