@@ -59,6 +59,8 @@ pub mod reason {
     pub const SHADOWED: &str = "Shadowed";
     /// The spec asks for something that this version does not know.
     pub const UNSUPPORTED_VALUE: &str = "UnsupportedValue";
+    /// Older objects have what there is of something that all share.
+    pub const OVER_BUDGET: &str = "OverBudget";
     /// The label of the object gives it to another program.
     pub const HANDLED_ELSEWHERE: &str = "HandledElsewhere";
 

@@ -13,7 +13,7 @@ use crate::endpoints::Lease;
 use crate::front::EndlessAnswer;
 use crate::identity::User;
 use crate::metrics::Metrics;
-use crate::rewriting::LinkRewriter;
+use crate::rewriting::{Left, LinkRewriter};
 use crate::tables::Route;
 use crate::upstream::Upstream;
 
@@ -41,6 +41,7 @@ pub struct Context {
     access: Arc<Access>,
     metrics: Arc<Metrics>,
     is_logged: bool,
+    has_left_links: bool,
 }
 
 /// The request for the backend, as the directives made it.
@@ -102,6 +103,7 @@ impl Context {
             access,
             metrics,
             is_logged: false,
+            has_left_links: false,
         }
     }
 
@@ -113,6 +115,14 @@ impl Context {
         let route = self.route.as_ref();
         let found = route.and_then(|route| Some((Arc::clone(route), Arc::clone(route.upstream()?))));
         found.ok_or_else(|| Error::explain(ErrorType::InternalError, "no destination was decided on"))
+    }
+
+    /// Links of the answer pass unmoved. That is no error, but what its reader misses is found here.
+    pub fn note_left_links(&mut self, left: Left) {
+        if !std::mem::replace(&mut self.has_left_links, true) {
+            self.metrics.answers_left_unmoved.inc();
+            self.line.detail = left.sentence().to_owned();
+        }
     }
 
     /// Ends the request: one access line, and the numbers of its object.

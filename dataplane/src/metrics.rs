@@ -23,6 +23,8 @@ pub struct Metrics {
     seconds: Family<ObjectLabels, Seconds>,
     answers: Family<ReasonLabels, Counter>,
     pub panics: Counter,
+    /// Answers of which links were left as they are.
+    pub answers_left_unmoved: Counter,
     pub log_lines_dropped: Counter,
     pub objects: Gauge,
     pub sequence: Gauge,
@@ -88,6 +90,7 @@ impl Metrics {
             seconds: Family::default(),
             answers: Family::default(),
             panics: Counter::default(),
+            answers_left_unmoved: Counter::default(),
             log_lines_dropped,
             objects: Gauge::default(),
             sequence: Gauge::default(),
@@ -112,6 +115,8 @@ impl Metrics {
             this.answers.clone(),
         );
         registry.register("panics", "Requests that ended in a panic", this.panics.clone());
+        let help = "Answers with wrapTransport of which links were left as they are, because they could not be read within the limits";
+        registry.register("answers_left_unmoved", help, this.answers_left_unmoved.clone());
         let help = "Access lines lost because the log was slower than the traffic";
         registry.register("log_lines_dropped", help, this.log_lines_dropped.clone());
         registry.register(

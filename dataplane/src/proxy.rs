@@ -136,8 +136,7 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<Option<Duration>> {
         front::answer_moved();
-        receiving::body(session, body, is_end, context)?;
-        Ok(None)
+        receiving::body(session, body, is_end, context)
     }
 
     /// Behind trailers nothing of the body is asked for any more: what was held back of it goes in their place.

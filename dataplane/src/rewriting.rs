@@ -1,64 +1,69 @@
 mod coding;
+mod members;
+mod pace;
+mod page;
+mod prefix;
 mod splice;
+mod tag;
 
-use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use lol_html::errors::RewritingError;
-use lol_html::html_content::Attribute;
-use lol_html::send::{Element, ElementContentHandlers, HtmlRewriter, Settings};
-use lol_html::{MemorySettings, Selector};
-use parking_lot::Mutex;
 use pingora_http::ResponseHeader;
 
-use genkan_routing::links::{LINK_ATTRIBUTES, PublicPrefix};
+use genkan_routing::links::PublicPrefix;
 
-use coding::{Coding, Decoder, Encoder, MOST};
-use splice::Splice;
+use coding::{Coding, Decoder, Encoder};
+use pace::PACE;
+use page::Page;
+use prefix::OwnPrefix;
 
 /// Moves the links of an HTML body below the public prefix while the body passes. Nothing but the values of links is
-/// touched, byte for byte; memory is bounded by the longest tag.
+/// touched, byte for byte. What cannot be read passes as it is; memory is bounded whatever comes.
 pub struct LinkRewriter {
     decoder: Decoder,
-    html: Option<HtmlRewriter<'static, Splice>>,
-    output: Arc<Mutex<Vec<u8>>>,
+    page: Page,
     encoder: Encoder,
+    /// What came, as long as nothing could be unpacked of it.
+    packed: Option<Vec<u8>>,
+    /// It is not packed as its head says.
+    is_foreign: bool,
+    /// In all.
+    unpacked: usize,
+    left: Option<Left>,
 }
 
-/// Values to be replaced, by their place in the document.
-type Edits = Arc<Mutex<VecDeque<(Range<usize>, Vec<u8>)>>>;
+/// A piece of the body for the client.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    pub bytes: Vec<u8>,
+    /// To be waited before it is sent.
+    pub pause: Option<Duration>,
+}
+
+/// Why links were left as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    LargeTag,
+    Growth,
+    Unpackable,
+}
 
 #[derive(Debug, thiserror::Error)]
-pub enum RewriteError {
-    #[error("its compression is broken: {0}")]
-    Coding(#[from] std::io::Error),
-    #[error("its HTML cannot be read: {0}")]
-    Html(#[from] RewritingError),
-    #[error("it is far more than it seems")]
-    TooMuch,
-}
+#[error("its compression is broken: {0}")]
+pub struct Broken(#[from] std::io::Error);
 
-/// One tag with its attributes, and the names of the elements that are open: in old pages nobody closes them.
-const MEMORY: usize = 4 << 20;
 /// So much is unpacked at a time: it becomes a thousand times as much at most.
-const PACKED: usize = 4 << 10;
-/// So much is rewritten at a time: a tag of ten bytes can become a thousand.
+const PACKED: usize = 1 << 10;
+/// So much is rewritten at a time: a tag of ten bytes can become some thousands.
 const PLAIN: usize = 16 << 10;
-
-static SELECTOR: LazyLock<Selector> = LazyLock::new(|| {
-    let selectors = LINK_ATTRIBUTES.iter().map(|(element, attribute)| match *element {
-        "" => format!("[{attribute}]"),
-        element => format!("{element}[{attribute}]"),
-    });
-    let selectors: Vec<_> = selectors.collect();
-    selectors
-        .join(",")
-        .parse()
-        .expect("the list of attributes makes valid selectors")
-});
+/// By so much a piece may grow by its links.
+const MOST_GROWTH: usize = 8 << 20;
+/// What is held of a body that nothing comes out of.
+const MOST_HELD: usize = 64 << 10;
+/// So much of an answer may be unpacked as fast as can be, and beyond that what is not much larger than it was.
+const UNPACED: usize = 64 << 20;
+const USUAL_RATIO: usize = 32;
 
 // === impl LinkRewriter ===
 
@@ -79,67 +84,94 @@ impl LinkRewriter {
     }
 
     fn new(coding: Coding, prefix: &PublicPrefix<'_>) -> Self {
-        let edits = Edits::default();
-        let output = Arc::<Mutex<Vec<u8>>>::default();
-        let sink = Splice::new(Arc::clone(&edits), Arc::clone(&output));
-        let prefix = OwnPrefix::new(prefix);
-        let handler = move |element: &mut Element<'_, '_>| {
-            prefix.note_links(element, &edits);
-            Ok(())
-        };
-        let handlers = ElementContentHandlers::default().element(handler);
-        let settings = Settings::new_send()
-            .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(MEMORY))
-            .with_strict(false)
-            .append_element_content_handler((Cow::Borrowed(&*SELECTOR), handlers));
-        let html = Some(HtmlRewriter::new(settings, sink));
         Self {
             decoder: Decoder::new(coding),
-            html,
-            output,
+            page: Page::new(OwnPrefix::new(prefix)),
             encoder: Encoder::new(coding),
+            packed: (coding != Coding::Identity).then(Vec::new),
+            is_foreign: false,
+            unpacked: 0,
+            left: None,
         }
     }
 
     /// Takes a piece of the body and gives what can be sent of it.
     ///
     /// # Errors
-    /// When the body is not what its head says, or so much more that it can only be an attack.
-    pub fn write(&mut self, piece: &[u8], is_end: bool) -> Result<Vec<u8>, RewriteError> {
-        let mut written = Vec::new();
-        let (mut unpacked, mut rewritten) = (0, 0);
+    /// When the compression breaks off where something has been sent already.
+    pub fn write(&mut self, piece: &[u8], is_end: bool) -> Result<Piece, Broken> {
+        if self.is_foreign {
+            return Ok(Piece {
+                bytes: piece.to_vec(),
+                pause: None,
+            });
+        }
+        if let Some(packed) = &mut self.packed {
+            packed.extend_from_slice(piece);
+        }
+        let before = self.unpacked;
+        let bytes = match self.rewrite(piece, is_end) {
+            Ok(bytes) => bytes,
+            Err(error) => match self.packed.take() {
+                Some(packed) => {
+                    self.is_foreign = true;
+                    self.left.get_or_insert(Left::Unpackable);
+                    packed
+                }
+                None => return Err(error.into()),
+            },
+        };
+        if self.unpacked > 0
+            || self
+                .packed
+                .as_ref()
+                .is_some_and(|packed| packed.len() > MOST_HELD)
+        {
+            self.packed = None;
+        }
+        let excess = (self.unpacked - before).saturating_sub(piece.len() * USUAL_RATIO);
+        let is_paced = self.unpacked > UNPACED && excess > 0;
+        Ok(Piece {
+            bytes,
+            pause: is_paced.then(|| PACE.take(excess)),
+        })
+    }
+
+    /// Why links were left as they are, if some were; told once.
+    pub fn take_left(&mut self) -> Option<Left> {
+        self.left.take()
+    }
+
+    fn rewrite(&mut self, piece: &[u8], is_end: bool) -> std::io::Result<Vec<u8>> {
+        let mut growth: usize = 0;
         let mut rest = piece;
         loop {
             let (packed, after) = rest.split_at(rest.len().min(PACKED));
             rest = after;
             let is_last = is_end && rest.is_empty();
             let plain = self.decoder.write(packed, is_last)?;
-            unpacked += plain.len();
+            self.unpacked += plain.len();
             for plain in plain.chunks(PLAIN) {
-                if let Some(html) = &mut self.html {
-                    html.write(plain)?;
+                if let Some(left) = self.page.write(plain) {
+                    self.left = Some(left);
                 }
-                rewritten += self.pass_on(&mut written, false)?;
-                if unpacked > MOST || rewritten > MOST {
-                    return Err(RewriteError::TooMuch);
+                let rewritten = self.page.take();
+                growth += rewritten.len().saturating_sub(plain.len());
+                self.encoder.write(&rewritten)?;
+                if growth > MOST_GROWTH {
+                    self.page.pass_on();
+                    self.left = Some(Left::Growth);
                 }
             }
             if rest.is_empty() {
                 break;
             }
         }
-        if let Some(html) = self.html.take_if(|_| is_end) {
-            html.end()?;
+        if is_end {
+            self.page.end();
         }
-        self.pass_on(&mut written, is_end)?;
-        Ok(written)
-    }
-
-    /// Packs what has been rewritten; gives how much it was before.
-    fn pass_on(&mut self, written: &mut Vec<u8>, is_end: bool) -> Result<usize, RewriteError> {
-        let rewritten = std::mem::take(&mut *self.output.lock());
-        written.extend(self.encoder.write(&rewritten, is_end)?);
-        Ok(rewritten.len())
+        self.encoder.write(&self.page.take())?;
+        self.encoder.take(is_end)
     }
 }
 
@@ -149,56 +181,20 @@ impl std::fmt::Debug for LinkRewriter {
     }
 }
 
-/// A [`PublicPrefix`] that lives as long as the body.
-struct OwnPrefix {
-    prefix: String,
-    scheme: genkan_routing::Scheme,
-    authority: String,
-}
+// === impl Left ===
 
-// === impl OwnPrefix ===
-
-impl OwnPrefix {
-    fn new(prefix: &PublicPrefix<'_>) -> Self {
-        Self {
-            prefix: prefix.prefix.clone().into_owned(),
-            scheme: prefix.scheme,
-            authority: prefix.authority.to_owned(),
-        }
-    }
-
-    fn note_links(&self, element: &Element<'_, '_>, edits: &Edits) {
-        let name = element.tag_name();
-        for attribute in element.attributes() {
-            let is_link = |&(of, link): &(&str, &str)| {
-                (of.is_empty() || of == name) && attribute.name().eq_ignore_ascii_case(link)
-            };
-            if LINK_ATTRIBUTES.iter().any(is_link) {
-                edits.lock().extend(self.edit(attribute));
+impl Left {
+    /// For the log.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::LargeTag => "links of the answer were left as they are: a tag of it is larger than 2 MiB",
+            Self::Growth => {
+                "links of the answer were left as they are: it would have grown by more than 8 MiB at once"
+            }
+            Self::Unpackable => {
+                "links of the answer were left as they are: it is not packed as its Content-Encoding says"
             }
         }
-    }
-
-    fn edit(&self, attribute: &Attribute<'_>) -> Option<(Range<usize>, Vec<u8>)> {
-        let place = attribute.value_source_location()?.bytes();
-        let value = attribute.value();
-        // Not in the encoding we read it in: better an unmoved link than a broken one.
-        if value.len() != place.len() || value.contains(char::REPLACEMENT_CHARACTER) {
-            return None;
-        }
-        let prefix = PublicPrefix {
-            prefix: Cow::Borrowed(&self.prefix),
-            scheme: self.scheme,
-            authority: &self.authority,
-        };
-        let moved = prefix.link(value.as_bytes())?;
-        // The value is kept as it is written; only what is new must not end it.
-        let is_new = moved.starts_with(self.prefix.as_bytes());
-        let (new, rest) = moved.split_at(if is_new { self.prefix.len() } else { 0 });
-        let escaped = String::from_utf8_lossy(new)
-            .replace('&', "&amp;")
-            .replace('\'', "&#39;");
-        Some((place, [escaped.as_bytes(), rest].concat()))
     }
 }
 
@@ -219,7 +215,7 @@ mod tests {
         let mut links = LinkRewriter::new(Coding::Identity, &mk_prefix());
         let mut out = Vec::new();
         for (index, piece) in pieces.iter().enumerate() {
-            out.extend(links.write(piece, index + 1 == pieces.len()).unwrap());
+            out.extend(links.write(piece, index + 1 == pieces.len()).unwrap().bytes);
         }
         String::from_utf8(out).unwrap()
     }
@@ -247,33 +243,122 @@ mod tests {
         assert_eq!(rewrite(&single), MOVED);
     }
 
+    fn pack(coding: Coding, plain: &[u8]) -> Vec<u8> {
+        let mut encoder = Encoder::new(coding);
+        encoder.write(plain).unwrap();
+        encoder.take(true).unwrap()
+    }
+
+    fn unpack(packed: &[u8]) -> Vec<u8> {
+        let mut decoder = Decoder::new(Coding::Gzip);
+        let mut plain: Vec<u8> = packed
+            .chunks(100)
+            .flat_map(|piece| decoder.write(piece, false).unwrap())
+            .collect();
+        plain.extend(decoder.write(b"", true).unwrap());
+        plain
+    }
+
     #[test]
-    fn small_bodies_cannot_become_huge_ones() {
+    fn what_would_grow_without_end_passes_as_it_is() {
         let prefix = format!("/{}", "p".repeat(1_000));
+        let moved = format!("<a href={prefix}/>");
         let prefix = PublicPrefix::new("", Some(&prefix), genkan_routing::Scheme::Http, "b.example:81");
         let links = "<a href=/>".repeat(1_000_000);
-        let packed = Encoder::new(Coding::Gzip).write(links.as_bytes(), true).unwrap();
+        let packed = pack(Coding::Gzip, links.as_bytes());
         assert!(packed.len() * 50 < links.len());
-        let outcome = LinkRewriter::new(Coding::Gzip, &prefix).write(&packed, true);
-        assert!(matches!(outcome, Err(RewriteError::TooMuch)), "{outcome:?}");
+        for (coding, body) in [
+            (Coding::Gzip, packed.as_slice()),
+            (Coding::Identity, links.as_bytes()),
+        ] {
+            let mut rewriter = LinkRewriter::new(coding, &prefix);
+            let written = rewriter.write(body, true).unwrap().bytes;
+            let plain = if coding == Coding::Gzip {
+                unpack(&written)
+            } else {
+                written
+            };
+            let plain = String::from_utf8(plain).unwrap();
+            let many = plain.matches(&moved).count();
+            assert!((8_000..12_000).contains(&many), "{many}");
+            assert!(plain == moved.repeat(many) + &"<a href=/>".repeat(1_000_000 - many));
+            assert_eq!(rewriter.take_left(), Some(Left::Growth));
+        }
         // As much as one piece can hold without compression passes, however it grows.
         let plain = &links.as_bytes()[..65_530];
         let written = LinkRewriter::new(Coding::Identity, &prefix)
             .write(plain, true)
             .unwrap();
-        assert_eq!(written.len(), 65_530 + 6_553 * 1_001);
+        assert_eq!(written.bytes.len(), 65_530 + 6_553 * 1_001);
     }
 
     #[test]
-    fn ordinary_compressed_pages_pass_in_one_piece() {
-        let page: String = (0..20_000).map(|n| format!("<p>{n}<a href=/{n}></a>")).collect();
-        let packed = Encoder::new(Coding::Gzip).write(page.as_bytes(), true).unwrap();
-        let written = LinkRewriter::new(Coding::Gzip, &mk_prefix())
-            .write(&packed, true)
-            .unwrap();
-        let plain = Decoder::new(Coding::Gzip).write(&written, true).unwrap();
-        let moved = page.replace("href=/", "href=/proxy/o&#39;x/");
-        assert!(plain == moved.as_bytes());
+    fn well_packed_pages_pass_in_one_piece() {
+        for page in [
+            (0..20_000)
+                .map(|n| format!("<p>{n}<a href=/{n}></a>"))
+                .collect::<String>(),
+            format!(
+                "<a href=/x>{}<a href=/y>",
+                "<tr><td>INFO</td><td>ok</td></tr>\n".repeat(700_000)
+            ),
+        ] {
+            let packed = pack(Coding::Gzip, page.as_bytes());
+            let mut links = LinkRewriter::new(Coding::Gzip, &mk_prefix());
+            let written = links.write(&packed, true).unwrap();
+            assert_eq!(written.pause, None);
+            let moved = page.replace("href=/", "href=/proxy/o&#39;x/");
+            assert!(unpack(&written.bytes) == moved.as_bytes());
+            assert_eq!(links.take_left(), None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bombs_wait_and_take_little_memory() {
+        let mut links = LinkRewriter::new(Coding::Gzip, &mk_prefix());
+        let packed = pack(Coding::Gzip, &vec![b' '; 128 << 20]);
+        assert!(packed.len() < 2 << 20, "{}", packed.len());
+        let mut pauses = Vec::new();
+        for piece in packed.chunks(16 << 10) {
+            let written = links.write(piece, false).unwrap();
+            assert!(written.bytes.len() < 1 << 20);
+            pauses.extend(written.pause);
+        }
+        assert!(
+            !pauses.is_empty() && pauses.iter().all(|pause| *pause > Duration::ZERO),
+            "{pauses:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_packed_as_it_says_passes_as_it_is() {
+        for (coding, body) in [
+            (Coding::Gzip, &b"<a href=/x>"[..]),
+            (Coding::Deflate, b"<a href=/x>"),
+            (Coding::Gzip, b"\x1f\x8b no such thing"),
+        ] {
+            for step in [1, body.len()] {
+                let mut links = LinkRewriter::new(coding, &mk_prefix());
+                let mut passed = Vec::new();
+                for piece in body.chunks(step) {
+                    passed.extend(links.write(piece, false).unwrap().bytes);
+                }
+                passed.extend(links.write(b"", true).unwrap().bytes);
+                assert_eq!(passed, body, "{coding:?} by {step}");
+                assert_eq!(links.take_left(), Some(Left::Unpackable));
+            }
+        }
+        // What breaks later has begun, and is not whole however it ends.
+        let packed = pack(Coding::Gzip, "<a href=/x>".repeat(10_000).as_bytes());
+        let mut links = LinkRewriter::new(Coding::Gzip, &mk_prefix());
+        assert!(
+            !links
+                .write(&packed[..packed.len() / 2], false)
+                .unwrap()
+                .bytes
+                .is_empty()
+        );
+        assert!(links.write(b"", true).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod api_service;
 mod bundle;
 mod endpoints;
+mod expressions;
 pub mod reverse_proxy;
 mod upstream;
 
@@ -16,10 +17,13 @@ use crate::index::{Dirty, Index};
 use crate::object::Key;
 use crate::verdict::{Finding, Verdict};
 
+use expressions::Expressions;
+
 /// Remembers what depends on what between compiles.
 #[derive(Debug, Default)]
 pub struct Compiler {
     claims: Claims,
+    expressions: Expressions,
     /// Contenders for each `group/version`, the winner first.
     groups: BTreeMap<String, BTreeSet<(i64, String)>>,
     group_of: BTreeMap<String, (String, i64)>,
@@ -67,6 +71,7 @@ impl Compiler {
         let mut todo = BTreeSet::new();
         for name in &dirty.reverse_proxies {
             todo.extend(self.claim(index, name));
+            todo.extend(self.weigh(index, name));
         }
         for name in &dirty.api_services {
             todo.extend(self.contend(index, name));
@@ -106,7 +111,7 @@ impl Compiler {
             Published::ReverseProxy => index
                 .reverse_proxies
                 .get(&key.name)
-                .map(|r| reverse_proxy::compile(r, index, &self.claims)),
+                .map(|r| reverse_proxy::compile(r, index, &self.claims, self.expressions.refusal(&key.name))),
             Published::ApiService => index
                 .api_services
                 .get(&key.name)

@@ -10,8 +10,10 @@ mod replace;
 mod rewrite;
 mod spec;
 mod strip;
+mod work;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use thiserror::Error;
 
@@ -22,6 +24,7 @@ use regexp::RegexpRule;
 use replace::ReplaceRule;
 use rewrite::RewriteRule;
 pub use spec::{DirectiveSpec, Problem};
+use work::{MOST_STEPS, Spent, Work};
 
 /// Directives ready for use.
 #[derive(Debug, Clone, Default)]
@@ -34,10 +37,13 @@ pub struct Directives {
     method: Option<Box<str>>,
     strip_path_prefix: Box<str>,
     strip_path_suffix: Box<str>,
-    rewrite: Box<[RewriteRule]>,
-    replace: Box<[ReplaceRule]>,
-    path_regexp: Box<[RegexpRule]>,
+    rewrite: Rules<RewriteRule>,
+    replace: Rules<ReplaceRule>,
+    path_regexp: Rules<RegexpRule>,
 }
+
+/// With their positions in the list that was written; those that do nothing are left out.
+type Rules<T> = Box<[(usize, T)]>;
 
 /// The part of a request that directives read.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +74,22 @@ pub enum RewriteError {
     Path(#[from] Refusal),
     #[error("the directives make a path or query of more than {MAX_RESULT} bytes")]
     TooLong,
+    #[error(
+        "the rewriting of this path takes more than {MOST_STEPS} steps, which ended at directives.{list}[{index}]; \
+         shorten the path, or write fewer or simpler rules"
+    )]
+    TooCostly { list: &'static str, index: usize },
 }
+
+/// Why a rule stops the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Halt {
+    TooLong,
+    Spent,
+}
+
+/// Of the expressions of one object together: states, each counted once more for every group of its expression.
+pub const MOST_STATES: u64 = 32_768;
 
 /// Rules can multiply what a client sends; nothing longer than this is built.
 const MAX_RESULT: usize = 64 * 1024;
@@ -80,6 +101,7 @@ pub(crate) struct Course<'a> {
     host: &'a str,
     path: Cow<'a, str>,
     query: Option<Cow<'a, [u8]>>,
+    work: Work,
 }
 
 // === impl RewriteError ===
@@ -90,6 +112,15 @@ impl RewriteError {
         match self {
             Self::Path(_) => 400,
             Self::TooLong => 414,
+            Self::TooCostly { .. } => 503,
+        }
+    }
+
+    /// The reason of the answer.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Path(_) | Self::TooLong => "PathRefused",
+            Self::TooCostly { .. } => "RewriteTooCostly",
         }
     }
 }
@@ -106,6 +137,7 @@ impl Directives {
         let rewrite = compile_rules(&spec.rewrite, "rewrite", RewriteRule::parse, &mut problems);
         let replace = compile_rules(&spec.replace, "replace", ReplaceRule::parse, &mut problems);
         let path_regexp = compile_rules(&spec.path_regexp, "pathRegexp", RegexpRule::parse, &mut problems);
+        check_size(&path_regexp, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -139,16 +171,11 @@ impl Directives {
             host: input.host,
             path: Cow::Borrowed(path),
             query: input.query.map(Cow::Borrowed),
+            work: Work::default(),
         };
-        for rule in &self.rewrite {
-            rule.apply(&mut course)?;
-        }
-        for rule in &self.replace {
-            rule.apply(&mut course)?;
-        }
-        for rule in &self.path_regexp {
-            rule.apply(&mut course)?;
-        }
+        apply("rewrite", &self.rewrite, |rule| rule.apply(&mut course))?;
+        apply("replace", &self.replace, |rule| rule.apply(&mut course))?;
+        apply("pathRegexp", &self.path_regexp, |rule| rule.apply(&mut course))?;
         // A canonical path comes back as it is; this looks for what a path may not hold.
         canonicalize(course.path.as_bytes())?;
         Ok(Outgoing {
@@ -157,6 +184,53 @@ impl Directives {
             query: course.query,
             stripped_prefix,
         })
+    }
+}
+
+impl Directives {
+    /// The expressions of `pathRegexp`, each once, with its size.
+    pub fn expressions(&self) -> BTreeMap<&str, u64> {
+        expressions(&self.path_regexp)
+    }
+}
+
+fn expressions(rules: &Rules<RegexpRule>) -> BTreeMap<&str, u64> {
+    let all = rules.iter().map(|(_, rule)| rule.expression());
+    all.map(|expression| (expression.written(), expression.size()))
+        .collect()
+}
+
+fn check_size(rules: &Rules<RegexpRule>, problems: &mut Vec<Problem>) {
+    let size = expressions(rules)
+        .values()
+        .fold(0, |sum: u64, size| sum.saturating_add(*size));
+    if size > MOST_STATES {
+        let reason = format!(
+            "is too large: its expressions compile to up to {size} states (each counted once more for every group); at \
+             most {MOST_STATES} are allowed for one object, so repeat less, or write (?:...) for groups that no \
+             replacement names"
+        );
+        problems.push(Problem::of("pathRegexp", reason));
+    }
+}
+
+fn apply<T>(
+    list: &'static str,
+    rules: &[(usize, T)],
+    mut apply: impl FnMut(&T) -> Result<(), Halt>,
+) -> Result<(), RewriteError> {
+    for (index, rule) in rules {
+        apply(rule).map_err(|halt| match halt {
+            Halt::TooLong => RewriteError::TooLong,
+            Halt::Spent => RewriteError::TooCostly { list, index: *index },
+        })?;
+    }
+    Ok(())
+}
+
+impl From<Spent> for Halt {
+    fn from(_: Spent) -> Self {
+        Self::Spent
     }
 }
 
@@ -183,7 +257,8 @@ impl Outgoing<'_> {
 
 /// Does a rewrite rule with this pattern apply to this canonical path?
 pub fn rewrite_pattern_matches(pattern: &str, path: &str) -> bool {
-    pattern::Pattern::parse(pattern.as_bytes()).is_some_and(|pattern| pattern.matches(path))
+    let pattern = pattern::Pattern::parse(pattern.as_bytes());
+    pattern.is_some_and(|pattern| pattern.matches(path, &Work::default()) == Ok(true))
 }
 
 fn compile_headers(items: &[String], list: &str, problems: &mut Vec<Problem>) -> HeaderRules {
@@ -202,11 +277,11 @@ fn compile_rules<T>(
     list: &str,
     parse: impl Fn(&str) -> Result<Option<T>, String>,
     problems: &mut Vec<Problem>,
-) -> Box<[T]> {
+) -> Rules<T> {
     let mut rules = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         match parse(item) {
-            Ok(rule) => rules.extend(rule),
+            Ok(rule) => rules.extend(rule.map(|rule| (index, rule))),
             Err(reason) => problems.push(Problem::at(list, index, reason)),
         }
     }

@@ -255,8 +255,11 @@ fn ends(name: &str, part: &str) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case(part))
 }
 
+/// The part is lower-case. Both can have many KiB, and one from each side.
 fn contains(name: &str, part: &str) -> bool {
-    name.as_bytes()
-        .windows(part.len())
-        .any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+    if name.len() < part.len() {
+        return false;
+    }
+    let lower = name.to_ascii_lowercase();
+    memchr::memmem::find(lower.as_bytes(), part.as_bytes()).is_some()
 }

@@ -53,6 +53,9 @@ pub const LINK_ATTRIBUTES: &[(&str, &str)] = &[
     ("head", "profile"),
 ];
 
+/// One that grows beyond that is left as it is: browsers take 4 KiB, and each `Path` in it would grow by the prefix.
+const LONGEST_COOKIE: usize = 16 << 10;
+
 // === impl PublicPrefix ===
 
 impl<'a> PublicPrefix<'a> {
@@ -112,6 +115,9 @@ impl<'a> PublicPrefix<'a> {
             if !path.starts_with(b"/") || self.is_below(path) {
                 out.extend_from_slice(value);
                 continue;
+            }
+            if out.len() > LONGEST_COOKIE {
+                return None;
             }
             changed = true;
             out.extend_from_slice(self.prefix.as_bytes());
@@ -175,4 +181,22 @@ pub fn is_readable(link: &[u8]) -> bool {
         None => memchr::memchr(b':', host).map_or(&[][..], |at| &host[at + 1..]),
     };
     port.iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_of_many_paths_is_left_as_it_is() {
+        let prefix = format!("/{}", "p".repeat(1_000));
+        let prefix = PublicPrefix::new("", Some(&prefix), Scheme::Http, "b.example");
+        let many = format!("a=1{}", "; path=/x".repeat(60_000));
+        assert_eq!(prefix.cookie(many.as_bytes()), None);
+        let two = format!("a=1{}", "; path=/x".repeat(2));
+        assert_eq!(
+            prefix.cookie(two.as_bytes()).map(|moved| moved.len()),
+            Some(two.len() + 2 * 1_001)
+        );
+    }
 }

@@ -117,26 +117,37 @@ impl Claims {
     /// The other claims that lose to this one, or to which it loses, or whose standing may change when it comes or
     /// goes.
     pub fn affected(&self, claim: &Claim) -> Vec<String> {
-        let (pattern, _) = claim.key();
-        let mut patterns = vec![pattern.clone()];
+        let (pattern, method) = claim.key();
+        let mut found: Vec<&String> = self.rivals(&pattern, &method).collect();
         if covers_everything(&pattern) {
             let served = SERVED_PREFIX.as_bytes();
-            let of_length = |length| Pattern {
-                literal: served[..length].to_vec(),
-                wildcard: true,
-            };
-            patterns.extend(
-                (0..=served.len())
-                    .map(of_length)
-                    .filter(|other| *other != pattern),
-            );
+            for length in 0..=served.len() {
+                let other = Pattern {
+                    literal: served[..length].to_vec(),
+                    wildcard: true,
+                };
+                if other == pattern {
+                    continue;
+                }
+                if method == "*" {
+                    let methods = self.by_match.get(&other).into_iter().flat_map(HashMap::values);
+                    found.extend(methods.flatten().map(|(_, name)| name));
+                } else {
+                    found.extend(self.rivals(&other, &method).chain(self.rivals(&other, "*")));
+                }
+            }
         }
-        let methods = patterns
-            .iter()
-            .filter_map(|pattern| self.by_match.get(pattern))
-            .flat_map(HashMap::values);
-        let names = methods.flatten().map(|(_, name)| name);
-        names.filter(|name| **name != claim.name).cloned().collect()
+        found
+            .into_iter()
+            .filter(|name| **name != claim.name)
+            .cloned()
+            .collect()
+    }
+
+    /// Those with exactly this path and method.
+    fn rivals(&self, pattern: &Pattern, method: &str) -> impl Iterator<Item = &String> {
+        let rivals = self.by_match.get(pattern).and_then(|methods| methods.get(method));
+        rivals.into_iter().flatten().map(|(_, name)| name)
     }
 
     /// The claims that lose every request to this one, in the order of their names.

@@ -56,7 +56,7 @@ impl<'r> RequestLine<'r> {
         let made = match directives {
             Some(directives) => directives
                 .rewrite_request(input)
-                .map_err(|error| Refused::new(error.code(), "PathRefused", format!("{title}: {error}")))?,
+                .map_err(|error| Refused::new(error.code(), error.reason(), format!("{title}: {error}")))?,
             None => Outgoing {
                 method: input.method.into(),
                 path: input.path.into(),

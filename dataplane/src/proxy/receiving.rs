@@ -38,6 +38,9 @@ const TUNNEL_IDLE: Duration = Duration::from_secs(60 * 60);
 /// A backend that announces more often than that keeps its client busy instead of answering.
 const MOST_INTERIM: u32 = 100;
 
+/// Lines of one name that would be longer together once they are moved stay as they are.
+const MOST_MOVED: usize = 512 << 10;
+
 impl Proxy {
     /// Judges the head of the backend's answer and takes out what concerns one connection only.
     pub(super) fn receive(&self, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
@@ -247,6 +250,11 @@ fn move_values(response: &mut ResponseHeader, name: HeaderName, change: impl Fn(
     if changed.iter().all(Option::is_none) {
         return;
     }
+    // The lines of one answer are many, and each may grow by the prefix.
+    let grown: usize = changed.iter().flatten().map(Vec::len).sum();
+    if grown > MOST_MOVED {
+        return;
+    }
     response.remove_header(&name);
     for (value, changed) in values.into_iter().zip(changed) {
         let moved = changed.and_then(|bytes| HeaderValue::from_bytes(&bytes).ok());
@@ -254,23 +262,33 @@ fn move_values(response: &mut ResponseHeader, name: HeaderName, change: impl Fn(
     }
 }
 
-/// A piece of the body on its way to the client.
-pub fn body(session: &Session, body: &mut Option<Bytes>, is_end: bool, context: &mut Context) -> Result<()> {
-    let Some(links) = &context.links else {
-        return Ok(());
+/// A piece of the body on its way to the client. How long to wait before it is sent, if at all.
+pub fn body(
+    session: &Session,
+    body: &mut Option<Bytes>,
+    is_end: bool,
+    context: &mut Context,
+) -> Result<Option<Duration>> {
+    let Some(links) = &mut context.links else {
+        return Ok(None);
     };
     if session.was_upgraded() {
-        return Ok(());
+        return Ok(None);
     }
-    let rewritten = links.lock().write(body.as_deref().unwrap_or_default(), is_end);
+    let links = links.get_mut();
+    let rewritten = links.write(body.as_deref().unwrap_or_default(), is_end);
+    let left = links.take_left();
     let rewritten = rewritten.map_err(|error| {
         Error::explain(
             ErrorType::InternalError,
             format!("the links of the body cannot be rewritten: {error}"),
         )
     })?;
-    *body = Some(Bytes::from(rewritten));
-    Ok(())
+    if let Some(left) = left {
+        context.note_left_links(left);
+    }
+    *body = Some(Bytes::from(rewritten.bytes));
+    Ok(rewritten.pause)
 }
 
 #[cfg(test)]

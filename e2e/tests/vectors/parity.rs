@@ -185,6 +185,11 @@ fn objects(backend: &str) -> Vec<Value> {
             json!({ "replace": ["aaa bbbbbb"] }),
         ),
         ("swelling", there(), json!({ "replace": ["a bbbb"] })),
+        (
+            "costly",
+            there(),
+            json!({ "pathRegexp": ["^/none x", "[ab]*a[ab]{990}c x"] }),
+        ),
         ("absent", json!({ "service": { "namespace": "n", "name": "absent" } }), json!({})),
         ("idle", json!({ "service": { "namespace": "n", "name": "idle" } }), json!({})),
         ("invalid", there(), json!({ "headerUp": ["Foo: bar"] })),

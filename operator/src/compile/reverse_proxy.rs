@@ -4,6 +4,7 @@ use genkan_routing::directives::{DirectiveSpec, Directives};
 use genkan_routing::model::{self, Action, ObjectKey, ObjectRef, Route};
 use genkan_routing::precedence::{Claim, Claims, Standing};
 
+use super::expressions::Refusal;
 use super::{Compiled, Compiler, unavailable, upstream};
 use crate::index::Index;
 use crate::object::Record;
@@ -41,7 +42,12 @@ impl Compiler {
     }
 }
 
-pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: &Claims) -> Compiled {
+pub(super) fn compile(
+    record: &Record<ReverseProxySpec>,
+    index: &Index,
+    claims: &Claims,
+    refusal: Option<Refusal>,
+) -> Compiled {
     let object = ObjectRef::new(
         ObjectKey::reverse_proxy(&record.name),
         record.uid.as_str(),
@@ -92,6 +98,11 @@ pub(super) fn compile(record: &Record<ReverseProxySpec>, index: &Index, claims: 
     let mut forward_authorization = false;
     let mut needs = None;
     let action = match (checked, resolved) {
+        (Ok(_), Some(resolved)) if let Some(refusal) = refusal => {
+            verdict.accepted = Finding::no(reason::OVER_BUDGET, refusal.to_string());
+            needs = resolved.needs;
+            Action::Unavailable(unavailable(&verdict.accepted))
+        }
         (Ok(checked), Some(resolved)) => {
             let told = [
                 super::won(&claims.losers(&record.name), "ReverseProxy"),

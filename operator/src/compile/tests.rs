@@ -236,3 +236,63 @@ fn incremental_equals_from_scratch() {
         }
     }
 }
+
+fn mk_with_expressions(name: &str, day: i64, rules: Vec<String>) -> Change {
+    mk_object(
+        Kind::Published(Published::ReverseProxy),
+        json!({
+            "metadata": {"name": name, "uid": name, "creationTimestamp": format!("2026-01-{day:02}T00:00:00Z")},
+            "spec": {
+                "matcher": {"path": format!("/proxy/{name}"), "method": "*"},
+                "upstream": {"url": "http://b.example"},
+                "directives": {"pathRegexp": rules},
+            },
+        }),
+    )
+}
+
+/// As much as one object may have.
+fn mk_large_rules(first: i64) -> Vec<String> {
+    (first..first + 30)
+        .map(|number| format!("a{{1000}}b{number} x"))
+        .collect()
+}
+
+#[test]
+fn expressions_of_one_author_leave_those_of_others_alone() {
+    let mut rig = Rig::default();
+    // Young to old: nobody's place depends on when it was seen.
+    let days = (1..=28).rev();
+    let many = days.map(|day| mk_with_expressions(&format!("o{day:02}"), day, mk_large_rules(day * 100)));
+    rig.take(many.collect());
+    let refused = |rig: &Rig| {
+        let all = rig.compiler.verdicts();
+        let refused = all.filter(|(_, verdict)| verdict.accepted.reason == "OverBudget");
+        refused.map(|(key, _)| key.name.clone()).collect::<Vec<_>>()
+    };
+    let young = refused(&rig);
+    let first = 28 - young.len() + 1;
+    assert!((10..28).contains(&first), "{young:?}");
+    assert_eq!(young[0], format!("o{first:02}"), "all others are older");
+    let finding = rig.accepted(&young[0]).clone();
+    assert!(
+        !finding.ok && finding.message.contains("of 524288"),
+        "{}",
+        finding.message
+    );
+    // One with ordinary expressions is no matter, and nor is one whose expressions are those of another.
+    let ordinary = vec!["^/proxy/([^/]+)/(.*)$ /$2/$1".to_owned()];
+    rig.take(vec![
+        mk_with_expressions("ordinary", 30, ordinary),
+        mk_with_expressions("equal", 29, mk_large_rules(100)),
+    ]);
+    assert!(rig.accepted("ordinary").ok && rig.accepted("equal").ok);
+    assert_eq!(refused(&rig), young);
+    // Room that is given back goes to the oldest that waits, and it is compiled again.
+    let compiled = rig.take(vec![delete(Kind::Published(Published::ReverseProxy), "o02")]);
+    assert!(
+        compiled.contains(&format!("ReverseProxy/{}", young[0])),
+        "{compiled:?}"
+    );
+    assert_eq!(refused(&rig), young[1..]);
+}

@@ -108,7 +108,13 @@ fn decide(
         return Err(refuse(503, "Pending", "the object has not been compiled").into());
     };
     if let Some(caller) = caller.filter(|_| settings.identifies()) {
-        let questions = Questions::of(route.matcher.door(), &method, &info, query.as_deref(), caller.mode);
+        let questions = Questions::of(
+            route.matcher.door(),
+            &method,
+            &info,
+            query.as_deref(),
+            caller.mode,
+        );
         let refusal = caller.refusal(&questions).map_err(Stop::Unknown)?;
         refusal.map_or(Ok(()), Err)?;
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::clean::clean_path;
 use super::glob::Glob;
+use super::work::{Spent, Work};
 use crate::path::{Unit, comparable, next_unit};
 
 /// A pattern whose placeholders are filled in, ready for use.
@@ -49,26 +50,28 @@ impl Pattern {
     }
 
     /// Does it take this canonical path?
-    pub(super) fn matches(&self, path: &str) -> bool {
+    pub(super) fn matches(&self, path: &str, work: &Work) -> Result<bool, Spent> {
         match &self.shape {
-            Shape::Any => return true,
+            Shape::Any => return Ok(true),
             Shape::Escaped(glob) => {
+                work.spend(path.len() + self.text.len())?;
                 let path = clean_path(path.as_bytes(), self.merges_slashes);
-                return glob.matches(&align(&self.text, &path));
+                return glob.matches(&align(&self.text, &path), work);
             }
             _ => {}
         }
+        work.spend(path.len() + self.text.len())?;
         let decoded = comparable(path);
         let lower = lower_case(&decoded);
         let path = clean_path(&lower, self.merges_slashes);
         let text = &*self.text;
-        match &self.shape {
+        Ok(match &self.shape {
             Shape::Contains => memchr::memmem::find(&path, &text[1..text.len() - 1]).is_some(),
             Shape::Suffix => path.ends_with(&text[1..]),
             Shape::Prefix => path.starts_with(&text[..text.len() - 1]),
-            Shape::Glob(glob) => glob.matches(&path),
+            Shape::Glob(glob) => return glob.matches(&path, work),
             Shape::Any | Shape::Escaped(_) => false,
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Course, MAX_RESULT, RewriteError};
+use super::{Course, Halt, MAX_RESULT};
 use crate::path::{comparable, escape, has_valid_escapes, is_unreserved, normalize, push_normalized};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl Template {
     }
 
     /// As a path.
-    pub(super) fn render_path(&self, course: &Course<'_>) -> Result<String, RewriteError> {
+    pub(super) fn render_path(&self, course: &Course<'_>) -> Result<String, Halt> {
         let escapes = self.has_valid_escapes();
         let mut out = String::new();
         for piece in &self.pieces {
@@ -145,15 +145,12 @@ impl Template {
             }
             check_length(out.len())?;
         }
+        course.work.spend(out.len())?;
         Ok(out)
     }
 
     /// With the values as they are; the path decoded where `decoded` says so.
-    pub(super) fn render_raw(
-        &self,
-        course: &Course<'_>,
-        decoded: bool,
-    ) -> Result<Cow<'_, [u8]>, RewriteError> {
+    pub(super) fn render_raw(&self, course: &Course<'_>, decoded: bool) -> Result<Cow<'_, [u8]>, Halt> {
         if let Some(literal) = self.literal() {
             return Ok(Cow::Borrowed(literal));
         }
@@ -167,13 +164,14 @@ impl Template {
             }
             check_length(out.len())?;
         }
+        course.work.spend(out.len())?;
         Ok(Cow::Owned(out))
     }
 }
 
-pub(super) fn check_length(length: usize) -> Result<(), RewriteError> {
+pub(super) fn check_length(length: usize) -> Result<(), Halt> {
     if length > MAX_RESULT {
-        Err(RewriteError::TooLong)
+        Err(Halt::TooLong)
     } else {
         Ok(())
     }

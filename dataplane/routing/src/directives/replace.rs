@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::clean::clean_path;
 use super::placeholder::{Template, check_length, push_query_text};
-use super::{Course, RewriteError};
+use super::{Course, Halt};
 use crate::path::normalize;
 
 #[derive(Debug, Clone)]
@@ -37,9 +37,11 @@ impl ReplaceRule {
         Ok((!find.is_empty()).then_some(rule))
     }
 
-    pub(super) fn apply(&self, course: &mut Course<'_>) -> Result<(), RewriteError> {
+    pub(super) fn apply(&self, course: &mut Course<'_>) -> Result<(), Halt> {
         let find = self.find.render_raw(course, false)?;
         let replacement = self.replacement.render_raw(course, false)?;
+        let query_length = course.query.as_deref().map_or(0, <[u8]>::len);
+        course.work.spend(course.path.len() + query_length + find.len())?;
         let cleaned = if course.path.is_empty() {
             Cow::Borrowed(&b""[..])
         } else {
@@ -67,7 +69,7 @@ impl ReplaceRule {
 }
 
 /// `None`: the text does not occur.
-fn replace_all(text: &[u8], find: &[u8], replacement: &[u8]) -> Result<Option<Vec<u8>>, RewriteError> {
+fn replace_all(text: &[u8], find: &[u8], replacement: &[u8]) -> Result<Option<Vec<u8>>, Halt> {
     if find.is_empty() {
         return Ok(None);
     }

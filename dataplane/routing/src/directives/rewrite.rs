@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::pattern::Pattern;
 use super::placeholder::{Name, Piece, Template, check_length, push_query_text};
-use super::{Course, RewriteError};
+use super::{Course, Halt};
 
 #[derive(Debug, Clone)]
 pub(super) struct RewriteRule {
@@ -68,7 +68,7 @@ impl RewriteRule {
         }))
     }
 
-    pub(super) fn apply(&self, course: &mut Course<'_>) -> Result<(), RewriteError> {
+    pub(super) fn apply(&self, course: &mut Course<'_>) -> Result<(), Halt> {
         if !self.condition.holds(course)? {
             return Ok(());
         }
@@ -111,12 +111,13 @@ impl Condition {
         })
     }
 
-    fn holds(&self, course: &Course<'_>) -> Result<bool, RewriteError> {
+    fn holds(&self, course: &Course<'_>) -> Result<bool, Halt> {
         match self {
-            Self::Fixed(pattern) => Ok(pattern.matches(&course.path)),
+            Self::Fixed(pattern) => Ok(pattern.matches(&course.path, &course.work)?),
             Self::Open(template) => {
                 let pattern = Pattern::parse(&template.render_raw(course, true)?);
-                Ok(pattern.is_some_and(|pattern| pattern.matches(&course.path)))
+                let matches = pattern.map(|pattern| pattern.matches(&course.path, &course.work));
+                Ok(matches.transpose()?.unwrap_or_default())
             }
         }
     }
@@ -144,7 +145,7 @@ fn parse_query(query: &str) -> Result<Box<[Component]>, String> {
     Ok(components.into())
 }
 
-fn render_query(components: &[Component], course: &Course<'_>) -> Result<Vec<u8>, RewriteError> {
+fn render_query(components: &[Component], course: &Course<'_>) -> Result<Vec<u8>, Halt> {
     let mut out = Vec::new();
     let mut value = Vec::new();
     for component in components {
@@ -158,6 +159,8 @@ fn render_query(components: &[Component], course: &Course<'_>) -> Result<Vec<u8>
                         Piece::Name(name) => name.push_to_query(&mut value, course),
                         Piece::Group(_) => {}
                     }
+                    // One value can name a query of many KiB a thousand times.
+                    check_length(value.len())?;
                 }
             }
         }
@@ -169,5 +172,6 @@ fn render_query(components: &[Component], course: &Course<'_>) -> Result<Vec<u8>
         out.extend_from_slice(&value);
         check_length(out.len())?;
     }
+    course.work.spend(out.len())?;
     Ok(out)
 }

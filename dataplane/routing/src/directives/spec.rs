@@ -31,6 +31,8 @@ pub struct Problem {
 
 const MAX_RULES: usize = 64;
 const MAX_ITEM: usize = 8 * 1024;
+/// Every request holds what it is given, for as long as it lasts.
+const MAX_HEADERS: usize = 64 * 1024;
 const MAX_STRIP: usize = 1024;
 const MAX_METHOD: usize = 32;
 
@@ -74,6 +76,13 @@ impl DirectiveSpec {
             for (index, item) in items.iter().enumerate().filter(|(_, item)| item.len() > MAX_ITEM) {
                 let reason = format!("has {} bytes; at most {MAX_ITEM} are allowed", item.len());
                 problems.push(Problem::at(name, index, reason));
+            }
+        }
+        for (name, items) in [("headerUp", &self.header_up), ("headerDown", &self.header_down)] {
+            let length: usize = items.iter().map(String::len).sum();
+            if length > MAX_HEADERS {
+                let reason = format!("has {length} bytes in all; at most {MAX_HEADERS} are allowed");
+                problems.push(Problem::of(name, reason));
             }
         }
         let texts = [

@@ -17,18 +17,25 @@ pub(super) fn suffix<'a>(path: &'a str, suffix: &str) -> &'a str {
     if suffix.is_empty() {
         return path;
     }
-    // The cut lies at the start of a unit from which the rest of the path is the suffix, no more and no less.
-    let bytes = path.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes.len() - at <= suffix.len() * 3
-            && eat(&bytes[at..], suffix.as_bytes()) == Some(bytes.len() - at)
-        {
-            return &path[..at];
-        }
-        at += next_unit(&bytes[at..]).1;
+    let mut rest = path.as_bytes();
+    let mut wanted = suffix.as_bytes();
+    while let Some(last) = wanted.last() {
+        let unit = match rest {
+            [] => return path,
+            // In a canonical path a percent sign begins an escape, so this is one.
+            [.., b'%', _, _] => &rest[rest.len() - 3..],
+            _ => &rest[rest.len() - 1..],
+        };
+        let left = match next_unit(unit).0 {
+            Unit::Byte(byte) if byte == *last => Some(&wanted[..wanted.len() - 1]),
+            Unit::EncodedSlash => wanted.strip_suffix(b"%2F"),
+            Unit::Byte(_) => None,
+        };
+        let Some(left) = left else { return path };
+        wanted = left;
+        rest = &rest[..rest.len() - unit.len()];
     }
-    path
+    &path[..rest.len()]
 }
 
 /// How many canonical bytes are the decoded `text` that they begin with. An encoded slash is taken whole or not at all.

@@ -483,6 +483,8 @@ pub const ROWS: &[Row] = &[
     ("GET", "/proxy/climbing/dots", &[], "PathRefused"),
     ("GET", "/proxy/growing/LONG-PATH", &[], "TargetTooLong"),
     ("GET", "/proxy/swelling/LONG-PATH", &[], "PathRefused"),
+    ("GET", "/proxy/costly/LONG-PATH", &[], "RewriteTooCostly"),
+    ("GET", "/proxy/costly/a", &[], "ok"),
     ("GET", "/proxy/absent/a", &[], "BackendNotFound"),
     ("GET", "/proxy/idle/a", &[], "NoReadyEndpoints"),
     ("GET", "/proxy/invalid/a", &[], "Invalid"),

@@ -1,5 +1,6 @@
 use super::{Threat, threat};
 
+const BUDGETS: &str = "dataplane/routing/tests/budgets.rs";
 const STREAM: &str = "e2e/tests/suites/stream/proxies.rs";
 const CLOSED: &str = "operator/src/serve/tests/closed.rs";
 const WAITING: &str = "operator/src/serve/tests/waiting.rs";
@@ -398,6 +399,57 @@ pub const THREATS: &[Threat] = &[
                 "refusal_is_of_bounded_length_and_harmless_to_a_terminal",
             ),
             (CLOSED, "names_that_would_garble_a_log_are_refused"),
+        ],
+    ),
+    threat(
+        "rules that compute for minutes on one path, or make one of it that grows without end",
+        "one budget of steps for all rules of a request, then 503 with the number of the rule; a limit for every result",
+        &[
+            (BUDGETS, "globs_on_the_longest_path_are_matched_to_their_end"),
+            (BUDGETS, "rules_that_compute_too_much_are_named_with_their_number"),
+            (BUDGETS, "one_rule_that_repeats_what_was_sent_ends_at_the_limit"),
+            (
+                "dataplane/routing/src/directives/glob.rs",
+                "what_would_take_a_minute_is_given_up",
+            ),
+            (
+                "dataplane/routing/src/links.rs",
+                "a_cookie_of_many_paths_is_left_as_it_is",
+            ),
+        ],
+    ),
+    threat(
+        "regular expressions that fill the memory of every data plane",
+        "a budget for one object and one for all, the oldest first; what workers match with does not grow with them",
+        &[
+            (
+                BUDGETS,
+                "expressions_of_one_object_have_one_budget_and_equal_ones_count_once",
+            ),
+            (
+                "operator/src/compile/tests.rs",
+                "expressions_of_one_author_leave_those_of_others_alone",
+            ),
+            (
+                "operator/src/compile/expressions.rs",
+                "a_newcomer_displaces_nobody_and_gets_the_room_of_who_goes",
+            ),
+            (
+                "dataplane/routing/src/directives/regexp/scratch.rs",
+                "memory_does_not_grow_with_the_number_of_expressions",
+            ),
+        ],
+    ),
+    threat(
+        "an answer that unpacks to a thousand times its size, or grows by its links",
+        "memory is bounded, and beyond 64 MiB so is the rate of all such answers together; what grows too much passes as it is",
+        &[
+            ("dataplane/src/rewriting.rs", "bombs_wait_and_take_little_memory"),
+            (
+                "dataplane/src/rewriting.rs",
+                "what_would_grow_without_end_passes_as_it_is",
+            ),
+            ("dataplane/src/rewriting/pace.rs", "all_together_have_one_rate"),
         ],
     ),
 ];

@@ -1,0 +1,267 @@
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+
+use lol_html::errors::RewritingError;
+use lol_html::html_content::BailOut;
+use lol_html::send::{Element, ElementContentHandlers, HtmlRewriter, Settings};
+use lol_html::{MemorySettings, Selector};
+use parking_lot::Mutex;
+
+use genkan_routing::links::LINK_ATTRIBUTES;
+
+use super::Left;
+use super::prefix::OwnPrefix;
+use super::splice::{Edits, Output, Splice};
+use super::tag::Tag;
+
+/// A document of any length that is read in bounded memory. The parser notes every element that is open, and holds every
+/// tag until it ends: when its memory is full it is given up, and another one begins at the very tag.
+pub struct Page {
+    prefix: Arc<OwnPrefix>,
+    output: Arc<Mutex<Output>>,
+    state: State,
+    /// Angle brackets since the parser began: no more elements than that are open.
+    brackets: usize,
+}
+
+enum State {
+    Read(Box<HtmlRewriter<'static, Splice>>),
+    /// In a tag that is too large.
+    Skip(Tag),
+    /// Nothing is read any more.
+    PassOn,
+}
+
+/// One tag with its attributes, and the elements that are open: in old pages nobody closes them.
+const MEMORY: usize = 2 << 20;
+/// A parser that gives up while it holds so much does so because of one tag.
+const LARGE_TAG: usize = MEMORY / 4;
+/// So many open elements fit into the memory. Beyond that the parser gets pieces that begin with a bracket: it may give up
+/// within each, and what it has not read then begins with a tag.
+const MANY_BRACKETS: usize = 4_000;
+
+static SELECTOR: LazyLock<Selector> = LazyLock::new(|| {
+    let selectors = LINK_ATTRIBUTES.iter().map(|(element, attribute)| match *element {
+        "" => format!("[{attribute}]"),
+        element => format!("{element}[{attribute}]"),
+    });
+    let selectors: Vec<_> = selectors.collect();
+    selectors
+        .join(",")
+        .parse()
+        .expect("the list of attributes makes valid selectors")
+});
+
+// === impl Page ===
+
+impl Page {
+    pub fn new(prefix: OwnPrefix) -> Self {
+        let mut page = Self {
+            prefix: Arc::new(prefix),
+            output: Arc::default(),
+            state: State::PassOn,
+            brackets: 0,
+        };
+        page.begin(&[]);
+        page
+    }
+
+    /// Takes a piece of the document. What was left as it is, if anything was.
+    pub fn write(&mut self, mut piece: &[u8]) -> Option<Left> {
+        let mut left = None;
+        while !piece.is_empty() {
+            match &mut self.state {
+                State::PassOn => {
+                    self.output.lock().bytes.extend_from_slice(piece);
+                    return left;
+                }
+                State::Skip(tag) => {
+                    let (taken, is_over) = tag.take(piece);
+                    self.output.lock().bytes.extend_from_slice(&piece[..taken]);
+                    piece = &piece[taken..];
+                    if is_over {
+                        let context = tag.context();
+                        self.begin(&context);
+                    }
+                }
+                State::Read(html) => {
+                    let brackets = memchr::memchr_iter(b'<', piece).count();
+                    let (now, then) = match self.brackets + brackets > MANY_BRACKETS {
+                        true => piece.split_at(next_bracket(piece)),
+                        false => piece.split_at(piece.len()),
+                    };
+                    self.brackets += brackets.min(now.len());
+                    piece = then;
+                    if html.write(now).is_err() {
+                        left = left.or(self.recover());
+                    }
+                }
+            }
+        }
+        left
+    }
+
+    /// Nothing follows.
+    pub fn end(&mut self) {
+        self.pass_on();
+    }
+
+    /// From here on nothing is read.
+    pub fn pass_on(&mut self) {
+        if let State::Read(html) = std::mem::replace(&mut self.state, State::PassOn) {
+            // A tag that has not ended is text for it.
+            let outcome = html.end();
+            let mut output = self.output.lock();
+            let unread = output.unread.take().filter(|_| outcome.is_err());
+            output.bytes.extend(unread.unwrap_or_default());
+        }
+    }
+
+    /// What can be sent.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output.lock().bytes)
+    }
+
+    /// Another parser, for what follows `context` in an element that is no ordinary one.
+    fn begin(&mut self, context: &[u8]) {
+        let edits = Edits::default();
+        let splice = Splice::new(Arc::clone(&edits), Arc::clone(&self.output), context.len());
+        let (prefix, output) = (Arc::clone(&self.prefix), Arc::clone(&self.output));
+        let note = move |element: &mut Element<'_, '_>| {
+            prefix.note_links(element, &edits);
+            Ok(())
+        };
+        let give_up = move |_: &RewritingError, _: &mut BailOut<'_>| {
+            output.lock().unread = Some(Vec::new());
+        };
+        let memory = MemorySettings::new()
+            .with_max_allowed_memory_usage(MEMORY)
+            .with_graceful_bail_out_on_memory_limit_exceeded(true);
+        let handlers = ElementContentHandlers::default().element(note);
+        let settings = Settings::new_send()
+            .with_memory_settings(memory)
+            .with_strict(false)
+            .append_bail_out_handler(give_up)
+            .append_element_content_handler((Cow::Borrowed(&*SELECTOR), handlers));
+        let mut html = Box::new(HtmlRewriter::new(settings, splice));
+        self.brackets = 0;
+        self.state = match html.write(context) {
+            Ok(()) => State::Read(html),
+            Err(_) => State::PassOn,
+        };
+    }
+
+    /// The parser gave up. What it held begins with a tag that it has not read.
+    fn recover(&mut self) -> Option<Left> {
+        let unread = self.output.lock().unread.take().unwrap_or_default();
+        if unread.len() < LARGE_TAG {
+            // Too many elements were open. For what is a link they do not matter.
+            self.begin(&[]);
+            return self.write(&unread);
+        }
+        self.state = match Tag::begins(&unread) {
+            Some(tag) => State::Skip(tag),
+            None => State::PassOn,
+        };
+        self.write(&unread);
+        Some(Left::LargeTag)
+    }
+}
+
+fn next_bracket(piece: &[u8]) -> usize {
+    let behind = piece.get(1..).unwrap_or_default();
+    memchr::memchr(b'<', behind).map_or(piece.len(), |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use genkan_routing::Scheme;
+    use genkan_routing::links::PublicPrefix;
+
+    use super::*;
+
+    fn mk_page() -> Page {
+        let prefix = PublicPrefix::new("", Some("/p"), Scheme::Http, "b.example");
+        Page::new(OwnPrefix::new(&prefix))
+    }
+
+    fn pass(document: &str, step: usize) -> (String, Option<Left>) {
+        let mut page = mk_page();
+        let (mut out, mut left) = (Vec::new(), None);
+        for piece in document.as_bytes().chunks(step) {
+            left = left.or(page.write(piece));
+            out.extend(page.take());
+        }
+        page.end();
+        out.extend(page.take());
+        (String::from_utf8(out).unwrap(), left)
+    }
+
+    fn moved(document: &str) -> String {
+        document.replace("href='/", "href='/p/")
+    }
+
+    const STEPS: [usize; 3] = [1_000, 16 << 10, 65_521];
+
+    #[test]
+    fn elements_that_nobody_closes_do_not_end_the_reading() {
+        let row = "<tr><td title='<a>'><a href='/x'>x</a><td>y\n<p><script>'<a href=\"/no\"><td>'</script>";
+        let document = row.repeat(60_000);
+        for step in STEPS {
+            let (passed, left) = pass(&document, step);
+            assert!(passed == moved(&document) && left.is_none(), "{step}: {left:?}");
+        }
+    }
+
+    #[test]
+    fn large_tags_pass_and_what_follows_is_read() {
+        let large = "x".repeat(MEMORY + 5);
+        // Nothing is held of a tag that has no link.
+        let large_tag = Some(Left::LargeTag);
+        for (before, after, expected) in [
+            ("<img alt='>\"' src=\"data:", "\">", large_tag),
+            ("<img src=data:", " alt='>'>", large_tag),
+            ("<script src=\"", "\">'<a href=\"/no\">'</script>", large_tag),
+            ("<iframe src='", "'><a href=\"/no\"></iframe>", large_tag),
+            ("<textarea title='", "'><a href=\"/no\"></textarea>", None),
+            ("</p ", ">", None),
+        ] {
+            let document = format!("<a href='/before'>{before}{large}{after}<a href='/after'>");
+            for step in STEPS {
+                let (passed, left) = pass(&document, step);
+                assert!(
+                    passed == moved(&document),
+                    "{before} {step}: {}",
+                    &passed[passed.len() - 60..]
+                );
+                assert_eq!(left, expected, "{before} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_large_but_no_tag_is_no_matter() {
+        let large = "x".repeat(MEMORY + 5);
+        for (before, after) in [
+            ("<!-- ", "-->"),
+            ("<p>", "</p>"),
+            ("<script>", "</script>"),
+            ("<style>", "</style>"),
+            ("<svg><![CDATA[", "]]></svg>"),
+        ] {
+            let document = format!("<a href='/before'>{before}{large}{after}<a href='/after'>");
+            let (passed, left) = pass(&document, 16 << 10);
+            assert!(passed == moved(&document) && left.is_none(), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_tag_without_end_passes_whole() {
+        let document = format!("<a href='/x'><a title='{}", "<b>".repeat(MEMORY));
+        for step in STEPS {
+            let (passed, left) = pass(&document, step);
+            assert!(passed == moved(&document));
+            assert_eq!(left, Some(Left::LargeTag));
+        }
+    }
+}
