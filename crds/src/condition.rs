@@ -59,6 +59,8 @@ pub mod reason {
     pub const SHADOWED: &str = "Shadowed";
     /// The spec asks for something that this version does not know.
     pub const UNSUPPORTED_VALUE: &str = "UnsupportedValue";
+    /// The object, or what it leads to, is larger than what proxies are sent.
+    pub const TOO_LARGE: &str = "TooLarge";
     /// The label of the object gives it to another program.
     pub const HANDLED_ELSEWHERE: &str = "HandledElsewhere";
 

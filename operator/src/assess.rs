@@ -9,13 +9,12 @@ use tokio::time::Instant;
 
 use crate::fleet::{Fleet, GRACE, Progress};
 use crate::object::Kind;
+use crate::sentence::bounded;
 use crate::snapshot::{Since, World};
-use crate::verdict::{Backend, Finding, ObjectKey, Verdict};
+use crate::verdict::{Backend, Finding, MAX_MESSAGE, ObjectKey, Verdict};
 
 /// A first acknowledgement is usually milliseconds away; waiting for it saves a write.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Longer messages are cut: they end in terminals and dashboards.
-const MAX_MESSAGE: usize = 1024;
 
 /// What is known about the endpoint set of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +221,7 @@ impl Assessment {
                 .map(str::to_string);
             let time = time.unwrap_or_else(|| now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
             json!({
-                "type": kind, "status": status, "reason": finding.reason, "message": clean(&finding.message),
+                "type": kind, "status": status, "reason": finding.reason, "message": finding.message,
                 "observedGeneration": verdict.generation, "lastTransitionTime": time,
             })
         };
@@ -234,10 +233,10 @@ impl Assessment {
         });
         let columns = &verdict.columns;
         match key.kind {
-            Kind::ReverseProxy => status["upstream"] = columns.upstream.as_str().into(),
+            Kind::ReverseProxy => status["upstream"] = column(&columns.upstream),
             _ => {
-                status["prefix"] = columns.prefix.as_str().into();
-                status["backend"] = columns.upstream.as_str().into();
+                status["prefix"] = column(&columns.prefix);
+                status["backend"] = column(&columns.upstream);
             }
         }
         status
@@ -265,20 +264,9 @@ fn stored_condition<'s>(stored: &'s Value, kind: &str) -> Option<&'s Value> {
         .find(|c| c["type"] == kind)
 }
 
-fn clean(message: &str) -> String {
-    let mut text: String = message
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if text.len() > MAX_MESSAGE {
-        let cut = (0..=MAX_MESSAGE - 3)
-            .rev()
-            .find(|i| text.is_char_boundary(*i))
-            .unwrap_or(0);
-        text.truncate(cut);
-        text.push('…');
-    }
-    text
+/// What an author wrote may be as long as an object; a status that repeats it would not be stored.
+fn column(text: &str) -> Value {
+    bounded(text.to_string(), MAX_MESSAGE).into()
 }
 
 #[cfg(test)]

@@ -3,6 +3,11 @@
 use std::fmt;
 
 use crate::object::Kind;
+use crate::sentence::bounded;
+
+/// Bytes of a message: it ends in terminals, dashboards, answers and Events, which take no more. An author's text is part
+/// of many, and quoted it is longer than it was.
+pub const MAX_MESSAGE: usize = 1024;
 
 /// A published object: a ReverseProxy or an APIService.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,7 +101,7 @@ impl Finding {
         Self {
             ok: true,
             reason,
-            message: message.into(),
+            message: bounded(message.into(), MAX_MESSAGE),
         }
     }
 
@@ -104,7 +109,7 @@ impl Finding {
         Self {
             ok: false,
             reason,
-            message: message.into(),
+            message: bounded(message.into(), MAX_MESSAGE),
         }
     }
 }
