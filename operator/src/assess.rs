@@ -40,7 +40,8 @@ pub enum Standing {
     Settled,
     /// Proxies are expected to answer; look again then.
     Pending { again: Instant, first: bool },
-    /// It waits for something without a date.
+    /// It waits for acknowledgements, without a date. What comes by other ways (reports, endpoints, proxies that come and
+    /// go) tells of itself, and is not waited for.
     Waiting,
 }
 
@@ -94,7 +95,11 @@ fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Stan
     let Progress { ready, counted, .. } = progress;
     if let Some((proxy, objection)) = &progress.rejected {
         let message = format!("proxy {proxy} cannot build it: {}", objection.message);
-        return (Finding::no(reason::REJECTED_BY_PROXY, message), Standing::Waiting);
+        let standing = match progress.behind_since {
+            Some(_) => Standing::Waiting,
+            None => Standing::Settled,
+        };
+        return (Finding::no(reason::REJECTED_BY_PROXY, message), standing);
     }
     if *counted == 0 {
         let age = now.duration_since(since.at);
@@ -106,7 +111,7 @@ fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Stan
         } else {
             let message =
                 "no data-plane process is connected; see that the data plane runs and reaches the operator";
-            (Finding::no(reason::NO_PROXIES, message), Standing::Waiting)
+            (Finding::no(reason::NO_PROXIES, message), Standing::Settled)
         };
     }
     let Some(behind) = progress.behind_since else {
@@ -162,7 +167,7 @@ fn ready(
         };
         return (
             Finding::no(reason, format!("proxy {proxy} reports: {}", report.error)),
-            Standing::Waiting,
+            Standing::Settled,
         );
     }
     match &verdict.backend {
@@ -176,7 +181,7 @@ fn ready(
                 );
                 return (
                     Finding::no(reason::NO_READY_ENDPOINTS, message),
-                    Standing::Waiting,
+                    Standing::Settled,
                 );
             };
             let taken = fleet.progress(set_key, "", 0, set.since, now);
@@ -188,7 +193,7 @@ fn ready(
         Backend::Host(host) => {
             if let Some((proxy, _)) = reports.iter().find(|(_, report)| report.is_none()) {
                 let message = format!("proxy {proxy} has not reported on {host} yet");
-                return (Finding::no(reason::PENDING, message), Standing::Waiting);
+                return (Finding::no(reason::PENDING, message), Standing::Settled);
             }
         }
         Backend::None => {}

@@ -123,7 +123,7 @@ impl Fleet {
         self.proxies.get(name).is_some_and(|p| p.acked.is_none())
     }
 
-    /// The proxy serves this sequence, but for what it objects to. Returns the resources that it objects to, or did
+    /// The proxy serves this sequence, but for what it objects to. Returns the resources to which it objects otherwise than
     /// before; `None` if the stream is not the proxy's.
     pub fn acknowledge(
         &mut self,
@@ -138,12 +138,10 @@ impl Fleet {
             .filter(|p| p.session == Some(session))?;
         proxy.acked = Some(sequence);
         let before = std::mem::replace(&mut proxy.objections, objections);
-        Some(
-            before
-                .into_keys()
-                .chain(proxy.objections.keys().cloned())
-                .collect(),
-        )
+        let now = &proxy.objections;
+        let came = now.iter().filter(|(key, o)| before.get(*key) != Some(*o));
+        let went = before.keys().filter(|key| !now.contains_key(*key));
+        Some(came.map(|(key, _)| key).chain(went).cloned().collect())
     }
 
     /// Takes note of a report; false if the stream is not the proxy's, or it told of a newer version of the object.

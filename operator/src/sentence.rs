@@ -22,10 +22,18 @@ pub fn bounded(text: String, most: usize) -> String {
         return text;
     }
     let cut = text.len() > most;
-    let kept = if cut { text.floor_char_boundary(most.saturating_sub('…'.len_utf8())) } else { text.len() };
+    let kept = if cut {
+        text.floor_char_boundary(most.saturating_sub('…'.len_utf8()))
+    } else {
+        text.len()
+    };
     let blank = |c: char| if c.is_control() { ' ' } else { c };
     // A control character may be longer than the blank in its place, never shorter.
-    text[..kept].chars().map(blank).chain(cut.then_some('…')).collect()
+    text[..kept]
+        .chars()
+        .map(blank)
+        .chain(cut.then_some('…'))
+        .collect()
 }
 
 #[cfg(test)]

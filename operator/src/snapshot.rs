@@ -15,8 +15,7 @@ use tokio::time::Instant;
 /// One resource of the current world.
 #[derive(Debug)]
 struct Entry {
-    resource: Resource,
-    /// What is sent of it.
+    /// What is sent of it, and all that is kept: the whole is held once.
     encoded: Bytes,
     hash: [u8; 32],
     since: Since,
@@ -65,15 +64,7 @@ impl World {
                 Some(old) if old.hash == hash => {}
                 _ => {
                     changed = true;
-                    self.entries.insert(
-                        resource.key.clone(),
-                        Entry {
-                            resource,
-                            encoded,
-                            hash,
-                            since,
-                        },
-                    );
+                    self.entries.insert(resource.key, Entry { encoded, hash, since });
                 }
             }
         }
@@ -109,8 +100,10 @@ impl World {
     }
 
     /// In the order of their keys.
-    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
-        self.entries.values().map(|e| &e.resource)
+    pub fn resources(&self) -> impl Iterator<Item = Resource> {
+        self.entries
+            .values()
+            .filter_map(|e| Resource::decode(e.encoded.clone()).ok())
     }
 
     /// The whole world, ready to be sent.

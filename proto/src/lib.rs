@@ -5,8 +5,8 @@
 mod snapshot;
 
 pub use snapshot::{
-    Hash, HashBuilder, MAX_CHUNK, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress,
-    resource_hash,
+    Hash, HashBuilder, MAX_CHUNK, MAX_FRAME, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress,
+    decompress, resource_hash,
 };
 
 /// Of the ServiceAccount tokens with which proxies open the stream; no other token opens it, and these open nothing else.

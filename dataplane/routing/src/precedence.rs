@@ -181,7 +181,10 @@ impl Claims {
         };
         let (pattern, method) = claim.key();
         let group = self.group(&pattern, &method);
-        if group.and_then(BTreeSet::first).is_none_or(|(_, first)| first != name) {
+        if group
+            .and_then(BTreeSet::first)
+            .is_none_or(|(_, first)| first != name)
+        {
             return losers;
         }
         let rivals = group.into_iter().flatten().skip(1);
@@ -208,7 +211,9 @@ impl Claims {
         for method in methods {
             let any = (method != "*").then(|| patterns().flat_map(|p| self.group_of(p, "*")));
             let groups = patterns().flat_map(|p| self.groups(p, method)).map(|(_, _, g)| g);
-            let first = groups.chain(any.into_iter().flatten()).filter_map(BTreeSet::first);
+            let first = groups
+                .chain(any.into_iter().flatten())
+                .filter_map(BTreeSet::first);
             names.extend(first.map(|(_, name)| name.clone()));
         }
         names

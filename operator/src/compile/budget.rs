@@ -159,7 +159,11 @@ impl<K: Ord + Clone> Budget<K> {
     fn put_in(&mut self, key: K, claim: Claim) {
         let rank = (claim.size, claim.created, key);
         let before_others = self.outside.first().is_none_or(|first| rank < *first);
-        let place = if before_others { Place::Inside } else { Place::Outside };
+        let place = if before_others {
+            Place::Inside
+        } else {
+            Place::Outside
+        };
         self.stand(rank.2, claim, place);
     }
 
@@ -196,7 +200,8 @@ impl<K: Ord + Clone> Budget<K> {
         if place == Place::Inside {
             self.used -= claim.weight;
         }
-        self.those(place).remove(&(claim.size, claim.created, key.clone()));
+        self.those(place)
+            .remove(&(claim.size, claim.created, key.clone()));
         Some(claim)
     }
 

@@ -21,7 +21,7 @@ pub const MAX_OBJECT: usize = 1 << 20;
 /// Bytes of all of them, before compression, if nothing else is said.
 pub const DEFAULT_BUDGET: usize = 64 << 20;
 /// What even the smallest one counts: tables, metrics and status cost more than its bytes.
-const LEAST: usize = 512;
+const LEAST: usize = 1024;
 /// Tag and length in front of each resource of a snapshot.
 const FRAMING: usize = 5;
 
@@ -107,7 +107,11 @@ impl Room {
         };
         let place = |part| self.0.place(&part).unwrap_or(Place::Outside);
         if place(Part::Stub(key.clone())) != Place::Inside {
-            compiled.verdict.accepted = if stub > MAX_OBJECT { over(stub) } else { self.no_room(whole) };
+            compiled.verdict.accepted = if stub > MAX_OBJECT {
+                over(stub)
+            } else {
+                self.no_room(whole)
+            };
             compiled.verdict.sent = false;
             compiled.verdict.backend = Backend::None;
             compiled.resource = None;
@@ -146,9 +150,13 @@ impl Room {
             return Some(Sizes { whole, stub: whole });
         }
         let set = compiled.needs.as_ref().and_then(|needs| needs.set.as_ref());
-        let reasons = [Some(over(whole)), Some(self.no_room(whole)), Some(self.grown(whole))]
-            .into_iter()
-            .chain([set.map(large_set), set.map(|set| self.no_room_for(set))]);
+        let reasons = [
+            Some(over(whole)),
+            Some(self.no_room(whole)),
+            Some(self.grown(whole)),
+        ]
+        .into_iter()
+        .chain([set.map(large_set), set.map(|set| self.no_room_for(set))]);
         let longest = reasons.flatten().max_by_key(|finding| finding.message.len())?;
         let stub = framed(key, &stub_of(resource, &longest));
         // What may become the stub counts as much as one from the beginning.

@@ -5,6 +5,8 @@ use crate::index::Change;
 use crate::object::{Kind, Object};
 use crate::snapshot::World;
 
+mod sizes;
+
 /// Index, compiler and world together, as the engine holds them.
 #[derive(Default)]
 struct Rig {
@@ -27,8 +29,8 @@ impl Rig {
         keys
     }
 
-    fn keys(&self) -> Vec<&str> {
-        self.world.resources().map(|r| r.key.as_str()).collect()
+    fn keys(&self) -> Vec<String> {
+        self.world.resources().map(|r| r.key).collect()
     }
 
     fn accepted(&self, name: &str) -> &Finding {

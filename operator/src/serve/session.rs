@@ -18,10 +18,11 @@ use tracing::{debug, warn};
 use crate::engine::Input;
 use crate::fleet::{Objection, Report, SessionId};
 use crate::metrics::Metrics;
+use crate::sentence::bounded;
 use crate::serve::gate::Caller;
 use crate::serve::review::Refusal;
 use crate::snapshot::Push;
-use crate::verdict::ObjectKey;
+use crate::verdict::{MAX_MESSAGE, ObjectKey};
 
 /// A stream that says nothing at first, or never answers a push, is ended.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -245,7 +246,7 @@ impl Session {
             uid: resource.uid,
             generation: resource.generation,
             state,
-            error: health.error,
+            error: bounded(health.error, MAX_MESSAGE),
         };
         let _ = self
             .engine
@@ -293,8 +294,8 @@ fn objection(verdict: Verdict) -> Option<(String, Objection)> {
         Objection {
             uid: resource.uid,
             generation: resource.generation,
-            reason,
-            message,
+            reason: bounded(reason, MAX_MESSAGE),
+            message: bounded(message, MAX_MESSAGE),
         },
     ))
 }

@@ -20,7 +20,10 @@ fn put(key: &'static str, size: usize, created: i64) -> Change {
 }
 
 fn inside(budget: &Budget<&'static str>) -> Vec<&'static str> {
-    let all = budget.claims.iter().filter(|(_, (_, place))| *place == Place::Inside);
+    let all = budget
+        .claims
+        .iter()
+        .filter(|(_, (_, place))| *place == Place::Inside);
     all.map(|(key, _)| *key).collect()
 }
 
@@ -57,16 +60,28 @@ fn what_grows_displaces_nobody() {
     budget.settle([put("a", 10, 1), put("b", 80, 2)]);
     assert_eq!(sorted(budget.settle([put("a", 25, 1)])), ["a"]);
     assert_eq!(budget.place(&"a"), Some(Place::Held));
-    assert_eq!(budget.settle([put("a", 26, 1)]), BTreeSet::new(), "and not by growing more");
+    assert_eq!(
+        budget.settle([put("a", 26, 1)]),
+        BTreeSet::new(),
+        "and not by growing more"
+    );
     assert_eq!(inside(&budget), ["b"]);
-    assert_eq!(budget.settle([put("a", 24, 1)]), BTreeSet::new(), "nor by coming half the way back");
+    assert_eq!(
+        budget.settle([put("a", 24, 1)]),
+        BTreeSet::new(),
+        "nor by coming half the way back"
+    );
     budget.settle([put("a", 20, 1)]);
     assert_eq!(inside(&budget), ["a", "b"], "as soon as it fits");
     budget.settle([put("a", 25, 1)]);
     budget.settle([put("b", 75, 2)]);
     assert_eq!(inside(&budget), ["a", "b"], "or the other one makes room");
     budget.settle([put("b", 76, 2)]);
-    assert_eq!(budget.place(&"b"), Some(Place::Outside), "it is the largest anyway");
+    assert_eq!(
+        budget.place(&"b"),
+        Some(Place::Outside),
+        "it is the largest anyway"
+    );
 }
 
 #[test]
@@ -87,7 +102,10 @@ fn an_ordinary_edit_of_a_small_object_is_never_held() {
         free_to_grow: true,
         ..mk_claim(60 << 20, 1)
     };
-    budget.settle([("endpoints", Some(mk_claim(1, 1))), ("rest", Some(mk_claim(62 << 20, 2)))]);
+    budget.settle([
+        ("endpoints", Some(mk_claim(1, 1))),
+        ("rest", Some(mk_claim(62 << 20, 2))),
+    ]);
     budget.settle([("endpoints", Some(free))]);
     assert_eq!(inside(&budget), ["endpoints", "small"]);
 }
@@ -95,11 +113,17 @@ fn an_ordinary_edit_of_a_small_object_is_never_held() {
 #[test]
 fn those_who_grow_together_are_judged_by_their_rank() {
     let start = [put("a", 10, 1), put("b", 10, 2), put("c", 70, 3)];
-    for changes in [[put("a", 20, 1), put("b", 15, 2)], [put("b", 15, 2), put("a", 20, 1)]] {
+    for changes in [
+        [put("a", 20, 1), put("b", 15, 2)],
+        [put("b", 15, 2), put("a", 20, 1)],
+    ] {
         let mut budget = Budget::new(100);
         budget.settle(start);
         budget.settle(changes);
-        assert_eq!((inside(&budget), budget.place(&"a")), (vec!["b", "c"], Some(Place::Held)));
+        assert_eq!(
+            (inside(&budget), budget.place(&"a")),
+            (vec!["b", "c"], Some(Place::Held))
+        );
     }
 }
 
@@ -162,7 +186,12 @@ fn accounts_hold_through_any_history() {
             assert!(used == budget.used && used <= 200);
             assert!(budget.outside.first().is_none_or(|(size, ..)| used + size > 200));
             assert!(budget.held.first().is_none_or(|(size, ..)| used + size > 200));
-            assert!(budget.outside.first().is_none_or(|o| budget.inside.last().is_none_or(|i| i < o)));
+            assert!(
+                budget
+                    .outside
+                    .first()
+                    .is_none_or(|o| budget.inside.last().is_none_or(|i| i < o))
+            );
             let grew = match (before.get(&key), claim) {
                 (Some((old, Place::Inside)), Some(new)) => new.size > old.size,
                 (Some((_, Place::Held)), Some(_)) => true,
