@@ -156,9 +156,15 @@ fn an_object_that_is_too_large_to_be_sent_is_told() {
             .unwrap()
     );
     let report = lint(&[("large.yaml".into(), large)]);
-    let remark = report.remarks.iter().find(|r| r.message.contains("one object may have"));
+    let remark = report
+        .remarks
+        .iter()
+        .find(|r| r.message.contains("one object may have"));
     let remark = remark.unwrap_or_else(|| panic!("{:?}", report.remarks));
-    assert_eq!((remark.level, remark.object.as_str()), (Level::Error, "ReverseProxy large"));
+    assert_eq!(
+        (remark.level, remark.object.as_str()),
+        (Level::Error, "ReverseProxy large")
+    );
 }
 
 fn mk_proxy(name: &str, path: &str, url: &str) -> String {
