@@ -174,10 +174,8 @@ impl Compiler {
                 users
                     .filter(|user| self.uses.get(user).is_some_and(|u| u.set.as_ref() == Some(&set)))
                     .for_each(object);
-                if !made.sets.contains_key(&set) {
-                    let collected = self.collect(index, &set);
-                    made.sets.insert(set, collected);
-                }
+                let collected = || self.collect(index, &set);
+                made.sets.entry(set.clone()).or_insert_with(collected);
             }
         }
     }

@@ -292,7 +292,7 @@ mod dialled {
     use genkan_routing::dialling::{AddressRefused, check, row};
 
     fn judged(address: &str) -> Result<(), AddressRefused> {
-        check(address.parse().unwrap(), &[])
+        check(address.parse().expect("it is an address"), &[])
     }
 
     #[test]

@@ -222,12 +222,9 @@ impl File {
                 continue;
             };
             match object(kind, value) {
-                Ok((object, content)) => {
+                Ok((object, entry)) => {
                     fresh.insert((path.to_owned(), file.entries.len()), object);
-                    file.entries.push(Entry {
-                        id: content.0,
-                        content: content.1,
-                    });
+                    file.entries.push(entry);
                 }
                 Err(message) => file
                     .problems
@@ -247,7 +244,7 @@ fn reread(path: &Path, at: usize) -> Option<Object> {
 }
 
 /// Reads an object as the API server would give it: with a valid name, and a uid.
-fn object(kind: Kind, mut value: Value) -> Result<(Object, ((Kind, Key), Digest)), String> {
+fn object(kind: Kind, mut value: Value) -> Result<(Object, Entry), String> {
     let is_published = matches!(kind, Kind::ReverseProxy | Kind::ApiService);
     names(kind, &value, is_published)?;
     if is_published && let Some(object) = value.as_object_mut() {
@@ -261,7 +258,7 @@ fn object(kind: Kind, mut value: Value) -> Result<(Object, ((Kind, Key), Digest)
     }
     let object = Object::read(kind, value)?;
     let id = (kind, object.key());
-    Ok((object, (id, content)))
+    Ok((object, Entry { id, content }))
 }
 
 fn names(kind: Kind, value: &Value, is_published: bool) -> Result<(), String> {
