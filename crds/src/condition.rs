@@ -61,6 +61,8 @@ pub mod reason {
     pub const UNSUPPORTED_VALUE: &str = "UnsupportedValue";
     /// Older objects have what there is of something that all share.
     pub const OVER_BUDGET: &str = "OverBudget";
+    /// The object, or what it leads to, is larger than what proxies are sent.
+    pub const TOO_LARGE: &str = "TooLarge";
     /// The label of the object gives it to another program.
     pub const HANDLED_ELSEWHERE: &str = "HandledElsewhere";
 

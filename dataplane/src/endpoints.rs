@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -54,7 +55,9 @@ impl Endpoints {
     /// Endpoints that stay keep what is known of them.
     pub fn replace(&self, addresses: impl IntoIterator<Item = SocketAddr>) {
         let old = self.list.load();
-        let known = |address: SocketAddr| old.iter().find(|endpoint| endpoint.address == address).cloned();
+        let by_address: HashMap<SocketAddr, &Arc<Endpoint>> =
+            old.iter().map(|endpoint| (endpoint.address, endpoint)).collect();
+        let known = |address: SocketAddr| by_address.get(&address).map(|endpoint| Arc::clone(endpoint));
         let new = addresses
             .into_iter()
             .map(|address| known(address).unwrap_or_else(|| Arc::new(Endpoint::new(address))))

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::endpoints::Endpoints;
@@ -19,8 +19,25 @@ pub use system::System;
 pub struct Names {
     source: Arc<dyn Source>,
     check: Arc<AddressCheck>,
-    hosts: Mutex<HashMap<(String, u16), Weak<Named>>>,
+    hosts: Mutex<Hosts>,
     changed: Arc<Notify>,
+    lanes: Arc<Lanes>,
+}
+
+#[derive(Debug, Default)]
+struct Hosts {
+    by_name: HashMap<(String, u16), Weak<Named>>,
+    /// How many there were when those that nothing uses were last cleared away.
+    cleared: usize,
+}
+
+/// How many names are asked about at once. Those that resolved, those that are new, and those that failed wait among
+/// themselves: names that no server answers about, however many an author writes, keep no other name from being asked.
+#[derive(Debug)]
+struct Lanes {
+    resolved: Semaphore,
+    new: Semaphore,
+    failed: Semaphore,
 }
 
 /// A name and port, with the addresses that it has now.
@@ -49,6 +66,8 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
+/// Of one lane: each question is a socket.
+const AT_ONCE: usize = 64;
 /// A request waits so long for the first answer about a name.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -61,6 +80,11 @@ impl Names {
             check,
             hosts: Mutex::default(),
             changed: Arc::default(),
+            lanes: Arc::new(Lanes {
+                resolved: Semaphore::new(AT_ONCE),
+                new: Semaphore::new(AT_ONCE),
+                failed: Semaphore::new(AT_ONCE),
+            }),
         }
     }
 
@@ -78,10 +102,14 @@ impl Names {
     pub fn get(&self, name: &str, port: u16) -> Arc<Named> {
         let mut hosts = self.hosts.lock();
         let key = (name.to_owned(), port);
-        if let Some(known) = hosts.get(&key).and_then(Weak::upgrade) {
+        if let Some(known) = hosts.by_name.get(&key).and_then(Weak::upgrade) {
             return known;
         }
-        hosts.retain(|_, named| named.strong_count() > 0);
+        // Not at each new name: that would cost the square of their number.
+        if hosts.by_name.len() >= 2 * hosts.cleared.max(AT_ONCE) {
+            hosts.by_name.retain(|_, named| named.strong_count() > 0);
+            hosts.cleared = hosts.by_name.len();
+        }
         let endpoints = Arc::new(Endpoints::new(Arc::clone(&self.check)));
         let (outcome, lookup) = watch::channel(Lookup::Pending);
         let refresher = Refresher {
@@ -91,6 +119,7 @@ impl Names {
             endpoints: Arc::clone(&endpoints),
             outcome,
             changed: Arc::clone(&self.changed),
+            lanes: Arc::clone(&self.lanes),
         };
         let refresher = tokio::spawn(refresher.run()).abort_handle();
         let named = Arc::new(Named {
@@ -99,7 +128,7 @@ impl Names {
             lookup,
             refresher,
         });
-        hosts.insert(key, Arc::downgrade(&named));
+        hosts.by_name.insert(key, Arc::downgrade(&named));
         named
     }
 }
@@ -147,15 +176,22 @@ struct Refresher {
     endpoints: Arc<Endpoints>,
     outcome: watch::Sender<Lookup>,
     changed: Arc<Notify>,
+    lanes: Arc<Lanes>,
 }
 
 impl Refresher {
     async fn run(self) {
         let mut failures: u32 = 0;
+        let mut lane = &self.lanes.new;
+        let mut told = None;
         loop {
-            let pause = match self.source.resolve(&self.name).await {
+            // A lane is never closed.
+            let turn = lane.acquire().await;
+            let answer = self.source.resolve(&self.name).await;
+            drop(turn);
+            let pause = match answer {
                 Ok((addresses, ttl)) if !addresses.is_empty() => {
-                    failures = 0;
+                    (failures, lane, told) = (0, &self.lanes.resolved, None);
                     self.endpoints
                         .replace(addresses.into_iter().map(|ip| (ip, self.port).into()));
                     self.note(Lookup::Found);
@@ -166,7 +202,12 @@ impl Refresher {
                         .err()
                         .unwrap_or_else(|| "the name has no address".to_owned());
                     failures = failures.saturating_add(1);
-                    tracing::warn!(host = self.name, error, "a host does not resolve");
+                    lane = &self.lanes.failed;
+                    // Once for each reason, not at each attempt.
+                    if told.as_ref() != Some(&error) {
+                        tracing::warn!(host = self.name, error, "a host does not resolve");
+                        told = Some(error.clone());
+                    }
                     // The last good addresses stay in use; the failure shows only where there are none.
                     if self.endpoints.is_empty() {
                         self.note(Lookup::Failed(error));
@@ -273,6 +314,46 @@ mod tests {
         assert_eq!(named.lookup(), Lookup::Failed("the name has no address".into()));
         tokio::time::sleep(2 * SHORTEST).await;
         assert_eq!(named.lookup(), Lookup::Found);
+    }
+
+    /// Answers about one name, and about no other.
+    #[derive(Debug)]
+    struct Deaf;
+
+    #[async_trait::async_trait]
+    impl Source for Deaf {
+        async fn resolve(&self, name: &str) -> Answer {
+            if name != "good.example" {
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                return Err("no answer".into());
+            }
+            mk_answer(1, 10)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_without_an_answer_keep_no_other_name_waiting() {
+        let names = Names::new(Arc::new(Deaf), Arc::default());
+        let good = names.get("good.example", 80);
+        good.settled().await;
+        let _deaf: Vec<_> = (0..1_000)
+            .map(|n| names.get(&format!("n{n}.example"), 80))
+            .collect();
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let began = Instant::now();
+        let late = names.get("good.example", 81);
+        late.known().await.unwrap();
+        assert!(began.elapsed() < PATIENCE);
+        assert_eq!(good.lookup(), Lookup::Found);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_nothing_uses_are_cleared_away() {
+        let names = mk_names([]);
+        for n in 0..10_000 {
+            names.get(&format!("n{n}.example"), 80);
+        }
+        assert!(names.hosts.lock().by_name.len() <= 2 * AT_ONCE);
     }
 
     #[tokio::test(start_paused = true)]

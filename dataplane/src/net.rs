@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
-use genkan_routing::dialling::{self, AddressRefused, plain};
+use genkan_routing::dialling::{self, AddressRefused, meant, plain};
 use ipnet::IpNet;
 
 /// Judges every address before it is dialled, whatever it came from.
@@ -61,11 +61,10 @@ impl AddressCheck {
     /// # Errors
     /// When the address must not be dialled.
     pub fn check(&self, address: SocketAddr) -> Result<(), AddressRefused> {
-        let ip = plain(address.ip());
-        if self.is_own(ip, address.port()) {
+        if meant(address.ip()).any(|ip| self.is_own(ip, address.port())) {
             return Err(AddressRefused::OwnListener);
         }
-        dialling::check(ip, &self.allowed)
+        dialling::check(address.ip(), &self.allowed)
     }
 
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
@@ -134,6 +133,9 @@ mod tests {
             ("[::127.0.0.1]:80", Loopback),
             ("[64:ff9b::7f00:1]:80", Loopback),
             ("[2002:7f00:1::]:80", Loopback),
+            ("[64:ff9b:1::7f00:1]:80", Loopback),
+            ("[2001:0:7f00:1::f7f7:f7f7]:80", Loopback),
+            ("[100::1]:80", Reserved),
             ("0.0.0.0:80", Unspecified),
             ("0.1.2.3:80", Unspecified),
             ("[::]:80", Unspecified),
@@ -178,6 +180,8 @@ mod tests {
             "127.0.0.1:8081",
             "127.0.0.7:8081",
             "[::ffff:127.0.0.1]:8080",
+            "[64:ff9b:1::7f00:1]:8080",
+            "[2001:0:808:808::80ff:fffe]:8080",
         ] {
             assert_eq!(check(&some, own), Err(AddressRefused::OwnListener), "{own}");
         }

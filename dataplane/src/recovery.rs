@@ -31,6 +31,8 @@ pub struct Recovery {
 }
 
 const PERIOD: Duration = Duration::from_secs(5);
+/// Names that change so close to each other are noted together: each look is one at every route.
+const TOGETHER: Duration = Duration::from_millis(20);
 /// Probes at the same time, at most.
 const PROBES: usize = 32;
 
@@ -52,7 +54,10 @@ impl Recovery {
                     let fresh = self.current.take_fresh();
                     tokio::task::block_in_place(|| fresh.iter().for_each(|route| self.note(route)));
                 }
-                () = self.names_changed.notified() => tokio::task::block_in_place(|| self.note_hosts()),
+                () = self.names_changed.notified() => {
+                    tokio::time::sleep(TOGETHER).await;
+                    tokio::task::block_in_place(|| self.note_hosts());
+                }
                 _ = period.tick() => {
                     if self.check.refresh() {
                         self.note_hosts();

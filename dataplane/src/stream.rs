@@ -1,6 +1,7 @@
 mod assembly;
 mod backoff;
 mod connecting;
+mod verdicts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,7 +249,7 @@ impl Subscriber {
         Ack {
             nonce,
             hash: wire_hash(hash),
-            verdicts,
+            verdicts: verdicts::bounded(verdicts),
             error: String::new(),
         }
     }

@@ -50,6 +50,12 @@ const OTHERS: &[&str] = &[
     "Location",
     "Upgrade",
     "WebSocket",
+    // Networks in the registries of special-purpose addresses.
+    "Benchmarking",
+    "Documentation",
+    "Loopback",
+    "ORCHIDv2",
+    "Reserved",
     // Errors of libraries, by which a reason is chosen.
     "CaUsedAsEndEntity",
     "InvalidChunk",

@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::fleet::{Fleet, GRACE, Progress};
+use crate::sentence::bounded;
 use crate::snapshot::Since;
-use crate::verdict::{Backend, Finding, Verdict};
+use crate::verdict::{Backend, Finding, MAX_MESSAGE, Verdict};
 
 /// A first acknowledgement is usually milliseconds away; waiting for it saves a write.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Longer messages are cut: they end in terminals and dashboards.
-const MAX_MESSAGE: usize = 1024;
 
 /// What is known about the endpoint set of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +39,8 @@ pub enum Standing {
     Settled,
     /// Proxies are expected to answer; look again then.
     Pending { again: Instant, first: bool },
-    /// It waits for something without a date.
+    /// It waits for acknowledgements, without a date. What comes by other ways (reports, endpoints, proxies that come and
+    /// go) tells of itself, and is not waited for.
     Waiting,
 }
 
@@ -92,7 +92,11 @@ fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Stan
     let Progress { ready, counted, .. } = progress;
     if let Some((proxy, objection)) = &progress.rejected {
         let message = format!("proxy {proxy} cannot build it: {}", objection.message);
-        return (Finding::no(reason::REJECTED_BY_PROXY, message), Standing::Waiting);
+        let standing = match progress.behind_since {
+            Some(_) => Standing::Waiting,
+            None => Standing::Settled,
+        };
+        return (Finding::no(reason::REJECTED_BY_PROXY, message), standing);
     }
     if *counted == 0 {
         let age = now.duration_since(since.at);
@@ -104,7 +108,7 @@ fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Stan
         } else {
             let message =
                 "no data-plane process is connected; see that the data plane runs and reaches the operator";
-            (Finding::no(reason::NO_PROXIES, message), Standing::Waiting)
+            (Finding::no(reason::NO_PROXIES, message), Standing::Settled)
         };
     }
     let Some(behind) = progress.behind_since else {
@@ -156,7 +160,7 @@ fn ready(
         };
         return (
             Finding::no(reason, format!("proxy {proxy} reports: {}", report.error)),
-            Standing::Waiting,
+            Standing::Settled,
         );
     }
     match &verdict.backend {
@@ -168,7 +172,7 @@ fn ready(
                 );
                 return (
                     Finding::no(reason::NO_READY_ENDPOINTS, message),
-                    Standing::Waiting,
+                    Standing::Settled,
                 );
             };
             let taken = fleet.taken(set.since, now);
@@ -180,7 +184,7 @@ fn ready(
         Backend::Host(host) => {
             if let Some((proxy, _)) = reports.iter().find(|(_, report)| report.is_none()) {
                 let message = format!("proxy {proxy} has not reported on {host} yet");
-                return (Finding::no(reason::PENDING, message), Standing::Waiting);
+                return (Finding::no(reason::PENDING, message), Standing::Settled);
             }
         }
         Backend::None => {}
@@ -217,7 +221,7 @@ impl Assessment {
                 .map(str::to_string);
             let time = time.unwrap_or_else(|| now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
             json!({
-                "type": kind, "status": status, "reason": finding.reason, "message": clean(&finding.message),
+                "type": kind, "status": status, "reason": finding.reason, "message": finding.message,
                 "observedGeneration": verdict.object.generation, "lastTransitionTime": time,
             })
         };
@@ -229,10 +233,10 @@ impl Assessment {
         });
         let columns = &verdict.columns;
         match verdict.object.key.kind {
-            Published::ReverseProxy => status["upstream"] = columns.upstream.as_str().into(),
+            Published::ReverseProxy => status["upstream"] = column(&columns.upstream),
             Published::ApiService => {
-                status["prefix"] = columns.prefix.as_str().into();
-                status["backend"] = columns.upstream.as_str().into();
+                status["prefix"] = column(&columns.prefix);
+                status["backend"] = column(&columns.upstream);
             }
         }
         status
@@ -260,20 +264,9 @@ fn stored_condition<'s>(stored: &'s Value, kind: &str) -> Option<&'s Value> {
         .find(|c| c["type"] == kind)
 }
 
-fn clean(message: &str) -> String {
-    let mut text: String = message
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if text.len() > MAX_MESSAGE {
-        let cut = (0..=MAX_MESSAGE - 3)
-            .rev()
-            .find(|i| text.is_char_boundary(*i))
-            .unwrap_or(0);
-        text.truncate(cut);
-        text.push('…');
-    }
-    text
+/// What an author wrote may be as long as an object; a status that repeats it would not be stored.
+fn column(text: &str) -> Value {
+    bounded(text.to_string(), MAX_MESSAGE).into()
 }
 
 #[cfg(test)]

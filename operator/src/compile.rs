@@ -2,31 +2,40 @@
 //! what changed and its neighbours.
 
 mod api_service;
+mod budget;
 mod bundle;
 mod endpoints;
 mod expressions;
 pub mod reverse_proxy;
+mod room;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use genkan_routing::model::{ObjectKey, Published, Resource, ResourceKey, Route, SetKey, Unavailable};
-use genkan_routing::precedence::Claims;
+use genkan_routing::model::{
+    EndpointSet, ObjectKey, Published, Resource, ResourceKey, Route, SetKey, Unavailable,
+};
+use genkan_routing::precedence::{Claims, Losers};
 
 use crate::index::{Dirty, Index};
 use crate::object::Key;
-use crate::verdict::{Finding, Verdict};
+use crate::sentence::bounded;
+use crate::verdict::{Finding, MAX_MESSAGE, Verdict};
 
+pub use room::{DEFAULT_BUDGET, MAX_OBJECT};
+
+use api_service::Groups;
 use expressions::Expressions;
+use room::{Part, Room};
 
 /// Remembers what depends on what between compiles.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Compiler {
     claims: Claims,
     expressions: Expressions,
-    /// Contenders for each `group/version`, the winner first.
-    groups: BTreeMap<String, BTreeSet<(i64, String)>>,
-    group_of: BTreeMap<String, (String, i64)>,
+    groups: Groups,
+    /// What of all that is sent.
+    room: Room,
     /// The endpoint set that each object asks for, and the objects that name each Service.
     uses: BTreeMap<ObjectKey, Use>,
     users: BTreeMap<Key, BTreeSet<ObjectKey>>,
@@ -63,33 +72,72 @@ struct Compiled {
     needs: Option<Use>,
 }
 
+/// What one compile has made so far; nothing of it is sent before there is room for it.
+#[derive(Default)]
+struct Made {
+    objects: BTreeMap<ObjectKey, Option<Compiled>>,
+    sets: BTreeMap<SetKey, Option<EndpointSet>>,
+}
+
 // === impl Compiler ===
 
+impl Default for Compiler {
+    fn default() -> Self {
+        Self::new(DEFAULT_BUDGET)
+    }
+}
+
 impl Compiler {
+    /// `budget`: bytes of everything that is sent, before compression.
+    pub fn new(budget: usize) -> Self {
+        Self {
+            claims: Claims::default(),
+            expressions: Expressions::default(),
+            groups: Groups::default(),
+            room: Room::new(budget),
+            uses: BTreeMap::new(),
+            users: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+        }
+    }
+
     pub fn compile(&mut self, index: &Index, dirty: &Dirty) -> Output {
-        let mut out = Output::default();
-        let mut todo = BTreeSet::new();
+        let mut todo = self.claim(index, &dirty.reverse_proxies);
         for name in &dirty.reverse_proxies {
-            todo.extend(self.claim(index, name));
             todo.extend(self.weigh(index, name));
         }
-        for name in &dirty.api_services {
-            todo.extend(self.contend(index, name));
-        }
+        todo.extend(self.groups.contend(index, &dirty.api_services));
         for service in &dirty.services {
             todo.extend(self.users.get(service).into_iter().flatten().cloned());
         }
-        let mut sets: BTreeSet<SetKey> = (dirty.services.iter())
+        let mut sets: BTreeSet<SetKey> = (dirty.services.union(&dirty.endpoints))
             .flat_map(|(namespace, name)| self.sets.range(SetKey::range(namespace, name)))
             .map(|(set, _)| set.clone())
             .collect();
+        let mut made = Made::default();
+        let mut claims = Vec::new();
         for key in todo {
-            self.judge(index, key, &mut sets, &mut out);
+            let compiled = self.judge(index, &key);
+            let needs = compiled.as_ref().and_then(|c| c.needs.clone());
+            self.depend(&key, needs, &mut sets);
+            claims.extend(self.room.claims(&key, compiled.as_ref(), index.created(&key)));
+            made.objects.insert(key, compiled);
         }
-        for set in sets {
-            self.collect(index, &set, &mut out);
+        for key in sets {
+            let set = self.collect(index, &key);
+            claims.push(self.room.set_claim(&key, set.as_ref()));
+            made.sets.insert(key, set);
         }
-        out
+        for part in self.room.settle(claims) {
+            self.make(index, part, &mut made);
+        }
+        self.emit(made)
+    }
+
+    /// Bytes that count of what is sent, and how many objects and sets have no room.
+    pub fn room(&self) -> (usize, usize) {
+        (self.room.used(), self.room.refused())
     }
 
     pub fn verdict(&self, key: &ObjectKey) -> Option<&Verdict> {
@@ -106,8 +154,9 @@ impl Compiler {
         self.users.get(&service).into_iter().flatten().cloned().collect()
     }
 
-    fn judge(&mut self, index: &Index, key: ObjectKey, sets: &mut BTreeSet<SetKey>, out: &mut Output) {
-        let compiled = match key.kind {
+    /// `None`: there is no such object.
+    fn judge(&self, index: &Index, key: &ObjectKey) -> Option<Compiled> {
+        match key.kind {
             Published::ReverseProxy => index
                 .reverse_proxies
                 .get(&key.name)
@@ -115,24 +164,58 @@ impl Compiler {
             Published::ApiService => index
                 .api_services
                 .get(&key.name)
-                .map(|r| api_service::compile(r, index, &self.rivals(&key.name))),
-        };
-        self.depend(&key, compiled.as_ref().and_then(|c| c.needs.clone()), sets);
-        match compiled {
-            Some(Compiled { verdict, route, .. }) => {
-                match route {
-                    Some(route) => out.upserts.push(Resource::route(route)),
-                    None => out.removals.push(key.clone().into()),
-                }
-                self.verdicts.insert(key.clone(), verdict);
-                out.judged.insert(key);
+                .map(|r| api_service::compile(r, index, &self.groups.rivals(&key.name))),
+        }
+    }
+
+    /// Makes again what did not change by itself, but has room now, or has none any more.
+    fn make(&self, index: &Index, part: Part, made: &mut Made) {
+        let mut object = |key: &ObjectKey| {
+            if !made.objects.contains_key(key) {
+                made.objects.insert(key.clone(), self.judge(index, key));
             }
-            None => {
+        };
+        match part {
+            Part::Stub(key) | Part::Rest(key) => object(&key),
+            Part::Set(set) => {
+                let service = (set.namespace.clone(), set.service.clone());
+                let users = self.users.get(&service).into_iter().flatten();
+                users
+                    .filter(|user| self.uses.get(user).is_some_and(|u| u.set.as_ref() == Some(&set)))
+                    .for_each(object);
+                let collected = || self.collect(index, &set);
+                made.sets.entry(set.clone()).or_insert_with(collected);
+            }
+        }
+    }
+
+    fn emit(&mut self, made: Made) -> Output {
+        let mut out = Output::default();
+        for (key, compiled) in made.objects {
+            let Some(mut compiled) = compiled else {
                 out.removals.push(key.clone().into());
                 self.verdicts.remove(&key);
                 out.gone.insert(key);
+                continue;
+            };
+            self.room.fit(&key, &mut compiled);
+            match compiled.route {
+                Some(route) => out.upserts.push(Resource::route(route)),
+                None => out.removals.push(key.clone().into()),
+            }
+            self.verdicts.insert(key.clone(), compiled.verdict);
+            out.judged.insert(key);
+        }
+        for (key, set) in made.sets {
+            match set.filter(|_| self.room.takes(&key)) {
+                Some(set) => {
+                    out.sets.push((key.clone(), !set.endpoints.is_empty()));
+                    out.upserts.push(Resource::endpoints(key, set));
+                }
+                None => out.removals.push(key.into()),
             }
         }
+        out
     }
 
     /// Notes what an object needs now instead of what it needed before.
@@ -171,14 +254,11 @@ impl Compiler {
         }
     }
 
-    fn collect(&self, index: &Index, set: &SetKey, out: &mut Output) {
-        if self.sets.contains_key(set) {
-            let endpoints = endpoints::collect(index, set);
-            out.sets.push((set.clone(), !endpoints.endpoints.is_empty()));
-            out.upserts.push(Resource::endpoints(set.clone(), endpoints));
-        } else {
-            out.removals.push(set.clone().into());
-        }
+    /// `None`: nobody asks for it.
+    fn collect(&self, index: &Index, set: &SetKey) -> Option<EndpointSet> {
+        self.sets
+            .contains_key(set)
+            .then(|| endpoints::collect(index, set))
     }
 }
 
@@ -188,12 +268,11 @@ pub fn endpoint_problems(spec: &genkan_crds::Endpoint, path: &str) -> Vec<String
 }
 
 /// The winner of a conflict learns of it as well.
-fn won(losers: &[String], kind: &str) -> Option<String> {
-    let (first, more) = losers.split_first()?;
-    let more = if more.is_empty() {
-        String::new()
-    } else {
-        format!(" and {} more", more.len())
+fn won(losers: Losers<'_>, kind: &str) -> Option<String> {
+    let first = losers.first?;
+    let more = match losers.count {
+        0 | 1 => String::new(),
+        count => format!(" and {} more", count - 1),
     };
     Some(format!(
         "it wins over {kind} {first}{more}, which asks for the same requests"
@@ -203,7 +282,10 @@ fn won(losers: &[String], kind: &str) -> Option<String> {
 /// Adds what is worth saying although nothing is wrong.
 fn remark(finding: &mut Finding, told: [Option<String>; 2]) {
     for sentence in told.into_iter().flatten() {
-        finding.message = format!("{}; {sentence}", finding.message);
+        *finding = Finding {
+            message: bounded(format!("{}; {sentence}", finding.message), MAX_MESSAGE),
+            ..*finding
+        };
     }
 }
 

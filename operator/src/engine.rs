@@ -4,6 +4,7 @@
 //! they concern are assessed; acknowledgements and time only lead to assessments.
 
 mod status;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::object::Key;
 use crate::serve::gate::Pods;
 use crate::snapshot::{Feed, Scope, Since};
 use crate::status::{Outcome, Queue};
+use waiting::Waiting;
 
 /// Quiet time that ends a batch, and the longest that a batch may take to gather.
 const QUIET: Duration = Duration::from_millis(3);
@@ -81,8 +83,8 @@ pub struct Engine {
     dirty: Dirty,
     batch: Option<Batch>,
     sets: BTreeMap<SetKey, SetState>,
-    /// Objects that are not programmed on every proxy, and when to look at them again without being told.
-    waiting: BTreeMap<ObjectKey, Option<Instant>>,
+    /// Objects that not every proxy has acknowledged.
+    waiting: Waiting,
     /// The next moment at which time alone changes who is counted.
     fleet_due: Option<Instant>,
     leading: bool,
@@ -119,7 +121,7 @@ impl Engine {
             dirty: Dirty::default(),
             batch: None,
             sets: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            waiting: Waiting::default(),
             fleet_due: None,
             leading: false,
             service,
@@ -129,6 +131,16 @@ impl Engine {
             queue,
             metrics,
         }
+    }
+
+    /// Gives it another budget than the default: bytes of a snapshot before compression.
+    #[must_use]
+    pub fn with_budget(mut self, budget: usize) -> Self {
+        self.metrics
+            .snapshot_budget
+            .set(i64::try_from(budget).unwrap_or(i64::MAX));
+        self.compiler = Compiler::new(budget);
+        self
     }
 
     /// Uids of the Pods that exist in the namespace of the data-plane Service.
@@ -154,8 +166,10 @@ impl Engine {
     /// When time alone next matters.
     fn wake(&self) -> Option<Instant> {
         let batch = self.batch.filter(|_| self.index.is_synced()).map(|b| b.due);
-        let waiting = self.waiting.values().copied().flatten().min();
-        [batch, waiting, self.fleet_due].into_iter().flatten().min()
+        [batch, self.waiting.next(), self.fleet_due]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn take(&mut self, input: Input, now: Instant) {
@@ -250,13 +264,7 @@ impl Engine {
             self.fleet.prune(now);
             self.fleet_changed(now);
         }
-        let due: Vec<ObjectKey> = self
-            .waiting
-            .iter()
-            .filter(|(_, at)| at.is_some_and(|at| at <= now))
-            .map(|(key, _)| key.clone())
-            .collect();
-        self.assess_each(due, now);
+        self.assess_each(self.waiting.due(now), now);
     }
 
     fn compile(&mut self, now: Instant) {
@@ -320,6 +328,8 @@ impl Engine {
         view.missing.clear();
         drop(view);
         self.metrics.published(resources);
+        let (used, refused) = self.compiler.room();
+        self.metrics.room(used, refused);
         info!(sequence = version.sequence, resources, hash = %version.hash, "published");
         self.expect(now);
     }

@@ -107,7 +107,7 @@ impl Fleet {
         self.proxies.get(name).is_some_and(|p| p.acked.is_none())
     }
 
-    /// The proxy serves this sequence, but for what it objects to. Returns the objects that it objects to, or did
+    /// The proxy serves this sequence, but for what it objects to. Returns the objects to which it objects otherwise than
     /// before; `None` if the stream is not the proxy's. `scope`: what `objections` are all there are of.
     pub fn acknowledge(
         &mut self,
@@ -122,17 +122,25 @@ impl Fleet {
             .get_mut(name)
             .filter(|p| p.session == Some(session))?;
         proxy.acked = Some(sequence);
-        let mut concerned = match scope {
-            Scope::Everything => proxy.objections.drain().map(|(key, _)| key).collect(),
-            Scope::Only(keys) => {
-                let taken_back = |key: &&ObjectKey| proxy.objections.remove(*key).is_some();
-                keys.iter().filter(taken_back).cloned().collect::<Vec<_>>()
-            }
+        let before: HashMap<ObjectKey, Objection> = match scope {
+            Scope::Everything => std::mem::take(&mut proxy.objections),
+            Scope::Only(keys) => keys
+                .iter()
+                .filter_map(|key| proxy.objections.remove_entry(key))
+                .collect(),
         };
+        let mut concerned = Vec::new();
         for objection in objections {
-            concerned.push(objection.object.key.clone());
-            proxy.objections.insert(objection.object.key.clone(), objection);
+            let key = objection.object.key.clone();
+            if before.get(&key) != Some(&objection) {
+                concerned.push(key.clone());
+            }
+            proxy.objections.insert(key, objection);
         }
+        let went = before
+            .into_keys()
+            .filter(|key| !proxy.objections.contains_key(key));
+        concerned.extend(went);
         Some(concerned)
     }
 

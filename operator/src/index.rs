@@ -23,8 +23,10 @@ pub enum Change {
 pub struct Dirty {
     pub reverse_proxies: BTreeSet<String>,
     pub api_services: BTreeSet<String>,
-    /// Services of which the object or a slice changed.
+    /// Services of which the object changed.
     pub services: BTreeSet<Key>,
+    /// Services of which a slice changed: no route is compiled for that.
+    pub endpoints: BTreeSet<Key>,
     /// Objects of which only the status, or something that is not compiled, changed.
     pub touched: BTreeSet<ObjectKey>,
     pub pods: bool,
@@ -50,6 +52,7 @@ impl Dirty {
         self.reverse_proxies.is_empty()
             && self.api_services.is_empty()
             && self.services.is_empty()
+            && self.endpoints.is_empty()
             && self.touched.is_empty()
             && !self.pods
     }
@@ -70,6 +73,14 @@ impl Index {
     /// Has every watched kind been listed once?
     pub fn is_synced(&self) -> bool {
         self.synced.len() == Kind::ALL.len()
+    }
+
+    /// When a published object was created, in seconds since 1970; 0 if it does not exist or does not say.
+    pub fn created(&self, key: &ObjectKey) -> i64 {
+        match key.kind {
+            Published::ReverseProxy => self.reverse_proxies.get(&key.name).map_or(0, |r| r.created),
+            Published::ApiService => self.api_services.get(&key.name).map_or(0, |r| r.created),
+        }
     }
 
     /// The kinds that have not been listed yet, for people who wait.
@@ -133,7 +144,7 @@ impl Index {
         let slices = self.slices.entry(owner.clone()).or_default();
         if slices.get(&key.1) != Some(&slice) {
             slices.insert(key.1, slice);
-            dirty.services.insert(owner);
+            dirty.endpoints.insert(owner);
         }
     }
 
@@ -162,7 +173,7 @@ impl Index {
                             self.slices.remove(&owner);
                         }
                     }
-                    dirty.services.insert(owner);
+                    dirty.endpoints.insert(owner);
                 }
             }
             Kind::Watched(Watched::Pod) => dirty.pods |= self.pods.remove(key).is_some(),

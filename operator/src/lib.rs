@@ -13,6 +13,7 @@ pub mod lease;
 pub mod lint;
 pub mod local_proxy;
 pub mod metrics;
+pub mod named;
 pub mod object;
 pub mod operator;
 pub mod pki;

@@ -22,6 +22,9 @@ pub struct Metrics {
     pub changes: Counter,
     pub snapshots: Counter,
     pub resources: Gauge,
+    pub snapshot_budget: Gauge,
+    snapshot_bytes: Gauge,
+    without_room: Gauge,
     pub connected: Gauge,
     pub counted: Gauge,
     pub not_ready: Gauge,
@@ -64,6 +67,18 @@ impl Metrics {
             gauge
         };
         let resources = gauge("resources", "Resources in the published snapshot");
+        let snapshot_budget = gauge(
+            "snapshot_budget_bytes",
+            "What a snapshot may count, before compression",
+        );
+        let snapshot_bytes = gauge(
+            "snapshot_bytes",
+            "What the published snapshot counts, before compression",
+        );
+        let without_room = gauge(
+            "without_room",
+            "Objects and endpoints that the budget has no room for",
+        );
         let connected = gauge("proxies_connected", "Proxies with a stream");
         let counted = gauge("proxies_counted", "Proxies that must acknowledge a change");
         let not_ready = gauge("objects_not_ready", "Published objects that are not ready");
@@ -72,6 +87,9 @@ impl Metrics {
             changes,
             snapshots,
             resources,
+            snapshot_budget,
+            snapshot_bytes,
+            without_room,
             connected,
             counted,
             not_ready,
@@ -89,6 +107,11 @@ impl Metrics {
     pub fn published(&self, resources: usize) {
         self.snapshots.inc();
         self.resources.set(i64::try_from(resources).unwrap_or(i64::MAX));
+    }
+
+    pub fn room(&self, used: usize, refused: usize) {
+        self.snapshot_bytes.set(i64::try_from(used).unwrap_or(i64::MAX));
+        self.without_room.set(i64::try_from(refused).unwrap_or(i64::MAX));
     }
 
     pub fn fleet(&self, connected: usize, counted: usize) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args as ClapArgs;
+use genkan_proto::MAX_SNAPSHOT;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use parking_lot::RwLock;
@@ -56,6 +57,15 @@ pub struct Args {
     pub dataplane_service: Option<String>,
     #[command(flatten)]
     pub stream: serve::args::Args,
+    /// What all objects together may count in a snapshot, before compression, such as 64Mi; at most 128Mi
+    #[arg(
+        long,
+        env = "GENKAN_SNAPSHOT_BUDGET",
+        default_value = "64Mi",
+        value_parser = bytes,
+        value_name = "BYTES"
+    )]
+    pub snapshot_budget: usize,
     /// Address of /config, /healthz, /readyz and /metrics
     #[arg(
         long,
@@ -117,7 +127,8 @@ pub async fn run(args: Args) -> Result<()> {
         Arc::clone(&view),
         Arc::clone(&queue),
         Arc::clone(&metrics),
-    );
+    )
+    .with_budget(args.snapshot_budget);
 
     let pods = engine.pods();
 
@@ -271,6 +282,24 @@ pub async fn config(kubeconfig: Option<&std::path::Path>) -> Result<Config> {
     Ok(config)
 }
 
+/// A number of bytes, as Kubernetes writes it: `1048576`, `1024Ki`, `1Mi`.
+fn bytes(text: &str) -> Result<usize, String> {
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let unit = match unit {
+        "" => 1,
+        "Ki" | "KiB" => 1 << 10,
+        "Mi" | "MiB" => 1 << 20,
+        _ => return Err("is no number of bytes; write 67108864, 65536Ki or 64Mi".into()),
+    };
+    let bytes = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(unit));
+    bytes
+        .filter(|bytes| (1 << 10..=MAX_SNAPSHOT).contains(bytes))
+        .ok_or_else(|| "must be from 1Ki to 128Mi, which is what proxies take".into())
+}
+
 async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await
@@ -323,5 +352,30 @@ fn hostname() -> String {
         "genkan".into()
     } else {
         name.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_are_numbers_of_bytes_that_proxies_take() {
+        assert_eq!(bytes("64Mi"), Ok(64 << 20));
+        assert_eq!(bytes("2048Ki"), Ok(2 << 20));
+        assert_eq!(bytes("4096"), Ok(4096));
+        for wrong in [
+            "",
+            "Mi",
+            "64M",
+            "-1",
+            "1.5Mi",
+            "0",
+            "1000",
+            "129Mi",
+            "99999999999999999999",
+        ] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -15,9 +15,39 @@ pub fn sentence(error: &(dyn Error + 'static)) -> String {
     told
 }
 
+/// A text without control characters and of at most so many bytes; what is cut ends in `…`.
+pub fn bounded(text: String, most: usize) -> String {
+    let is_clean = !text.chars().any(char::is_control);
+    if is_clean && text.len() <= most {
+        return text;
+    }
+    let cut = text.len() > most;
+    let kept = if cut {
+        text.floor_char_boundary(most.saturating_sub('…'.len_utf8()))
+    } else {
+        text.len()
+    };
+    let blank = |c: char| if c.is_control() { ' ' } else { c };
+    // A control character may be longer than the blank in its place, never shorter.
+    text[..kept]
+        .chars()
+        .map(blank)
+        .chain(cut.then_some('…'))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_bounded_and_have_no_control_characters() {
+        let text = bounded(format!("a\nb{}", "ä".repeat(2_000)), 1024);
+        assert!(text.starts_with("a b") && text.len() <= 1024 && text.ends_with('…'));
+        assert_eq!(bounded("whole".into(), 5), "whole");
+        assert_eq!(bounded("a\r\u{85}b".into(), 10), "a  b");
+        assert_eq!(bounded("too long".into(), 0), "…");
+    }
 
     #[test]
     fn what_was_told_is_not_told_again() {

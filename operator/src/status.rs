@@ -43,31 +43,63 @@ pub enum Outcome {
     Refused { key: ObjectKey, again: Duration },
 }
 
-/// At most one write an object; a newer one takes the place of an older one.
+/// At most one write an object, in the order in which objects came: a newer write takes the place of an older one, so that
+/// nobody is kept waiting by an object that changes all the time.
 #[derive(Debug, Default)]
 pub struct Queue {
-    writes: Mutex<BTreeMap<ObjectKey, Write>>,
+    line: Mutex<Line>,
     some: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    writes: BTreeMap<ObjectKey, (u64, Write)>,
+    order: BTreeMap<u64, ObjectKey>,
+    /// The number of the next object that joins.
+    next: u64,
+}
+
+// === impl Line ===
+
+impl Line {
+    fn put(&mut self, key: ObjectKey, write: Write) {
+        let number = self.writes.get(&key).map_or(self.next, |(number, _)| *number);
+        self.next += u64::from(number == self.next);
+        self.order.insert(number, key.clone());
+        self.writes.insert(key, (number, write));
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
+        if let Some((number, _)) = self.writes.remove(key) {
+            self.order.remove(&number);
+        }
+    }
+
+    fn pop(&mut self) -> Option<(ObjectKey, Write)> {
+        let (_, key) = self.order.pop_first()?;
+        let (_, write) = self.writes.remove(&key)?;
+        Some((key, write))
+    }
 }
 
 // === impl Queue ===
 
 impl Queue {
     pub fn put(&self, key: ObjectKey, write: Write) {
-        self.writes.lock().insert(key, write);
+        self.line.lock().put(key, write);
         self.some.notify_one();
     }
 
     pub fn remove(&self, key: &ObjectKey) {
-        self.writes.lock().remove(key);
+        self.line.lock().remove(key);
     }
 
     pub fn clear(&self) {
-        self.writes.lock().clear();
+        *self.line.lock() = Line::default();
     }
 
     pub fn len(&self) -> usize {
-        self.writes.lock().len()
+        self.line.lock().writes.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -78,9 +110,9 @@ impl Queue {
     pub async fn next(&self) -> (ObjectKey, Write) {
         loop {
             let taken = {
-                let mut writes = self.writes.lock();
-                let taken = writes.pop_first();
-                if !writes.is_empty() {
+                let mut line = self.line.lock();
+                let taken = line.pop();
+                if !line.writes.is_empty() {
                     self.some.notify_one();
                 }
                 taken
@@ -145,6 +177,21 @@ mod tests {
         assert_eq!(queue.next().await.1.resource_version, "3");
         assert_eq!(queue.next().await.1.resource_version, "2");
         assert!(queue.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_object_that_changes_all_the_time_keeps_nobody_waiting() {
+        let queue = Queue::default();
+        queue.put(ObjectKey::reverse_proxy("z"), mk_write(0));
+        for n in 0..5 {
+            queue.put(ObjectKey::reverse_proxy("a"), mk_write(n));
+        }
+        assert_eq!(queue.next().await.0.name, "z");
+        queue.put(ObjectKey::reverse_proxy("y"), mk_write(0));
+        assert_eq!(queue.next().await.1.resource_version, "4");
+        queue.put(ObjectKey::reverse_proxy("a"), mk_write(5));
+        queue.remove(&ObjectKey::reverse_proxy("y"));
+        assert_eq!((queue.next().await.0.name.as_str(), queue.len()), ("a", 0));
     }
 
     #[test]

@@ -2,6 +2,12 @@
 
 use genkan_routing::model::{ObjectRef, SetKey};
 
+use crate::sentence::bounded;
+
+/// Bytes of a message: it ends in terminals, dashboards, answers and Events, which take no more. An author's text is part
+/// of many, and quoted it is longer than it was.
+pub const MAX_MESSAGE: usize = 1024;
+
 /// One side of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -49,7 +55,7 @@ impl Finding {
         Self {
             ok: true,
             reason,
-            message: message.into(),
+            message: bounded(message.into(), MAX_MESSAGE),
         }
     }
 
@@ -57,7 +63,7 @@ impl Finding {
         Self {
             ok: false,
             reason,
-            message: message.into(),
+            message: bounded(message.into(), MAX_MESSAGE),
         }
     }
 }

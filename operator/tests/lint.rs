@@ -6,6 +6,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use genkan_operator::lint::{Level, lint};
 
 /// Manifests that people publish: each is fine, or is remarked upon in the words recorded.
@@ -139,6 +141,30 @@ fn an_error_is_where_it_stands() {
         .collect();
     assert_eq!(found, [(19, "spec.upstream.url")]);
     assert_eq!((report.objects, report.errors(), report.warnings()), (2, 1, 0));
+}
+
+#[test]
+fn an_object_that_is_too_large_to_be_sent_is_told() {
+    let made = rcgen::generate_simple_self_signed(vec!["b.example".into()]).unwrap();
+    let pem = made.cert.pem();
+    let bundle = STANDARD.encode(pem.repeat((1 << 20) / pem.len() + 1));
+    let large = format!(
+        "{}\n  upstream: {{url: 'https://b.example', caBundle: {bundle}}}\n",
+        mk_proxy("large", "/proxy/large/*", "https://b.example")
+            .split("\n  upstream")
+            .next()
+            .unwrap()
+    );
+    let report = lint(&[("large.yaml".into(), large)]);
+    let remark = report
+        .remarks
+        .iter()
+        .find(|r| r.message.contains("one object may have"));
+    let remark = remark.unwrap_or_else(|| panic!("{:?}", report.remarks));
+    assert_eq!(
+        (remark.level, remark.object.as_str()),
+        (Level::Error, "ReverseProxy large")
+    );
 }
 
 fn mk_proxy(name: &str, path: &str, url: &str) -> String {

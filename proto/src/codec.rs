@@ -11,7 +11,7 @@ mod upstream;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use genkan_routing::model::{ObjectKey, Resource, ResourceBody, SetKey};
+use genkan_routing::model::{EndpointSet, ObjectKey, Resource, ResourceBody, Route, SetKey};
 use prost::Message;
 
 use crate::v1alpha1 as wire;
@@ -59,6 +59,27 @@ pub enum DecodeError {
 /// The bytes that are sent, and hashed.
 pub fn encode(resource: &Resource) -> Bytes {
     to_wire(resource).encode_to_vec().into()
+}
+
+/// How many bytes [`encode`] makes of a route.
+pub fn route_len(route: &Route) -> usize {
+    let message = wire::Resource {
+        key: route.object.key.to_string(),
+        object: Some(object::to_wire(&route.object)),
+        requires: Vec::new(),
+        resource: Some(route::to_wire(route)),
+    };
+    message.encoded_len()
+}
+
+/// How many bytes [`encode`] makes of the endpoints of a port.
+pub fn endpoints_len(key: &SetKey, set: &EndpointSet) -> usize {
+    let message = wire::Resource {
+        key: key.to_string(),
+        resource: Some(endpoints::to_wire(set)),
+        ..wire::Resource::default()
+    };
+    message.encoded_len()
 }
 
 fn to_wire(resource: &Resource) -> wire::Resource {

@@ -7,7 +7,9 @@ mod hash;
 mod snapshot;
 
 pub use hash::{Buckets, Hash, Hashed, resource_hash};
-pub use snapshot::{MAX_CHUNK, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress};
+pub use snapshot::{
+    MAX_CHUNK, MAX_FRAME, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress,
+};
 
 /// Of the ServiceAccount tokens with which proxies open the stream; no other token opens it, and these open nothing else.
 pub const AUDIENCE: &str = "stream.genkan.io";

@@ -7,8 +7,10 @@ use crate::v1alpha1::Snapshot;
 pub const PROTOCOL_VERSION: u32 = 2;
 /// Payload bytes of one chunk, at most.
 pub const MAX_CHUNK: usize = 1 << 20;
-/// Bytes of a snapshot before compression, at most.
-pub const MAX_SNAPSHOT: usize = 64 << 20;
+/// Bytes of a snapshot before compression that a proxy takes, at most: the most that an operator may be told to send.
+pub const MAX_SNAPSHOT: usize = 128 << 20;
+/// Bytes of its compressed frame, at most: what cannot be compressed grows a little.
+pub const MAX_FRAME: usize = MAX_SNAPSHOT + MAX_CHUNK;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -29,13 +31,27 @@ pub enum SnapshotError {
 /// # Errors
 /// When it is larger than [`MAX_SNAPSHOT`] bytes, which no proxy would take, or when zstd lacks memory.
 pub fn compress(snapshot: &Snapshot) -> Result<Bytes, SnapshotError> {
+    use std::io::Write;
     let size = snapshot.encoded_len();
     if size > MAX_SNAPSHOT {
         return Err(SnapshotError::TooLarge(size));
     }
-    zstd::bulk::compress(&snapshot.encode_to_vec(), 1)
-        .map(Bytes::from)
-        .map_err(SnapshotError::Compress)
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).map_err(SnapshotError::Compress)?;
+    // Piece by piece: the whole in one piece would be held a second time.
+    let pieces = snapshot.upserts.iter().map(|upsert| Snapshot {
+        upserts: vec![upsert.clone()],
+        removals: Vec::new(),
+    });
+    let removals = Snapshot {
+        upserts: Vec::new(),
+        removals: snapshot.removals.clone(),
+    };
+    for piece in pieces.chain([removals]) {
+        encoder
+            .write_all(&piece.encode_to_vec())
+            .map_err(SnapshotError::Compress)?;
+    }
+    encoder.finish().map(Bytes::from).map_err(SnapshotError::Compress)
 }
 
 /// The reverse of [`compress`].

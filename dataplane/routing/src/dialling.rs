@@ -1,10 +1,13 @@
 //! Which addresses are dialled, whatever they came from.
 
-use std::net::{IpAddr, Ipv4Addr};
+pub mod registry;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use crate::refused::Refused;
+use registry::{ROWS, Row, Treatment};
 
 /// Why an address is not dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,14 +22,11 @@ pub enum AddressRefused {
     Multicast,
     #[error("the address belongs to a metadata service")]
     Metadata,
+    #[error("the address is reserved for something that is no backend")]
+    Reserved,
     #[error("the address is a listener of this proxy")]
     OwnListener,
 }
-
-/// Metadata services of clouds that are not link-local: of Alibaba and of Azure.
-const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
-/// Those of AWS, where the agent that hands out credentials has an address as well, and of Google.
-const METADATA_V6: [(u16, u16); 2] = [(0xfd00, 0xec2), (0xfd20, 0xce)];
 
 /// Why no address is used, and what can be done.
 pub const MAY_BE_DIALLED: &str = "may be dialled; loopback, link-local and metadata addresses are refused unless \
@@ -37,11 +37,10 @@ pub const MAY_BE_DIALLED: &str = "may be dialled; loopback, link-local and metad
 /// # Errors
 /// When the address must not be dialled.
 pub fn check(ip: IpAddr, allowed: &[IpNet]) -> Result<(), AddressRefused> {
-    let ip = plain(ip);
-    match class(ip) {
+    meant(ip).try_for_each(|ip| match class(ip) {
         Some(refused) if !allowed.iter().any(|net| net.contains(&ip)) => Err(refused),
         _ => Ok(()),
-    }
+    })
 }
 
 /// The answer for an object whose backend has addresses, of which none is dialled.
@@ -60,41 +59,79 @@ pub fn names_api_server(host: &str) -> bool {
     matches!(rest, "" | ".default") || rest.strip_prefix(".default.svc").is_some_and(is_below_svc)
 }
 
-/// The address that is really meant: IPv4 wrapped into IPv6 in one of its forms is IPv4.
+/// The address that is really meant: IPv4 wrapped into IPv6 in one of the forms that leave no doubt is IPv4.
 pub fn plain(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    let v4 = Ipv4Addr::from((u32::from(g) << 16) | u32::from(h));
-    match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0) if u32::from(v4) > 1 => IpAddr::V4(v4),
-        (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) => IpAddr::V4(v4),
-        (0x2002, ..) => IpAddr::V4(Ipv4Addr::from((u32::from(b) << 16) | u32::from(c))),
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => ip,
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+            cut(v6, [12, 13, 14, 15])
+        }
+        [0x2002, ..] => cut(v6, [2, 3, 4, 5]),
+        // ISATAP, below any prefix.
+        [.., 0 | 0x200, 0x5efe, _, _] => cut(v6, [12, 13, 14, 15]),
         _ => ip,
     }
 }
 
+/// Every address to which a connection to this one may lead; each has to be one that is dialled.
+pub fn meant(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let all = match ip {
+        IpAddr::V6(v6) if v6.segments()[..2] == [0x2001, 0] => teredo(v6),
+        IpAddr::V6(v6) if v6.segments()[..3] == [0x64, 0xff9b, 1] => local_nat64(v6),
+        _ => [Some(plain(ip)), None, None, None],
+    };
+    all.into_iter().flatten()
+}
+
+/// The server, and the client behind it, which is written with every bit turned.
+fn teredo(v6: Ipv6Addr) -> [Option<IpAddr>; 4] {
+    let client = match cut(v6, [12, 13, 14, 15]) {
+        IpAddr::V4(turned) => IpAddr::V4(Ipv4Addr::from(!u32::from(turned))),
+        v6 => v6,
+    };
+    [Some(cut(v6, [4, 5, 6, 7])), Some(client), None, None]
+}
+
+/// Its network decides how long the prefix is, from 48 to 96 bits, so that it may be one of four (RFC 6052 2.2). Octet 8
+/// and what is behind the IPv4 address are zero, and no network begins with 0; of what that leaves each is judged, and if it
+/// leaves none the address itself, which is then no such address at all.
+fn local_nat64(v6: Ipv6Addr) -> [Option<IpAddr>; 4] {
+    let octets = v6.octets();
+    let form = |at: [usize; 4]| {
+        let is_well_formed =
+            octets[8] == 0 && octets[at[0]] != 0 && octets[at[3] + 1..].iter().all(|octet| *octet == 0);
+        is_well_formed.then(|| cut(v6, at))
+    };
+    let all = [
+        form([6, 7, 9, 10]),
+        form([7, 9, 10, 11]),
+        form([9, 10, 11, 12]),
+        form([12, 13, 14, 15]),
+    ];
+    if all.iter().any(Option::is_some) {
+        all
+    } else {
+        [Some(IpAddr::V6(v6)), None, None, None]
+    }
+}
+
+fn cut(v6: Ipv6Addr, at: [usize; 4]) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from(at.map(|at| v6.octets()[at])))
+}
+
+/// The row that decides about an address, if it is special at all.
+pub fn row(ip: IpAddr) -> Option<&'static Row> {
+    let rows = ROWS.iter().filter(|row| row.net.contains(&ip));
+    rows.max_by_key(|row| row.net.prefix_len())
+}
+
 fn class(ip: IpAddr) -> Option<AddressRefused> {
-    let link_local = match ip {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    let is_nowhere = match ip {
-        // All of 0.0.0.0/8 leads to this machine on Linux.
-        IpAddr::V4(v4) => v4.octets()[0] == 0,
-        IpAddr::V6(v6) => v6.is_unspecified(),
-    };
-    let is_metadata = match ip {
-        IpAddr::V4(v4) => METADATA.contains(&v4),
-        IpAddr::V6(v6) => METADATA_V6.contains(&(v6.segments()[0], v6.segments()[1])),
-    };
-    let is_broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
-    match () {
-        () if ip.is_loopback() => Some(AddressRefused::Loopback),
-        () if is_nowhere => Some(AddressRefused::Unspecified),
-        () if ip.is_multicast() || is_broadcast => Some(AddressRefused::Multicast),
-        () if is_metadata => Some(AddressRefused::Metadata),
-        () if link_local => Some(AddressRefused::LinkLocal),
-        () => None,
+    match row(ip)?.treatment {
+        Treatment::Refused(refused) => Some(refused),
+        Treatment::Dialled => None,
+        // What could be taken out of it has been; what is left holds nothing.
+        Treatment::Embedding => Some(AddressRefused::Reserved),
     }
 }
 

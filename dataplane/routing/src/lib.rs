@@ -35,7 +35,7 @@ pub use headers::{HeaderRules, HeaderStore, HeaderView};
 pub use info::{InfoError, RequestInfo, Scope};
 pub use matcher::{Pattern, RouteTable, is_served_path};
 pub use path::{Refusal, canonicalize, comparable};
-pub use precedence::{Claim, Claims, Standing};
+pub use precedence::{Claim, Claims, Losers, Standing};
 pub use refused::Refused;
 pub use repair::repair_query;
 pub use status::Status;

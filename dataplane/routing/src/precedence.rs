@@ -1,6 +1,6 @@
 //! Who wins where ReverseProxies overlap. Every question looks at neighbours only, never at all claims.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::matcher::{Pattern, SERVED_PREFIX, is_served_path};
 
@@ -32,7 +32,23 @@ pub enum Standing {
 pub struct Claims {
     by_name: HashMap<String, Claim>,
     /// By path, then method: those with the same match, the winner first.
-    by_match: HashMap<Pattern, HashMap<String, BTreeSet<(i64, String)>>>,
+    by_match: HashMap<Pattern, BTreeMap<String, BTreeSet<(i64, String)>>>,
+}
+
+/// The claims that lose every request to one.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Losers<'c> {
+    /// One of them by name: the oldest with the same match, else one that is shadowed.
+    pub first: Option<&'c str>,
+    pub count: usize,
+}
+
+/// What others are told of the claims with one match.
+#[derive(Debug, PartialEq, Eq)]
+struct Summary {
+    first: Option<(i64, String)>,
+    second: Option<(i64, String)>,
+    count: usize,
 }
 
 // === impl Claims ===
@@ -114,58 +130,131 @@ impl Claims {
         })
     }
 
-    /// The other claims that lose to this one, or to which it loses, or whose standing may change when it comes or
-    /// goes.
-    pub fn affected(&self, claim: &Claim) -> Vec<String> {
+    /// Puts in and replaces (`Some`), and takes out (`None`), many claims by their names. Returns the names of all whose
+    /// [`Self::standing`] or [`Self::losers`] may differ from before, those of the changes among them.
+    ///
+    /// The cost is that of the changes, and of each group with the same match whose winner is another now; who joins a
+    /// group behind its winner concerns the winner alone.
+    pub fn renew(&mut self, changes: impl IntoIterator<Item = (String, Option<Claim>)>) -> BTreeSet<String> {
+        let mut before: HashMap<(Pattern, String), Summary> = HashMap::new();
+        let mut affected = BTreeSet::new();
+        for (name, claim) in changes {
+            for key in [self.by_name.get(&name), claim.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(Claim::key)
+            {
+                let summary = self.summary(&key.0, &key.1);
+                before.entry(key).or_insert(summary);
+            }
+            match claim {
+                Some(claim) => drop(self.insert(claim)),
+                None => drop(self.remove(&name)),
+            }
+            affected.insert(name);
+        }
+        let mut shades = BTreeSet::new();
+        for ((pattern, method), was) in before {
+            let now = self.summary(&pattern, &method);
+            if was == now {
+                continue;
+            }
+            if was.first == now.first {
+                affected.extend(now.first.map(|(_, name)| name));
+            } else {
+                let group = self.group(&pattern, &method).into_iter().flatten();
+                affected.extend(group.map(|(_, name)| name.clone()));
+            }
+            if covers_everything(&pattern) {
+                shades.insert(method);
+            }
+        }
+        affected.extend(self.shaded(&shades));
+        affected
+    }
+
+    /// The claims that lose every request to this one.
+    pub fn losers(&self, name: &str) -> Losers<'_> {
+        let mut losers = Losers::default();
+        let Some(claim) = self.by_name.get(name).filter(|c| unreachable(&c.path).is_none()) else {
+            return losers;
+        };
         let (pattern, method) = claim.key();
-        let mut found: Vec<&String> = self.rivals(&pattern, &method).collect();
+        let group = self.group(&pattern, &method);
+        if group
+            .and_then(BTreeSet::first)
+            .is_none_or(|(_, first)| first != name)
+        {
+            return losers;
+        }
+        let rivals = group.into_iter().flatten().skip(1);
+        losers.first = rivals.map(|(_, name)| name.as_str()).next();
+        losers.count = group.map_or(0, |group| group.len() - 1);
         if covers_everything(&pattern) {
-            let served = SERVED_PREFIX.as_bytes();
-            for length in 0..=served.len() {
-                let other = Pattern {
-                    literal: served[..length].to_vec(),
-                    wildcard: true,
-                };
-                if other == pattern {
-                    continue;
-                }
-                if method == "*" {
-                    let methods = self.by_match.get(&other).into_iter().flat_map(HashMap::values);
-                    found.extend(methods.flatten().map(|(_, name)| name));
-                } else {
-                    found.extend(self.rivals(&other, &method).chain(self.rivals(&other, "*")));
+            let shorter = (0..pattern.literal.len()).rev().map(wide);
+            for (shorter, own, group) in shorter.flat_map(|p| self.groups(p, &method)) {
+                if self.shadower(&shorter, own) == Some(name) {
+                    losers.count += 1;
+                    losers.first = losers
+                        .first
+                        .or_else(|| group.first().map(|(_, name)| name.as_str()));
                 }
             }
         }
-        found
-            .into_iter()
-            .filter(|name| **name != claim.name)
-            .cloned()
-            .collect()
-    }
-
-    /// Those with exactly this path and method.
-    fn rivals(&self, pattern: &Pattern, method: &str) -> impl Iterator<Item = &String> {
-        let rivals = self.by_match.get(pattern).and_then(|methods| methods.get(method));
-        rivals.into_iter().flatten().map(|(_, name)| name)
-    }
-
-    /// The claims that lose every request to this one, in the order of their names.
-    pub fn losers(&self, name: &str) -> Vec<String> {
-        let Some(claim) = self.by_name.get(name) else {
-            return Vec::new();
-        };
-        let loses = |other: &String| match self.standing(other) {
-            Some(Standing::Conflicted { winner, .. } | Standing::Shadowed { winner, .. }) => winner == name,
-            _ => false,
-        };
-        let mut losers: Vec<String> = self.affected(claim).into_iter().filter(loses).collect();
-        losers.sort();
         losers
     }
 
+    /// The first of every group that may shade, or be shaded by, a match with one of these methods.
+    fn shaded(&self, methods: &BTreeSet<String>) -> BTreeSet<String> {
+        let patterns = || (0..=SERVED_PREFIX.len()).map(wide);
+        let mut names = BTreeSet::new();
+        for method in methods {
+            let any = (method != "*").then(|| patterns().flat_map(|p| self.group_of(p, "*")));
+            let groups = patterns().flat_map(|p| self.groups(p, method)).map(|(_, _, g)| g);
+            let first = groups
+                .chain(any.into_iter().flatten())
+                .filter_map(BTreeSet::first);
+            names.extend(first.map(|(_, name)| name.clone()));
+        }
+        names
+    }
+
+    /// The groups of a pattern whose requests a claim with this method takes, or for `*` all of them.
+    fn groups(
+        &self,
+        pattern: Pattern,
+        method: &str,
+    ) -> impl Iterator<Item = (Pattern, &str, &BTreeSet<(i64, String)>)> {
+        let methods = self.by_match.get(&pattern);
+        let one = methods
+            .filter(|_| method != "*")
+            .and_then(|all| all.get_key_value(method));
+        let all = methods.filter(|_| method == "*").into_iter().flatten();
+        one.into_iter()
+            .chain(all)
+            .map(move |(method, group)| (pattern.clone(), method.as_str(), group))
+    }
+
+    fn group_of(&self, pattern: Pattern, method: &str) -> Option<&BTreeSet<(i64, String)>> {
+        self.group(&pattern, method)
+    }
+
+    fn group(&self, pattern: &Pattern, method: &str) -> Option<&BTreeSet<(i64, String)>> {
+        self.by_match.get(pattern)?.get(method)
+    }
+
+    fn summary(&self, pattern: &Pattern, method: &str) -> Summary {
+        let group = self.group(pattern, method);
+        let mut best = group.into_iter().flatten().take(2).cloned();
+        Summary {
+            first: best.next(),
+            second: best.next(),
+            count: group.map_or(0, BTreeSet::len),
+        }
+    }
+
     fn first(&self, pattern: &Pattern, method: &str) -> Option<&(i64, String)> {
-        self.by_match.get(pattern)?.get(method)?.first()
+        self.group(pattern, method)?.first()
     }
 
     /// The claim to which this pattern loses every request.
@@ -176,14 +265,10 @@ impl Claims {
         if !covers_everything(pattern) {
             return None;
         }
-        let served = SERVED_PREFIX.as_bytes();
-        (pattern.literal.len() + 1..=served.len())
+        (pattern.literal.len() + 1..=SERVED_PREFIX.len())
             .rev()
             .find_map(|length| {
-                let longer = Pattern {
-                    literal: served[..length].to_vec(),
-                    wildcard: true,
-                };
+                let longer = wide(length);
                 let winner = self.first(&longer, method).or_else(|| self.first(&longer, "*"))?;
                 Some(winner.1.as_str())
             })
@@ -199,6 +284,14 @@ impl Claim {
 
     fn seniority(&self) -> (i64, String) {
         (self.created, self.name.clone())
+    }
+}
+
+/// The pattern that takes everything below so many bytes of the served prefix.
+fn wide(length: usize) -> Pattern {
+    Pattern {
+        literal: SERVED_PREFIX.as_bytes()[..length].to_vec(),
+        wildcard: true,
     }
 }
 

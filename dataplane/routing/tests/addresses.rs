@@ -283,3 +283,135 @@ fn links_that_cannot_be_read_are_known() {
         assert!(!is_readable(link.as_bytes()), "{link}");
     }
 }
+
+mod dialled {
+    use std::fmt::Write;
+    use std::net::IpAddr;
+
+    use genkan_routing::dialling::registry::{ROWS, Treatment};
+    use genkan_routing::dialling::{AddressRefused, check, row};
+
+    fn judged(address: &str) -> Result<(), AddressRefused> {
+        check(address.parse().expect("it is an address"), &[])
+    }
+
+    #[test]
+    fn every_row_is_what_it_says_at_both_ends() {
+        for one in ROWS {
+            let is_deciding = |ip: &IpAddr| row(*ip).is_some_and(|deciding| deciding.net == one.net);
+            let ends: Vec<IpAddr> = [one.net.network(), one.net.broadcast()]
+                .into_iter()
+                .filter(is_deciding)
+                .collect();
+            assert!(!ends.is_empty(), "{} decides nothing", one.net);
+            for ip in ends {
+                match one.treatment {
+                    Treatment::Dialled => assert_eq!(check(ip, &[]), Ok(()), "{ip}"),
+                    Treatment::Refused(refused) => {
+                        assert_eq!(check(ip, &[]), Err(refused), "{ip}");
+                        assert_eq!(check(ip, &[one.net]), Ok(()), "{ip} is allowed");
+                    }
+                    Treatment::Embedding => {
+                        assert!(check(ip, &[]).is_err(), "{ip} holds 0.0.0.0 or 255.255.255.255")
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn embedded_addresses_are_judged_in_every_form() {
+        let wrap = |hex: &str, v4: [u8; 4]| {
+            let [a, b, c, d] = v4;
+            let turned = v4.map(|octet| !octet);
+            hex.replace("AB", &format!("{a:02x}{b:02x}"))
+                .replace("CD", &format!("{c:02x}{d:02x}"))
+                .replace("BC", &format!("{b:02x}{c:02x}"))
+                .replace("A_", &format!("{a:02x}"))
+                .replace("_B", &format!("{b:02x}"))
+                .replace("_C", &format!("{c:02x}"))
+                .replace("D_", &format!("{d:02x}00"))
+                .replace("!1", &format!("{:02x}{:02x}", turned[0], turned[1]))
+                .replace("!2", &format!("{:02x}{:02x}", turned[2], turned[3]))
+        };
+        let forms = [
+            ("IPv4-mapped", "::ffff:AB:CD"),
+            ("IPv4-compatible", "::AB:CD"),
+            ("IPv4-translated", "::ffff:0:AB:CD"),
+            ("6to4", "2002:AB:CD::1"),
+            ("Teredo server", "2001:0:AB:CD:0:0:f7f7:f7f7"),
+            ("Teredo client", "2001:0:808:808:0:0:!1:!2"),
+            ("ISATAP", "2001:db8::5efe:AB:CD"),
+            ("ISATAP of a public address", "2001:db8::200:5efe:AB:CD"),
+            ("NAT64", "64:ff9b::AB:CD"),
+            ("local NAT64 below /96", "64:ff9b:1::AB:CD"),
+            ("local NAT64 below another /96", "64:ff9b:1:7:0:9:AB:CD"),
+            ("local NAT64 below /64", "64:ff9b:1:7:00A_:BC:D_:0"),
+            ("local NAT64 below /48", "64:ff9b:1:AB:00_C:D_:0:0"),
+        ];
+        let addresses = [
+            ([127, 0, 0, 1], Err(AddressRefused::Loopback)),
+            ([169, 254, 169, 254], Err(AddressRefused::LinkLocal)),
+            ([168, 63, 129, 16], Err(AddressRefused::Metadata)),
+            ([224, 0, 0, 251], Err(AddressRefused::Multicast)),
+            ([8, 8, 8, 8], Ok(())),
+            ([10, 1, 2, 3], Ok(())),
+        ];
+        for (form, hex) in forms {
+            for (v4, expected) in addresses {
+                let address = wrap(hex, v4);
+                assert_eq!(judged(&address), expected, "{form}: {address}");
+            }
+        }
+        assert_eq!(
+            judged("64:ff9b:1:7:ff00::1"),
+            Err(AddressRefused::Reserved),
+            "of no form"
+        );
+        let nat64 = "64:ff9b:1::/48".parse().unwrap();
+        assert_eq!(
+            check("64:ff9b:1::a9fe:a9fe".parse().unwrap(), &[nat64]),
+            Err(AddressRefused::LinkLocal),
+            "what allows a translator allows not what is behind it"
+        );
+    }
+
+    #[test]
+    fn ordinary_addresses_are_in_no_row() {
+        for address in [
+            "8.8.8.8",
+            "100.128.0.1",
+            "172.32.0.1",
+            "2606:4700::1",
+            "2a00::1",
+            "2001:200::1",
+        ] {
+            assert!(row(address.parse().unwrap()).is_none(), "{address}");
+            assert_eq!(judged(address), Ok(()), "{address}");
+        }
+    }
+
+    /// `GENKAN_REWRITE=1` writes the page anew.
+    #[test]
+    fn the_page_has_every_row() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/addresses.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (head, _) = page.split_once("| network |").unwrap();
+        let mut wanted = format!("{head}| network | is | genkan | because |\n| --- | --- | --- | --- |\n");
+        for row in ROWS {
+            let done = match row.treatment {
+                Treatment::Dialled => "dials it".to_owned(),
+                Treatment::Refused(refused) => format!("refuses it: `{refused:?}`"),
+                Treatment::Embedding => "judges the IPv4 address in it".to_owned(),
+            };
+            writeln!(wanted, "| `{}` | {} | {done} | {} |", row.net, row.name, row.why).unwrap();
+        }
+        if std::env::var_os("GENKAN_REWRITE").is_some() {
+            std::fs::write(path, &wanted).unwrap();
+        }
+        assert!(
+            page == wanted || std::env::var_os("GENKAN_REWRITE").is_some(),
+            "run `make golden`"
+        );
+    }
+}

@@ -1,5 +1,5 @@
 use genkan_proto::v1alpha1::{Snapshot, SnapshotChunk};
-use genkan_proto::{Hash, MAX_CHUNK, MAX_SNAPSHOT, SnapshotError, decompress};
+use genkan_proto::{Hash, MAX_CHUNK, MAX_FRAME, SnapshotError, decompress};
 
 /// Puts the chunks of a snapshot together.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub enum AssemblyError {
     Order { nonce: u64, expected: u32, got: u32 },
     #[error("a chunk is larger than {MAX_CHUNK} bytes")]
     Chunk,
-    #[error("a snapshot is larger than {MAX_SNAPSHOT} bytes")]
+    #[error("a snapshot is larger than {MAX_FRAME} bytes")]
     TooLarge,
     #[error("the base of a change is no hash")]
     Base,
@@ -71,7 +71,7 @@ impl Assembly {
         if chunk.payload.len() > MAX_CHUNK {
             return Err(AssemblyError::Chunk);
         }
-        if self.frame.len() + chunk.payload.len() > MAX_SNAPSHOT {
+        if self.frame.len() + chunk.payload.len() > MAX_FRAME {
             return Err(AssemblyError::TooLarge);
         }
         self.next += 1;
@@ -146,11 +146,12 @@ mod tests {
             assembly.add(mk_chunk(0, true, b"x")),
             Err(AssemblyError::Snapshot(_))
         ));
-        for index in 0..64 {
+        let full = u32::try_from(MAX_FRAME / MAX_CHUNK).unwrap();
+        for index in 0..full {
             assembly.add(mk_chunk(index, false, &[0; MAX_CHUNK])).unwrap();
         }
         assert!(matches!(
-            assembly.add(mk_chunk(64, false, b"x")),
+            assembly.add(mk_chunk(full, false, b"x")),
             Err(AssemblyError::TooLarge)
         ));
     }

@@ -1,44 +1,82 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use genkan_crds::APIServiceSpec;
 use genkan_crds::condition::reason;
 use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Route};
+use genkan_routing::precedence::Losers;
 
-use super::{Compiled, Compiler, unavailable, upstream};
+use super::{Compiled, unavailable, upstream};
 use crate::index::Index;
 use crate::object::Record;
 use crate::verdict::{Backend, Columns, Finding, Verdict};
 
-// === impl Compiler ===
+/// Who wants which group and version.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    /// Contenders for each `group/version`, the winner first.
+    contenders: BTreeMap<String, BTreeSet<(i64, String)>>,
+    group_of: BTreeMap<String, (String, i64)>,
+}
 
-impl Compiler {
-    /// Enters an object among the contenders for its group and version. Returns every object that this concerns.
-    pub(super) fn contend(&mut self, index: &Index, name: &str) -> Vec<ObjectKey> {
-        let mut affected = vec![name.to_string()];
-        if let Some((group, created)) = self.group_of.remove(name)
-            && let Some(contenders) = self.groups.get_mut(&group)
-        {
-            contenders.remove(&(created, name.to_string()));
-            affected.extend(contenders.iter().map(|(_, n)| n.clone()));
-            if contenders.is_empty() {
-                self.groups.remove(&group);
+/// Who else wants the same group and version.
+#[derive(Default)]
+pub(super) struct Rivals<'g> {
+    /// The name of the object that comes before this one, and why.
+    winner: Option<(&'g str, &'static str)>,
+    losers: Losers<'g>,
+}
+
+/// What others are told of the contenders for one group: the first two, and how many there are.
+type Summary = (Option<(i64, String)>, Option<(i64, String)>, usize);
+
+// === impl Groups ===
+
+impl Groups {
+    /// Enters objects among the contenders for their groups and versions. Returns every object that this concerns: who
+    /// joins behind the winner concerns the winner alone.
+    pub(super) fn contend(&mut self, index: &Index, names: &BTreeSet<String>) -> BTreeSet<ObjectKey> {
+        let mut before: BTreeMap<String, Summary> = BTreeMap::new();
+        let mut affected = names.clone();
+        for name in names {
+            if let Some((group, created)) = self.group_of.remove(name) {
+                let summary = self.summary(&group);
+                before.entry(group.clone()).or_insert(summary);
+                if let Some(contenders) = self.contenders.get_mut(&group) {
+                    contenders.remove(&(created, name.clone()));
+                    if contenders.is_empty() {
+                        self.contenders.remove(&group);
+                    }
+                }
+            }
+            let record = index.api_services.get(name);
+            if let Some((record, (group, version))) = record.and_then(|r| Some((r, published(r)?))) {
+                let group = format!("{group}/{version}");
+                let summary = self.summary(&group);
+                before.entry(group.clone()).or_insert(summary);
+                let contenders = self.contenders.entry(group.clone()).or_default();
+                contenders.insert((record.created, name.clone()));
+                self.group_of.insert(name.clone(), (group, record.created));
             }
         }
-        let record = index.api_services.get(name);
-        if let Some((record, (group, version))) = record.and_then(|r| Some((r, published(r)?))) {
-            let group = format!("{group}/{version}");
-            let contenders = self.groups.entry(group.clone()).or_default();
-            affected.extend(contenders.iter().map(|(_, n)| n.clone()));
-            contenders.insert((record.created, name.to_string()));
-            self.group_of.insert(name.to_string(), (group, record.created));
+        for (group, was) in before {
+            let now = self.summary(&group);
+            let concerned = match &now {
+                now if was == *now => 0,
+                now if was.0 == now.0 => 1,
+                _ => usize::MAX,
+            };
+            let contenders = self.contenders.get(&group).into_iter().flatten();
+            affected.extend(contenders.take(concerned).map(|(_, name)| name.clone()));
         }
         affected.into_iter().map(ObjectKey::api_service).collect()
     }
 
     /// The other objects that publish the same group and version.
-    pub(super) fn rivals(&self, name: &str) -> Rivals {
+    pub(super) fn rivals(&self, name: &str) -> Rivals<'_> {
         let entry = self
             .group_of
             .get(name)
-            .and_then(|(group, created)| Some((self.groups.get(group)?, created)));
+            .and_then(|(group, created)| Some((self.contenders.get(group)?, created)));
         let Some((contenders, created)) = entry else {
             return Rivals::default();
         };
@@ -50,27 +88,28 @@ impl Compiler {
                     "it is as old and its name sorts first"
                 };
                 Rivals {
-                    winner: Some((winner.clone(), rule)),
-                    losers: Vec::new(),
+                    winner: Some((winner, rule)),
+                    losers: Losers::default(),
                 }
             }
             _ => Rivals {
                 winner: None,
-                losers: contenders.iter().skip(1).map(|(_, n)| n.clone()).collect(),
+                losers: Losers {
+                    first: contenders.iter().nth(1).map(|(_, name)| name.as_str()),
+                    count: contenders.len() - 1,
+                },
             },
         }
     }
+
+    fn summary(&self, group: &str) -> Summary {
+        let contenders = self.contenders.get(group);
+        let mut best = contenders.into_iter().flatten().take(2).cloned();
+        (best.next(), best.next(), contenders.map_or(0, BTreeSet::len))
+    }
 }
 
-/// Who else wants the same group and version.
-#[derive(Default)]
-pub(super) struct Rivals {
-    /// The name of the object that comes before this one, and why.
-    winner: Option<(String, &'static str)>,
-    losers: Vec<String>,
-}
-
-pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &Rivals) -> Compiled {
+pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &Rivals<'_>) -> Compiled {
     let object = ObjectRef::new(
         ObjectKey::api_service(&record.name),
         record.uid.as_str(),
@@ -131,7 +170,7 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
         (Ok((spec, endpoint)), Some(resolved)) => {
             super::remark(
                 &mut verdict.accepted,
-                [super::won(&rivals.losers, "APIService"), endpoint.remark],
+                [super::won(rivals.losers, "APIService"), endpoint.remark],
             );
             forward_authorization = spec.forward_authorization.unwrap_or(false);
             needs = resolved.needs;
@@ -147,7 +186,7 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
             let problems = checked.err().unwrap_or_default();
             verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
             let action = Action::Unavailable(unavailable(&verdict.accepted));
-            let won = super::won(&rivals.losers, "APIService");
+            let won = super::won(rivals.losers, "APIService");
             super::remark(&mut verdict.accepted, [won, None]);
             action
         }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use genkan_crds::ReverseProxySpec;
 use genkan_crds::condition::reason;
 use genkan_routing::directives::{DirectiveSpec, Directives};
@@ -19,25 +21,23 @@ pub(crate) struct Matcher {
 // === impl Compiler ===
 
 impl Compiler {
-    /// Renews an object's claim on its match. Returns every object whose standing may have changed with it.
-    pub(super) fn claim(&mut self, index: &Index, name: &str) -> Vec<ObjectKey> {
-        let before = self.claims.remove(name);
-        let mut affected = before
-            .as_ref()
-            .map(|claim| self.claims.affected(claim))
-            .unwrap_or_default();
-        let record = index.reverse_proxies.get(name).filter(|r| !r.console);
-        if let Some((record, matcher)) = record.and_then(|r| Some((r, matcher(r)?))) {
-            let claim = Claim {
-                name: name.into(),
-                path: matcher.path,
-                method: matcher.method,
-                created: record.created,
-            };
-            self.claims.insert(claim.clone());
-            affected.extend(self.claims.affected(&claim));
-        }
-        affected.push(name.to_string());
+    /// Renews the claims of objects on their matches. Returns every object of which the standing, or what it wins over,
+    /// may have changed.
+    pub(super) fn claim(&mut self, index: &Index, names: &BTreeSet<String>) -> BTreeSet<ObjectKey> {
+        let changes = names.iter().map(|name| {
+            let record = index.reverse_proxies.get(name).filter(|r| !r.console);
+            let claim = record.and_then(|record| {
+                let matcher = matcher(record)?;
+                Some(Claim {
+                    name: name.clone(),
+                    path: matcher.path,
+                    method: matcher.method,
+                    created: record.created,
+                })
+            });
+            (name.clone(), claim)
+        });
+        let affected = self.claims.renew(changes);
         affected.into_iter().map(ObjectKey::reverse_proxy).collect()
     }
 }
@@ -105,7 +105,7 @@ pub(super) fn compile(
         }
         (Ok(checked), Some(resolved)) => {
             let told = [
-                super::won(&claims.losers(&record.name), "ReverseProxy"),
+                super::won(claims.losers(&record.name), "ReverseProxy"),
                 checked.endpoint.remark.clone(),
             ];
             super::remark(&mut verdict.accepted, told);
@@ -124,7 +124,7 @@ pub(super) fn compile(
             let problems = checked.err().unwrap_or_default();
             verdict.accepted = Finding::no(reason::INVALID, problems.join("; "));
             let action = Action::Unavailable(unavailable(&verdict.accepted));
-            let won = super::won(&claims.losers(&record.name), "ReverseProxy");
+            let won = super::won(claims.losers(&record.name), "ReverseProxy");
             super::remark(&mut verdict.accepted, [won, None]);
             action
         }

@@ -6,6 +6,8 @@ use crate::index::Change;
 use crate::object::{Kind, Object, Watched};
 use crate::snapshot::Resources;
 
+mod sizes;
+
 /// Index, compiler and world together, as the engine holds them.
 #[derive(Default)]
 struct Rig {

@@ -41,7 +41,7 @@ fn a_slice_that_moves_concerns_both_services() {
     index.take(Change::Apply(Box::new(mk_slice("s", "old"))), &mut dirty);
     let mut dirty = Dirty::default();
     index.take(Change::Apply(Box::new(mk_slice("s", "new"))), &mut dirty);
-    assert_eq!(dirty.services, BTreeSet::from([key("old"), key("new")]));
+    assert_eq!(dirty.endpoints, BTreeSet::from([key("old"), key("new")]));
     assert!(!index.slices.contains_key(&key("old")));
     let mut dirty = Dirty::default();
     index.take(Change::Apply(Box::new(mk_slice("s", "new"))), &mut dirty);
@@ -50,7 +50,7 @@ fn a_slice_that_moves_concerns_both_services() {
         Change::Delete(Kind::Watched(Watched::EndpointSlice), key("s")),
         &mut dirty,
     );
-    assert!(index.slices.is_empty() && dirty.services.contains(&key("new")));
+    assert!(index.slices.is_empty() && dirty.endpoints.contains(&key("new")));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::document::Document;
 use super::{Level, Remark, advice, legacy, schema};
 use crate::compile;
+use crate::named::{is_label, is_subdomain};
 use crate::object::Kind;
 
 static DEFINITIONS: LazyLock<Vec<CustomResourceDefinition>> = LazyLock::new(genkan_crds::all);
@@ -58,7 +59,7 @@ fn metadata(document: &Document<'_>, remarks: &mut Vec<Remark>) {
     if document.name().is_empty() {
         let message = "is missing; give the object a name";
         remarks.push(document.remark(Level::Error, "metadata.name", message));
-    } else if !is_object_name(document.name()) {
+    } else if !is_subdomain(document.name()) {
         let message = format!(
             "{:?} is no name of an object; use lower-case letters, digits, - and .",
             document.name()
@@ -164,20 +165,4 @@ fn endpoint(
 fn is_segment(text: &str) -> bool {
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().all(unreserved) && !text.bytes().all(|byte| byte == b'.')
-}
-
-fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
-
-fn is_object_name(text: &str) -> bool {
-    text.len() <= 253
-        && text.split('.').all(|label| {
-            let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-            !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
-        })
 }

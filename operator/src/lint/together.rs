@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use genkan_crds::condition::reason;
 use genkan_routing::model::{ObjectKey, Published};
 use genkan_routing::precedence::{Claim, Claims, Standing};
 use serde_json::{Value, json};
@@ -126,12 +127,17 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
     compiler.compile(&index, &dirty);
     for ((kind, _, name), document) in objects.iter().filter(|(_, document)| document.is_published()) {
         let key = kind.published().map(|kind| ObjectKey::cluster(kind, *name));
-        let Some(verdict) = key
-            .and_then(|key| compiler.verdict(&key))
-            .filter(|verdict| verdict.accepted.ok && !verdict.resolved.ok)
-        else {
+        let Some(verdict) = key.and_then(|key| compiler.verdict(&key)) else {
             continue;
         };
+        for finding in [&verdict.accepted, &verdict.resolved] {
+            if finding.reason == reason::TOO_LARGE {
+                remarks.push(document.remark(Level::Error, "spec", finding.message.clone()));
+            }
+        }
+        if !verdict.accepted.ok || verdict.resolved.ok {
+            continue;
+        }
         let mut known = index.services.keys();
         if known.any(|(namespace, name)| {
             verdict

@@ -6,6 +6,7 @@ use genkan_proto::v1alpha1::operator_message::Message as Out;
 use genkan_proto::v1alpha1::proxy_message::Message as In;
 use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage, SnapshotChunk};
 use genkan_proto::{Hash, PROTOCOL_VERSION, codec};
+use genkan_routing::model::Objection;
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -15,9 +16,11 @@ use tracing::{debug, error, warn};
 use crate::engine::Input;
 use crate::fleet::SessionId;
 use crate::metrics::Metrics;
+use crate::sentence::bounded;
 use crate::serve::gate::Caller;
 use crate::serve::review::Refusal;
 use crate::snapshot::{Feed, Push, Scope};
+use crate::verdict::MAX_MESSAGE;
 
 /// A stream that says nothing at first, or never answers a push, is ended.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -266,6 +269,11 @@ impl Session {
             .verdicts
             .into_iter()
             .filter_map(codec::objection_from_wire)
+            .map(|objection| Objection {
+                reason: bounded(objection.reason, MAX_MESSAGE),
+                message: bounded(objection.message, MAX_MESSAGE),
+                ..objection
+            })
             .collect();
         let scope = if held.has_acknowledged {
             push.scope.clone()
@@ -288,9 +296,10 @@ impl Session {
     }
 
     async fn reported(&self, name: &str, health: Health) {
-        let Some(health) = codec::health_from_wire(health) else {
+        let Some(mut health) = codec::health_from_wire(health) else {
             return;
         };
+        health.error = bounded(health.error, MAX_MESSAGE);
         let _ = self
             .engine
             .send(Input::Reported {

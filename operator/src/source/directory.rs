@@ -4,7 +4,7 @@ mod parse;
 
 pub use parse::split;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,9 @@ use tracing::{debug, info, warn};
 
 use crate::engine::Input;
 use crate::index::Change;
-use crate::object::{Key, Kind, Object, key_of};
+use crate::named::{is_label, is_subdomain};
+use crate::object::{Key, Kind, Object, Watched, key_of};
+use crate::sentence::bounded;
 
 /// Editors and `cp` touch a file several times; this is how long the folder must be quiet.
 const QUIET: Duration = Duration::from_millis(5);
@@ -27,15 +29,44 @@ const LONGEST: Duration = Duration::from_millis(200);
 /// How often a folder that has gone is looked for.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// What a directory held when it was last read.
+/// Bytes of a wrong name that are repeated.
+const MAX_QUOTED: usize = 64;
+
+/// What a directory held when it was last read. Digests tell what is new; contents are kept by the index alone.
 #[derive(Debug, Default)]
 pub struct Directory {
     path: PathBuf,
-    /// The last documents of each file that could be read.
-    files: BTreeMap<PathBuf, Vec<Value>>,
-    /// Generation and content of each object, to tell an edit from an echo.
-    generations: BTreeMap<(Kind, Key), (i64, Value)>,
+    files: BTreeMap<PathBuf, File>,
+    /// The objects that were told of.
+    told: BTreeMap<(Kind, Key), Told>,
+    was_read: bool,
 }
+
+/// One file, as it was when its text was last new.
+#[derive(Debug)]
+struct File {
+    text: Option<Digest>,
+    entries: Vec<Entry>,
+    problems: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    id: (Kind, Key),
+    content: Digest,
+}
+
+#[derive(Debug)]
+struct Told {
+    content: Digest,
+    /// Rises with each edit.
+    generation: i64,
+}
+
+type Digest = [u8; 32];
+
+/// Objects of files whose text is new, by file and position among its entries.
+type Fresh = HashMap<(PathBuf, usize), Object>;
 
 /// Something in the folder that could not be taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,110 +93,207 @@ impl Directory {
         }
     }
 
-    /// Reads every file. Returns a full list for each kind, and what could not be read: a file that is no YAML keeps
-    /// what it held before, and everything else is not concerned.
+    /// Reads every file. Returns what changed, the first time a full list for each kind, and what could not be read: a
+    /// file that is no YAML keeps what it held before, and everything else is not concerned.
     ///
     /// # Errors
     /// When the folder itself cannot be read.
     pub fn read(&mut self) -> Result<(Vec<Change>, Vec<Problem>), DirectoryError> {
-        let mut problems = Vec::new();
-        let mut found = BTreeMap::new();
-        for path in yaml_files(&self.path).map_err(|source| DirectoryError::Read {
+        let paths = yaml_files(&self.path).map_err(|source| DirectoryError::Read {
             path: self.path.clone(),
             source,
-        })? {
-            let documents = match std::fs::read_to_string(&path) {
+        })?;
+        let mut fresh = Fresh::new();
+        let mut found = BTreeMap::new();
+        for path in paths {
+            let before = self.files.remove(&path);
+            let file = match std::fs::read_to_string(&path) {
                 Ok(text) => {
-                    let (documents, errors) = parse::documents(&text);
-                    let broken = !errors.is_empty();
-                    problems.extend(errors.into_iter().map(|message| Problem {
-                        file: path.clone(),
-                        message,
-                    }));
-                    match self.files.get(&path) {
-                        Some(before) if broken => before.clone(),
-                        _ => documents,
+                    let digest = Some(digest(text.as_bytes()));
+                    match before {
+                        Some(before) if before.text == digest => before,
+                        before => File::read(&path, &text, before, &mut fresh),
                     }
                 }
                 // Gone between the listing and now: so is what it held.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => {
-                    problems.push(Problem {
-                        file: path.clone(),
-                        message: format!("cannot be read: {e}"),
-                    });
-                    self.files.get(&path).cloned().unwrap_or_default()
-                }
+                Err(e) => File {
+                    text: None,
+                    entries: before.map(|before| before.entries).unwrap_or_default(),
+                    problems: vec![format!("cannot be read: {e}")],
+                },
             };
-            found.insert(path, documents);
+            found.insert(path, file);
         }
         self.files = found;
-        Ok((self.changes(&mut problems), problems))
+        let mut problems = Vec::new();
+        for (path, file) in &self.files {
+            problems.extend(file.problems.iter().map(|message| Problem {
+                file: path.clone(),
+                message: message.clone(),
+            }));
+        }
+        let changes = self.changes(fresh, &mut problems);
+        Ok((changes, problems))
     }
 
-    fn changes(&mut self, problems: &mut Vec<Problem>) -> Vec<Change> {
-        let mut lists: BTreeMap<Kind, Vec<Object>> =
-            Kind::ALL.into_iter().map(|kind| (kind, Vec::new())).collect();
-        let mut seen = BTreeMap::new();
-        for (file, documents) in self.files.clone() {
-            for value in documents {
-                let (api_version, name) = (value["apiVersion"].as_str(), value["kind"].as_str());
-                let Some(kind) = Kind::of(api_version.unwrap_or_default(), name.unwrap_or_default()) else {
-                    debug!(file = %file.display(), kind = name.unwrap_or_default(), "not a kind of genkan, left out");
-                    continue;
-                };
-                let key = key_of(&value);
-                if let Some(first) = seen.insert((kind, key.clone()), file.clone()) {
-                    let message = format!(
-                        "{} {} is in {} as well; this one is used",
-                        kind.name(),
-                        key.1,
-                        first.display()
-                    );
+    /// Where each object stands; of several with one name the last one is used.
+    fn standing(&self, problems: &mut Vec<Problem>) -> BTreeMap<(Kind, Key), (&PathBuf, usize)> {
+        let mut standing: BTreeMap<(Kind, Key), (&PathBuf, usize)> = BTreeMap::new();
+        for (path, file) in &self.files {
+            for (at, entry) in file.entries.iter().enumerate() {
+                if let Some((first, _)) = standing.insert(entry.id.clone(), (path, at)) {
+                    let (kind, (_, name)) = &entry.id;
+                    let first = first.display();
                     problems.push(Problem {
-                        file: file.clone(),
-                        message,
+                        file: path.clone(),
+                        message: format!("{} {name} is in {first} as well; this one is used", kind.name()),
                     });
-                    lists.entry(kind).or_default().retain(|o| o.key() != key);
-                }
-                match Object::read(kind, self.dress(kind, &key, value)) {
-                    Ok(object) => lists.entry(kind).or_default().push(object),
-                    Err(message) => problems.push(Problem {
-                        file: file.clone(),
-                        message,
-                    }),
                 }
             }
         }
-        self.generations.retain(|key, _| seen.contains_key(key));
+        standing
+    }
+
+    fn changes(&mut self, mut fresh: Fresh, problems: &mut Vec<Problem>) -> Vec<Change> {
+        let mut told = std::mem::take(&mut self.told);
+        let mut now = BTreeMap::new();
+        let mut objects = Vec::new();
+        for (id, (path, at)) in self.standing(problems) {
+            let content = self.files[path].entries[at].content;
+            let before = told.remove(&id);
+            let generation = match &before {
+                Some(before) if before.content == content => before.generation,
+                Some(before) => before.generation + 1,
+                None => 1,
+            };
+            if before.as_ref().is_none_or(|before| before.content != content) {
+                let object = fresh.remove(&(path.clone(), at)).or_else(|| reread(path, at));
+                let Some(mut object) = object else {
+                    // The file has changed since a moment ago: the next reading will tell. Until then nothing has.
+                    now.extend(before.map(|before| (id, before)));
+                    continue;
+                };
+                match &mut object {
+                    Object::ReverseProxy(r) => r.generation = generation,
+                    Object::ApiService(r) => r.generation = generation,
+                    Object::Service(_) | Object::EndpointSlice(_) | Object::Pod(_) => {}
+                }
+                objects.push(object);
+            }
+            now.insert(id, Told { content, generation });
+        }
+        self.told = now;
+        if std::mem::replace(&mut self.was_read, true) {
+            let gone = told.into_keys().map(|(kind, key)| Change::Delete(kind, key));
+            let changed = objects.into_iter().map(|object| Change::Apply(Box::new(object)));
+            return gone.chain(changed).collect();
+        }
+        let mut lists: BTreeMap<Kind, Vec<Object>> =
+            Kind::ALL.into_iter().map(|kind| (kind, Vec::new())).collect();
+        for object in objects {
+            lists.entry(object.kind()).or_default().push(object);
+        }
         lists
             .into_iter()
             .map(|(kind, objects)| Change::Reset(kind, objects))
             .collect()
     }
+}
 
-    /// Gives an object what the API server would: a uid, and a generation that rises with each edit.
-    fn dress(&mut self, kind: Kind, key: &Key, mut value: Value) -> Value {
-        if kind.published().is_some() && value["metadata"].is_object() {
-            if let Some(object) = value.as_object_mut() {
-                // Status belongs to genkan, whatever the author wrote.
-                object.remove("status");
-            }
-        } else {
-            return value;
-        }
-        let content = value.clone();
-        let generation = match self.generations.get(&(kind, key.clone())) {
-            Some((generation, before)) if *before == content => *generation,
-            Some((generation, _)) => generation + 1,
-            None => 1,
+// === impl File ===
+
+impl File {
+    fn read(path: &Path, text: &str, before: Option<Self>, fresh: &mut Fresh) -> Self {
+        let (documents, problems) = parse::documents(text);
+        let mut file = Self {
+            text: Some(digest(text.as_bytes())),
+            entries: Vec::new(),
+            problems,
         };
-        self.generations
-            .insert((kind, key.clone()), (generation, content));
-        value["metadata"]["uid"] = format!("{}/{}", kind.name(), key.1).into();
-        value["metadata"]["generation"] = generation.into();
-        value
+        if let Some(before) = before.filter(|_| !file.problems.is_empty()) {
+            file.entries = before.entries;
+            return file;
+        }
+        for (line, value) in documents {
+            let (api_version, name) = (value["apiVersion"].as_str(), value["kind"].as_str());
+            let Some(kind) = Kind::of(api_version.unwrap_or_default(), name.unwrap_or_default()) else {
+                debug!(file = %path.display(), line, kind = ?name, "not a kind of genkan, left out");
+                continue;
+            };
+            match object(kind, value) {
+                Ok((object, entry)) => {
+                    fresh.insert((path.to_owned(), file.entries.len()), object);
+                    file.entries.push(entry);
+                }
+                Err(message) => file
+                    .problems
+                    .push(format!("the document at line {line}: {message}")),
+            }
+        }
+        file
     }
+}
+
+/// An object that is in force again because another one of its name has gone.
+fn reread(path: &Path, at: usize) -> Option<Object> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let mut fresh = Fresh::new();
+    File::read(path, &text, None, &mut fresh);
+    fresh.remove(&(path.to_owned(), at))
+}
+
+/// Reads an object as the API server would give it: with a valid name, and a uid.
+fn object(kind: Kind, mut value: Value) -> Result<(Object, Entry), String> {
+    let is_published = kind.published().is_some();
+    names(kind, &value, is_published)?;
+    if is_published && let Some(object) = value.as_object_mut() {
+        // Status belongs to genkan, whatever the author wrote.
+        object.remove("status");
+    }
+    let content = digest(value.to_string().as_bytes());
+    if is_published {
+        let name = key_of(&value).1;
+        value["metadata"]["uid"] = format!("{}/{name}", kind.name()).into();
+    }
+    let object = Object::read(kind, value)?;
+    let id = (kind, object.key());
+    Ok((object, Entry { id, content }))
+}
+
+fn names(kind: Kind, value: &Value, is_published: bool) -> Result<(), String> {
+    let (namespace, name) = key_of(value);
+    let title = kind.name();
+    if name.is_empty() {
+        return Err(format!("metadata.name: is missing; give the {title} a name"));
+    }
+    let is_valid = if kind == Kind::Watched(Watched::Service) {
+        is_label
+    } else {
+        is_subdomain
+    };
+    if !is_valid(&name) {
+        return Err(format!(
+            "metadata.name: {:?} is no name of a {title}; use lower-case letters, digits and - between them{}",
+            bounded(name, MAX_QUOTED),
+            if kind == Kind::Watched(Watched::Service) {
+                ", 63 at most"
+            } else {
+                ", with dots between words, 253 at most"
+            }
+        ));
+    }
+    if !is_published && !namespace.is_empty() && !is_label(&namespace) {
+        return Err(format!(
+            "metadata.namespace: {:?} is no namespace; use lower-case letters, digits and - between them, 63 at most",
+            bounded(namespace, MAX_QUOTED)
+        ));
+    }
+    Ok(())
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    *blake3::hash(bytes).as_bytes()
 }
 
 /// Reads the directory, and again on every change, until the engine is gone.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use genkan_routing::{Claim, Claims, RouteTable, Standing, is_served_path};
 
@@ -36,32 +36,84 @@ fn standings(claims: &Claims, names: &BTreeMap<String, Claim>) -> BTreeMap<Strin
         .collect()
 }
 
+/// By looking at every pair.
+fn losers(claims: &Claims, names: &BTreeMap<String, Claim>, winner: &str) -> BTreeSet<String> {
+    let loses = |name: &&String| match claims.standing(name) {
+        Some(Standing::Conflicted { winner: w, .. } | Standing::Shadowed { winner: w, .. }) => w == winner,
+        _ => false,
+    };
+    names.keys().filter(loses).cloned().collect()
+}
+
 #[test]
-fn an_edit_changes_only_those_that_are_said_to_be_affected() {
-    for seed in 0..60 {
+fn edits_change_only_those_that_are_said_to_be_affected() {
+    for seed in 0..120 {
         let mut random = Random::new(200 + seed);
         let (mut claims, mut names) = (Claims::new(), BTreeMap::new());
-        for _ in 0..60 {
+        for _ in 0..40 {
             let before = standings(&claims, &names);
-            let claim = mk_claim(&mut random);
-            let mut touched = vec![claim.name.clone()];
-            if random.below(3) == 0 {
-                names.remove(&claim.name);
-                let removed = claims.remove(&claim.name);
-                touched.extend(removed.iter().flat_map(|claim| claims.affected(claim)));
-            } else {
-                names.insert(claim.name.clone(), claim.clone());
-                let replaced = claims.insert(claim.clone());
-                touched.extend(replaced.iter().flat_map(|claim| claims.affected(claim)));
-                touched.extend(claims.affected(&claim));
-            }
-            for (name, standing) in standings(&claims, &names) {
-                if before.get(&name) != Some(&standing) {
-                    assert!(touched.contains(&name), "{name} became {standing:?} unnoticed");
+            let lost: BTreeMap<String, (Option<String>, usize)> = told(&claims, &names);
+            let mut changes = Vec::new();
+            for _ in 0..=random.below(3) {
+                let claim = mk_claim(&mut random);
+                if random.below(3) == 0 {
+                    names.remove(&claim.name);
+                    changes.push((claim.name, None));
+                } else {
+                    names.insert(claim.name.clone(), claim.clone());
+                    changes.push((claim.name.clone(), Some(claim)));
                 }
+            }
+            let affected = claims.renew(changes);
+            assert_eq!(claims.len(), names.len());
+            let told = told(&claims, &names);
+            for (name, standing) in standings(&claims, &names) {
+                let unchanged = before.get(&name) == Some(&standing) && lost.get(&name) == told.get(&name);
+                assert!(
+                    unchanged || affected.contains(&name),
+                    "{name} became {standing:?} unnoticed"
+                );
+                let slowly = losers(&claims, &names, &name);
+                let quickly = claims.losers(&name);
+                assert_eq!(quickly.count, slowly.len(), "{name}: {names:?}");
+                assert_eq!(
+                    quickly.first.is_some_and(|first| slowly.contains(first)),
+                    !slowly.is_empty()
+                );
             }
         }
     }
+}
+
+fn told(claims: &Claims, names: &BTreeMap<String, Claim>) -> BTreeMap<String, (Option<String>, usize)> {
+    let of = |name: &String| {
+        let losers = claims.losers(name);
+        (name.clone(), (losers.first.map(str::to_owned), losers.count))
+    };
+    names.keys().map(of).collect()
+}
+
+#[test]
+fn who_joins_a_crowd_concerns_its_winner_alone() {
+    let claim = |n: usize, path: &str, method: &str| Claim {
+        name: format!("p{n:05}"),
+        path: path.into(),
+        method: method.into(),
+        created: 0,
+    };
+    let put = |claim: Claim| (claim.name.clone(), Some(claim));
+    for path in ["/proxy/x", "/proxy*"] {
+        let mut claims = Claims::new();
+        let crowd = claims.renew((0..20_000).map(|n| put(claim(n, path, "*"))));
+        assert_eq!(crowd.len(), 20_000);
+        let newcomer = claims.renew([put(claim(20_000, path, "*"))]);
+        assert_eq!(newcomer.into_iter().collect::<Vec<_>>(), ["p00000", "p20000"]);
+        assert_eq!(claims.losers("p00000").count, 20_000);
+        assert_eq!(claims.renew([("p00000".into(), None)]).len(), 20_001);
+    }
+    let mut claims = Claims::new();
+    claims.renew((0..20_000).map(|n| put(claim(n, "/proxy*", &format!("M{n}")))));
+    assert_eq!(claims.renew([put(claim(20_000, "/proxy*", "N"))]).len(), 1);
 }
 
 #[test]

@@ -1,18 +1,21 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The documents of a YAML text, members of Lists among them, and the errors of those that cannot be read, each with
-/// its line in the text. Documents are cut apart first, so that one does not take the others with it.
-pub fn documents(text: &str) -> (Vec<Value>, Vec<String>) {
+/// The documents of a YAML text, members of Lists among them, each behind the line at which its document begins; and the
+/// errors of those that cannot be read, each with its line in the text. Documents are cut apart first, so that one does not
+/// take the others with it.
+pub fn documents(text: &str) -> (Vec<(usize, Value)>, Vec<String>) {
     let (mut values, mut errors) = (Vec::new(), Vec::new());
-    for (line, document) in split(text) {
+    for (before, document) in split(text) {
+        let line = before + 1;
         match read(document) {
             Ok(Value::Null) => {}
-            Ok(value) if value["kind"] == "List" => {
-                values.extend(value["items"].as_array().cloned().unwrap_or_default());
+            Ok(mut value) if value["kind"] == "List" => {
+                let items = value["items"].as_array_mut().map(std::mem::take);
+                values.extend(items.into_iter().flatten().map(|item| (line, item)));
             }
-            Ok(value) => values.push(value),
-            Err(e) => errors.push(describe(&e, line)),
+            Ok(value) => values.push((line, value)),
+            Err(e) => errors.push(describe(&e, before)),
         }
     }
     (values, errors)
@@ -59,8 +62,11 @@ mod tests {
     fn one_broken_document_leaves_the_others() {
         let (values, errors) =
             documents("kind: A\n---\nkind: [\n---\nkind: List\nitems: [{kind: B}, {kind: C}]\n---\n");
-        let kinds: Vec<_> = values.iter().map(|v| v["kind"].as_str().unwrap()).collect();
-        assert_eq!(kinds, ["A", "B", "C"]);
+        let kinds: Vec<_> = values
+            .iter()
+            .map(|(line, v)| (*line, v["kind"].as_str().unwrap()))
+            .collect();
+        assert_eq!(kinds, [(1, "A"), (5, "B"), (5, "C")]);
         assert_eq!(errors.len(), 1);
         assert!(errors[0].starts_with("line "), "{}", errors[0]);
     }

@@ -5,46 +5,160 @@ use super::*;
 const PROXY: &str = "apiVersion: extensions.kubesphere.io/v1alpha1\nkind: ReverseProxy\nmetadata: {name: NAME}\n\
     spec: {matcher: {path: /proxy/x, method: '*'}, upstream: {url: 'http://a.example'}}\n";
 
-fn proxies(changes: &[Change]) -> Vec<(String, i64)> {
-    let list = changes.iter().find_map(|c| match c {
-        Change::Reset(Kind::Published(Published::ReverseProxy), objects) => Some(objects),
-        _ => None,
-    });
-    let one = |o: &Object| match o {
-        Object::ReverseProxy(r) => (r.name.clone(), r.generation),
-        other => panic!("{other:?}"),
-    };
-    list.unwrap().iter().map(one).collect()
+/// What an index would hold of ReverseProxies: name and generation.
+#[derive(Default)]
+struct Held(BTreeMap<String, i64>);
+
+impl Held {
+    fn take(&mut self, changes: Vec<Change>) -> Vec<(String, i64)> {
+        for change in changes {
+            match change {
+                Change::Reset(Kind::Published(Published::ReverseProxy), objects) => {
+                    self.0.clear();
+                    objects.iter().for_each(|object| self.put(object));
+                }
+                Change::Reset(..) => {}
+                Change::Apply(object) => self.put(&object),
+                Change::Delete(_, (_, name)) => drop(self.0.remove(&name)),
+            }
+        }
+        self.0.clone().into_iter().collect()
+    }
+
+    fn put(&mut self, object: &Object) {
+        match object {
+            Object::ReverseProxy(r) => drop(self.0.insert(r.name.clone(), r.generation)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A folder of files, and what was told of it.
+struct Rig {
+    folder: tempfile::TempDir,
+    directory: Directory,
+    held: Held,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::new(folder.path());
+        Self {
+            folder,
+            directory,
+            held: Held::default(),
+        }
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    /// Everything that is there now, how many changes told it, and what could not be read.
+    fn read(&mut self) -> (Vec<(String, i64)>, usize, Vec<Problem>) {
+        let (changes, problems) = self.directory.read().unwrap();
+        let count = changes.len();
+        (self.held.take(changes), count, problems)
+    }
+}
+
+fn mk_proxy(name: &str, host: &str) -> String {
+    PROXY.replace("NAME", name).replace("a.example", host)
+}
+
+fn held(all: &[(&str, i64)]) -> Vec<(String, i64)> {
+    all.iter()
+        .map(|(name, generation)| ((*name).into(), *generation))
+        .collect()
 }
 
 #[test]
 fn edits_raise_the_generation_and_broken_files_keep_what_they_held() {
-    let folder = tempfile::tempdir().unwrap();
-    let (a, b) = (folder.path().join("a.yaml"), folder.path().join("b.yml"));
-    std::fs::write(&a, PROXY.replace("NAME", "one")).unwrap();
-    std::fs::write(&b, PROXY.replace("NAME", "two")).unwrap();
-    let mut directory = Directory::new(folder.path());
-    let (changes, problems) = directory.read().unwrap();
-    assert_eq!(proxies(&changes), [("one".into(), 1), ("two".into(), 1)]);
-    assert_eq!(problems, []);
-    std::fs::write(&a, PROXY.replace("NAME", "one").replace("a.example", "b.example")).unwrap();
-    std::fs::write(&b, "kind: [").unwrap();
-    let (changes, problems) = directory.read().unwrap();
-    assert_eq!(proxies(&changes), [("one".into(), 2), ("two".into(), 1)]);
-    assert_eq!((problems.len(), &problems[0].file), (1, &b));
-    std::fs::remove_file(&b).unwrap();
-    assert_eq!(proxies(&directory.read().unwrap().0), [("one".into(), 2)]);
+    let mut rig = Rig::new();
+    rig.write("a.yaml", &mk_proxy("one", "a.example"));
+    rig.write("b.yml", &mk_proxy("two", "a.example"));
+    let (found, _, problems) = rig.read();
+    assert_eq!((found, problems), (held(&[("one", 1), ("two", 1)]), vec![]));
+    rig.write("a.yaml", &mk_proxy("one", "b.example"));
+    rig.write("b.yml", "kind: [");
+    let (found, count, problems) = rig.read();
+    assert_eq!((found, count), (held(&[("one", 2), ("two", 1)]), 1));
+    assert_eq!(
+        (problems.len(), problems[0].file.file_name()),
+        (1, Some("b.yml".as_ref()))
+    );
+    let (_, count, again) = rig.read();
+    assert_eq!(
+        (count, again),
+        (0, problems),
+        "what is still broken is still told"
+    );
+    std::fs::remove_file(rig.folder.path().join("b.yml")).unwrap();
+    assert_eq!(rig.read().0, held(&[("one", 2)]));
 }
 
 #[test]
-fn an_object_in_two_files_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["a.yaml", "b.yaml"] {
-        std::fs::write(folder.path().join(name), PROXY.replace("NAME", "one")).unwrap();
-    }
-    let (changes, problems) = Directory::new(folder.path()).read().unwrap();
-    assert_eq!(proxies(&changes), [("one".into(), 1)]);
+fn an_object_in_two_files_is_told_and_the_other_one_takes_over() {
+    let mut rig = Rig::new();
+    rig.write("a.yaml", &mk_proxy("one", "a.example"));
+    rig.write("b.yaml", &mk_proxy("one", "b.example"));
+    let (found, _, problems) = rig.read();
+    assert_eq!(found, held(&[("one", 1)]));
     assert!(problems[0].message.contains("a.yaml"), "{}", problems[0].message);
+    rig.write("b.yaml", "");
+    assert_eq!(rig.read(), (held(&[("one", 2)]), 1, vec![]));
+}
+
+#[test]
+fn names_that_no_api_server_takes_are_told_by_file_document_and_field() {
+    let service = |metadata: &str| format!("apiVersion: v1\nkind: Service\nmetadata: {metadata}\n");
+    let long = "a".repeat(300);
+    let cases = [
+        (
+            mk_proxy("\"a\\nb\"", "a.example"),
+            r#"metadata.name: "a b" is no name"#,
+        ),
+        (
+            mk_proxy("\"a\\\"} 1\"", "a.example"),
+            r#"metadata.name: "a\"} 1" is no name"#,
+        ),
+        (mk_proxy("Upper", "a.example"), "metadata.name: \"Upper\""),
+        (mk_proxy(&long, "a.example"), "…\" is no name of a ReverseProxy"),
+        (mk_proxy("''", "a.example"), "metadata.name: is missing"),
+        (
+            service("{name: a.b}"),
+            "metadata.name: \"a.b\" is no name of a Service",
+        ),
+        (
+            service("{name: a, namespace: \"n\\tn\"}"),
+            r#"metadata.namespace: "n n" is no namespace"#,
+        ),
+    ];
+    for (document, expected) in cases {
+        let mut rig = Rig::new();
+        let good = mk_proxy("good", "a.example");
+        rig.write(
+            "a.yaml",
+            &format!("{good}---\n{document}---\n{}", mk_proxy("better", "a.example")),
+        );
+        let (found, _, problems) = rig.read();
+        assert_eq!(found, held(&[("better", 1), ("good", 1)]), "others are unharmed");
+        let [problem] = problems.as_slice() else {
+            panic!("{problems:?}")
+        };
+        assert!(
+            problem.message.starts_with("the document at line 6: "),
+            "{}",
+            problem.message
+        );
+        assert!(
+            problem.message.contains(expected),
+            "{}: {expected}",
+            problem.message
+        );
+        assert!(problem.message.len() < 300 && !problem.message.contains(char::is_control));
+    }
 }
 
 #[test]
@@ -64,10 +178,12 @@ async fn a_folder_that_comes_back_is_watched_again() {
     std::fs::create_dir(&folder).unwrap();
     let (engine, mut inputs) = mpsc::channel(8);
     tokio::spawn(run(folder.clone(), engine));
+    let mut index = Held::default();
     let mut until = async |wanted: &[(String, i64)]| {
         let waiting = async {
             while let Some(input) = inputs.recv().await {
-                if matches!(&input, Input::Changes(changes) if proxies(changes) == wanted) {
+                let Input::Changes(changes) = input else { continue };
+                if index.take(changes) == wanted {
                     return;
                 }
             }
@@ -79,7 +195,7 @@ async fn a_folder_that_comes_back_is_watched_again() {
     until(&[]).await;
     std::fs::remove_dir(&folder).unwrap();
     std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("a.yaml"), PROXY.replace("NAME", "one")).unwrap();
+    std::fs::write(folder.join("a.yaml"), mk_proxy("one", "a.example")).unwrap();
     until(&[("one".into(), 1)]).await;
     std::fs::write(folder.join("b.yaml"), PROXY.replace("NAME", "two")).unwrap();
     until(&[("one".into(), 1), ("two".into(), 1)]).await;

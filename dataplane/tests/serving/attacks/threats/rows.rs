@@ -6,6 +6,9 @@ const CLOSED: &str = "operator/src/serve/tests/closed.rs";
 const WAITING: &str = "operator/src/serve/tests/waiting.rs";
 const GATE: &str = "operator/src/serve/gate/tests.rs";
 const DECISIONS: &str = "dataplane/src/decisions/tests.rs";
+const BUDGET: &str = "operator/src/compile/budget/tests.rs";
+const SIZES: &str = "operator/src/compile/tests/sizes.rs";
+const ADDRESSES: &str = "dataplane/routing/tests/addresses.rs";
 
 pub const THREATS: &[Threat] = &[
     threat(
@@ -387,12 +390,87 @@ pub const THREATS: &[Threat] = &[
         ],
     ),
     threat(
+        "objects of one author that are too large, or too many, for one snapshot",
+        "refused by name, the largest first and then the youngest; everybody else's changes go on",
+        &[
+            (
+                SIZES,
+                "an_object_over_a_mebibyte_is_refused_by_name_and_keeps_its_match",
+            ),
+            (
+                SIZES,
+                "over_the_budget_the_largest_are_refused_then_the_youngest_and_everybody_else_goes_on",
+            ),
+            (SIZES, "an_old_object_that_grows_displaces_no_other"),
+            (SIZES, "a_flood_of_the_smallest_leaves_a_snapshot_too"),
+            (
+                SIZES,
+                "endpoints_that_are_too_many_are_a_verdict_on_those_who_name_them",
+            ),
+            (BUDGET, "accounts_hold_through_any_history"),
+        ],
+    ),
+    threat(
+        "objects of one author that cost the operator more than they are",
+        "what is judged again is what changed: the winner of a match, not all who asked for it; no object for an endpoint",
+        &[
+            (
+                SIZES,
+                "an_endpoint_change_judges_no_object_and_a_crowd_is_judged_by_its_winner",
+            ),
+            (
+                "dataplane/routing/tests/properties/precedence.rs",
+                "who_joins_a_crowd_concerns_its_winner_alone",
+            ),
+            (BUDGET, "the_cost_of_a_change_is_not_that_of_the_whole"),
+            (
+                "operator/src/status.rs",
+                "an_object_that_changes_all_the_time_keeps_nobody_waiting",
+            ),
+        ],
+    ),
+    threat(
+        "backends of one author that cost a data plane more than they are: names nobody answers about, states that change all the time, stubs without number",
+        "each waits in a line of its own, and what is told of them is bounded",
+        &[
+            (
+                "dataplane/src/names.rs",
+                "names_without_an_answer_keep_no_other_name_waiting",
+            ),
+            (
+                "dataplane/src/health.rs",
+                "an_object_that_fails_and_heals_all_the_time_keeps_nobody_waiting",
+            ),
+            (
+                "dataplane/src/health.rs",
+                "a_hundred_thousand_objects_are_told_of_in_the_time_of_as_many_steps",
+            ),
+            (
+                "dataplane/src/stream/verdicts.rs",
+                "verdicts_never_grow_past_what_is_read",
+            ),
+        ],
+    ),
+    threat(
+        "a backend whose address wraps another one, or is reserved",
+        "the address that is meant is judged, by the registries of special-purpose addresses",
+        &[
+            (ADDRESSES, "embedded_addresses_are_judged_in_every_form"),
+            (ADDRESSES, "every_row_is_what_it_says_at_both_ends"),
+        ],
+    ),
+    threat(
         "a message that writes into a terminal or a log",
         "status messages, refusals and names are bounded and hold no control characters",
         &[
             (
-                "operator/src/assess/tests.rs",
-                "messages_are_bounded_and_have_no_control_characters",
+                "operator/src/sentence.rs",
+                "texts_are_bounded_and_have_no_control_characters",
+            ),
+            (SIZES, "what_is_said_is_bounded_whatever_an_author_wrote"),
+            (
+                "operator/src/source/directory/tests.rs",
+                "names_that_no_api_server_takes_are_told_by_file_document_and_field",
             ),
             (
                 "dataplane/routing/tests/access.rs",
