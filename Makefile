@@ -56,10 +56,10 @@ images: ## Build the static programs, an image of each and its SBOM in target/im
 	sh images/verify "$$target/images" && sh images/sbom "$$target/images" "$$host"
 
 bench: ## Build the programs as published, and print tables of what they cost; takes some minutes
-	$(CARGO) build --locked --workspace --release --bin genkan --bin genkan-dataplane
+	$(CARGO) build --locked --workspace --release --bin genkan --bin genkan-dataplane --example bare
 	@release="$${CARGO_TARGET_DIR:-target}/release"; \
-	export GENKAN_BIN="$$(realpath "$$release/genkan")" GENKAN_DATAPLANE_BIN="$$(realpath "$$release/genkan-dataplane")"; \
-	$(CARGO) bench --locked --workspace --bench lookup --bench strict --bench callers --bench scale --bench cost
+	export GENKAN_BARE_BIN="$$(realpath "$$release/examples/bare")" GENKAN_BIN="$$(realpath "$$release/genkan")" GENKAN_DATAPLANE_BIN="$$(realpath "$$release/genkan-dataplane")"; \
+	$(CARGO) bench --locked --workspace --bench lookup --bench strict --bench callers --bench scale --bench cost --bench instructions
 
 deny: ## Check licences, advisories and duplicate dependencies, where cargo-deny is installed
 	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --workspace check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi

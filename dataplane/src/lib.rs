@@ -26,6 +26,7 @@ pub mod net;
 pub mod process;
 pub mod proxy;
 pub mod recovery;
+pub mod request_id;
 pub mod rewriting;
 pub mod roots;
 pub mod stream;

@@ -14,15 +14,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use genkan_e2e::http1;
 use genkan_e2e::process::{Launch, Process};
-use genkan_e2e::product::{self, Operator, Source};
+use genkan_e2e::product;
 use genkan_e2e::programs::Programs;
 use genkan_e2e::wait;
 
+#[path = "installation.rs"]
+mod installation;
 #[path = "machine.rs"]
 mod machine;
 
+use installation::{Installation, PATH, free_port};
+
 const ROUNDS: usize = 5;
-const PATH: &str = "/proxy/svc00000/api/users/42";
 const START: Duration = Duration::from_secs(60);
 
 struct Candidate {
@@ -71,9 +74,16 @@ async fn measure() -> Result<String> {
     }];
     let mut operators = Vec::new();
     for routes in [1, 10_000] {
-        let (operator, candidate) = genkan(&programs, folder, routes, backend).await?;
-        operators.push(operator);
-        candidates.push(candidate);
+        let name = format!("genkan-{routes}");
+        let on_a_core = ["taskset", "-c", "0"];
+        let genkan =
+            Installation::start(&programs, &folder.join(&name), routes, backend, &on_a_core, &[]).await?;
+        operators.push(genkan.operator);
+        candidates.push(Candidate {
+            name: format!("genkan, {routes} routes"),
+            port: genkan.port,
+            process: genkan.process,
+        });
     }
     let envoy = is_installed("envoy");
     if envoy {
@@ -120,61 +130,6 @@ async fn measure() -> Result<String> {
         table += "Envoy is not installed here, and was not measured.\n";
     }
     Ok(table)
-}
-
-/// An operator on a folder of `routes` objects, and its only data plane.
-async fn genkan(
-    programs: &Programs,
-    folder: &Path,
-    routes: usize,
-    backend: u16,
-) -> Result<(Operator, Candidate)> {
-    let name = format!("genkan-{routes}");
-    let (folder, objects) = (folder.join(&name), folder.join(&name).join("objects"));
-    std::fs::create_dir_all(&objects)?;
-    let mut manifest = String::new();
-    for n in 0..routes {
-        write!(
-            manifest,
-            "apiVersion: extensions.kubesphere.io/v1alpha1\nkind: ReverseProxy\nmetadata: {{name: svc{n:05}}}\n\
-             spec: {{matcher: {{path: /proxy/svc{n:05}/*, method: '*'}}, upstream: {{url: 'http://127.0.0.1:{backend}'}}}}\n---\n"
-        )?;
-    }
-    std::fs::write(objects.join("routes.yaml"), manifest)?;
-    let operator = Operator::new(
-        programs,
-        &folder,
-        &Source::Folder(objects),
-        free_port()?,
-        free_port()?,
-    );
-    operator.start().await?;
-    let (port, admin) = (free_port()?, free_port()?);
-    let state = folder.join("state");
-    std::fs::create_dir_all(&state)?;
-    let process = Launch::new("dataplane", "taskset")
-        .args(["-c", "0"])
-        .arg(programs.dataplane.display().to_string())
-        .args(["--name", "bench", "--authentication", "disabled"])
-        .arg("--operator")
-        .arg(format!("http://{}", operator.grpc))
-        .arg("--listen")
-        .arg(format!("127.0.0.1:{port}"))
-        .arg("--admin-listen")
-        .arg(format!("127.0.0.1:{admin}"))
-        .arg("--state-dir")
-        .arg(state.display().to_string())
-        .args(["--allow-upstream-cidr", "127.0.0.0/8"])
-        .start(&folder)?;
-    wait::until_true("the data plane serves every route", START, || async {
-        Ok(
-            product::config(product::local(admin)).await?.hash == operator.config().await?.hash
-                && answers(port).await?,
-        )
-    })
-    .await?;
-    let name = format!("genkan, {routes} routes");
-    Ok((operator, Candidate { name, port, process }))
 }
 
 async fn nginx(
@@ -270,10 +225,6 @@ fn on_cpu(id: u32) -> Result<u64> {
         sum += nanos;
     }
     Ok(sum)
-}
-
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn is_installed(tool: &str) -> bool {

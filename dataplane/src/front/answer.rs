@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::FrontConfig;
 use crate::access::SHOWN;
+use crate::request_id;
 
 /// How long a refused client may go on sending before the connection is cut; closing at once could cost it
 /// the answer.
@@ -102,7 +103,7 @@ pub(super) async fn refuse(
     refused: &Refused,
     config: &FrontConfig,
 ) {
-    let request_id = request_id(header(bytes, "x-request-id"));
+    let request_id = request_id::choose(header(bytes, "x-request-id"));
     let (method, target) = request_line(bytes);
     config.record(&RefusedRequest::new(
         &request_id,
@@ -159,7 +160,7 @@ pub(super) async fn server_options(
     last: bool,
     config: &FrontConfig,
 ) -> io::Result<()> {
-    let request_id = request_id(header(bytes, "x-request-id"));
+    let request_id = request_id::choose(header(bytes, "x-request-id"));
     let line = (&b"OPTIONS"[..], &b"*"[..]);
     config.record(&RefusedRequest::new(
         &request_id,
@@ -178,19 +179,6 @@ pub(super) async fn server_options(
         stream.flush().await
     })
     .await?
-}
-
-/// The client's own request id if it is harmless, else a new one.
-pub(super) fn request_id(sent: Option<&[u8]>) -> String {
-    let harmless = |id: &&[u8]| {
-        (1..=64).contains(&id.len())
-            && id
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-    };
-    sent.filter(harmless)
-        .and_then(|id| std::str::from_utf8(id).ok())
-        .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
 }
 
 /// A header of a head that nobody has judged: the first line that looks like it.

@@ -17,6 +17,7 @@ use super::answer::{self, Client, RefusedRequest};
 use super::progress::Progress;
 use super::{FrontConfig, Traffic};
 use crate::listening::Socket;
+use crate::request_id;
 
 /// What an HTTP/2 client with prior knowledge sends first.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -184,7 +185,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
     fn record(&self, session: &ServerSession, refused: &Refused) -> String {
         let header = session.req_header();
         let sent = header.headers.get("x-request-id").map(|id| id.as_bytes());
-        let request_id = answer::request_id(sent);
+        let request_id = request_id::choose(sent);
         let client = session
             .client_addr()
             .and_then(|address| address.as_inet().copied());
@@ -201,7 +202,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
             "the layer of HTTP/2 refused the request: its Host and :authority, its Content-Length or its path \
              can be read in two ways",
         );
-        let request_id = answer::request_id(None);
+        let request_id = request_id::choose(None);
         let line = (&b""[..], &b""[..]);
         let request = RefusedRequest::new(&request_id, client.address, line, "HTTP/2", &refused);
         self.config.record(&request);

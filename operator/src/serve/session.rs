@@ -65,6 +65,33 @@ struct Held {
     has_acknowledged: bool,
 }
 
+/// The end of a stream, which the engine learns of in any case: one that panics or is dropped is gone as well.
+struct Departure {
+    engine: mpsc::Sender<Input>,
+    gone: Option<Input>,
+}
+
+// === impl Departure ===
+
+impl Departure {
+    async fn tell(mut self) {
+        if let Some(gone) = self.gone.take() {
+            // The engine ends only with the process.
+            let _ = self.engine.send(gone).await;
+        }
+    }
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        let Some(gone) = self.gone.take() else { return };
+        let engine = self.engine.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { engine.send(gone).await });
+        }
+    }
+}
+
 // === impl Session ===
 
 impl Session {
@@ -104,6 +131,13 @@ impl Session {
         let Some(name) = self.connect(hello).await else {
             return;
         };
+        let departure = Departure {
+            engine: self.engine.clone(),
+            gone: Some(Input::Disconnected {
+                name: name.clone(),
+                session: self.id,
+            }),
+        };
         let (ended, reason) = tokio::select! {
             ended = self.exchange(&name, held, &mut messages) => (ended, PROTOCOL),
             refusal = self.lapse() => (Err(refusal.status()), refusal.reason()),
@@ -111,12 +145,7 @@ impl Session {
         if let Err(status) = &ended {
             warn!(proxy = %name, reason = %status.message(), "stream broken");
         }
-        let gone = Input::Disconnected {
-            name,
-            session: self.id,
-        };
-        // The engine ends only with the process.
-        let _ = self.engine.send(gone).await;
+        departure.tell().await;
         if let Err(status) = ended {
             self.end(status, reason).await;
         }
@@ -326,4 +355,34 @@ impl Session {
 /// It stands in logs and in conditions.
 fn is_name(text: &str) -> bool {
     text.len() <= 253 && !text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_dies_is_told_of_and_one_that_ends_is_told_of_once() {
+        let (engine, mut inputs) = mpsc::channel(4);
+        let departure = || Departure {
+            engine: engine.clone(),
+            gone: Some(Input::Disconnected {
+                name: "edge".into(),
+                session: 7,
+            }),
+        };
+        let dying = departure();
+        let died = tokio::spawn(async move {
+            let _dying = dying;
+            panic!("a fault in a stream");
+        });
+        assert!(died.await.unwrap_err().is_panic());
+        assert!(matches!(
+            inputs.recv().await,
+            Some(Input::Disconnected { session: 7, .. })
+        ));
+        departure().tell().await;
+        assert!(matches!(inputs.recv().await, Some(Input::Disconnected { .. })));
+        assert!(inputs.try_recv().is_err());
+    }
 }
