@@ -6,7 +6,7 @@ use genkan_routing::{DirectiveSpec, Directives, Input, RewriteError};
 const LONGEST_PATH: usize = 32_000;
 
 fn rewrite(spec: &DirectiveSpec, path: &str, query: Option<&[u8]>) -> Result<String, RewriteError> {
-    let directives = Directives::compile(spec).unwrap();
+    let directives = Directives::compile(spec).expect("the rules are valid");
     let input = Input {
         method: "GET",
         path,
