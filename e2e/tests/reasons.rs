@@ -33,6 +33,7 @@ const OTHERS: &[&str] = &[
     // Kinds.
     "APIGroup",
     "APIGroupList",
+    "APIService",
     "Cluster",
     "Global",
     "Namespace",
@@ -130,6 +131,7 @@ fn every_reason_of_an_answer_is_explained() {
     let mut files = Vec::new();
     sources(&workspace().join("dataplane/src"), &mut files);
     sources(&workspace().join("dataplane/routing/src"), &mut files);
+    sources(&workspace().join("proto/src"), &mut files);
     let mut words = BTreeSet::new();
     for path in files {
         let text = fs::read_to_string(&path).unwrap();
