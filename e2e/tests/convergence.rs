@@ -12,12 +12,12 @@ use std::sync::Arc;
 use genkan_dataplane::names::{Names, System};
 use genkan_dataplane::tables::{Builder, Change as TableChange, Current};
 use genkan_operator::assess::{SetState, assess};
-use genkan_operator::compile::Compiler;
+use genkan_compile::compiler::Compiler;
 use genkan_operator::fleet::Fleet;
-use genkan_operator::index::{Change, Dirty, Index};
-use genkan_operator::object::{Kind, Object, Watched};
+use genkan_compile::index::{Change, Dirty, Index};
+use genkan_compile::object::{Kind, Object, Watched};
 use genkan_operator::snapshot::{Feed, Push, Scope, Since};
-use genkan_operator::verdict::Backend;
+use genkan_compile::verdict::{Backend, Verdict};
 use genkan_proto::codec::objection_from_wire;
 use genkan_proto::{Hash, decompress};
 use genkan_routing::model::{Published, SetKey};
@@ -101,7 +101,7 @@ impl Operator {
         let now = Instant::now();
         let of = |(key, verdict): (
             &genkan_routing::model::ObjectKey,
-            &genkan_operator::verdict::Verdict,
+            &Verdict,
         )| {
             let since = self.feed.resources().since(&key.clone().into());
             let set = match &verdict.backend {

@@ -112,3 +112,94 @@ fn tests_that_pages_name_are_there() {
     }
     assert!(named > 50, "only {named} tests are named");
 }
+
+/// Every crate, and those of the workspace that it may stand on, in tests too.
+const DIRECTIONS: &[(&str, &[&str])] = &[
+    ("crds", &[]),
+    ("dataplane/accept", &[]),
+    ("dataplane/routing", &[]),
+    ("proto", &["routing"]),
+    ("operator/compile", &["crds", "proto", "routing"]),
+    ("operator/tools", &["accept", "compile", "crds", "routing"]),
+    (
+        "operator",
+        &["accept", "compile", "crds", "proto", "routing", "tools"],
+    ),
+    ("dataplane", &["accept", "proto", "routing"]),
+    ("e2e", &["crds", "proto", "routing", "tools"]),
+];
+
+/// What a crate must do without.
+const WITHOUT: &[(&str, &[&str])] = &[
+    ("crds", &["tokio", "tonic", "hyper"]),
+    ("dataplane", &["kube", "k8s-openapi"]),
+    (
+        "dataplane/routing",
+        &["kube", "k8s-openapi", "prost", "tokio", "tonic", "hyper", "rand"],
+    ),
+    (
+        "operator/compile",
+        &[
+            "kube", "prost", "tokio", "tonic", "hyper", "futures", "tracing", "rand",
+        ],
+    ),
+    ("proto", &["kube", "k8s-openapi", "tokio"]),
+];
+
+/// Names in some tables of a manifest.
+fn dependencies(folder: &str, tables: &[&str]) -> Vec<String> {
+    let text = fs::read_to_string(workspace().join(folder).join("Cargo.toml")).unwrap();
+    let mut found = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if let Some(table) = line.strip_prefix('[') {
+            inside = tables.contains(&table.trim_end_matches(']'));
+        } else if inside && let Some(end) = line.find([' ', '.', '=']) {
+            found.push(line[..end].to_owned());
+        }
+    }
+    assert!(!found.is_empty(), "{folder} depends on nothing");
+    found
+}
+
+#[test]
+fn crates_stand_on_those_below_them_alone() {
+    let members = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    let members = members.split("members = [").nth(1).unwrap();
+    let members = members.split(']').next().unwrap().split(',');
+    let mut members: Vec<_> = members.map(|member| member.trim().trim_matches('"')).collect();
+    members.retain(|member| !member.is_empty());
+    members.sort_unstable();
+    let mut known: Vec<_> = DIRECTIONS.iter().map(|(folder, _)| *folder).collect();
+    known.sort_unstable();
+    assert_eq!(members, known, "every crate of the workspace has its place");
+    for (folder, may) in DIRECTIONS {
+        let tables = ["dependencies", "dev-dependencies", "build-dependencies"];
+        for name in dependencies(folder, &tables) {
+            let ours = name.strip_prefix("genkan-");
+            assert!(
+                ours.is_none_or(|ours| may.contains(&ours)),
+                "{folder} stands on {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn pure_crates_have_no_client_and_no_runtime() {
+    for (folder, without) in WITHOUT {
+        for name in dependencies(folder, &["dependencies"]) {
+            assert!(!without.contains(&name.as_str()), "{folder} depends on {name}");
+        }
+    }
+}
+
+/// With the lint on, a new kind is named by the compiler in every place that it concerns.
+#[test]
+fn no_crate_that_matches_on_kinds_may_wave_new_ones_through() {
+    for root in ["operator", "operator/compile", "operator/tools", "proto"] {
+        let text = fs::read_to_string(workspace().join(root).join("src/lib.rs")).unwrap();
+        let lint = "#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]";
+        assert!(text.contains(lint), "{root}/src/lib.rs lacks {lint}");
+    }
+}

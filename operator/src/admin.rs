@@ -58,13 +58,20 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
         let why = "waiting for the certificate of the configuration stream; the log says why".to_string();
         (StatusCode::SERVICE_UNAVAILABLE, why)
     } else if view.synced {
-        (StatusCode::OK, "ok".to_string())
+        (StatusCode::OK, format!("ok{}", absent(&view)))
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("waiting for the first list of {}", view.missing.join(", ")),
-        )
+        let missing = view.missing.join(", ");
+        let why = format!("waiting for the first list of {missing}{}", absent(&view));
+        (StatusCode::SERVICE_UNAVAILABLE, why)
     }
+}
+
+/// A line for each kind that cannot be read, ready or not.
+fn absent(view: &View) -> String {
+    let lines = view.absent.iter();
+    lines
+        .map(|(kind, absence)| format!("\n{kind}: {absence}"))
+        .collect()
 }
 
 async fn metrics_text(State(admin): State<Admin>) -> impl IntoResponse {

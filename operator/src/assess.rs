@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use genkan_compile::sentence::bounded;
+use genkan_compile::verdict::{Backend, Finding, MAX_MESSAGE, Verdict};
 use genkan_crds::condition::{kind, reason};
 use genkan_routing::model::{BackendState, Published};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::fleet::{Fleet, GRACE, Progress};
-use crate::sentence::bounded;
 use crate::snapshot::Since;
-use crate::verdict::{Backend, Finding, MAX_MESSAGE, Verdict};
 
 /// A first acknowledgement is usually milliseconds away; waiting for it saves a write.
 const PATIENCE: Duration = Duration::from_millis(100);

@@ -4,10 +4,11 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use genkan_compile::sentence::sentence;
+use genkan_tools::{definitions, explain, lint, local_proxy};
 use tracing_subscriber::EnvFilter;
 
-use crate::sentence::sentence;
-use crate::{definitions, explain, lint, local_proxy, operator};
+use crate::operator;
 
 /// One front door for the APIs that extend a Kubernetes cluster.
 #[derive(Debug, Parser)]

@@ -3,6 +3,7 @@
 //! Changes are gathered for a few milliseconds, compiled together, published as one snapshot, and the objects that
 //! they concern are assessed; acknowledgements and time only lead to assessments.
 
+mod absence;
 mod status;
 mod waiting;
 
@@ -10,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use genkan_compile::Compiler;
+use genkan_compile::index::{Change, Dirty, Index};
+use genkan_compile::object::{Key, Kind};
 use genkan_routing::model::{Health, ObjectKey, Objection, ResourceKey, SetKey};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,14 +21,12 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::assess::SetState;
-use crate::compile::Compiler;
 use crate::fleet::{Fleet, SessionId};
-use crate::index::{Change, Dirty, Index};
 use crate::metrics::Metrics;
-use crate::object::Key;
 use crate::serve::gate::Pods;
 use crate::snapshot::{Feed, Scope, Since};
 use crate::status::{Outcome, Queue};
+pub use absence::Absence;
 use waiting::Waiting;
 
 /// Quiet time that ends a batch, and the longest that a batch may take to gather.
@@ -35,6 +37,8 @@ const LONGEST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub enum Input {
     Changes(Vec<Change>),
+    /// Nothing of the kind can be read, or it can be again.
+    Absent(Kind, Option<Absence>),
     Connected {
         name: String,
         instance: String,
@@ -73,6 +77,8 @@ pub struct View {
     pub leading: bool,
     /// Kinds that have not been listed yet.
     pub missing: Vec<&'static str>,
+    /// Kinds that cannot be read now, by name.
+    pub absent: BTreeMap<&'static str, Absence>,
 }
 
 #[derive(Debug)]
@@ -187,6 +193,14 @@ impl Engine {
                 if !self.view.read().synced {
                     self.view.write().missing = self.index.missing();
                 }
+            }
+            Input::Absent(kind, absence) => {
+                self.metrics.absent(kind, absence);
+                let absent = &mut self.view.write().absent;
+                match absence {
+                    Some(absence) => absent.insert(kind.name(), absence),
+                    None => absent.remove(kind.name()),
+                };
             }
             Input::Connected {
                 name,

@@ -11,10 +11,16 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use genkan_compile::object::Kind;
 use genkan_routing::model::ObjectKey;
+
+use crate::engine::Absence;
 
 /// One word from the code, never from a message.
 type Reason = [(&'static str, &'static str); 1];
+
+/// A kind, and why it cannot be read.
+type Lack = [(&'static str, &'static str); 2];
 
 #[derive(Debug)]
 pub struct Metrics {
@@ -32,6 +38,7 @@ pub struct Metrics {
     pub status_conflicts: Counter,
     pub status_errors: Counter,
     refused_streams: Family<Reason, Counter>,
+    kind_absent: Family<Lack, Gauge>,
     pub connections_closed: Closed,
     pub refused_snapshots: Counter,
     pub acknowledged: Counter<u64, AtomicU64>,
@@ -58,6 +65,9 @@ impl Metrics {
         let refused_streams = Family::<Reason, Counter>::default();
         let help = "Calls that were refused, and streams that were ended, by reason";
         registry.register("refused_streams", help, refused_streams.clone());
+        let kind_absent = Family::<Lack, Gauge>::default();
+        let help = "1 while nothing of a kind can be read, by what is missing: its definition, or the right";
+        registry.register("kind_absent", help, kind_absent.clone());
         let connections_closed = Closed::default();
         let help = "Connections closed for saying nothing, or for want of places, by listener and reason";
         registry.register("connections_closed", help, connections_closed.clone());
@@ -97,6 +107,7 @@ impl Metrics {
             status_conflicts,
             status_errors,
             refused_streams,
+            kind_absent,
             connections_closed,
             refused_snapshots,
             acknowledged,
@@ -121,6 +132,17 @@ impl Metrics {
 
     pub fn refused(&self, reason: &'static str) {
         self.refused_streams.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub fn absent(&self, kind: Kind, absence: Option<Absence>) {
+        for cause in Absence::ALL {
+            let lack = [("kind", kind.name()), ("cause", cause.cause())];
+            if absence == Some(cause) {
+                self.kind_absent.get_or_create(&lack).set(1);
+            } else {
+                self.kind_absent.remove(&lack);
+            }
+        }
     }
 
     pub fn ready(&self, key: &ObjectKey, ready: bool) {

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args as ClapArgs;
+use genkan_compile::index::Index;
+use genkan_compile::object::Key;
 use genkan_proto::MAX_SNAPSHOT;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use genkan_tools::cluster::client;
+use genkan_tools::source::Source;
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,20 +20,16 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::engine::{Engine, View};
-use crate::index::Index;
 use crate::metrics::Metrics;
-use crate::object::Key;
 use crate::pki::Purpose;
 use crate::pki::keep::{Keeper, Kept, Publication, Serving};
 use crate::serve::gate::Gate;
 use crate::serve::review::Kubernetes;
 use crate::snapshot::Feed;
-use crate::source::{Source, directory, kubernetes};
+use crate::source::{directory, kubernetes};
 use crate::status::{KubernetesWriter, Printer, Queue};
 use crate::{admin, lease, serve};
 
-/// Longer than any watch may be silent.
-const READ_TIMEOUT: Duration = Duration::from_secs(100);
 /// The common name by which backends know a proxy.
 const PROXY_CLIENT: &str = "genkan-dataplane";
 const IN_CLUSTER_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -248,38 +246,6 @@ async fn wait(
         }
     }
     Ok(())
-}
-
-/// A client for the cluster that a kubeconfig, the Pod, or the user's own configuration names.
-///
-/// # Errors
-/// In one sentence, when there is none.
-pub async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client> {
-    let config = config(kubeconfig).await?;
-    info!(cluster = %config.cluster_url, "API server");
-    Client::try_from(config).context("no client for the API server can be made")
-}
-
-/// Where the API server is, and who we are there.
-///
-/// # Errors
-/// In one sentence, when nothing says so.
-pub async fn config(kubeconfig: Option<&std::path::Path>) -> Result<Config> {
-    let mut config = match kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(path)
-                .with_context(|| format!("--kubeconfig {} cannot be read", path.display()))?;
-            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-                .await
-                .with_context(|| format!("--kubeconfig {} names no usable cluster", path.display()))?
-        }
-        None => Config::infer().await.context(
-            "no cluster is configured: give --kubeconfig, run inside a Pod, or use --source dir:PATH without a cluster",
-        )?,
-    };
-    // A list, or the start of a watch, on a connection that died in silence would hang for a quarter of an hour.
-    config.read_timeout = Some(READ_TIMEOUT);
-    Ok(config)
 }
 
 /// A number of bytes, as Kubernetes writes it: `1048576`, `1024Ki`, `1Mi`.

@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use genkan_compile::Compiler;
+use genkan_compile::index::{Dirty, Index};
+use genkan_compile::verdict::Backend;
 use genkan_operator::assess::{SetState, assess};
-use genkan_operator::compile::Compiler;
 use genkan_operator::fleet::Fleet;
-use genkan_operator::index::{Dirty, Index};
 use genkan_operator::snapshot::{Resources, Scope, Since};
-use genkan_operator::source::directory::Directory;
-use genkan_operator::verdict::Backend;
 use genkan_proto::codec;
 use genkan_routing::model::SetKey;
+use genkan_tools::directory::Directory;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -2,6 +2,8 @@
 //! documented in `proto/config.proto`; this crate holds what was generated from it and the few functions
 //! that both ends must share.
 
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+
 pub mod codec;
 mod hash;
 mod snapshot;

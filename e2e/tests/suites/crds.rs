@@ -265,7 +265,7 @@ fn objects(case: &Value) -> Vec<(&'static str, Value)> {
 
 async fn published_manifests_are_accepted_or_refused_as_lint_says(world: Arc<World>) -> Result<()> {
     install(&world).await?;
-    let recorded = std::fs::read_to_string(root().join("operator/tests/lint/corpus.txt"))?;
+    let recorded = std::fs::read_to_string(root().join("operator/tools/tests/lint/corpus.txt"))?;
     let is_name = |line: &&str| !line.starts_with(' ');
     for heading in recorded.lines().filter(is_name) {
         let (name, verdict) = heading.split_once(": ").context("a name and a verdict")?;

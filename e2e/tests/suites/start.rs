@@ -369,6 +369,12 @@ async fn a_missing_definition_is_waited_for(world: Arc<World>) -> Result<()> {
     says(&mut process, &["does not know this kind", "ReverseProxy"]).await?;
     // It works without: a kind that is absent has no objects.
     wait::until_true("it is ready", Duration::from_secs(15), || is_ready(9301)).await?;
+    let said = http1::get(local(9301), "/readyz").await?;
+    let said = String::from_utf8_lossy(&said.body).into_owned();
+    assert!(
+        said.contains("\nReverseProxy: the API server does not know"),
+        "{said}"
+    );
     let empty = product::config(local(9301)).await?.hash;
 
     kubectl.apply(&genkan_crds::yaml()).await?;

@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use genkan_operator::explain::{
+use genkan_routing::access::{Attributes, Mode};
+use genkan_tools::explain::{
     Authentication, Caller, Forward, ForwardAuthorization, Outcome, Request as Question, Reviewer as Asked,
     Settings, World, explain,
 };
-use genkan_routing::access::{Attributes, Mode};
 use serde_json::Value;
 
 use super::case::{Request, text};

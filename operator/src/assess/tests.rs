@@ -1,8 +1,8 @@
+use genkan_compile::verdict::Columns;
 use genkan_routing::model::{Health, ObjectKey, ObjectRef, Objection, SetKey};
 
 use super::*;
 use crate::snapshot::Scope;
-use crate::verdict::Columns;
 
 struct Case {
     verdict: Verdict,

@@ -1,14 +1,14 @@
 //! The engine's way from assessments to status writes.
 
+use genkan_compile::object::Record;
+use genkan_compile::verdict::{Backend, Verdict};
 use genkan_routing::model::{ObjectKey, Published};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Engine;
 use crate::assess::{Standing, assess};
-use crate::object::Record;
 use crate::status::{Outcome, Write, differs};
-use crate::verdict::{Backend, Verdict};
 
 /// The object as it was last seen.
 struct Stored<'r> {
@@ -52,7 +52,7 @@ impl Engine {
         self.metrics.ready(&key, assessment.is_ready());
         let hold = match assessment.standing {
             Standing::Pending { first, .. } => first || assessment.was_programmed(verdict, stored),
-            _ => false,
+            Standing::Settled | Standing::Waiting => false,
         };
         if !hold && self.leading {
             let status = assessment.status(verdict, stored, jiff::Timestamp::now());

@@ -1,10 +1,10 @@
 //! The engine with a scripted fleet; time is paused.
 
+use genkan_compile::object::{Kind, Object};
 use genkan_routing::model::Published;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::object::{Kind, Object};
 use crate::snapshot::Version;
 use crate::status::Write;
 

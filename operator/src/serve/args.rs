@@ -1,9 +1,9 @@
 use std::net::SocketAddr;
 
 use clap::Args as ClapArgs;
+use genkan_tools::source::Source;
 
 use super::review::Account;
-use crate::source::Source;
 
 /// Flags of the configuration stream, and of the identities of the data plane.
 #[derive(Clone, Debug, ClapArgs)]

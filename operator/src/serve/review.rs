@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use genkan_compile::sentence::sentence;
 use genkan_proto::AUDIENCE;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::api::{Api, PostParams};
 use tonic::{Code, Status};
 
 use super::token::Token;
-use crate::sentence::sentence;
 
 /// For one review.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,7 +96,12 @@ impl Refusal {
         let code = match self {
             Self::Unavailable | Self::Busy => Code::Unavailable,
             Self::Account(_) | Self::Unbound => Code::PermissionDenied,
-            _ => Code::Unauthenticated,
+            Self::NoToken
+            | Self::Malformed
+            | Self::Rejected
+            | Self::Audience
+            | Self::PodGone(_)
+            | Self::Expired => Code::Unauthenticated,
         };
         Status::new(code, self.to_string())
     }

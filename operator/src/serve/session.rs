@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_accept::Call;
+use genkan_compile::sentence::bounded;
+use genkan_compile::verdict::MAX_MESSAGE;
 use genkan_proto::v1alpha1::operator_message::Message as Out;
 use genkan_proto::v1alpha1::proxy_message::Message as In;
 use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage, SnapshotChunk};
@@ -16,11 +18,9 @@ use tracing::{debug, error, warn};
 use crate::engine::Input;
 use crate::fleet::SessionId;
 use crate::metrics::Metrics;
-use crate::sentence::bounded;
 use crate::serve::gate::Caller;
 use crate::serve::review::Refusal;
 use crate::snapshot::{Feed, Push, Scope};
-use crate::verdict::MAX_MESSAGE;
 
 /// A stream that says nothing at first, or never answers a push, is ended.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);

@@ -4,6 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use genkan_compile::index::Change;
+use genkan_compile::object::{Kind, Object, Watched, key_of};
+use genkan_compile::sentence::sentence;
+use genkan_tools::resource;
 use kube::api::{DynamicObject, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
@@ -12,17 +16,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::resource;
-use crate::engine::Input;
-use crate::index::Change;
-use crate::object::{Kind, Object, Watched, key_of};
-use crate::sentence::sentence;
+use crate::engine::{Absence, Input};
 
 /// How often a kind that the API server does not know is asked for again.
 const ABSENT: Duration = Duration::from_secs(1);
 /// A watch that is silent for longer is begun again.
 const IDLE: u32 = 90;
 const PAGE: u32 = 200;
+/// A watch that is refused is begun again more often than this; one that is taken says nothing until an object changes.
+const SILENT: Duration = Duration::from_secs(90);
 
 /// Watches every kind until the engine is gone; Pods only in the namespace of the data-plane Service.
 pub async fn run(client: Client, dataplane_namespace: String, engine: mpsc::Sender<Input>) {
@@ -39,6 +41,7 @@ pub async fn run(client: Client, dataplane_namespace: String, engine: mpsc::Send
                 api,
                 engine: engine.clone(),
                 told: HashSet::new(),
+                absent: None,
             }
             .run(),
         );
@@ -53,6 +56,8 @@ struct Watch {
     engine: mpsc::Sender<Input>,
     /// Sentences that were logged since the last success.
     told: HashSet<String>,
+    /// Why nothing can be read, as the engine was told.
+    absent: Option<Absence>,
 }
 
 // === impl Watch ===
@@ -70,9 +75,9 @@ impl Watch {
         self.kind.published().is_some()
     }
 
-    /// Returns when the API server knows the kind. Until then the kind has no objects.
+    /// Returns when the API server knows the kind and lets it be listed. A kind that is not known has no objects; of one
+    /// that may not be listed nothing is known, or what was known before.
     async fn appear(&mut self) {
-        let mut absent = false;
         loop {
             let one = ListParams::default().limit(1);
             let found = match tokio::time::timeout(Duration::from_secs(5), self.api.list(&one)).await {
@@ -85,23 +90,21 @@ impl Watch {
             };
             match found {
                 Ok(()) => {
-                    if absent {
-                        info!(kind = self.kind.name(), "the kind has appeared");
-                    }
                     self.told.clear();
+                    self.lacks(None).await;
                     return;
                 }
                 Err(kube::Error::Api(e)) if e.code == 404 && self.may_be_absent() => {
-                    if !std::mem::replace(&mut absent, true) {
-                        warn!(
-                            kind = self.kind.name(),
-                            "the API server does not know this kind; install the CRDs with \
-                             `genkan crds | kubectl apply --server-side -f -`; waiting for it"
-                        );
+                    if self.lacks(Some(Absence::Definition)).await {
                         self.send(Change::Reset(self.kind, Vec::new())).await;
                     }
                 }
-                Err(e) => self.tell(sentence(&e)),
+                Err(e) => {
+                    if matches!(&e, kube::Error::Api(status) if status.is_forbidden()) {
+                        self.lacks(Some(Absence::Right)).await;
+                    }
+                    self.tell(sentence(&e));
+                }
             }
             tokio::time::sleep(ABSENT).await;
         }
@@ -113,9 +116,22 @@ impl Watch {
         let mut events = std::pin::pin!(watcher(self.api.clone(), config).default_backoff());
         let mut listed = None;
         loop {
-            match events.try_next().await {
+            let next = match self.absent {
+                None => events.try_next().await,
+                Some(_) => match tokio::time::timeout(SILENT, events.try_next()).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        self.lacks(None).await;
+                        continue;
+                    }
+                },
+            };
+            match next {
                 Ok(Some(event)) => {
                     self.told.clear();
+                    if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                        self.lacks(None).await;
+                    }
                     match event {
                         watcher::Event::Init => listed = Some(Vec::new()),
                         watcher::Event::InitApply(object) => {
@@ -141,11 +157,14 @@ impl Watch {
                     if self.may_be_absent() && is_absent(&e) {
                         return;
                     }
+                    if is_forbidden(&e) {
+                        self.lacks(Some(Absence::Right)).await;
+                    }
                     self.tell(match &e {
                         watcher::Error::InitialListFailed(e)
                         | watcher::Error::WatchStartFailed(e)
                         | watcher::Error::WatchFailed(e) => sentence(e),
-                        other => other.to_string(),
+                        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => e.to_string(),
                     });
                 }
             }
@@ -171,6 +190,21 @@ impl Watch {
         let _ = self.engine.send(Input::Changes(vec![change])).await;
     }
 
+    /// Says why nothing can be read, or that it can be again. True if that is new.
+    async fn lacks(&mut self, absence: Option<Absence>) -> bool {
+        if std::mem::replace(&mut self.absent, absence) == absence {
+            return false;
+        }
+        let kind = self.kind.name();
+        match absence {
+            Some(absence) => warn!(kind, "{absence}"),
+            None => info!(kind, "the kind can be read again"),
+        }
+        // The engine ends only with the process.
+        let _ = self.engine.send(Input::Absent(self.kind, absence)).await;
+        true
+    }
+
     /// Logs a sentence once until the next success.
     fn tell(&mut self, sentence: String) {
         if self.told.insert(sentence.clone()) {
@@ -187,9 +221,23 @@ fn value(object: DynamicObject) -> Value {
     value
 }
 
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let error = match error {
+        watcher::Error::InitialListFailed(e)
+        | watcher::Error::WatchStartFailed(e)
+        | watcher::Error::WatchFailed(e) => e,
+        watcher::Error::WatchError(status) => return status.is_forbidden(),
+        watcher::Error::NoResourceVersion => return false,
+    };
+    matches!(error, kube::Error::Api(status) if status.is_forbidden())
+}
+
 fn is_absent(error: &watcher::Error) -> bool {
     let (watcher::Error::InitialListFailed(e) | watcher::Error::WatchStartFailed(e)) = error else {
         return false;
     };
     matches!(e, kube::Error::Api(e) if e.code == 404)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use genkan_compile::object::Kind;
 use genkan_routing::model::ObjectKey;
+use genkan_tools::resource;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Recorder, Reporter};
@@ -13,8 +15,6 @@ use tracing::{debug, warn};
 use super::{Outcome, Queue, Write, event};
 use crate::engine::Input;
 use crate::metrics::Metrics;
-use crate::object::Kind;
-use crate::source::resource;
 
 /// The field manager of everything that the operator writes.
 const MANAGER: &str = "genkan";

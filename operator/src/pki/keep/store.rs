@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use genkan_compile::sentence::sentence;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ObjectMeta, PostParams};
@@ -8,7 +9,6 @@ use kube::{Client, ResourceExt};
 use tracing::info;
 
 use super::form::{MARK, Stored};
-use crate::sentence::sentence;
 
 /// For one answer of the API server.
 const TIMEOUT: Duration = Duration::from_secs(10);

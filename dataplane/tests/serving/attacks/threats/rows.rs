@@ -6,8 +6,8 @@ const CLOSED: &str = "operator/src/serve/tests/closed.rs";
 const WAITING: &str = "operator/src/serve/tests/waiting.rs";
 const GATE: &str = "operator/src/serve/gate/tests.rs";
 const DECISIONS: &str = "dataplane/src/decisions/tests.rs";
-const BUDGET: &str = "operator/src/compile/budget/tests.rs";
-const SIZES: &str = "operator/src/compile/tests/sizes.rs";
+const BUDGET: &str = "operator/compile/src/compiler/budget/tests.rs";
+const SIZES: &str = "operator/compile/src/compiler/tests/sizes.rs";
 const ADDRESSES: &str = "dataplane/routing/tests/addresses.rs";
 
 pub const THREATS: &[Threat] = &[
@@ -292,7 +292,10 @@ pub const THREATS: &[Threat] = &[
                 "dataplane/routing/tests/access.rs",
                 "kinds_of_questions_never_look_alike",
             ),
-            ("operator/src/compile/tests.rs", "incremental_equals_from_scratch"),
+            (
+                "operator/compile/src/compiler/tests.rs",
+                "incremental_equals_from_scratch",
+            ),
         ],
     ),
     threat(
@@ -307,7 +310,10 @@ pub const THREATS: &[Threat] = &[
         "secrets in snapshots and logs",
         "neither keys nor tokens are printed, and nothing is sent that nobody names",
         &[
-            ("operator/src/compile/tests.rs", "what_nobody_names_is_not_sent"),
+            (
+                "operator/compile/src/compiler/tests.rs",
+                "what_nobody_names_is_not_sent",
+            ),
             ("operator/src/pki/tests.rs", "no_key_is_printed"),
             (
                 "dataplane/src/stream/connecting/tests.rs",
@@ -464,12 +470,12 @@ pub const THREATS: &[Threat] = &[
         "status messages, refusals and names are bounded and hold no control characters",
         &[
             (
-                "operator/src/sentence.rs",
+                "operator/compile/src/sentence.rs",
                 "texts_are_bounded_and_have_no_control_characters",
             ),
             (SIZES, "what_is_said_is_bounded_whatever_an_author_wrote"),
             (
-                "operator/src/source/directory/tests.rs",
+                "operator/tools/src/directory/tests.rs",
                 "names_that_no_api_server_takes_are_told_by_file_document_and_field",
             ),
             (
@@ -505,11 +511,11 @@ pub const THREATS: &[Threat] = &[
                 "expressions_of_one_object_have_one_budget_and_equal_ones_count_once",
             ),
             (
-                "operator/src/compile/tests.rs",
+                "operator/compile/src/compiler/tests.rs",
                 "expressions_of_one_author_leave_those_of_others_alone",
             ),
             (
-                "operator/src/compile/expressions.rs",
+                "operator/compile/src/compiler/expressions.rs",
                 "a_newcomer_displaces_nobody_and_gets_the_room_of_who_goes",
             ),
             (

@@ -28,7 +28,7 @@ pub(super) fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_
     let winner_name = winner.map(|route| route.object.key.name.as_str());
     let mut found = Vec::new();
     for (name, record) in &world.index.reverse_proxies {
-        let Some(matcher) = crate::compile::reverse_proxy::matcher(record) else {
+        let Some(matcher) = genkan_compile::compiler::reverse_proxy::matcher(record) else {
             continue;
         };
         let pattern = Pattern::parse(&matcher.path);

@@ -1,11 +1,11 @@
 //! From the text of a file to its documents, and what is wrong with the YAML itself.
 
+use genkan_compile::object::Kind;
 use genkan_routing::model::Published;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Level, Remark};
-use crate::object::Kind;
 
 /// One object of a file.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Document<'t> {
 /// The documents that can be read. What cannot is remarked upon.
 pub(super) fn read<'t>(file: &'t str, text: &'t str, remarks: &mut Vec<Remark>) -> Vec<Document<'t>> {
     let mut documents = Vec::new();
-    for (before, text) in crate::source::directory::split(text) {
+    for (before, text) in crate::directory::split(text) {
         match parse(text) {
             Ok(Value::Null) => {}
             Ok(Value::Object(list)) if list.get("kind").is_some_and(|kind| kind == "List") => {

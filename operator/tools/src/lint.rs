@@ -124,7 +124,7 @@ fn read(path: &Path, texts: &mut Vec<(String, String)>) -> Result<(), (PathBuf, 
         std::io::stdin().read_to_string(&mut text).map_err(failed)?;
         texts.push(("-".into(), text));
     } else if path.is_dir() {
-        for file in crate::source::directory::yaml_files(path).map_err(failed)? {
+        for file in crate::directory::yaml_files(path).map_err(failed)? {
             read(&file, texts)?;
         }
     } else {

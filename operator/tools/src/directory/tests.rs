@@ -170,33 +170,3 @@ fn a_folder_that_is_not_there_is_an_error() {
             .starts_with("/nonexistent/folder cannot be read")
     );
 }
-
-#[tokio::test]
-async fn a_folder_that_comes_back_is_watched_again() {
-    let parent = tempfile::tempdir().unwrap();
-    let folder = parent.path().join("objects");
-    std::fs::create_dir(&folder).unwrap();
-    let (engine, mut inputs) = mpsc::channel(8);
-    tokio::spawn(run(folder.clone(), engine));
-    let mut index = Held::default();
-    let mut until = async |wanted: &[(String, i64)]| {
-        let waiting = async {
-            while let Some(input) = inputs.recv().await {
-                let Input::Changes(changes) = input else { continue };
-                if index.take(changes) == wanted {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), waiting)
-            .await
-            .unwrap();
-    };
-    until(&[]).await;
-    std::fs::remove_dir(&folder).unwrap();
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("a.yaml"), mk_proxy("one", "a.example")).unwrap();
-    until(&[("one".into(), 1)]).await;
-    std::fs::write(folder.join("b.yaml"), PROXY.replace("NAME", "two")).unwrap();
-    until(&[("one".into(), 1), ("two".into(), 1)]).await;
-}

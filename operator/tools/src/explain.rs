@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
+use genkan_compile::sentence::sentence;
 use serde::Serialize;
 
 use crate::lint::Output;
-use crate::sentence::sentence;
 use crate::source::Source;
 
 pub use access::{ApiServer, Caller, Reviewer};
@@ -156,7 +156,7 @@ fn from_kubernetes(args: &Args) -> Result<(World, Option<Caller>)> {
         .enable_all()
         .build()
         .context("no thread can be started")?;
-    let client = runtime.block_on(crate::operator::client(args.kubeconfig.as_deref()))?;
+    let client = runtime.block_on(crate::cluster::client(args.kubeconfig.as_deref()))?;
     let world = runtime.block_on(World::from_kubernetes(&client))?;
     let mode = args.settings.mode();
     let reviewer = Box::new(ApiServer { client, runtime });

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use genkan_compile::Compiler;
+use genkan_compile::index::{Change, Dirty, Index};
+use genkan_compile::object::{Kind, Object, Watched};
+use genkan_compile::verdict::Verdict;
 use genkan_routing::Table;
 use genkan_routing::model::{
     EndpointSet, Matcher, ObjectKey, Published, ResourceBody, ResourceKey, Route, SetKey,
@@ -11,12 +15,8 @@ use genkan_routing::model::{
 use kube::Client;
 use kube::api::ListParams;
 
-use crate::compile::Compiler;
-use crate::index::{Change, Dirty, Index};
-use crate::object::{Kind, Object, Watched};
-use crate::source::directory::Directory;
-use crate::source::resource;
-use crate::verdict::Verdict;
+use crate::directory::Directory;
+use crate::resource;
 
 /// Objects, what became of them, and the doors that requests go through.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use clap::Subcommand;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client};
 
-use crate::sentence::sentence;
+use genkan_compile::sentence::sentence;
 
 pub use compare::{Change, Weight, compare};
 
@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 /// Prints what would change; true if nothing is lost by it.
 async fn check(args: &CheckArgs) -> Result<bool> {
-    let client = crate::operator::client(args.kubeconfig.as_deref()).await?;
+    let client = crate::cluster::client(args.kubeconfig.as_deref()).await?;
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let mut is_harmless = true;
     for ours in genkan_crds::all() {

@@ -13,9 +13,10 @@ use crate::object::Record;
 use crate::verdict::{Backend, Columns, Finding, Verdict};
 
 /// What a request is compared with.
-pub(crate) struct Matcher {
-    pub(crate) path: String,
-    pub(crate) method: String,
+#[derive(Debug)]
+pub struct Matcher {
+    pub path: String,
+    pub method: String,
 }
 
 // === impl Compiler ===
@@ -182,7 +183,7 @@ fn check(record: &Record<ReverseProxySpec>) -> Result<Checked, Vec<String>> {
 }
 
 /// The matcher, also of a specification that cannot be read as a whole.
-pub(crate) fn matcher(record: &Record<ReverseProxySpec>) -> Option<Matcher> {
+pub fn matcher(record: &Record<ReverseProxySpec>) -> Option<Matcher> {
     match &record.spec {
         Ok(spec) => Some(Matcher {
             path: spec.matcher.path.clone(),

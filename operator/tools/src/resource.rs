@@ -6,7 +6,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{ApiResource, DynamicObject};
 use kube::{Api, Client};
 
-use crate::object::{Kind, Watched};
+use genkan_compile::object::{Kind, Watched};
 
 /// Group, version and plural of a kind.
 pub fn of(kind: Kind) -> ApiResource {

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use genkan_operator::lint::{Level, lint};
+use genkan_tools::lint::{Level, lint};
 
 /// Manifests that people publish: each is fine, or is remarked upon in the words recorded.
 #[test]
 fn every_manifest_of_the_corpus_is_judged_in_the_words_recorded() {
     let mut said = String::new();
-    for path in yaml_in(&root().join("../crds/testdata/corpus")) {
+    for path in yaml_in(&root().join("../../crds/testdata/corpus")) {
         said.push_str(&judge(&path));
     }
     golden("corpus.txt", &said);
@@ -33,7 +33,7 @@ fn every_trap_is_judged_in_the_words_recorded() {
 /// The manifests of the documentation are fine as they are printed.
 #[test]
 fn every_manifest_of_the_documentation_is_fine() {
-    let folder = root().join("../crds/testdata/seeds");
+    let folder = root().join("../../crds/testdata/seeds");
     for path in yaml_in(&folder) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if name.starts_with("manifest-") {
@@ -45,7 +45,7 @@ fn every_manifest_of_the_documentation_is_fine() {
 /// So are its fragments inside such a manifest, but the one that is no YAML as it is printed.
 #[test]
 fn every_fragment_of_the_documentation_is_fine_or_explained() {
-    let folder = root().join("../crds/testdata/seeds");
+    let folder = root().join("../../crds/testdata/seeds");
     let manifest = fs::read_to_string(folder.join("manifest-2-reverseproxy.yaml")).unwrap();
     let mut manifest: serde_json::Value = serde_yaml::from_str(&manifest).unwrap();
     for path in yaml_in(&folder) {
@@ -86,7 +86,7 @@ fn every_fragment_of_the_documentation_is_fine_or_explained() {
 
 #[test]
 fn the_examples_are_fine() {
-    for path in yaml_in(&root().join("../examples")) {
+    for path in yaml_in(&root().join("../../examples")) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         assert_eq!(judge(&path), format!("{name}: served\n"));
     }

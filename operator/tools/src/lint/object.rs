@@ -2,6 +2,9 @@
 
 use std::sync::LazyLock;
 
+use genkan_compile::compiler::{endpoint_problems, reverse_proxy};
+use genkan_compile::named::{is_label, is_subdomain};
+use genkan_compile::object::Kind;
 use genkan_crds::{APIServiceSpec, Endpoint, ReverseProxySpec};
 use genkan_routing::directives::Directives;
 use genkan_routing::model::Published;
@@ -10,9 +13,6 @@ use serde::Deserialize;
 
 use super::document::Document;
 use super::{Level, Remark, advice, legacy, schema};
-use crate::compile;
-use crate::named::{is_label, is_subdomain};
-use crate::object::Kind;
 
 static DEFINITIONS: LazyLock<Vec<CustomResourceDefinition>> = LazyLock::new(genkan_crds::all);
 
@@ -88,7 +88,7 @@ fn reverse_proxy(
     let rules = spec
         .directives
         .as_ref()
-        .map(compile::reverse_proxy::rules)
+        .map(reverse_proxy::rules)
         .unwrap_or_default();
     for problem in Directives::compile(&rules).err().into_iter().flatten() {
         remarks.push(document.remark(Level::Error, &format!("spec.{}", problem.field), problem.reason));
@@ -137,7 +137,7 @@ fn endpoint(
         // The schema has said so.
         return;
     }
-    for problem in compile::endpoint_problems(endpoint, at) {
+    for problem in endpoint_problems(endpoint, at) {
         let (field, message) = problem.split_once(": ").unwrap_or((at, &problem));
         remarks.push(document.remark(Level::Error, field, message));
     }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use genkan_compile::Compiler;
+use genkan_compile::index::{Change, Dirty, Index};
+use genkan_compile::object::{Kind, Object};
 use genkan_crds::condition::reason;
 use genkan_routing::model::{ObjectKey, Published};
 use genkan_routing::precedence::{Claim, Claims, Standing};
@@ -9,9 +12,6 @@ use serde_json::{Value, json};
 
 use super::document::Document;
 use super::{Level, Remark};
-use crate::compile::Compiler;
-use crate::index::{Change, Dirty, Index};
-use crate::object::{Kind, Object};
 
 pub(super) fn check(documents: &[Document<'_>], remarks: &mut Vec<Remark>) {
     let mut first: BTreeMap<(Kind, &str, &str), &Document<'_>> = BTreeMap::new();

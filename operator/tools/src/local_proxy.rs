@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use credential::Credential;
 use destination::Destination;
 
-use crate::sentence::sentence;
+use genkan_compile::sentence::sentence;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -112,7 +112,7 @@ async fn listen(
     folder: Option<String>,
     announce: impl FnOnce(SocketAddr) -> String,
 ) -> Result<()> {
-    let config = crate::operator::config(way.kubeconfig.as_deref()).await?;
+    let config = crate::cluster::config(way.kubeconfig.as_deref()).await?;
     let credential = Credential::of(&config)?;
     let destination = match &way.to {
         Some(url) => {

@@ -98,11 +98,20 @@ fn decide(
             Some(Matcher::ApiService { group, version }) => candidates::api_services(world, group, version),
             Some(Matcher::ReverseProxy { .. }) | None => Vec::new(),
         },
-        _ => candidates::reverse_proxies(world, &method, &info),
+        Decision::ReverseProxy(_)
+        | Decision::BarePrefix { .. }
+        | Decision::ApiGroup { .. }
+        | Decision::ApiGroupList(_)
+        | Decision::NotFound => candidates::reverse_proxies(world, &method, &info),
     };
     let route = match decision {
         Decision::ReverseProxy(at) | Decision::ApiService(at) => world.route(*at),
-        other => return Ok(without_backend(other, &info)?),
+        other @ (Decision::BarePrefix { .. }
+        | Decision::ApiGroup { .. }
+        | Decision::ApiGroupList(_)
+        | Decision::Kubernetes
+        | Decision::Cluster { .. }
+        | Decision::NotFound) => return Ok(without_backend(other, &info)?),
     };
     let Some(route) = route else {
         return Err(refuse(503, "Pending", "the object has not been compiled").into());
@@ -184,7 +193,11 @@ fn without_backend<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -
                 what: format!("the APIGroupList with {names}"),
             })
         }
-        _ => Err(refuse(
+        Decision::ReverseProxy(_)
+        | Decision::ApiService(_)
+        | Decision::Kubernetes
+        | Decision::Cluster { .. }
+        | Decision::NotFound => Err(refuse(
             404,
             "NoRouteMatched",
             "nothing is published under this path",

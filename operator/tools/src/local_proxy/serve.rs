@@ -22,7 +22,7 @@ use super::credential::Credential;
 use super::destination::Destination;
 use super::guard;
 
-use crate::sentence::sentence;
+use genkan_compile::sentence::sentence;
 
 type Body = Either<Incoming, Full<Bytes>>;
 
