@@ -206,11 +206,7 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
         let Some(places) = self.settings.places else {
             return Ok(Shown::Nothing);
         };
-        let (method, host, is_upgrade) = (
-            self.request.method,
-            self.request.host,
-            self.request.is_upgrade,
-        );
+        let (method, host, is_upgrade) = (self.request.method, self.request.host, self.request.is_upgrade);
         if self.request.has_certificate {
             if credential::is_of_another_site(headers, method, host, is_upgrade) {
                 return Err(credential::foreign_origin());
