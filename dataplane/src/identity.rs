@@ -8,19 +8,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use pingora_core::protocols::Digest;
-use pingora_http::RequestHeader;
 use tokio::time::Instant;
 
 use genkan_routing::Refused;
-use genkan_routing::credential::{self, Credential};
+use genkan_routing::credential::Places;
 
 use crate::answer::{Answer, Hint};
-use crate::authority;
 use crate::bucket::Empty;
 use crate::decisions::{Key, Keys, Owner};
 use crate::kubernetes::Unavailable;
 use crate::listening::{CallerAuthorities, CallerCertificate};
-use crate::proxy::fields::Fields;
 pub use tokens::Tokens;
 pub use user::{AUTHENTICATED, User};
 
@@ -68,55 +65,46 @@ impl Identity {
         }
     }
 
-    /// Looks at a request; `digest` is that of its connection.
-    ///
-    /// # Errors
-    /// The answer to a request that is refused at sight.
-    pub fn recognize(
-        &self,
-        request: &RequestHeader,
-        digest: Option<&Digest>,
-        client: Option<IpAddr>,
-        is_upgrade: bool,
-    ) -> Result<Step, Answer> {
-        let Some(tokens) = &self.tokens else {
-            return Ok(Step::Known(Arc::clone(&self.anonymous)));
-        };
-        // In the order of Kubernetes: a certificate comes before a token.
-        if let Some(user) = self.of_connection(digest)? {
-            let host = authority::named(request);
-            if credential::is_of_another_site(&request.headers, request.method.as_str(), host, is_upgrade) {
-                return Err(credential::foreign_origin().into());
-            }
-            return Ok(Step::Known(user));
-        }
-        let host = authority::named(request);
-        let token = match tokens
-            .places
-            .read_usable(&request.headers, request.method.as_str(), host, is_upgrade)
-            .map_err(unauthorized)?
-        {
-            Credential::Bearer(token) => token,
-            Credential::Cookie(token) => token.into(),
-            Credential::Nothing => return Ok(Step::Known(Arc::clone(&self.anonymous))),
-        };
-        tokens.recognize(&token, client)
+    /// Where credentials are looked for; absent where nobody has a name.
+    pub fn places(&self) -> Option<&Places> {
+        self.tokens.as_ref().map(|tokens| &tokens.places)
+    }
+
+    /// Who shows nothing.
+    pub fn anonymous(&self) -> Arc<User> {
+        Arc::clone(&self.anonymous)
+    }
+
+    /// Did the client of this connection show a certificate that counts, or once did?
+    pub fn has_certificate(&self, digest: Option<&Digest>) -> bool {
+        self.authorities.is_some() && certificate(digest).is_some()
     }
 
     /// The user that the client certificate of a connection names.
-    fn of_connection(&self, digest: Option<&Digest>) -> Result<Option<Arc<User>>, Answer> {
-        let Some(authorities) = &self.authorities else {
-            return Ok(None);
-        };
-        let tls = digest.and_then(|digest| digest.ssl_digest.as_ref());
-        match tls.and_then(|tls| tls.extension.get::<CallerCertificate>()) {
-            None => Ok(None),
-            Some(certificate) if authorities.accepts(certificate) => Ok(Some(Arc::clone(&certificate.user))),
-            Some(_) => Err(outlived()),
+    ///
+    /// # Errors
+    /// The answer to one that no longer counts.
+    pub fn of_connection(&self, digest: Option<&Digest>) -> Result<Arc<User>, Answer> {
+        match (&self.authorities, certificate(digest)) {
+            (Some(authorities), Some(certificate)) if authorities.accepts(certificate) => {
+                Ok(Arc::clone(&certificate.user))
+            }
+            _ => Err(outlived()),
         }
     }
 
-    /// Asks what `recognize` could not tell.
+    /// Whom a token belongs to, as far as that is known.
+    ///
+    /// # Errors
+    /// The answer to one that is known to be bad.
+    pub fn of_token(&self, token: &str, client: Option<IpAddr>) -> Result<Step, Answer> {
+        match &self.tokens {
+            Some(tokens) => tokens.recognize(token, client),
+            None => Ok(Step::Known(self.anonymous())),
+        }
+    }
+
+    /// Asks what `of_token` could not tell.
     ///
     /// # Errors
     /// The answer to whoever is not known after that.
@@ -124,13 +112,6 @@ impl Identity {
         match &self.tokens {
             Some(tokens) => tokens.ask(question).await,
             None => Ok(Arc::clone(&self.anonymous)),
-        }
-    }
-
-    /// Takes out of a request what only we were to see.
-    pub fn clear(&self, request: &mut RequestHeader) {
-        if let Some(tokens) = &self.tokens {
-            tokens.places.clear(&mut Fields(request));
         }
     }
 
@@ -142,6 +123,10 @@ impl Identity {
     }
 }
 
+fn certificate(digest: Option<&Digest>) -> Option<&CallerCertificate> {
+    digest?.ssl_digest.as_ref()?.extension.get()
+}
+
 impl std::fmt::Debug for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Question").finish_non_exhaustive()
@@ -150,7 +135,8 @@ impl std::fmt::Debug for Question {
 
 // What callers are told who are not known. Nothing of a credential is repeated.
 
-fn unauthorized(refused: Refused) -> Answer {
+/// A refusal as an answer: where it is about who calls, it says how one tells that.
+pub fn refused(refused: Refused) -> Answer {
     let is_unknown = refused.code == 401;
     let answer = Answer::from(refused);
     if is_unknown {
@@ -163,13 +149,13 @@ fn unauthorized(refused: Refused) -> Answer {
 fn rejected() -> Answer {
     let message = "the API server of this cluster does not accept the token; it may be expired or of another cluster or audience: \
          send a new one, or no Authorization header to call without a name";
-    unauthorized(Refused::new(401, "TokenRejected", message))
+    refused(Refused::new(401, "TokenRejected", message))
 }
 
 fn outlived() -> Answer {
     let message = "the client certificate of this connection is expired, or its authority is not trusted any more; \
          connect anew, with another certificate or with a token";
-    unauthorized(Refused::new(401, "CertificateRejected", message))
+    refused(Refused::new(401, "CertificateRejected", message))
 }
 
 fn too_many(empty: Empty) -> Answer {

@@ -1,5 +1,7 @@
 //! A request on its way in: what is taken from it and what is refused before anybody is asked who calls.
 
+use std::borrow::Cow;
+
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, TE, UPGRADE};
 use http::{HeaderName, HeaderValue};
 
@@ -26,10 +28,10 @@ const MOST_HOPS: usize = 20;
 ///
 /// # Errors
 /// The answer to a request that goes no further.
-pub fn admit(
+pub fn admit<'q>(
     headers: &mut (impl HeaderView + HeaderStore),
-    query: Option<&[u8]>,
-) -> Result<Option<Vec<u8>>, Refused> {
+    query: Option<&'q [u8]>,
+) -> Result<Option<Cow<'q, [u8]>>, Refused> {
     remove_nominated(headers);
     headers.retain(&|name| !is_identity_header(name) && !imitates_ours(name));
     repair_credential(headers);

@@ -30,6 +30,17 @@ pub enum Credential<'h> {
     Cookie(&'h str),
 }
 
+impl Credential<'_> {
+    /// The token; empty where nothing is shown.
+    pub fn token(&self) -> &str {
+        match self {
+            Self::Nothing => "",
+            Self::Bearer(token) => token,
+            Self::Cookie(token) => token,
+        }
+    }
+}
+
 /// Why what a request shows cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {

@@ -7,6 +7,7 @@ pub mod access;
 pub mod arriving;
 pub mod connection;
 pub mod credential;
+pub mod decide;
 pub mod dialling;
 pub mod directives;
 pub mod endpoint;

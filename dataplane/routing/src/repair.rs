@@ -37,11 +37,11 @@ pub fn repair_credential(headers: &mut (impl HeaderView + HeaderStore)) {
 ///
 /// # Errors
 /// When the header holds what no query can.
-pub fn query_that_counts(
+pub fn query_that_counts<'q>(
     headers: &mut (impl HeaderView + HeaderStore),
-    query: Option<&[u8]>,
-) -> Result<Option<Vec<u8>>, Refused> {
-    let query = query.map(|query| repair_query(query).into_owned());
+    query: Option<&'q [u8]>,
+) -> Result<Option<Cow<'q, [u8]>>, Refused> {
+    let query = query.map(repair_query);
     let sent = headers.first(KUBESPHERE_QUERY);
     let sent = sent.filter(|value| !value.is_empty()).cloned();
     match (query, sent) {
@@ -53,7 +53,7 @@ pub fn query_that_counts(
                 return Err(Refused::bad_request("QueryRefused", message));
             }
             headers.remove(KUBESPHERE_QUERY.as_str());
-            Ok(Some(sent.to_vec()))
+            Ok(Some(sent.to_vec().into()))
         }
         (query, None) => Ok(query),
     }

@@ -1,159 +1,184 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::HeaderValue;
 use pingora_proxy::Session;
 use serde_json::json;
 
-use genkan_routing::access::Questions;
-use genkan_routing::arriving;
-use genkan_routing::sending::RequestLine;
+use genkan_routing::decide::{
+    self, Access, Backend, Caller, Deciding, Destination, Next, Plan, Question, Request, Room, Settings,
+    Shown,
+};
+use genkan_routing::identity::{Introduction, Unsendable};
+use genkan_routing::model::{Matcher, Unavailable};
 use genkan_routing::version::priority;
-use genkan_routing::{Decision, Input, Refused, RequestInfo, Target};
 
 use super::Proxy;
 use super::fields::Fields;
 use crate::access::SHOWN;
 use crate::answer::Answer;
-use crate::authority;
 use crate::context::{Context, Outgoing};
-use crate::identity::{Step, User};
+use crate::identity::{self, Step, User};
 use crate::tables::{Action, Route};
 
 impl Proxy {
-    /// Decides where the request goes and what the backend will see of it; an error is the answer.
+    /// Decides where the request goes and what the backend will see of it; an error is the answer. Nothing is waited for
+    /// where the questions of the decision are answered already.
     pub(super) async fn decide(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
         let tables = self.current.load();
-        let raw = Bytes::copy_from_slice(session.req_header().raw_path());
-        let target = Target::parse(&raw).map_err(|refusal| {
-            let path = raw.split(|&byte| byte == b'?').next().unwrap_or_default();
-            context.line.path = path[..path.len().min(SHOWN)].escape_ascii().to_string();
-            Refused::from(refusal)
-        })?;
-        context.line.path = target.path.clone().into_owned();
-        let request = session.req_header_mut();
-        let query = arriving::admit(&mut Fields(request), target.query)?;
-        let method = request.method.clone();
-        let info =
-            RequestInfo::parse(method.as_str(), &target.path, query.as_deref()).map_err(Refused::from)?;
-        let user = self.authenticate(session, context).await?;
-        let decision = tables.doors.decide(method.as_str(), &info, query.as_deref());
-        arriving::refuse_impersonation(&session.req_header().headers, &decision)
-            .map_err(|refused| Answer::of(refused.code, refused.reason, refused.message))?;
-        let route = match decision {
-            Decision::ReverseProxy(route) | Decision::ApiService(route) => route,
-            other => return Err(answer_for(other, &info)),
-        };
-        context.route = Some(route.clone());
-        context.line.object = Arc::clone(&route.title);
-        let questions = Questions::of(
-            route.matcher.door(),
-            method.as_str(),
-            &info,
-            query.as_deref(),
-            self.callers.authorization.mode,
-        );
-        self.authorise(&user, &questions).await?;
-        let upstream = match &route.action {
-            Action::Forward(upstream) => upstream,
-            Action::Unavailable(why) => {
-                let message = format!("{}: {}", route.title, why.message);
-                return Err(Answer::status(503, why.reason.clone(), message));
-            }
-        };
-        if route.introduces_caller {
-            user.introduction().map_err(Refused::from)?;
-        }
-        let request = session.req_header_mut();
-        if !(route.forward_authorization || self.callers.forwards_always) {
-            self.callers.identity.clear(request);
-        }
-        let host = authority::named(request);
-        let input = Input {
+        let (identity, authorization) = (&self.callers.identity, &self.callers.authorization);
+        let Context {
+            line,
+            route: taking,
+            user: calling,
+            outgoing,
+            kind,
+            ..
+        } = context;
+        let sent = session.req_header().raw_path().to_vec();
+        let method = session.req_header().method.clone();
+        let request = Request {
             method: method.as_str(),
-            path: &info.path,
-            query: query.as_deref(),
-            host,
+            target: &sent,
+            host: &line.host,
+            is_upgrade: kind.upgrade.is_some(),
+            has_certificate: identity.has_certificate(session.digest()),
         };
-        context.outgoing = Some(outgoing(route, input, &info, &upstream.base_path)?);
-        Ok(())
-    }
-}
-
-impl Proxy {
-    /// Who calls. Nothing is waited for when the caller is known.
-    async fn authenticate(&self, session: &Session, context: &mut Context) -> Result<Arc<User>, Answer> {
-        let identity = &self.callers.identity;
-        let step = identity.recognize(
-            session.req_header(),
-            session.digest(),
-            context.line.client.map(|client| client.ip()),
-            context.kind.upgrade.is_some(),
-        )?;
-        let user = match step {
-            Step::Known(user) => user,
-            Step::Unknown(question) => identity.ask(question).await?,
+        let settings = Settings {
+            places: identity.places(),
+            mode: authorization.mode,
+            forwards_always: self.callers.forwards_always,
         };
-        context.line.user = Arc::clone(&user.name);
-        context.user = Some(Arc::clone(&user));
-        Ok(user)
-    }
-
-    /// Whether they may. Nothing is waited for when that is known.
-    async fn authorise(&self, user: &User, questions: &Questions<'_>) -> Result<(), Answer> {
-        let authorization = &self.callers.authorization;
-        match authorization.known(user, questions) {
-            Some(known) => known,
-            None => authorization.ask(user, questions).await,
+        let mut room = Room::default();
+        let mut deciding =
+            Deciding::<Arc<Route>, Arc<User>>::new(request, &tables.doors, settings, &mut room);
+        loop {
+            let mut fields = Fields(session.req_header_mut());
+            match deciding.next(&mut fields) {
+                Next::Ask(Question::Who(shown)) => {
+                    let step = match shown {
+                        Shown::Nothing => Ok(Step::Known(identity.anonymous())),
+                        Shown::Certificate => identity.of_connection(session.digest()).map(Step::Known),
+                        Shown::Token(token) => {
+                            identity.of_token(token.token(), line.client.map(|client| client.ip()))
+                        }
+                    };
+                    line.path = deciding.path().unwrap_or_default().to_owned();
+                    let user = match step? {
+                        Step::Known(user) => user,
+                        Step::Unknown(question) => identity.ask(question).await?,
+                    };
+                    line.user = Arc::clone(&user.name);
+                    *calling = Some(Arc::clone(&user));
+                    deciding.is_called_by(user);
+                }
+                Next::Ask(Question::May(access)) => {
+                    let Access {
+                        route,
+                        caller,
+                        questions,
+                    } = access;
+                    *taking = Some(Arc::clone(route));
+                    line.object = Arc::clone(&route.title);
+                    match authorization.known(caller, &questions) {
+                        Some(known) => known?,
+                        None => authorization.ask(caller, &questions).await?,
+                    }
+                    deciding.is_allowed();
+                }
+                Next::Forward(plan) => {
+                    *outgoing = Some(plan.into());
+                    return Ok(());
+                }
+                Next::Answer(answer) => {
+                    if line.path.is_empty() {
+                        line.path = deciding.path().map_or_else(|| shown(&sent), ToOwned::to_owned);
+                    }
+                    return Err(answer.into());
+                }
+            }
         }
     }
 }
 
-fn outgoing(
-    route: &Route,
-    input: Input<'_>,
-    info: &RequestInfo<'_>,
-    base: &str,
-) -> Result<Outgoing, Refused> {
-    let directives = route.directives.as_ref();
-    let line = RequestLine::make(&route.title, directives, input, base)?;
-    let wraps = directives.is_some_and(|directives| directives.wrap_transport);
-    Ok(Outgoing {
-        method: line.method,
-        target: line.target,
-        cluster: info.cluster.to_owned(),
-        stripped_prefix: line.stripped_prefix.filter(|_| wraps).map(ToOwned::to_owned),
-    })
+/// A path that has no canonical form, for the log.
+fn shown(target: &[u8]) -> String {
+    let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+    path[..path.len().min(SHOWN)].escape_ascii().to_string()
 }
 
-fn answer_for<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -> Answer {
-    if let Some(refused) = decision.refusal(info) {
-        return refused.into();
-    }
-    match decision {
-        Decision::BarePrefix { location } => match HeaderValue::from_bytes(&location) {
-            Ok(location) => Answer::redirect(location),
-            Err(_) => unserved(),
-        },
-        Decision::ApiGroup { group, versions } => {
-            let mut body = group_json(group, &versions);
-            body["kind"] = json!("APIGroup");
-            body["apiVersion"] = json!("v1");
-            Answer::json(body.to_string())
+impl From<Plan<'_, Arc<Route>>> for Outgoing {
+    fn from(plan: Plan<'_, Arc<Route>>) -> Self {
+        Self {
+            method: plan.method,
+            target: plan.target,
+            cluster: plan.cluster.to_owned(),
+            stripped_prefix: plan.stripped_prefix,
         }
-        Decision::ApiGroupList(groups) => {
-            let groups: Vec<_> = groups
-                .iter()
-                .map(|(group, versions)| group_json(group, versions))
-                .collect();
-            Answer::json(json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups }).to_string())
-        }
-        _ => unserved(),
     }
 }
 
-fn unserved() -> Answer {
-    Answer::status(404, "NoRouteMatched", "nothing is published under this path")
+impl Destination for Route {
+    fn title(&self) -> &str {
+        &self.title
+    }
+
+    fn matcher(&self) -> &Matcher {
+        &self.matcher
+    }
+
+    fn introduces_caller(&self) -> bool {
+        self.introduces_caller
+    }
+
+    fn forwards_authorization(&self) -> bool {
+        self.forward_authorization
+    }
+
+    fn backend(&self) -> Result<Backend<'_>, &Unavailable> {
+        match &self.action {
+            Action::Forward(upstream) => Ok(Backend {
+                base_path: &upstream.base_path,
+                directives: self.directives.as_ref(),
+            }),
+            Action::Unavailable(why) => Err(why),
+        }
+    }
+}
+
+impl Caller for User {
+    fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
+        Self::introduction(self).map(Some)
+    }
+}
+
+impl From<decide::Answer<'_>> for Answer {
+    fn from(answer: decide::Answer<'_>) -> Self {
+        match answer {
+            decide::Answer::Refused(refused) => identity::refused(refused),
+            decide::Answer::Unsupported(refused) => Self::of(refused.code, refused.reason, refused.message),
+            decide::Answer::Unavailable { title, why } => {
+                Self::status(503, why.reason.clone(), format!("{title}: {}", why.message))
+            }
+            decide::Answer::Redirect { location } => match HeaderValue::from_bytes(&location) {
+                Ok(location) => Self::redirect(location),
+                Err(_) => decide::Answer::nothing().into(),
+            },
+            decide::Answer::ApiGroup { group, versions } => {
+                let mut body = group_json(group, &versions);
+                body["kind"] = json!("APIGroup");
+                body["apiVersion"] = json!("v1");
+                Self::json(body.to_string())
+            }
+            decide::Answer::ApiGroupList(groups) => {
+                let groups: Vec<_> = groups
+                    .iter()
+                    .map(|(group, versions)| group_json(group, versions))
+                    .collect();
+                let list = json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups });
+                Self::json(list.to_string())
+            }
+        }
+    }
 }
 
 fn group_json(group: &str, versions: &[&str]) -> serde_json::Value {

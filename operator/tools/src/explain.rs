@@ -3,6 +3,7 @@
 mod access;
 mod arrived;
 mod candidates;
+mod destination;
 mod lines;
 mod print;
 mod request;

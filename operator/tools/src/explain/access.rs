@@ -6,6 +6,7 @@ use std::fmt;
 use anyhow::{Context, Result, bail};
 use genkan_routing::Refused;
 use genkan_routing::access::{Attributes, Mode, Questions, Reading, Refusal};
+use genkan_routing::decide;
 use genkan_routing::identity::{ANONYMOUS, Introduction, Unsendable};
 use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
@@ -25,6 +26,10 @@ pub struct Caller {
     pub mode: Mode,
     pub reviewer: Box<dyn Reviewer>,
 }
+
+/// Whoever calls, as a backend is told.
+#[derive(Debug)]
+pub(super) struct Somebody(Result<Option<Introduction>, Unsendable>);
 
 /// Answers access reviews.
 pub trait Reviewer: fmt::Debug {
@@ -71,11 +76,6 @@ impl Caller {
         }
     }
 
-    /// How a backend is told who this is.
-    pub(super) fn introduction(&self) -> Result<Introduction, Unsendable> {
-        Introduction::new(&self.user, &self.uid, &self.groups, &self.extra)
-    }
-
     /// `None` when it is allowed, else what the client is told.
     ///
     /// # Errors
@@ -97,6 +97,29 @@ impl Caller {
             }
         }
         Ok(false)
+    }
+}
+
+// === impl Somebody ===
+
+impl Somebody {
+    /// `caller` is the one that was named; without names everybody is nobody.
+    pub(super) fn new(caller: Option<&Caller>, has_name: bool) -> Self {
+        if !has_name {
+            let groups = ["system:unauthenticated".to_owned()];
+            return Self(Introduction::new(ANONYMOUS, "", &groups, &BTreeMap::new()).map(Some));
+        }
+        let introduce = |c: &Caller| Introduction::new(&c.user, &c.uid, &c.groups, &c.extra);
+        Self(caller.map(introduce).transpose())
+    }
+}
+
+impl decide::Caller for Somebody {
+    fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
+        self.0
+            .as_ref()
+            .map(Option::as_ref)
+            .map_err(|unsendable| *unsendable)
     }
 }
 

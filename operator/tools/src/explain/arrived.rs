@@ -15,8 +15,6 @@ pub(super) struct Arrived {
     pub(super) host: String,
     pub(super) headers: Lines,
     pub(super) kind: Kind,
-    /// There is something that says who calls, true or not.
-    pub(super) shows_credential: bool,
     /// `OPTIONS *`, which the front answers by itself.
     pub(super) is_server_options: bool,
 }
@@ -39,7 +37,6 @@ impl Arrived {
             method: accepted.method.to_owned(),
             host: text(accepted.host.unwrap_or_default()),
             kind: Kind::of(&headers, &text(query.unwrap_or_default())),
-            shows_credential: false,
             is_server_options: accepted.is_server_options(),
             target: accepted.target.into_owned(),
             headers,

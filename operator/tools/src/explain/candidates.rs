@@ -1,10 +1,13 @@
 //! Who could have taken the request, and why all but one did not.
 
+use std::sync::Arc;
+
 use genkan_routing::model::{Matcher, ObjectKey};
-use genkan_routing::{Pattern, RequestInfo, comparable};
+use genkan_routing::{Decision, Pattern, RequestInfo, comparable};
 use serde::Serialize;
 
 use super::World;
+use super::destination::Destination;
 
 /// An object that matches the request, or would but for one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,14 +20,37 @@ pub struct Candidate {
     pub why: String,
 }
 
+/// What could have taken a request for which this was found.
+pub(super) fn of(
+    world: &World,
+    method: &str,
+    found: Option<(
+        &RequestInfo<'_>,
+        &Decision<'_, Arc<Destination>, Arc<Destination>>,
+    )>,
+) -> Vec<Candidate> {
+    let Some((info, decision)) = found else {
+        return Vec::new();
+    };
+    match decision {
+        Decision::Cluster { .. } | Decision::Kubernetes => Vec::new(),
+        _ if info.is_resource => api_services(world, info.group, info.version),
+        Decision::ApiService(taking) => match &taking.route.matcher {
+            Matcher::ApiService { group, version } => api_services(world, group, version),
+            Matcher::ReverseProxy { .. } => Vec::new(),
+        },
+        _ => reverse_proxies(world, method, info),
+    }
+}
+
 /// ReverseProxies whose path matches, the winner first, then by how near they came.
-pub(super) fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<Candidate> {
+fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<Candidate> {
     let path = comparable(&info.path);
     let winner = world
         .doors
         .reverse_proxies
         .lookup(method, &path)
-        .and_then(|at| world.route(*at));
+        .map(|taking| &taking.route);
     let winner_name = winner.map(|route| route.object.key.name.as_str());
     let mut found = Vec::new();
     for (name, record) in &world.index.reverse_proxies {
@@ -84,13 +110,12 @@ fn lost(pattern: &Pattern, winner: &str) -> String {
 }
 
 /// APIServices of the group, those of the version first.
-pub(super) fn api_services(world: &World, group: &str, version: &str) -> Vec<Candidate> {
+fn api_services(world: &World, group: &str, version: &str) -> Vec<Candidate> {
     let winner = world
         .doors
         .api_services
         .get(group, version)
-        .and_then(|at| world.route(*at))
-        .map(|route| route.object.key.name.as_str());
+        .map(|taking| taking.route.object.key.name.as_str());
     let mut found = Vec::new();
     for (name, record) in &world.index.api_services {
         let Ok(spec) = &record.spec else { continue };

@@ -1,15 +1,19 @@
 //! The request that the backend gets.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use genkan_routing::arriving::Kind;
+use genkan_routing::decide::{Destination as _, Plan};
 use genkan_routing::identity::{Introduction, is_user_header};
-use genkan_routing::model::{Matcher, Route, Target, Upstream};
-use genkan_routing::sending::{RequestLine, Shipment, no_ready_endpoints};
-use genkan_routing::{DirectiveSpec, Directives, HeaderStore, Input, Refused, dialling};
+use genkan_routing::model::{Target, Upstream};
+use genkan_routing::sending::{Shipment, no_ready_endpoints};
+use genkan_routing::{Directives, HeaderStore, Refused, dialling};
 use http::HeaderValue;
 use serde::Serialize;
 
-use super::arrived::Arrived;
+use super::destination::Destination;
+use super::lines::Lines;
 use super::verdict::{Outcome, refuse};
 use super::{Settings, World};
 
@@ -45,12 +49,14 @@ const CLIENT: &str = "<address of the client>";
 /// Where a request goes, and what is known of the way.
 pub(super) struct Course<'c> {
     pub(super) settings: &'c Settings,
-    pub(super) route: &'c Route,
-    pub(super) title: String,
+    pub(super) destination: &'c Destination,
     pub(super) upstream: &'c Upstream,
-    /// How the backend is told who calls.
-    pub(super) introduction: Option<Introduction>,
+    /// How the backend would be told who calls.
+    pub(super) introduction: Option<&'c Introduction>,
     pub(super) known: Known,
+    /// There is something that says who calls, true or not.
+    pub(super) shows_credential: bool,
+    pub(super) kind: &'c Kind,
 }
 
 /// What is known of the caller.
@@ -70,36 +76,26 @@ impl Course<'_> {
     pub(super) fn forward(
         &self,
         world: &World,
-        arrived: Arrived,
-        input: Input<'_>,
+        plan: Plan<'_, Arc<Destination>>,
+        mut headers: Lines,
     ) -> Result<Outcome, Outcome> {
-        let (route, upstream) = (self.route, self.upstream);
-        let title = &self.title;
+        let (route, upstream) = (&self.destination.route, self.upstream);
+        let title = self.destination.title();
         let invalid = |reason: String| refuse(503, "Invalid", format!("{title}: {reason}"));
+        let backend = self.destination.backend();
+        let directives = backend.map_err(|why| invalid(why.message.clone()))?.directives;
         let host = HeaderValue::from_str(&upstream.authority)
             .map_err(|_| invalid("the upstream's authority cannot be sent as Host".to_owned()))?;
-        let directives = match &route.matcher {
-            Matcher::ReverseProxy { .. } => {
-                let spec = route.directives.clone().unwrap_or_default();
-                Some(compile(&spec).map_err(invalid)?)
-            }
-            Matcher::ApiService { .. } => None,
-        };
-        let mut headers = arrived.headers;
-        if self.settings.identifies() && !(route.forward_authorization || self.settings.forwards_always()) {
-            self.settings.places().clear(&mut headers);
-        }
-        let line = RequestLine::make(title, directives.as_ref(), input, &upstream.base_path)?;
-        let http2 = arrived.kind.needs_http2(upstream.http2);
+        let http2 = self.kind.needs_http2(upstream.http2);
         let peer = self.peer(world, http2)?;
         let shipment = Shipment {
-            target: &line.target,
-            directives: directives.as_ref(),
+            target: &plan.target,
+            directives,
             host: &host,
             scheme: peer.scheme,
-            caller: self.introduction.as_ref(),
+            caller: self.introduction.filter(|_| route.introduces_caller()),
             client: Some(&CLIENT),
-            kind: &arrived.kind,
+            kind: self.kind,
         };
         shipment
             .dress(&mut headers)
@@ -113,10 +109,10 @@ impl Course<'_> {
             headers.remove("Transfer-Encoding");
         }
         Ok(Outcome::Forward(Box::new(Forward {
-            object: title.clone(),
-            notes: self.notes(directives.as_ref(), arrived.shows_credential),
-            method: line.method.to_string(),
-            target: String::from_utf8_lossy(&line.target).into_owned(),
+            object: title.to_owned(),
+            notes: self.notes(directives),
+            method: plan.method.to_string(),
+            target: String::from_utf8_lossy(&plan.target).into_owned(),
             headers: headers.into_text(),
             peer,
         })))
@@ -124,7 +120,7 @@ impl Course<'_> {
 
     /// Who may be dialled, as far as that is known without asking the DNS.
     fn peer(&self, world: &World, http2: bool) -> Result<Peer, Refused> {
-        let (title, upstream) = (&self.title, self.upstream);
+        let (title, upstream) = (self.destination.title(), self.upstream);
         let mut peer = Peer {
             scheme: if upstream.tls.is_some() { "https" } else { "http" },
             http2,
@@ -153,9 +149,10 @@ impl Course<'_> {
         Ok(peer)
     }
 
-    fn notes(&self, directives: Option<&Directives>, shows_credential: bool) -> Vec<String> {
+    fn notes(&self, directives: Option<&Directives>) -> Vec<String> {
+        let route = &self.destination.route;
         let is = |of: fn(&Directives) -> bool| directives.is_some_and(of);
-        let passes_on = self.route.forward_authorization || self.settings.forwards_always();
+        let passes_on = route.forward_authorization || self.settings.forwards_always();
         let tls = self.upstream.tls.as_ref();
         let notes = [
             (
@@ -163,15 +160,15 @@ impl Course<'_> {
                 "nobody was asked whether the caller may; --as USER asks",
             ),
             (
-                shows_credential && !passes_on,
+                self.shows_credential && !passes_on,
                 "the token is verified by genkan and goes no further; spec.forwardAuthorization would pass it on",
             ),
             (
-                self.route.introduces_caller() && self.known == Known::Unnamed,
+                route.introduces_caller() && self.known == Known::Unnamed,
                 "X-Remote-User, -Uid, -Group and -Extra-* tell the backend who calls",
             ),
             (
-                self.route.introduces_caller() && self.known == Known::Named,
+                route.introduces_caller() && self.known == Known::Named,
                 "X-Remote-Uid and X-Remote-Extra-* follow, where the API server knows more of the caller",
             ),
             (
@@ -202,11 +199,4 @@ fn authority(host: &str, port: u16) -> String {
     } else {
         format!("{host}:{port}")
     }
-}
-
-fn compile(spec: &DirectiveSpec) -> Result<Directives, String> {
-    Directives::compile(spec).map_err(|problems| {
-        let reasons = problems.iter().map(|p| format!("{}: {}", p.field, p.reason));
-        reasons.collect::<Vec<_>>().join("; ")
-    })
 }

@@ -1,12 +1,12 @@
 //! The decision, step by step as the data plane takes it.
 
-use genkan_routing::access::Questions;
-use genkan_routing::credential::Credential;
-use genkan_routing::identity::{ANONYMOUS, Introduction};
-use genkan_routing::model::{Action, Matcher};
-use genkan_routing::{Decision, Input, Refused, RequestInfo, Target, arriving};
+use std::sync::Arc;
+
+use genkan_routing::Refused;
+use genkan_routing::decide::{self, Answer, Caller as _, Deciding, Next, Question, Room, Shown};
 use serde::Serialize;
 
+use super::access::Somebody;
 use super::arrived::Arrived;
 use super::candidates::{self, Candidate};
 use super::sending::{self, Forward, Known};
@@ -73,135 +73,78 @@ fn decide(
     caller: Option<&Caller>,
     judged: &mut Judged,
 ) -> Result<Outcome, Stop> {
-    let mut arrived = Arrived::read(request)?;
-    if arrived.is_server_options {
+    let Arrived {
+        method,
+        target,
+        host,
+        mut headers,
+        kind,
+        is_server_options,
+    } = Arrived::read(request)?;
+    if is_server_options {
         return Ok(Outcome::ServerOptions);
     }
-    judged.as_grpc = arrived.kind.is_grpc;
-    let sent = std::mem::take(&mut arrived.target);
-    let target = Target::parse(&sent).map_err(Refused::from)?;
-    judged.path = Some(target.path.clone().into_owned());
-    let query = arriving::admit(&mut arrived.headers, target.query)?;
-    let method = arrived.method.clone();
-    let info = RequestInfo::parse(&method, &target.path, query.as_deref()).map_err(Refused::from)?;
-    if settings.identifies() {
-        let (places, is_upgrade) = (settings.places(), arrived.kind.upgrade.is_some());
-        let shown = places.read_usable(&arrived.headers, &method, &arrived.host, is_upgrade)?;
-        arrived.shows_credential = shown != Credential::Nothing;
-    }
-    let decision = world.doors.decide(&method, &info, query.as_deref());
-    arriving::refuse_impersonation(&arrived.headers, &decision)?;
-    judged.candidates = match &decision {
-        Decision::Cluster { .. } | Decision::Kubernetes => Vec::new(),
-        _ if info.is_resource => candidates::api_services(world, info.group, info.version),
-        Decision::ApiService(at) => match world.route(**at).map(|route| &route.matcher) {
-            Some(Matcher::ApiService { group, version }) => candidates::api_services(world, group, version),
-            Some(Matcher::ReverseProxy { .. }) | None => Vec::new(),
-        },
-        Decision::ReverseProxy(_)
-        | Decision::BarePrefix { .. }
-        | Decision::ApiGroup { .. }
-        | Decision::ApiGroupList(_)
-        | Decision::NotFound => candidates::reverse_proxies(world, &method, &info),
-    };
-    let route = match decision {
-        Decision::ReverseProxy(at) | Decision::ApiService(at) => world.route(*at),
-        other @ (Decision::BarePrefix { .. }
-        | Decision::ApiGroup { .. }
-        | Decision::ApiGroupList(_)
-        | Decision::Kubernetes
-        | Decision::Cluster { .. }
-        | Decision::NotFound) => return Ok(without_backend(other, &info)?),
-    };
-    let Some(route) = route else {
-        return Err(refuse(503, "Pending", "the object has not been compiled").into());
-    };
-    if let Some(caller) = caller.filter(|_| settings.identifies()) {
-        let questions = Questions::of(
-            route.matcher.door(),
-            &method,
-            &info,
-            query.as_deref(),
-            caller.mode,
-        );
-        let refusal = caller.refusal(&questions).map_err(Stop::Unknown)?;
-        refusal.map_or(Ok(()), Err)?;
-    }
-    let title = route.object.key.title();
-    let upstream = match &route.action {
-        Action::Forward(upstream) => upstream,
-        Action::Unavailable(why) => {
-            return Err(refuse(503, &why.reason, format!("{title}: {}", why.message)).into());
-        }
-    };
-    let introduction = if route.introduces_caller() {
-        introduction(settings, caller)?
-    } else {
-        None
-    };
-    let input = Input {
+    judged.as_grpc = kind.is_grpc;
+    let request = decide::Request {
         method: &method,
-        path: &info.path,
-        query: query.as_deref(),
-        host: &arrived.host.clone(),
+        target: &target,
+        host: &host,
+        is_upgrade: kind.upgrade.is_some(),
+        has_certificate: false,
     };
-    let course = sending::Course {
-        settings,
-        route,
-        title,
-        upstream,
-        introduction,
-        known: match caller {
-            _ if !settings.identifies() => Known::Nobody,
-            Some(_) => Known::Named,
-            None => Known::Unnamed,
-        },
+    let (places, mut room) = (settings.places(), Room::default());
+    let chosen = decide::Settings {
+        places: settings.identifies().then_some(&places),
+        mode: caller.map_or_else(|| settings.mode(), |caller| caller.mode),
+        forwards_always: settings.forwards_always(),
     };
-    Ok(course.forward(world, arrived, input)?)
-}
-
-/// How the backend is told who calls, if that is known.
-fn introduction(settings: &Settings, caller: Option<&Caller>) -> Result<Option<Introduction>, Refused> {
-    if !settings.identifies() {
-        let groups = ["system:unauthenticated".to_owned()];
-        let nobody = Introduction::new(ANONYMOUS, "", &groups, &std::collections::BTreeMap::new());
-        return Ok(Some(nobody?));
-    }
-    Ok(caller.map(Caller::introduction).transpose()?)
-}
-
-fn without_backend<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -> Result<Outcome, Outcome> {
-    if let Some(refused) = decision.refusal(info) {
-        return Err(refused.into());
-    }
-    match decision {
-        Decision::BarePrefix { location } => Ok(Outcome::Redirect {
-            code: 308,
-            location: String::from_utf8_lossy(&location).into_owned(),
-        }),
-        Decision::ApiGroup { group, versions } => Ok(Outcome::Discovery {
-            what: format!("the APIGroup {group} with the versions {}", versions.join(", ")),
-        }),
-        Decision::ApiGroupList(groups) => {
-            let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
-            let names = if names.is_empty() {
-                "no group".to_owned()
-            } else {
-                names.join(", ")
-            };
-            Ok(Outcome::Discovery {
-                what: format!("the APIGroupList with {names}"),
-            })
+    let known = match caller {
+        _ if !settings.identifies() => Known::Nobody,
+        Some(_) => Known::Named,
+        None => Known::Unnamed,
+    };
+    let somebody = Arc::new(Somebody::new(caller, settings.identifies()));
+    let mut deciding = Deciding::new(request, &world.doors, chosen, &mut room);
+    let mut shows_credential = false;
+    loop {
+        match deciding.next(&mut headers) {
+            Next::Ask(Question::Who(shown)) => {
+                shows_credential = shown != Shown::Nothing;
+                judged.path = deciding.path().map(ToOwned::to_owned);
+                deciding.is_called_by(Arc::clone(&somebody));
+            }
+            Next::Ask(Question::May(access)) => {
+                let refusal = match (caller, known) {
+                    (Some(caller), Known::Named) => caller.refusal(&access.questions),
+                    _ => Ok(None),
+                };
+                judged.candidates = candidates::of(world, &method, deciding.found());
+                if let Some(refused) = refusal.map_err(Stop::Unknown)? {
+                    return Err(refused.into());
+                }
+                deciding.is_allowed();
+            }
+            Next::Answer(answer) => {
+                judged.path = deciding.path().map(ToOwned::to_owned);
+                judged.candidates = candidates::of(world, &method, deciding.found());
+                return Ok(answer.into());
+            }
+            Next::Forward(plan) => {
+                let Some(upstream) = plan.route.route.upstream() else {
+                    return Err(Outcome::from(Answer::nothing()).into());
+                };
+                let course = sending::Course {
+                    settings,
+                    destination: plan.route,
+                    upstream,
+                    introduction: somebody.introduction().unwrap_or_default(),
+                    known,
+                    shows_credential,
+                    kind: &kind,
+                };
+                return Ok(course.forward(world, plan, headers)?);
+            }
         }
-        Decision::ReverseProxy(_)
-        | Decision::ApiService(_)
-        | Decision::Kubernetes
-        | Decision::Cluster { .. }
-        | Decision::NotFound => Err(refuse(
-            404,
-            "NoRouteMatched",
-            "nothing is published under this path",
-        )),
     }
 }
 
@@ -210,6 +153,35 @@ pub(super) fn refuse(code: u16, reason: &str, message: impl Into<String>) -> Out
         code,
         reason: reason.to_owned(),
         message: message.into(),
+    }
+}
+
+impl From<Answer<'_>> for Outcome {
+    fn from(answer: Answer<'_>) -> Self {
+        match answer {
+            Answer::Refused(refused) | Answer::Unsupported(refused) => refused.into(),
+            Answer::Unavailable { title, why } => {
+                refuse(503, &why.reason, format!("{title}: {}", why.message))
+            }
+            Answer::Redirect { location } => Self::Redirect {
+                code: 308,
+                location: String::from_utf8_lossy(&location).into_owned(),
+            },
+            Answer::ApiGroup { group, versions } => Self::Discovery {
+                what: format!("the APIGroup {group} with the versions {}", versions.join(", ")),
+            },
+            Answer::ApiGroupList(groups) => {
+                let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
+                let names = if names.is_empty() {
+                    "no group".to_owned()
+                } else {
+                    names.join(", ")
+                };
+                Self::Discovery {
+                    what: format!("the APIGroupList with {names}"),
+                }
+            }
+        }
     }
 }
 

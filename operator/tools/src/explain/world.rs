@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use genkan_compile::Compiler;
@@ -9,12 +10,11 @@ use genkan_compile::index::{Change, Dirty, Index};
 use genkan_compile::object::{Kind, Object, Watched};
 use genkan_compile::verdict::Verdict;
 use genkan_routing::Table;
-use genkan_routing::model::{
-    EndpointSet, Matcher, ObjectKey, Published, ResourceBody, ResourceKey, Route, SetKey,
-};
+use genkan_routing::model::{EndpointSet, Matcher, ObjectKey, Published, ResourceBody, ResourceKey, SetKey};
 use kube::Client;
 use kube::api::ListParams;
 
+use super::destination::Destination;
 use crate::directory::Directory;
 use crate::resource;
 
@@ -23,10 +23,8 @@ use crate::resource;
 pub struct World {
     pub(super) index: Index,
     compiler: Compiler,
-    routes: Vec<Route>,
     endpoints: BTreeMap<SetKey, EndpointSet>,
-    /// Positions in `routes`.
-    pub(super) doors: Table<usize, usize>,
+    pub(super) doors: Table<Arc<Destination>, Arc<Destination>>,
 }
 
 // === impl World ===
@@ -40,8 +38,8 @@ impl World {
             index.take(change, &mut dirty);
         }
         let mut compiler = Compiler::default();
-        let mut doors = Table::default();
-        let (mut routes, mut endpoints) = (Vec::new(), BTreeMap::new());
+        let mut doors = Table::<Arc<Destination>, Arc<Destination>>::default();
+        let mut endpoints = BTreeMap::new();
         for resource in compiler.compile(&index, &dirty).upserts {
             match (resource.key, resource.body) {
                 (ResourceKey::Endpoints(key), ResourceBody::Endpoints(set)) => {
@@ -49,23 +47,21 @@ impl World {
                 }
                 (_, ResourceBody::Endpoints(_)) => {}
                 (_, ResourceBody::Route(route)) => {
-                    let at = routes.len();
-                    match &route.matcher {
+                    let taking = Arc::new(Destination::new(*route));
+                    match &taking.route.matcher {
                         Matcher::ReverseProxy { path, method } => {
-                            doors.reverse_proxies.insert(path, method, at);
+                            doors.reverse_proxies.insert(path, method, Arc::clone(&taking));
                         }
                         Matcher::ApiService { group, version } => {
-                            doors.api_services.insert(group, version, at);
+                            doors.api_services.insert(group, version, Arc::clone(&taking));
                         }
                     }
-                    routes.push(*route);
                 }
             }
         }
         Self {
             index,
             compiler,
-            routes,
             endpoints,
             doors,
         }
@@ -111,10 +107,6 @@ impl World {
 
     pub(super) fn verdict(&self, key: &ObjectKey) -> Option<&Verdict> {
         self.compiler.verdict(key)
-    }
-
-    pub(super) fn route(&self, at: usize) -> Option<&Route> {
-        self.routes.get(at)
     }
 
     pub(super) fn endpoints(&self, key: &SetKey) -> Option<&EndpointSet> {

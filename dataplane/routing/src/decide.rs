@@ -1,0 +1,155 @@
+//! What becomes of a request, decided without I/O: the data plane and `genkan explain` both drive this.
+//!
+//! [`STEPS`] is the order in which a request is judged. Where only somebody outside knows the answer, who calls and whether
+//! they may, the decision halts with a question, and goes on once it is told. Nothing goes on by itself behind a question.
+
+mod facts;
+mod halt;
+mod steps;
+
+use std::borrow::Cow;
+
+use crate::headers::{HeaderStore, HeaderView};
+use crate::info::RequestInfo;
+use crate::table::{Decision, Table};
+use crate::target::Target;
+
+pub use facts::{Backend, Caller, Destination, Request, Settings};
+pub use halt::{Access, Answer, Next, Plan, Question, Shown};
+pub use steps::{STEPS, Step};
+
+use halt::Stop;
+use steps::Line;
+
+/// Where a decision keeps what the request's own bytes do not hold.
+#[derive(Debug, Default)]
+pub struct Room<'a> {
+    path: Option<Cow<'a, str>>,
+    query: Option<Cow<'a, [u8]>>,
+}
+
+/// A decision under way. `R` is a published object, `U` a caller.
+#[derive(Debug)]
+pub struct Deciding<'a, R, U> {
+    request: Request<'a>,
+    table: &'a Table<R, R>,
+    settings: Settings<'a>,
+    room: Slots<'a>,
+    /// Of [`STEPS`]: the next one.
+    at: usize,
+    path: Option<&'a str>,
+    query: Option<&'a [u8]>,
+    info: RequestInfo<'a>,
+    caller: Option<U>,
+    decision: Option<Decision<'a, R, R>>,
+    route: Option<&'a R>,
+    is_allowed: bool,
+    line: Option<Line>,
+}
+
+/// The places of a room, each of which is filled once.
+#[derive(Debug)]
+struct Slots<'a> {
+    path: Option<&'a mut Option<Cow<'a, str>>>,
+    query: Option<&'a mut Option<Cow<'a, [u8]>>>,
+}
+
+// === impl Deciding ===
+
+impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
+    pub fn new(
+        request: Request<'a>,
+        table: &'a Table<R, R>,
+        settings: Settings<'a>,
+        room: &'a mut Room<'a>,
+    ) -> Self {
+        Self {
+            request,
+            table,
+            settings,
+            room: Slots {
+                path: Some(&mut room.path),
+                query: Some(&mut room.query),
+            },
+            at: 0,
+            path: None,
+            query: None,
+            info: RequestInfo::default(),
+            caller: None,
+            decision: None,
+            route: None,
+            is_allowed: false,
+            line: None,
+        }
+    }
+
+    /// Goes on to the next question, or to the end. `headers` are those of the request, in all calls the same.
+    pub fn next<'q, H: HeaderView + HeaderStore>(&'q mut self, headers: &'q mut H) -> Next<'q, 'a, R, U> {
+        match (self.run(headers), self.route) {
+            (Err(Stop::Answer(answer)), _) => Next::Answer(answer),
+            (Err(Stop::Who), _) => match self.shown(headers) {
+                Ok(shown) => Next::Ask(Question::Who(shown)),
+                Err(refused) => Next::Answer(Answer::Refused(refused)),
+            },
+            (Err(Stop::May), Some(route)) => match &self.caller {
+                Some(caller) => Next::Ask(Question::May(Access {
+                    route,
+                    caller,
+                    questions: self.questions(route),
+                })),
+                None => Next::Answer(Answer::nothing()),
+            },
+            (Ok(line), Some(route)) => Next::Forward(Plan {
+                route,
+                method: line.method,
+                target: line.target,
+                stripped_prefix: line.stripped_prefix,
+                cluster: self.info.cluster,
+            }),
+            (Err(Stop::May) | Ok(_), None) => Next::Answer(Answer::nothing()),
+        }
+    }
+
+    /// The answer to [`Question::Who`].
+    pub fn is_called_by(&mut self, caller: U) {
+        self.caller = Some(caller);
+    }
+
+    /// The answer to [`Question::May`], if it is yes; a no is the end of the request.
+    pub fn is_allowed(&mut self) {
+        self.is_allowed = true;
+    }
+
+    /// In canonical form; absent while there is none.
+    pub fn path(&self) -> Option<&'a str> {
+        self.path
+    }
+
+    /// What the path says, and who could take it; absent until that was looked up.
+    pub fn found(&self) -> Option<(&RequestInfo<'a>, &Decision<'a, R, R>)> {
+        self.decision.as_ref().map(|decision| (&self.info, decision))
+    }
+
+    /// Takes steps to the next halt, or to the request line for the backend.
+    fn run(&mut self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<Line, Stop<'a>> {
+        while let Some(step) = STEPS.get(self.at) {
+            self.take(*step, headers)?;
+            self.at += 1;
+        }
+        self.line.take().ok_or_else(|| Stop::Answer(Answer::nothing()))
+    }
+}
+
+// === impl Slots ===
+
+impl<'a> Slots<'a> {
+    fn keep(&mut self, target: Target<'a>) -> Option<&'a str> {
+        let path = self.path.take()?;
+        Some(path.insert(target.path))
+    }
+
+    fn keep_query(&mut self, query: Cow<'a, [u8]>) -> Option<&'a [u8]> {
+        let kept = self.query.take()?;
+        Some(kept.insert(query))
+    }
+}

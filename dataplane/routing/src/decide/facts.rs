@@ -1,0 +1,88 @@
+use crate::access::Mode;
+use crate::credential::Places;
+use crate::directives::Directives;
+use crate::identity::{Introduction, Unsendable};
+use crate::model::{Matcher, Unavailable};
+
+/// A request as it came out of the strict front, but for its headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    /// In origin form, as it was sent.
+    pub target: &'a [u8],
+    /// The authority that the client named; empty if none.
+    pub host: &'a str,
+    /// It asks to switch protocols.
+    pub is_upgrade: bool,
+    /// Its connection shows a client certificate that was signed by an authority of ours.
+    pub has_certificate: bool,
+}
+
+/// What an administrator chose for all requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// Where credentials are looked for; absent: nobody has a name, and none is looked for.
+    pub places: Option<&'a Places>,
+    pub mode: Mode,
+    /// Verified credentials reach every backend, whether its object asks for them or not.
+    pub forwards_always: bool,
+}
+
+/// A published object, as far as decisions depend on it.
+pub trait Destination {
+    /// As people write it: `ReverseProxy shop`.
+    fn title(&self) -> &str;
+    fn matcher(&self) -> &Matcher;
+    /// Its backend is told who calls.
+    fn introduces_caller(&self) -> bool;
+    /// Its backend gets the credential that was verified here.
+    fn forwards_authorization(&self) -> bool;
+    /// # Errors
+    /// What is wrong with the object.
+    fn backend(&self) -> Result<Backend<'_>, &Unavailable>;
+}
+
+/// What a request for a backend is made with.
+#[derive(Debug, Clone, Copy)]
+pub struct Backend<'r> {
+    /// Stands in front of every path.
+    pub base_path: &'r str,
+    pub directives: Option<&'r Directives>,
+}
+
+/// Somebody who calls.
+pub trait Caller {
+    /// How a backend is told who this is; absent where nobody knows.
+    ///
+    /// # Errors
+    /// What of it cannot be told.
+    fn introduction(&self) -> Result<Option<&Introduction>, Unsendable>;
+}
+
+impl<T: Destination> Destination for std::sync::Arc<T> {
+    fn title(&self) -> &str {
+        T::title(self)
+    }
+
+    fn matcher(&self) -> &Matcher {
+        T::matcher(self)
+    }
+
+    fn introduces_caller(&self) -> bool {
+        T::introduces_caller(self)
+    }
+
+    fn forwards_authorization(&self) -> bool {
+        T::forwards_authorization(self)
+    }
+
+    fn backend(&self) -> Result<Backend<'_>, &Unavailable> {
+        T::backend(self)
+    }
+}
+
+impl<T: Caller> Caller for std::sync::Arc<T> {
+    fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
+        T::introduction(self)
+    }
+}

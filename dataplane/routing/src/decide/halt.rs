@@ -1,0 +1,103 @@
+use http::Method;
+
+use crate::access::Questions;
+use crate::credential::Credential;
+use crate::model::Unavailable;
+use crate::refused::Refused;
+
+/// How far a decision has come.
+#[derive(Debug)]
+pub enum Next<'q, 'a, R, U> {
+    /// Somebody outside has to say something before it goes on.
+    Ask(Question<'q, 'a, R, U>),
+    Forward(Plan<'a, R>),
+    Answer(Answer<'a>),
+}
+
+#[derive(Debug)]
+pub enum Question<'q, 'a, R, U> {
+    /// Who is this?
+    Who(Shown<'q>),
+    /// May they?
+    May(Access<'q, 'a, R, U>),
+}
+
+/// What tells who calls; of several things the one that counts.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Shown<'q> {
+    Nothing,
+    /// The client certificate of the connection.
+    Certificate,
+    /// In a header or a cookie.
+    Token(Credential<'q>),
+}
+
+/// Who wants what of which object.
+#[derive(Debug)]
+pub struct Access<'q, 'a, R, U> {
+    pub route: &'a R,
+    pub caller: &'q U,
+    pub questions: Questions<'q>,
+}
+
+/// What a backend is asked.
+#[derive(Debug)]
+pub struct Plan<'a, R> {
+    pub route: &'a R,
+    pub method: Method,
+    /// Behind the base path, with the query.
+    pub target: Vec<u8>,
+    /// What was taken off in front of the path, if links in the answer are to be moved below it again.
+    pub stripped_prefix: Option<String>,
+    /// The cluster that the path named; empty if none.
+    pub cluster: &'a str,
+}
+
+/// What genkan says itself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    Refused(Refused),
+    /// Something that nobody here does for anybody; Kubernetes has no word of its own for that.
+    Unsupported(Refused),
+    /// The object is broken.
+    Unavailable {
+        title: &'a str,
+        why: &'a Unavailable,
+    },
+    /// 308.
+    Redirect {
+        location: Vec<u8>,
+    },
+    ApiGroup {
+        group: &'a str,
+        versions: Vec<&'a str>,
+    },
+    ApiGroupList(Vec<(&'a str, Vec<&'a str>)>),
+}
+
+/// Why no further step is taken.
+#[derive(Debug)]
+pub(super) enum Stop<'a> {
+    Who,
+    May,
+    Answer(Answer<'a>),
+}
+
+// === impl Answer ===
+
+impl Answer<'_> {
+    /// To a request that nothing takes.
+    pub fn nothing() -> Self {
+        Self::Refused(Refused::new(
+            404,
+            "NoRouteMatched",
+            "nothing is published under this path",
+        ))
+    }
+}
+
+impl<T: Into<Refused>> From<T> for Stop<'_> {
+    fn from(refusal: T) -> Self {
+        Self::Answer(Answer::Refused(refusal.into()))
+    }
+}

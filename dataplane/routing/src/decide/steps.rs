@@ -1,0 +1,221 @@
+use http::Method;
+
+use super::halt::Stop;
+use super::{Answer, Backend, Caller, Deciding, Destination, Shown};
+use crate::access::Questions;
+use crate::arriving;
+use crate::credential::{self, Credential};
+use crate::directives::Input;
+use crate::headers::{HeaderStore, HeaderView};
+use crate::info::RequestInfo;
+use crate::refused::Refused;
+use crate::sending::RequestLine;
+use crate::table::Decision;
+use crate::target::Target;
+
+/// The steps, in the order in which they are taken.
+pub const STEPS: [Step; 11] = [
+    Step::Target,
+    Step::Admit,
+    Step::Info,
+    Step::Who,
+    Step::Lookup,
+    Step::Impersonation,
+    Step::Route,
+    Step::May,
+    Step::Available,
+    Step::Introduce,
+    Step::Directives,
+];
+
+/// One step of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The one canonical path that everything else goes by.
+    Target,
+    /// Headers that a client may not send are taken out; the forms of KubeSphere get their usual place; loops end.
+    Admit,
+    /// What the path asks for, in the terms of Kubernetes.
+    Info,
+    /// Who calls is known. Asks.
+    Who,
+    /// What is published for this path, or who else it belongs to.
+    Lookup,
+    /// Nobody acts as somebody else, but before Kubernetes itself.
+    Impersonation,
+    /// There is an object that takes the request; genkan answers the rest itself.
+    Route,
+    /// The caller may. Asks.
+    May,
+    /// The object works.
+    Available,
+    /// The backend can be told who calls, and sees no credential that it is not to see.
+    Introduce,
+    /// What the backend is asked.
+    Directives,
+}
+
+/// What the directives made of the request line.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) method: Method,
+    pub(super) target: Vec<u8>,
+    pub(super) stripped_prefix: Option<String>,
+}
+
+// === impl Deciding: the steps ===
+
+impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
+    pub(super) fn take(
+        &mut self,
+        step: Step,
+        headers: &mut (impl HeaderView + HeaderStore),
+    ) -> Result<(), Stop<'a>> {
+        match step {
+            Step::Target => self.target(),
+            Step::Admit => self.admit(headers),
+            Step::Info => self.info(),
+            Step::Who => self.who(),
+            Step::Lookup => self.lookup(),
+            Step::Impersonation => self.impersonation(headers),
+            Step::Route => self.find_route(),
+            Step::May => self.may(),
+            Step::Available => self.backend().map(|_| ()),
+            Step::Introduce => self.introduce(headers),
+            Step::Directives => self.direct(),
+        }
+    }
+
+    fn target(&mut self) -> Result<(), Stop<'a>> {
+        let target = Target::parse(self.request.target)?;
+        self.query = target.query;
+        self.path = self.room.keep(target);
+        Ok(())
+    }
+
+    fn admit(&mut self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), Stop<'a>> {
+        self.query = match arriving::admit(headers, self.query)? {
+            Some(query) => self.room.keep_query(query),
+            None => None,
+        };
+        Ok(())
+    }
+
+    fn info(&mut self) -> Result<(), Stop<'a>> {
+        let path = self.path.unwrap_or_default();
+        self.info = RequestInfo::parse(self.request.method, path, self.query)?;
+        Ok(())
+    }
+
+    fn who(&self) -> Result<(), Stop<'a>> {
+        self.caller.as_ref().map(|_| ()).ok_or(Stop::Who)
+    }
+
+    fn lookup(&mut self) -> Result<(), Stop<'a>> {
+        let decision = self.table.decide(self.request.method, &self.info, self.query);
+        self.decision = Some(decision);
+        Ok(())
+    }
+
+    fn impersonation(&self, headers: &impl HeaderView) -> Result<(), Stop<'a>> {
+        let decision = self.decision.as_ref().unwrap_or(&Decision::NotFound);
+        arriving::refuse_impersonation(headers, decision)
+            .map_err(|refused| Stop::Answer(Answer::Unsupported(refused)))
+    }
+
+    fn find_route(&mut self) -> Result<(), Stop<'a>> {
+        let Some(decision) = &mut self.decision else {
+            return Err(Stop::Answer(Answer::nothing()));
+        };
+        if let Some(refused) = decision.refusal(&self.info) {
+            return Err(refused.into());
+        }
+        if let Decision::ReverseProxy(route) | Decision::ApiService(route) = *decision {
+            self.route = Some(route);
+            return Ok(());
+        }
+        let answer = match std::mem::replace(decision, Decision::NotFound) {
+            Decision::BarePrefix { location } => Answer::Redirect { location },
+            Decision::ApiGroup { group, versions } => Answer::ApiGroup { group, versions },
+            Decision::ApiGroupList(groups) => Answer::ApiGroupList(groups),
+            _ => Answer::nothing(),
+        };
+        Err(Stop::Answer(answer))
+    }
+
+    fn may(&self) -> Result<(), Stop<'a>> {
+        if self.is_allowed { Ok(()) } else { Err(Stop::May) }
+    }
+
+    fn introduce(&self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), Stop<'a>> {
+        let route = self.destination()?;
+        if let (true, Some(caller)) = (route.introduces_caller(), &self.caller) {
+            caller.introduction()?;
+        }
+        let keeps = route.forwards_authorization() || self.settings.forwards_always;
+        if let Some(places) = self.settings.places.filter(|_| !keeps) {
+            places.clear(headers);
+        }
+        Ok(())
+    }
+
+    fn direct(&mut self) -> Result<(), Stop<'a>> {
+        let (route, backend) = (self.destination()?, self.backend()?);
+        let input = Input {
+            method: self.request.method,
+            path: &self.info.path,
+            query: self.query,
+            host: self.request.host,
+        };
+        let made = RequestLine::make(route.title(), backend.directives, input, backend.base_path)?;
+        let wraps = backend
+            .directives
+            .is_some_and(|directives| directives.wrap_transport);
+        let stripped = made.stripped_prefix.filter(|_| wraps);
+        self.line = Some(Line {
+            method: made.method,
+            stripped_prefix: stripped.map(ToOwned::to_owned),
+            target: made.target,
+        });
+        Ok(())
+    }
+}
+
+// === impl Deciding: what steps and questions need ===
+
+impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
+    fn destination(&self) -> Result<&'a R, Stop<'a>> {
+        self.route.ok_or_else(|| Stop::Answer(Answer::nothing()))
+    }
+
+    fn backend(&self) -> Result<Backend<'a>, Stop<'a>> {
+        let route = self.destination()?;
+        route.backend().map_err(|why| {
+            let title = route.title();
+            Stop::Answer(Answer::Unavailable { title, why })
+        })
+    }
+
+    pub(super) fn questions<'q>(&'q self, route: &'q R) -> Questions<'q> {
+        let (door, mode) = (route.matcher().door(), self.settings.mode);
+        Questions::of(door, self.request.method, &self.info, self.query, mode)
+    }
+
+    /// What the request shows of its caller. In the order of Kubernetes: a certificate comes before a token.
+    pub(super) fn shown<'q>(&self, headers: &'q impl HeaderView) -> Result<Shown<'q>, Refused> {
+        let Some(places) = self.settings.places else {
+            return Ok(Shown::Nothing);
+        };
+        let (method, host, is_upgrade) = (self.request.method, self.request.host, self.request.is_upgrade);
+        if self.request.has_certificate {
+            if credential::is_of_another_site(headers, method, host, is_upgrade) {
+                return Err(credential::foreign_origin());
+            }
+            return Ok(Shown::Certificate);
+        }
+        Ok(match places.read_usable(headers, method, host, is_upgrade)? {
+            Credential::Nothing => Shown::Nothing,
+            token => Shown::Token(token),
+        })
+    }
+}
