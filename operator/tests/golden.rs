@@ -60,9 +60,11 @@ fn run(input: &str) -> Value {
         }
         statuses.insert(key.to_string(), status);
     }
-    let resources: Vec<Value> = world
-        .encoded()
-        .map(|(_, bytes)| match codec::decode(bytes).unwrap().content {
+    // In the order of keys, which is not that of buckets.
+    let sent: BTreeMap<_, _> = world.encoded().collect();
+    let resources: Vec<Value> = sent
+        .into_values()
+        .map(|bytes| match codec::decode(bytes).unwrap().content {
             codec::Content::Resource(resource) => bare(serde_json::to_value(resource).unwrap()),
             codec::Content::Stub(stub) => panic!("{stub:?}"),
         })
