@@ -103,7 +103,14 @@ async fn of_genkan(programs: &Programs, folder: &Path, backend: u16, requests: u
     let flags = ["--workers", "1", "--drain-delay", "0s"];
     let mut genkan =
         Installation::start(programs, &folder.join("genkan"), 1, backend, &program, &flags).await?;
-    count(&mut genkan.process, genkan.port, requests, &counted).await
+    let Installation {
+        operator,
+        port,
+        mut process,
+    } = genkan;
+    let counted = count(&mut process, port, requests, &counted).await;
+    operator.stop().await?;
+    counted
 }
 
 fn under(folder: &Path, name: &str) -> (Vec<String>, PathBuf) {

@@ -9,15 +9,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use genkan_compile::compiler::Compiler;
+use genkan_compile::index::{Change, Dirty, Index};
+use genkan_compile::object::{Kind, Object, Watched};
+use genkan_compile::verdict::{Backend, Verdict};
 use genkan_dataplane::names::{Names, System};
 use genkan_dataplane::tables::{Builder, Change as TableChange, Current};
 use genkan_operator::assess::{SetState, assess};
-use genkan_compile::compiler::Compiler;
 use genkan_operator::fleet::Fleet;
-use genkan_compile::index::{Change, Dirty, Index};
-use genkan_compile::object::{Kind, Object, Watched};
 use genkan_operator::snapshot::{Feed, Push, Scope, Since};
-use genkan_compile::verdict::{Backend, Verdict};
 use genkan_proto::codec::objection_from_wire;
 use genkan_proto::{Hash, decompress};
 use genkan_routing::model::{Published, SetKey};
@@ -99,10 +99,7 @@ impl Operator {
     /// Every object's conditions, without their times.
     fn statuses(&self) -> BTreeMap<String, Vec<(String, String, String)>> {
         let now = Instant::now();
-        let of = |(key, verdict): (
-            &genkan_routing::model::ObjectKey,
-            &Verdict,
-        )| {
+        let of = |(key, verdict): (&genkan_routing::model::ObjectKey, &Verdict)| {
             let since = self.feed.resources().since(&key.clone().into());
             let set = match &verdict.backend {
                 Backend::Endpoints(set) => self.sets.get(set).copied(),

@@ -23,6 +23,7 @@ const ABSENT: Duration = Duration::from_secs(1);
 /// A watch that is silent for longer is begun again.
 const IDLE: u32 = 90;
 const PAGE: u32 = 200;
+const FORBIDDEN: u16 = 403;
 /// A watch that is refused is begun again more often than this; one that is taken says nothing until an object changes.
 const SILENT: Duration = Duration::from_secs(90);
 
@@ -100,7 +101,7 @@ impl Watch {
                     }
                 }
                 Err(e) => {
-                    if matches!(&e, kube::Error::Api(status) if status.is_forbidden()) {
+                    if matches!(&e, kube::Error::Api(status) if status.code == FORBIDDEN) {
                         self.lacks(Some(Absence::Right)).await;
                     }
                     self.tell(sentence(&e));
@@ -226,10 +227,10 @@ fn is_forbidden(error: &watcher::Error) -> bool {
         watcher::Error::InitialListFailed(e)
         | watcher::Error::WatchStartFailed(e)
         | watcher::Error::WatchFailed(e) => e,
-        watcher::Error::WatchError(status) => return status.is_forbidden(),
+        watcher::Error::WatchError(status) => return status.code == FORBIDDEN,
         watcher::Error::NoResourceVersion => return false,
     };
-    matches!(error, kube::Error::Api(status) if status.is_forbidden())
+    matches!(error, kube::Error::Api(status) if status.code == FORBIDDEN)
 }
 
 fn is_absent(error: &watcher::Error) -> bool {
