@@ -60,7 +60,7 @@ async fn main() {
     let recognize = |request: &RequestHeader| {
         let places = callers.identity.places().unwrap();
         let shown = places
-            .read_usable(&request.headers, "GET", "gw.example", false)
+            .read_usable(&request.headers, "GET", "gw.example", false, true)
             .unwrap();
         callers.identity.of_token(shown.token(), None)
     };

@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use crate::headers::{HeaderStore, HeaderView};
 use crate::refused::Refused;
 
-pub use cookie::is_of_another_site;
+pub use cookie::{is_by_browser, is_of_another_site};
 
 /// Where a request may carry a token, as far as that is configured.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +72,13 @@ pub fn foreign_origin() -> Refused {
     Refused::new(403, "OriginRefused", message)
 }
 
+/// The answer to a client certificate where only kube-apiserver can say who calls.
+pub fn not_forwardable() -> Refused {
+    let message = "the client certificate of this connection cannot be handed on to kube-apiserver, which decides here; \
+         send a token in the Authorization header, such as one that kubectl create token makes";
+    Refused::new(401, "CredentialNotForwardable", message)
+}
+
 pub const KUBESPHERE_AUTHORIZATION: HeaderName = HeaderName::from_static("x-kubesphere-authorization");
 /// Longer than the tokens of any issuer, and within what the front lets in.
 const LONGEST: usize = 32 * 1024;
@@ -79,7 +86,7 @@ const LONGEST: usize = 32 * 1024;
 // === impl Places ===
 
 impl Places {
-    /// Reads what the request shows. Basic credentials are meant for the backend.
+    /// Reads what the request shows; its cookies only where they count. Basic credentials are meant for the backend.
     ///
     /// # Errors
     /// When it shows something that is no credential.
@@ -87,6 +94,7 @@ impl Places {
         &self,
         headers: &'h impl HeaderView,
         is_upgrade: bool,
+        with_cookies: bool,
     ) -> Result<Credential<'h>, Unreadable> {
         let mut lines = headers.lines(AUTHORIZATION);
         let line = lines.next().unwrap_or_default();
@@ -103,6 +111,7 @@ impl Places {
         let cookie = self
             .cookie
             .as_deref()
+            .filter(|_| with_cookies)
             .and_then(|name| cookie::value(headers, name));
         Ok(match cookie {
             Some(token) => Credential::Cookie(check(token.as_bytes())?),
@@ -120,8 +129,11 @@ impl Places {
         method: &str,
         host: &str,
         is_upgrade: bool,
+        with_cookies: bool,
     ) -> Result<Credential<'h>, Refused> {
-        let credential = self.read(headers, is_upgrade).map_err(Unreadable::refused)?;
+        let credential = self
+            .read(headers, is_upgrade, with_cookies)
+            .map_err(Unreadable::refused)?;
         let is_foreign = matches!(credential, Credential::Cookie(_))
             && !cookie::may_be_used(headers, method, host, is_upgrade);
         if is_foreign {
@@ -204,7 +216,7 @@ mod tests {
     fn of(headers: &[(&'static str, &str)], is_upgrade: bool) -> Result<String, Unreadable> {
         let headers = mk_headers(headers);
         mk_places()
-            .read(&headers, is_upgrade)
+            .read(&headers, is_upgrade, true)
             .map(|found| format!("{found:?}"))
     }
 

@@ -4,6 +4,7 @@
 //! they may, the decision halts with a question, and goes on once it is told. Nothing goes on by itself behind a question.
 
 mod facts;
+mod family;
 mod halt;
 mod steps;
 
@@ -15,6 +16,7 @@ use crate::table::{Decision, Table};
 use crate::target::Target;
 
 pub use facts::{Backend, Caller, Destination, Request, Settings};
+pub use family::{Certificate, Credentials, Family};
 pub use halt::{Access, Answer, Next, Plan, Question, Shown};
 pub use steps::{STEPS, Step};
 
@@ -39,6 +41,7 @@ pub struct Deciding<'a, R, U> {
     at: usize,
     path: Option<&'a str>,
     query: Option<&'a [u8]>,
+    family: Family,
     info: RequestInfo<'a>,
     caller: Option<U>,
     decision: Option<Decision<'a, R, R>>,
@@ -74,6 +77,7 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
             at: 0,
             path: None,
             query: None,
+            family: Family::default(),
             info: RequestInfo::default(),
             caller: None,
             decision: None,

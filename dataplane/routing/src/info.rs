@@ -6,6 +6,9 @@ use thiserror::Error;
 
 use crate::target::parameters;
 
+/// Another word for `clusters` at the beginning of a path, in front of the platform of others.
+pub(crate) const CLUSTERS_ALIAS: &str = "clusters-rewrite";
+
 /// The attributes of a request. Names and the path are canonical, so that authorisation and forwarding see the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestInfo<'a> {
@@ -94,9 +97,9 @@ impl<'a> RequestInfo<'a> {
             info.is_kubernetes = matches!(segments.peek(), Some("api" | "apis"));
             return Ok(info);
         }
-        if segments.peek() == Some("clusters") {
+        if let Some(entry @ ("clusters" | CLUSTERS_ALIAS)) = segments.peek() {
             info.cluster = segments.nth(1).unwrap_or_default();
-            info.path = without_cluster(path, info.cluster);
+            info.path = without_cluster(path, entry, info.cluster);
             segments.skip(2);
         }
         match segments.peek() {
@@ -107,7 +110,7 @@ impl<'a> RequestInfo<'a> {
         segments.skip(1);
         if info.cluster.is_empty() && segments.peek() == Some("clusters") && segments.count() >= 2 {
             info.cluster = segments.nth(1).unwrap_or_default();
-            info.path = without_cluster(path, info.cluster);
+            info.path = without_cluster(path, "clusters", info.cluster);
             if segments.count() > 2 {
                 segments.skip(2);
             }
@@ -285,9 +288,9 @@ fn verb_of(method: &str) -> &'static str {
     }
 }
 
-/// The path without the first `/clusters/{cluster}`.
-fn without_cluster<'a>(path: &'a str, cluster: &str) -> Cow<'a, str> {
-    let part = ["/clusters/", cluster].concat();
+/// The path without the first `/{entry}/{cluster}`.
+fn without_cluster<'a>(path: &'a str, entry: &str, cluster: &str) -> Cow<'a, str> {
+    let part = ["/", entry, "/", cluster].concat();
     match path.find(&part) {
         Some(0) => Cow::Borrowed(&path[part.len()..]),
         Some(at) => Cow::Owned([&path[..at], &path[at + part.len()..]].concat()),

@@ -172,7 +172,7 @@ fn unserved(message: impl Into<String>) -> Refused {
 }
 
 /// Paths beside `/api` and `/apis` that kube-apiserver answers.
-fn is_kubernetes_document(path: &str) -> bool {
+pub(crate) fn is_kubernetes_document(path: &str) -> bool {
     const ROOTS: [&str; 5] = ["/version", "/openapi", "/healthz", "/livez", "/readyz"];
     let below = |root: &&str| path.strip_prefix(*root);
     ROOTS

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+use genkan_routing::decide::Family;
 use genkan_routing::table::ApiServices;
 use genkan_routing::{Decision, RequestInfo, RouteTable, Table, Target, arriving};
 use http::{HeaderMap, HeaderValue};
@@ -54,6 +55,11 @@ fn every_request_has_one_door() {
         ("GET", "/clusters/host/proxy/x", "308 /clusters/host/proxy/x/"),
         ("GET", "/clusters/m1/proxy/x/a", "cluster m1"),
         ("GET", "/clusters/host%2Fproxy/x/y", "cluster host%2Fproxy"),
+        ("GET", "/clusters-rewrite/host/proxy/x/a", "proxy x"),
+        ("GET", "/clusters-rewrite/host/kapis/g.io/v2/things", "api g2"),
+        ("GET", "/clusters-rewrite/host/api/v1/pods", "kubernetes"),
+        ("GET", "/clusters-rewrite/m1/proxy/x/a", "cluster m1"),
+        ("GET", "/kapis/clusters-rewrite/m1/g.io/v1", "nothing"),
         ("GET", "/kapis/g.io/v1/things", "api g1"),
         ("GET", "/kapis/G.io/v1/things", "nothing"),
         ("GET", "/kapi/v1/things", "api core"),
@@ -132,4 +138,62 @@ fn impersonation_is_for_kubernetes_alone() {
             "{path}"
         );
     }
+}
+
+/// Which credentials count is settled by the path alone, and never wider than for where the request goes in the end.
+#[test]
+fn family_fits_every_decision() {
+    const SEGMENTS: [&str; 15] = [
+        "",
+        "api",
+        "apis",
+        "kapi",
+        "kapis",
+        "clusters",
+        "clusters-rewrite",
+        "host",
+        "m1",
+        "version",
+        "openapi",
+        "proxy",
+        "x",
+        "g.io",
+        "v1",
+    ];
+    let table = mk_table();
+    let mut paths = vec![String::new()];
+    let mut from = 0;
+    for _ in 0..4 {
+        let until = paths.len();
+        for at in from..until {
+            paths.extend(
+                SEGMENTS
+                    .iter()
+                    .map(|segment| format!("{}/{segment}", paths[at]))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        from = until;
+    }
+    let mut seen = [0; 4];
+    for path in &paths[1..] {
+        let Ok(info) = RequestInfo::parse("GET", path, None) else {
+            continue;
+        };
+        let family = Family::of(path, Some("host"));
+        let (at, fits) = match table.decide("GET", &info, None) {
+            Decision::Kubernetes => (0, family == Family::Kubernetes),
+            Decision::Cluster { .. } => (1, family == Family::Cluster),
+            Decision::ReverseProxy(_) | Decision::BarePrefix { .. } => {
+                (2, matches!(family, Family::Proxy | Family::Cluster))
+            }
+            Decision::ApiService(_) | Decision::ApiGroup { .. } | Decision::ApiGroupList(_) => {
+                (3, matches!(family, Family::Apis | Family::Cluster))
+            }
+            Decision::NotFound => continue,
+        };
+        assert!(fits, "{path} is of {family:?}");
+        seen[at] += 1;
+    }
+    assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
 }

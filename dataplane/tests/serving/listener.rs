@@ -290,6 +290,11 @@ async fn certificate_says_who_calls_until_its_authority_is_gone() {
     let ask = ASK.replace("/proxy/x", "/proxy/known/x");
     kept.send(&ask).await;
     assert_eq!(kept.answer().await.unwrap().code, 200);
+    // It cannot be handed on to Kubernetes, which would have to judge it.
+    kept.send(ask.replace("/proxy/known/x", "/api/v1/pods")).await;
+    let answer = kept.answer().await.unwrap();
+    assert_eq!(answer.code, 401);
+    assert!(answer.body.contains("kubectl create token"), "{}", answer.body);
     // A token beside it changes nothing.
     kept.send(ask.replace("\r\n\r\n", "\r\nAuthorization: Bearer tok-joe\r\n\r\n"))
         .await;

@@ -53,6 +53,11 @@ pub fn is_of_another_site(headers: &impl HeaderView, method: &str, host: &str, i
     says_something && !may_be_used(headers, method, host, is_upgrade)
 }
 
+/// Did a browser send this, whoever made it? All that are in use say so to origins that are secure.
+pub fn is_by_browser(headers: &impl HeaderView) -> bool {
+    headers.first(SITE).is_some()
+}
+
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 fn is_harmless(method: &str, is_upgrade: bool) -> bool {

@@ -1,7 +1,9 @@
 use http::Method;
 
 use super::halt::Stop;
-use super::{Answer, Backend, Caller, Deciding, Destination, Shown};
+use super::{
+    Answer, Backend, Caller, Certificate, Credentials, Deciding, Destination, Family, Request, Shown,
+};
 use crate::access::Questions;
 use crate::arriving;
 use crate::credential::{self, Credential};
@@ -14,8 +16,9 @@ use crate::table::Decision;
 use crate::target::Target;
 
 /// The steps, in the order in which they are taken.
-pub const STEPS: [Step; 11] = [
+pub const STEPS: [Step; 12] = [
     Step::Target,
+    Step::Family,
     Step::Admit,
     Step::Info,
     Step::Who,
@@ -33,6 +36,8 @@ pub const STEPS: [Step; 11] = [
 pub enum Step {
     /// The one canonical path that everything else goes by.
     Target,
+    /// To which family of paths it belongs, and so which credentials count.
+    Family,
     /// Headers that a client may not send are taken out; the forms of KubeSphere get their usual place; loops end.
     Admit,
     /// What the path asks for, in the terms of Kubernetes.
@@ -73,6 +78,7 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
     ) -> Result<(), Stop<'a>> {
         match step {
             Step::Target => self.target(),
+            Step::Family => self.find_family(),
             Step::Admit => self.admit(headers),
             Step::Info => self.info(),
             Step::Who => self.who(),
@@ -90,6 +96,12 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
         let target = Target::parse(self.request.target)?;
         self.query = target.query;
         self.path = self.room.keep(target);
+        Ok(())
+    }
+
+    fn find_family(&mut self) -> Result<(), Stop<'a>> {
+        let host = self.table.host_cluster.as_deref();
+        self.family = Family::of(self.path.unwrap_or_default(), host);
         Ok(())
     }
 
@@ -201,21 +213,37 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
         Questions::of(door, self.request.method, &self.info, self.query, mode)
     }
 
-    /// What the request shows of its caller. In the order of Kubernetes: a certificate comes before a token.
+    /// What the request shows of its caller, of all that counts. In the order of Kubernetes: a certificate comes before a
+    /// token.
     pub(super) fn shown<'q>(&self, headers: &'q impl HeaderView) -> Result<Shown<'q>, Refused> {
         let Some(places) = self.settings.places else {
             return Ok(Shown::Nothing);
         };
-        let (method, host, is_upgrade) = (self.request.method, self.request.host, self.request.is_upgrade);
-        if self.request.has_certificate {
+        let Request {
+            method,
+            host,
+            is_upgrade,
+            has_certificate,
+            ..
+        } = self.request;
+        let Credentials { cookie, certificate } = self.family.credentials();
+        let counts = match certificate {
+            Certificate::Counts => has_certificate,
+            Certificate::OfToolsOnly => has_certificate && !credential::is_by_browser(headers),
+            Certificate::Ignored | Certificate::NotForwardable => false,
+        };
+        if counts {
             if credential::is_of_another_site(headers, method, host, is_upgrade) {
                 return Err(credential::foreign_origin());
             }
             return Ok(Shown::Certificate);
         }
-        Ok(match places.read_usable(headers, method, host, is_upgrade)? {
-            Credential::Nothing => Shown::Nothing,
-            token => Shown::Token(token),
-        })
+        match places.read_usable(headers, method, host, is_upgrade, cookie)? {
+            Credential::Nothing if has_certificate && certificate == Certificate::NotForwardable => {
+                Err(credential::not_forwardable())
+            }
+            Credential::Nothing => Ok(Shown::Nothing),
+            token => Ok(Shown::Token(token)),
+        }
     }
 }

@@ -241,6 +241,24 @@ const ATTACKS: &[Attack] = &[
         Refused(403),
     ),
     attack(
+        "the cookie of a visitor at the API server, by a page of a published UI",
+        "GET /api/v1/secrets HTTP/1.1",
+        "Cookie: token=unknown\r\nSec-Fetch-Site: same-origin\r\n",
+        Refused(404),
+    ),
+    attack(
+        "the same at another cluster",
+        "GET /clusters/member/kapis/shop.example/v1/carts HTTP/1.1",
+        "Cookie: token=unknown\r\nSec-Fetch-Site: same-origin\r\n",
+        Refused(400),
+    ),
+    attack(
+        "the same where it counts",
+        "GET /kapis/shop.example/v1/carts HTTP/1.1",
+        "Cookie: token=unknown\r\nSec-Fetch-Site: same-origin\r\n",
+        Refused(401),
+    ),
+    attack(
         "a credential with two schemes",
         PLAIN,
         "Authorization: Basic cm9vdDpy\r\nAuthorization: Bearer tok-jane\r\n",

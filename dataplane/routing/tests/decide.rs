@@ -1,0 +1,226 @@
+//! One decision, driven by hand.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
+use genkan_routing::access::Mode;
+use genkan_routing::credential::Places;
+use genkan_routing::decide::{
+    Answer, Backend, Caller, Deciding, Destination, Next, Question, Request, Room, STEPS, Settings, Shown,
+};
+use genkan_routing::identity::{Introduction, Unsendable};
+use genkan_routing::model::{Matcher, Unavailable};
+use genkan_routing::{HeaderStore, Table};
+use http::HeaderMap;
+
+#[derive(Debug, Clone)]
+struct Object {
+    matcher: Matcher,
+    broken: Option<Unavailable>,
+}
+
+impl Destination for Object {
+    fn title(&self) -> &'static str {
+        "ReverseProxy x"
+    }
+
+    fn matcher(&self) -> &Matcher {
+        &self.matcher
+    }
+
+    fn introduces_caller(&self) -> bool {
+        true
+    }
+
+    fn forwards_authorization(&self) -> bool {
+        false
+    }
+
+    fn backend(&self) -> Result<Backend<'_>, &Unavailable> {
+        self.broken.as_ref().map_or(
+            Ok(Backend {
+                base_path: "/base",
+                directives: None,
+            }),
+            Err,
+        )
+    }
+}
+
+#[derive(Debug)]
+struct Jane(Introduction);
+
+impl Caller for Jane {
+    fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
+        Ok(Some(&self.0))
+    }
+}
+
+fn mk_jane() -> Jane {
+    Jane(Introduction::new("jane", "", &[], &std::collections::BTreeMap::new()).unwrap())
+}
+
+fn mk_table(broken: Option<Unavailable>) -> Table<Object, Object> {
+    let mut table = Table::default();
+    let (path, method) = ("/proxy/x/*".to_owned(), "*".to_owned());
+    let matcher = Matcher::ReverseProxy { path, method };
+    table
+        .reverse_proxies
+        .insert("/proxy/x/*", "*", Object { matcher, broken });
+    table.host_cluster = Some("host".into());
+    table
+}
+
+fn mk_headers(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        HeaderStore::append(&mut headers, name, value.as_bytes());
+    }
+    headers
+}
+
+fn mk_places() -> Places {
+    Places {
+        cookie: Some("token".into()),
+    }
+}
+
+fn mk_request(target: &str) -> Request<'_> {
+    Request {
+        method: "GET",
+        target: target.as_bytes(),
+        host: "gw.example",
+        is_upgrade: false,
+        has_certificate: false,
+    }
+}
+
+fn mk_settings(places: &Places) -> Settings<'_> {
+    Settings {
+        places: Some(places),
+        mode: Mode::Pattern,
+        forwards_always: false,
+    }
+}
+
+#[test]
+fn nothing_goes_on_behind_a_question_that_was_not_answered() {
+    let (table, places, mut room) = (mk_table(None), mk_places(), Room::default());
+    let mut headers = mk_headers(&[("authorization", "Bearer t"), ("x-remote-user", "root")]);
+    let request = mk_request("/proxy/x/%61?b=1");
+    let mut deciding = Deciding::new(request, &table, mk_settings(&places), &mut room);
+    for _ in 0..2 {
+        let next = deciding.next(&mut headers);
+        assert!(
+            matches!(next, Next::Ask(Question::Who(Shown::Token(_)))),
+            "{next:?}"
+        );
+    }
+    assert!(!headers.contains_key("x-remote-user"));
+    deciding.is_called_by(mk_jane());
+    for _ in 0..2 {
+        let next = deciding.next(&mut headers);
+        assert!(matches!(next, Next::Ask(Question::May(_))), "{next:?}");
+    }
+    deciding.is_allowed();
+    let Next::Forward(plan) = deciding.next(&mut headers) else {
+        panic!("it is allowed");
+    };
+    assert_eq!(plan.target, b"/base/proxy/x/a?b=1");
+    assert!(
+        !headers.contains_key("authorization"),
+        "the backend is not to see it"
+    );
+    assert!(
+        matches!(deciding.next(&mut headers), Next::Answer(_)),
+        "a decision is made once"
+    );
+}
+
+#[test]
+fn broken_object_answers_only_those_who_may() {
+    let why = Unavailable::new("Invalid", "no");
+    let (table, places, mut room) = (mk_table(Some(why.clone())), mk_places(), Room::default());
+    let mut headers = HeaderMap::new();
+    let mut deciding = Deciding::new(mk_request("/proxy/x/a"), &table, mk_settings(&places), &mut room);
+    deciding.is_called_by(mk_jane());
+    assert!(matches!(deciding.next(&mut headers), Next::Ask(Question::May(_))));
+    deciding.is_allowed();
+    let Next::Answer(answer) = deciding.next(&mut headers) else {
+        panic!("it cannot work");
+    };
+    let title = "ReverseProxy x";
+    assert_eq!(answer, Answer::Unavailable { title, why: &why });
+}
+
+/// What is shown, or the reason of the refusal.
+fn shown(target: &str, lines: &[(&str, &str)], has_certificate: bool) -> String {
+    let (table, places, mut room) = (mk_table(None), mk_places(), Room::default());
+    let request = Request {
+        has_certificate,
+        ..mk_request(target)
+    };
+    let mut headers = mk_headers(lines);
+    let mut deciding = Deciding::<Object, Jane>::new(request, &table, mk_settings(&places), &mut room);
+    match deciding.next(&mut headers) {
+        Next::Ask(Question::Who(Shown::Nothing)) => "nothing".to_owned(),
+        Next::Ask(Question::Who(Shown::Certificate)) => "certificate".to_owned(),
+        Next::Ask(Question::Who(Shown::Token(token))) => token.token().to_owned(),
+        Next::Answer(Answer::Refused(refused)) => refused.reason.to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn path_says_which_credentials_count() {
+    const COOKIE: (&str, &str) = ("cookie", "token=c");
+    const BEARER: (&str, &str) = ("x-kubesphere-authorization", "Bearer b");
+    const BROWSER: (&str, &str) = ("sec-fetch-site", "same-origin");
+    const REFUSED: &str = "CredentialNotForwardable";
+    // By a cookie, by a certificate, and by a certificate from a browser.
+    for (target, by_cookie, by_certificate, by_browser) in [
+        ("/proxy/x/a", "c", "certificate", "certificate"),
+        ("/kapis/g.io/v1/things", "c", "certificate", "certificate"),
+        ("/api/v1/pods", "nothing", REFUSED, REFUSED),
+        ("/%61pi/v1/pods", "nothing", REFUSED, REFUSED),
+        ("/openapi/v3", "nothing", REFUSED, REFUSED),
+        ("/clusters/host/apis", "nothing", REFUSED, REFUSED),
+        (
+            "/clusters/m1/kapis/g.io/v1/things",
+            "nothing",
+            "certificate",
+            "nothing",
+        ),
+        (
+            "/clusters-rewrite/m1/api/v1/pods",
+            "nothing",
+            "certificate",
+            "nothing",
+        ),
+        ("/clusters/host/proxy/x/a", "nothing", "certificate", "nothing"),
+        ("/connectors/ns/c/", "nothing", "nothing", "nothing"),
+        ("/", "nothing", "certificate", "certificate"),
+    ] {
+        assert_eq!(shown(target, &[COOKIE], false), by_cookie, "{target}");
+        assert_eq!(shown(target, &[], true), by_certificate, "{target}");
+        assert_eq!(shown(target, &[BROWSER], true), by_browser, "{target}");
+        assert_eq!(shown(target, &[BEARER, COOKIE], false), "b", "{target}");
+    }
+    assert_eq!(
+        shown("/api/v1/pods", &[BEARER], true),
+        "b",
+        "that can be handed on"
+    );
+    assert_eq!(shown("/api/v1/pods", &[COOKIE], true), REFUSED);
+}
+
+#[test]
+fn order_of_steps_is_documented() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/architecture.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    let table = text.split("### The steps").nth(1).unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let written: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    let steps: Vec<String> = STEPS.iter().map(|step| format!("{step:?}")).collect();
+    assert_eq!(written, steps);
+}
