@@ -14,7 +14,7 @@ use genkan_routing::{Decision, Input, Refused, RequestInfo, Target};
 use super::Proxy;
 use super::fields::Fields;
 use crate::access::SHOWN;
-use crate::answer::Answer;
+use crate::answer::{Answer, Hint};
 use crate::authority;
 use crate::context::{Context, Outgoing};
 use crate::identity::{Step, User};
@@ -36,6 +36,10 @@ impl Proxy {
         let method = request.method.clone();
         let info =
             RequestInfo::parse(method.as_str(), &target.path, query.as_deref()).map_err(Refused::from)?;
+        // Before anybody is asked who calls: empty tables would say of everything that it does not exist.
+        if tables.sequence == 0 {
+            return Err(not_configured());
+        }
         let user = self.authenticate(session, context).await?;
         let decision = tables.doors.decide(method.as_str(), &info, query.as_deref());
         arriving::refuse_impersonation(&session.req_header().headers, &decision)
@@ -150,6 +154,15 @@ fn answer_for<R, A>(decision: Decision<'_, R, A>, info: &RequestInfo<'_>) -> Ans
         }
         _ => unserved(),
     }
+}
+
+/// Seconds after which the operator is likely to have been reached.
+const CONFIGURED_SOON: u32 = 5;
+
+fn not_configured() -> Answer {
+    let message = "this data plane has had no configuration yet, so it cannot say what exists; if that lasts, its log and \
+                   /readyz say why the operator is not reached";
+    Answer::status(503, "NotConfigured", message).with_hint(Hint::RetryAfter(CONFIGURED_SOON))
 }
 
 fn unserved() -> Answer {
