@@ -31,6 +31,8 @@ mod grpc;
 mod health;
 #[path = "serving/identity.rs"]
 mod identity;
+#[path = "serving/last_known_good.rs"]
+mod last_known_good;
 #[path = "serving/listener.rs"]
 mod listener;
 #[path = "serving/requests.rs"]

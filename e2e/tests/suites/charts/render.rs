@@ -117,6 +117,7 @@ pub async fn an_unknown_or_impossible_value_is_refused(world: Arc<World>) -> Res
             "'/dataplane/forwardAuthorization'",
         ),
         ("dataplane.staleIfError=forever", "'/dataplane/staleIfError'"),
+        ("dataplane.stateMaxAge=forever", "'/dataplane/stateMaxAge'"),
         ("dataplane.drainDelaySeconds=-1", "'/dataplane/drainDelaySeconds'"),
         ("dataplane.replicas=0", "'/dataplane/replicas'"),
         (
