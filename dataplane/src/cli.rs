@@ -53,6 +53,9 @@ pub struct Cli {
         value_delimiter = ','
     )]
     pub allow_upstream_cidr: Vec<IpNet>,
+    /// Time for which a backend that should speak may be silent; 0: for ever
+    #[arg(long, env = "GENKAN_UPSTREAM_READ_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub upstream_read_timeout: Duration,
     /// Permit --authentication disabled on an address that others can reach
     #[arg(long, env = "GENKAN_ALLOW_UNAUTHENTICATED")]
     pub allow_unauthenticated: bool,

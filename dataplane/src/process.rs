@@ -159,6 +159,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         metrics,
         access: Arc::clone(&access),
         callers: Arc::clone(&callers),
+        upstream_read_timeout: cli.upstream_read_timeout,
     };
     let engine = http_proxy(&Arc::new(conf), proxy);
     let drain = Drain::new(cli.drain_delay, cli.drain_timeout);

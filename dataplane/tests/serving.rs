@@ -39,6 +39,8 @@ mod listener;
 mod requests;
 #[path = "serving/retries.rs"]
 mod retries;
+#[path = "serving/silence.rs"]
+mod silence;
 #[path = "serving/strictness.rs"]
 mod strictness;
 #[path = "serving/tls.rs"]
