@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
 use crate::tables::Current;
+use crate::timestamp::Timestamp;
 
 /// What the administration port shows.
 #[derive(Debug, Clone)]
@@ -44,20 +46,29 @@ impl Admin {
 
 async fn config(State(admin): State<Admin>) -> Json<Value> {
     let tables = admin.current.load();
-    Json(json!({ "hash": tables.hash.to_string(), "sequence": tables.sequence }))
+    Json(
+        json!({ "hash": tables.hash.to_string(), "sequence": tables.sequence, "kept": admin.current.kept_since().is_some() }),
+    )
 }
 
-async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+async fn ready(State(admin): State<Admin>) -> (StatusCode, Cow<'static, str>) {
     if admin.is_draining.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into());
     }
     if admin.current.load().sequence == 0 {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
-            "no configuration has arrived yet\n",
+            "no configuration has arrived yet\n".into(),
         );
     }
-    (StatusCode::OK, "ok\n")
+    let Some(at) = admin.current.kept_since() else {
+        return (StatusCode::OK, "ok\n".into());
+    };
+    let text = format!(
+        "ok, but the operator has said nothing yet: what is served was kept, and last confirmed at {}\n",
+        &*Timestamp::of(at)
+    );
+    (StatusCode::OK, text.into())
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {

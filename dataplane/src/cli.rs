@@ -40,6 +40,9 @@ pub struct Cli {
     /// Folder for what must outlive a restart; must be writable
     #[arg(long, env = "GENKAN_STATE_DIR", value_name = "DIR")]
     pub state_dir: PathBuf,
+    /// Age at which a configuration that was kept there is not served any more; 0 keeps none
+    #[arg(long, env = "GENKAN_STATE_MAX_AGE", value_name = "TIME", default_value = "24h", value_parser = duration)]
+    pub state_max_age: Duration,
     #[command(flatten)]
     pub authentication: AuthenticationArgs,
     /// Backend addresses to allow though they are loopback, link-local or the like; repeatable [default: none]
@@ -50,6 +53,9 @@ pub struct Cli {
         value_delimiter = ','
     )]
     pub allow_upstream_cidr: Vec<IpNet>,
+    /// Time for which a backend that should speak may be silent; 0: for ever
+    #[arg(long, env = "GENKAN_UPSTREAM_READ_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub upstream_read_timeout: Duration,
     /// Permit --authentication disabled on an address that others can reach
     #[arg(long, env = "GENKAN_ALLOW_UNAUTHENTICATED")]
     pub allow_unauthenticated: bool,
@@ -141,12 +147,13 @@ fn duration(text: &str) -> Result<Duration, String> {
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let number: u64 = digits
         .parse()
-        .map_err(|_| format!("{text} is no duration such as 5s, 500ms or 2m"))?;
+        .map_err(|_| format!("{text} is no duration such as 5s, 500ms, 2m or 1h"))?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "" | "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        _ => Err(format!("{text} is no duration such as 5s, 500ms or 2m")),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(60 * 60))),
+        _ => Err(format!("{text} is no duration such as 5s, 500ms, 2m or 1h")),
     }
 }
 
@@ -224,7 +231,8 @@ mod tests {
         assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert!(duration("5 s").is_err() && duration("s").is_err() && duration("1h").is_err());
+        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
+        assert!(duration("5 s").is_err() && duration("s").is_err() && duration("1d").is_err());
     }
 
     #[test]

@@ -11,12 +11,14 @@ mod endless;
 mod head;
 mod http2;
 mod progress;
+mod silence;
 mod traffic;
 
 pub use answer::{Refusals, RefusedRequest};
 pub use chunks::refusal;
 pub use endless::{Endless, EndlessAnswer, answers_without_end};
-pub use progress::{answer_moved, body_moved, is_stalled};
+pub use progress::is_stalled;
+pub use silence::{Vigil, allow_silence, is_backend_silent, is_watched};
 pub use traffic::{Guard, Traffic};
 
 use std::borrow::Cow;
@@ -36,6 +38,7 @@ use answer::Client;
 use chunks::{Body, Judged};
 use head::{Head, Wait};
 use http2::Http2;
+use silence::Silence;
 
 /// The application of a listener: the engine `A` behind the strict reading of heads.
 pub struct Front<A> {
@@ -81,6 +84,18 @@ pub struct FrontConfig {
 
 /// Hundredths of the open files; one connection of HTTP/2 can have many.
 const REQUESTS: usize = 40;
+
+/// A piece of the request body, or its end, has arrived.
+pub fn body_moved(is_end: bool) {
+    progress::body_moved(is_end);
+    silence::moved();
+}
+
+/// A piece of the answer has arrived.
+pub fn answer_moved() {
+    progress::answer_moved();
+    silence::moved();
+}
 
 // === impl FrontConfig ===
 
@@ -164,6 +179,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
         let mut call = None;
         let mut memo: Option<HttpPersistentSettings> = None;
         let mut served = 0;
+        let silence = Arc::<Silence>::default();
         loop {
             let wait = match served {
                 0 => Wait::First,
@@ -229,10 +245,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
                 memo.apply_to_session(&mut session);
             }
             self.prepare(&mut session, prefix, served);
-            let reused = self
-                .engine
-                .process_new_http(session, &self.config.draining)
-                .await?;
+            let serving = self.engine.process_new_http(session, &self.config.draining);
+            let reused = silence.watch(serving).await?;
             (stream, memo) = reused.consume();
             if !Judged::is_at_end(&stream) {
                 return None;

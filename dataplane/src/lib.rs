@@ -18,6 +18,7 @@ pub mod front;
 pub mod health;
 pub mod identity;
 pub mod kubernetes;
+pub mod last_known_good;
 pub mod listening;
 pub mod log;
 pub mod metrics;

@@ -29,6 +29,9 @@ pub struct Metrics {
     pub objects: Gauge,
     pub sequence: Gauge,
     pub connected: Gauge,
+    /// What is served was kept from before this process.
+    pub kept: Gauge,
+    pub state_write_failures: Counter,
     pub snapshots_refused: Counter,
     reload_failures: Family<FileLabels, Counter>,
     pub connections_closed: Closed,
@@ -95,6 +98,8 @@ impl Metrics {
             objects: Gauge::default(),
             sequence: Gauge::default(),
             connected: Gauge::default(),
+            kept: Gauge::default(),
+            state_write_failures: Counter::default(),
             reload_failures: Family::default(),
             snapshots_refused: Counter::default(),
             connections_closed: Closed::default(),
@@ -134,6 +139,10 @@ impl Metrics {
             "1 while the stream from the operator lives",
             this.connected.clone(),
         );
+        let help = "1 while the configuration of an earlier process is served, because the operator has said nothing yet";
+        registry.register("config_kept", help, this.kept.clone());
+        let help = "Configurations that could not be kept in the state folder";
+        registry.register("state_write_failures", help, this.state_write_failures.clone());
         let help = "Configurations refused as a whole";
         registry.register("snapshots_refused", help, this.snapshots_refused.clone());
         let help = "Attempts to read changed files that left the old ones in use";

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use genkan_accept::{Places, share};
 use pingora_core::apps::HttpServerApp;
@@ -18,6 +19,7 @@ use crate::drain::{Drain, Signals};
 use crate::files;
 use crate::front::{Front, FrontConfig};
 use crate::health::Board;
+use crate::last_known_good::{self, Journal, Keeper, Kept, Terms};
 use crate::listening::{self, BindError, Bound, ProxyProtocol, Tls, TlsError};
 use crate::log::Lines;
 use crate::metrics::Metrics;
@@ -28,6 +30,7 @@ use crate::recovery::Recovery;
 use crate::roots;
 use crate::stream::Subscriber;
 use crate::tables::{Builder, Current};
+use crate::timestamp::Timestamp;
 
 /// Why the process cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,9 @@ pub enum ProcessError {
 /// Connections to all backends together that are kept for later, and hundredths of the open files for them.
 const POOL: usize = 4_096;
 const POOL_SHARE: usize = 10;
+
+/// For what is still to be written when the process ends.
+const WRITING: Duration = Duration::from_secs(2);
 
 /// Serves until it is told to end.
 ///
@@ -94,7 +100,13 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     }
     tracing::info!(%listen, tls = tls_listen.map(tracing::field::display), admin = %admin_listen, operator = cli.stream.operator, "starting");
 
-    let subscriber = Subscriber {
+    let terms = Terms {
+        operator: cli.stream.operator.clone(),
+        max_age: cli.state_max_age,
+    };
+    let (keeping, kept) = keep(cli, &terms, &metrics);
+    let (keeper, journal) = keeping.unzip();
+    let mut subscriber = Subscriber {
         operator: cli.stream.operator.clone(),
         credentials: cli.stream.credentials(),
         name: cli.own_name(listen),
@@ -103,8 +115,19 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         current: Arc::clone(&current),
         board: Arc::clone(&board),
         metrics: Arc::clone(&metrics),
+        keeper: keeper.clone(),
         is_lost: false,
     };
+    if let Some(kept) = kept {
+        match subscriber.resume(&kept) {
+            Ok(()) => tracing::warn!(
+                confirmed = &*Timestamp::of(kept.at),
+                "the configuration of --state-dir is served until the operator says something"
+            ),
+            Err(error) => tracing::warn!(%error, "the configuration in --state-dir is ignored"),
+        }
+    }
+    let mut keeping = tokio::spawn(keep_on(keeper.zip(journal), stop_stream.clone()));
     let mut stream = tokio::spawn(subscriber.run(stop_stream.clone()));
     let workers = tokio::runtime::Handle::current().metrics().num_workers();
     let conf = engine_conf(ca_file, workers);
@@ -136,6 +159,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         metrics,
         access: Arc::clone(&access),
         callers: Arc::clone(&callers),
+        upstream_read_timeout: cli.upstream_read_timeout,
     };
     let engine = http_proxy(&Arc::new(conf), proxy);
     let drain = Drain::new(cli.drain_delay, cli.drain_timeout);
@@ -171,6 +195,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     tokio::select! {
         () = signals.next() => {}
         _ = &mut stream => return Err(ProcessError::Task("configuration stream")),
+        _ = &mut keeping => return Err(ProcessError::Task("state")),
         _ = &mut recovery => return Err(ProcessError::Task("recovery")),
         _ = &mut maintenance => return Err(ProcessError::Task("callers")),
         _ = &mut certificates => return Err(ProcessError::Task("certificates")),
@@ -183,9 +208,39 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         () = drain.run(&traffic, service) => {}
     }
     stop_stream.cancel();
+    if tokio::time::timeout(WRITING, keeping).await.is_err() {
+        tracing::warn!("what was changed last is not kept in --state-dir: the disk does not answer");
+    }
     engine.http_cleanup().await;
     tracing::info!("ended");
     Ok(())
+}
+
+type Keeping = (Arc<Keeper>, Journal);
+
+/// Who keeps what is served, unless nobody is to, and what was kept before.
+fn keep(cli: &Cli, terms: &Terms, metrics: &Arc<Metrics>) -> (Option<Keeping>, Option<Kept>) {
+    if terms.max_age.is_zero() {
+        return (None, None);
+    }
+    let (journal, kept) = last_known_good::read(&cli.state_dir, terms);
+    let kept = kept.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the configuration in --state-dir is ignored");
+        None
+    });
+    if !journal.may_write() {
+        tracing::warn!("another process uses this --state-dir: nothing is kept in it");
+        return (None, kept);
+    }
+    let keeper = Arc::new(Keeper::new(Arc::clone(metrics), terms.max_age));
+    (Some((keeper, journal)), kept)
+}
+
+async fn keep_on(keeping: Option<Keeping>, stop: CancellationToken) {
+    match keeping {
+        Some((keeper, journal)) => keeper.run(journal, stop).await,
+        None => stop.cancelled().await,
+    }
 }
 
 fn prepare_state_dir(path: &Path) -> Result<PathBuf, ProcessError> {

@@ -39,6 +39,8 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
     pub callers: Arc<Callers>,
+    /// For how long a backend that is to answer may be silent.
+    pub upstream_read_timeout: Duration,
 }
 
 #[async_trait]
@@ -135,7 +137,11 @@ impl ProxyHttp for Proxy {
         is_end: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
-        front::answer_moved();
+        match is_end {
+            // Who is waited for from now on is the client.
+            true => front::allow_silence(None),
+            false => front::answer_moved(),
+        }
         receiving::body(session, body, is_end, context)
     }
 
@@ -205,6 +211,7 @@ impl Proxy {
         answer: crate::answer::Answer,
     ) -> Result<()> {
         failing::account(&self.metrics, context, &answer);
+        front::allow_silence(None);
         let rest = arriving::rest(session);
         if rest == Rest::Little {
             // With the body out of the way the connection can be kept.

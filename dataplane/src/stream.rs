@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use crate::health::Board;
+use crate::last_known_good::{Keeper, Kept, Update};
 use crate::metrics::Metrics;
 use crate::tables::{Applied, ApplyError, Builder, Change, Current, Tables};
 use assembly::{Assembly, AssemblyError};
@@ -34,6 +35,8 @@ pub struct Subscriber {
     pub current: Arc<Current>,
     pub board: Arc<Board>,
     pub metrics: Arc<Metrics>,
+    /// `None` when nothing is to be kept.
+    pub keeper: Option<Arc<Keeper>>,
     /// The last message was refused: only everything, from the beginning, is to be trusted.
     pub is_lost: bool,
 }
@@ -85,6 +88,24 @@ impl From<tonic::Status> for StreamError {
 // === impl Subscriber ===
 
 impl Subscriber {
+    /// Serves what was kept, until the operator says something.
+    ///
+    /// # Errors
+    /// When it is not what it says it is; nothing is served then.
+    pub fn resume(&mut self, kept: &Kept) -> Result<(), ApplyError> {
+        let applied = self.builder.apply(Change {
+            base: None,
+            upserts: &kept.upserts,
+            removals: &[],
+            announced: &kept.hash.0,
+        })?;
+        // What is wrong with it is told with the first acknowledgement, as everything is.
+        self.publish(0, applied, true);
+        self.current.keep_since(kept.at);
+        self.metrics.kept.set(1);
+        Ok(())
+    }
+
     /// Serves the stream, again and again, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
@@ -94,6 +115,7 @@ impl Subscriber {
                 Err(error) = self.session(&mut backoff) => error,
             };
             self.metrics.connected.set(0);
+            self.keeper.iter().for_each(|keeper| keeper.doubt());
             let pause = backoff.next();
             tracing::warn!(operator = self.operator, %error, ?pause, "the configuration stream is down; what is served stays");
             tokio::select! {
@@ -151,7 +173,9 @@ impl Subscriber {
 
     fn hello(&self) -> Hello {
         let tables = self.current.load();
-        let have_hash = if tables.sequence == 0 || self.is_lost {
+        let wants_everything = |keeper: &Arc<Keeper>| keeper.wants_everything();
+        let is_to_be_kept = self.keeper.as_ref().is_some_and(wants_everything);
+        let have_hash = if tables.sequence == 0 || self.is_lost || is_to_be_kept {
             Vec::new()
         } else {
             tables.hash.0.to_vec()
@@ -187,17 +211,23 @@ impl Subscriber {
                         removals: &complete.snapshot.removals,
                         announced: &complete.hash,
                     })
-                    .map(|applied| (applied, complete.base.is_none()))
+                    .map(|applied| (applied, complete.base, complete.frame))
                     .map_err(StreamError::from),
             ),
             Err(error) => Some(Err(error.into())),
         });
         let Some(outcome) = outcome else { return Ok(()) };
         let (answer, outcome) = match outcome {
-            Ok((applied, is_everything)) => {
-                let all = is_everything || !std::mem::replace(&mut progress.has_acknowledged, true);
+            Ok((applied, base, frame)) => {
+                let hash = applied.tables.hash;
+                let all = base.is_none() || !std::mem::replace(&mut progress.has_acknowledged, true);
                 self.is_lost = false;
                 let answer = tokio::task::block_in_place(|| self.publish(nonce, applied, all));
+                self.current.keep_since(0);
+                self.metrics.kept.set(0);
+                if let Some(keeper) = &self.keeper {
+                    keeper.note(Update { base, hash, frame });
+                }
                 (answer, Ok(()))
             }
             Err(error) => {

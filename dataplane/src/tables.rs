@@ -2,6 +2,7 @@ mod builder;
 mod route;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use genkan_proto::Hash;
@@ -36,6 +37,8 @@ pub struct Current {
     applied: watch::Sender<u64>,
     /// Routes that nobody has looked at since they were built.
     fresh: Mutex<Vec<Arc<Route>>>,
+    /// Seconds since 1970 of what was kept, while that is served; 0 once the operator has said something.
+    kept: AtomicU64,
 }
 
 // === impl Tables ===
@@ -57,6 +60,17 @@ impl Default for Tables {
 impl Current {
     pub fn load(&self) -> Arc<Tables> {
         self.tables.load_full()
+    }
+
+    /// When what is served was last confirmed, in seconds since 1970, if it was kept from before this process and the
+    /// operator has said nothing yet.
+    pub fn kept_since(&self) -> Option<u64> {
+        Some(self.kept.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    }
+
+    /// `at` is 0 for what the operator said.
+    pub fn keep_since(&self, at: u64) {
+        self.kept.store(at, Ordering::Relaxed);
     }
 
     /// The routes that were built since the last call.

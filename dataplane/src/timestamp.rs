@@ -19,6 +19,11 @@ impl Timestamp {
         Self::at(since.as_secs(), since.subsec_micros())
     }
 
+    /// `seconds` since 1970.
+    pub fn of(seconds: u64) -> Self {
+        Self::at(seconds, 0)
+    }
+
     /// `seconds` since 1970, and millionths of one.
     fn at(seconds: u64, micros: u32) -> Self {
         let (last, mut text) = LAST.get();

@@ -65,8 +65,8 @@ struct Tls {
 pub struct Manner {
     pub http2: bool,
     pub is_idempotent: bool,
-    /// Silence of the backend is no fault: watches, event streams, tunnels, gRPC.
-    pub may_be_silent: bool,
+    /// For how long the engine lets the backend be silent; `None`: somebody else looks after that, or it is no fault.
+    pub silence: Option<Duration>,
     pub is_upgrade: bool,
     /// The certificate is compared with the pins instead of being verified.
     pub is_pinned: bool,
@@ -93,8 +93,8 @@ pub enum NoEndpoint {
 
 const CONNECT: Duration = Duration::from_secs(5);
 const CONNECT_IN_ALL: Duration = Duration::from_secs(10);
-/// A backend that is to speak may be silent for so long.
-pub const SILENCE: Duration = Duration::from_secs(60);
+/// A backend may take nothing of a request for so long.
+pub const STANDSTILL: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(60);
 /// A request that cannot be repeated must not meet a connection that its backend is about to close.
 const IDLE_UNREPEATABLE: Duration = Duration::from_secs(2);
@@ -236,8 +236,8 @@ impl Upstream {
         let options = &mut peer.options;
         options.connection_timeout = Some(CONNECT);
         options.total_connection_timeout = Some(CONNECT_IN_ALL);
-        options.read_timeout = (!manner.may_be_silent).then_some(SILENCE);
-        options.write_timeout = Some(SILENCE);
+        options.read_timeout = manner.silence;
+        options.write_timeout = Some(STANDSTILL);
         options.idle_timeout = Some(if manner.is_idempotent {
             IDLE
         } else {

@@ -31,12 +31,16 @@ mod grpc;
 mod health;
 #[path = "serving/identity.rs"]
 mod identity;
+#[path = "serving/last_known_good.rs"]
+mod last_known_good;
 #[path = "serving/listener.rs"]
 mod listener;
 #[path = "serving/requests.rs"]
 mod requests;
 #[path = "serving/retries.rs"]
 mod retries;
+#[path = "serving/silence.rs"]
+mod silence;
 #[path = "serving/strictness.rs"]
 mod strictness;
 #[path = "serving/tls.rs"]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use genkan_e2e::programs::Prepared;
-use genkan_e2e::run::{self, Wish};
+use genkan_e2e::run::{self, Authentication, Wish};
 
 #[derive(Debug, Parser)]
 #[command(about = "Runs genkan on a real Kubernetes control plane", version)]
@@ -29,6 +29,9 @@ enum Command {
         /// Read manifests from a folder instead of a control plane
         #[arg(long)]
         directory: bool,
+        /// Whether the data planes ask who calls, and what they may; only on the control plane that is started here
+        #[arg(long, value_enum, default_value = "disabled")]
+        authentication: Authentication,
     },
 }
 
@@ -39,12 +42,14 @@ fn main() -> ExitCode {
             kubeconfig,
             folder,
             directory,
+            authentication,
         } => {
             let kubeconfig = kubeconfig.filter(|path| !path.as_os_str().is_empty());
             run::run(Wish {
                 kubeconfig,
                 folder,
                 directory,
+                authentication,
             })
         }
     };

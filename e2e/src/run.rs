@@ -25,6 +25,16 @@ pub struct Wish {
     pub kubeconfig: Option<PathBuf>,
     pub folder: PathBuf,
     pub directory: bool,
+    pub authentication: Authentication,
+}
+
+/// How the data planes are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub enum Authentication {
+    /// Every caller is anonymous and may do everything
+    Disabled,
+    /// The API server is asked
+    Kubernetes,
 }
 
 /// What is handed into the private network.
@@ -36,6 +46,7 @@ struct Plan {
     /// For the sockets of the relay; its path is short, as the paths of sockets have to be.
     sockets: PathBuf,
     ports: Ports,
+    authentication: Authentication,
 }
 
 /// The same inside and outside, so that a printed address works everywhere.
@@ -61,6 +72,13 @@ pub fn run(wish: Wish) -> Result<()> {
     if let Some(plan) = namespace::handed::<Plan>()? {
         return inside::run(plan);
     }
+    let asks = wish.authentication == Authentication::Kubernetes;
+    if asks && (wish.directory || wish.kubeconfig.is_some()) {
+        bail!(
+            "--authentication=kubernetes is for the control plane that a run starts itself; say it without --directory and \
+             without a kubeconfig"
+        );
+    }
     if let Some(kubeconfig) = &wish.kubeconfig
         && may_use(kubeconfig)?
     {
@@ -70,13 +88,19 @@ pub fn run(wish: Wish) -> Result<()> {
         return block_on(directory::run(&fresh(&wish.folder)?.path));
     }
     if let Err(why) = namespace::probe() {
+        if asks {
+            bail!(
+                "This machine gives no private network ({why}), which the control plane needs, and without one nobody can be \
+                 asked who calls"
+            );
+        }
         println!(
             "This machine gives no private network ({why}), which the control plane needs. Running genkan on a \
              folder of manifests instead; conditions are printed by the operator, and there is no kubectl."
         );
         return block_on(directory::run(&fresh(&wish.folder)?.path));
     }
-    block_on(outside(&fresh(&wish.folder)?.path))
+    block_on(outside(&fresh(&wish.folder)?.path, wish.authentication))
 }
 
 /// Names the cluster and asks; only a person at a terminal can say yes.
@@ -98,7 +122,7 @@ fn may_use(kubeconfig: &Path) -> Result<bool> {
     Ok(yes)
 }
 
-async fn outside(folder: &Path) -> Result<()> {
+async fn outside(folder: &Path, authentication: Authentication) -> Result<()> {
     let prepared = tokio::task::spawn_blocking(|| Prepared::make(true)).await??;
     let sockets = tempfile::Builder::new().prefix("genkan-").tempdir()?;
     let mut held = Vec::new();
@@ -115,6 +139,7 @@ async fn outside(folder: &Path) -> Result<()> {
         folder: folder.to_owned(),
         sockets: sockets.path().to_owned(),
         ports,
+        authentication,
     };
     let mut child = namespace::enter(&plan)?;
     held.into_iter().for_each(|held| held.lead_in(sockets.path()));

@@ -257,11 +257,32 @@ impl Product {
         folder: &Path,
         addresses: Addresses,
     ) -> Result<Self> {
+        let source = Self::installed(control_plane, programs).await?;
+        Self::launch(programs, folder, &source, addresses, &[]).await
+    }
+
+    /// The same with proxies that ask the API server about their callers, as their ServiceAccount may.
+    pub async fn start_judging(
+        control_plane: &ControlPlane,
+        programs: &Programs,
+        folder: &Path,
+        addresses: Addresses,
+    ) -> Result<Self> {
+        let source = Self::installed(control_plane, programs).await?;
+        let kubeconfig = control_plane
+            .service_account_kubeconfig("genkan-system", "genkan-dataplane")
+            .await?;
+        let kubeconfig = kubeconfig.display().to_string();
+        let arguments = ["--authentication", "kubernetes", "--kubeconfig", &kubeconfig];
+        Self::launch(programs, folder, &source, addresses, &arguments).await
+    }
+
+    async fn installed(control_plane: &ControlPlane, programs: &Programs) -> Result<Source> {
         install(control_plane.kubectl(), programs).await?;
         let kubeconfig = control_plane
             .service_account_kubeconfig("genkan-system", "genkan-operator")
             .await?;
-        Self::launch(programs, folder, &Source::Kubernetes(kubeconfig), addresses, &[]).await
+        Ok(Source::Kubernetes(kubeconfig))
     }
 
     /// Starts the programs on a source; the proxies with these further arguments.

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, BufWriter,
 use tokio::net::TcpStream;
 
 use super::keepalive;
+use crate::front::Vigil;
 
 /// An eighth of what the engine gives each connection; it costs nothing that was measured.
 const READ_BUFFER: usize = 8 * 1024;
@@ -34,6 +35,7 @@ pub struct Socket {
     rewound: Bytes,
     digest: Arc<SocketDigest>,
     established: SystemTime,
+    vigil: Vigil,
 }
 
 // === impl Socket ===
@@ -51,6 +53,7 @@ impl Socket {
             rewound: Bytes::new(),
             digest,
             established: SystemTime::now(),
+            vigil: Vigil::default(),
         }
     }
 
@@ -86,7 +89,10 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.rewound.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+            if let read @ Poll::Ready(_) = Pin::new(&mut self.stream).poll_read(context, buffer) {
+                return read;
+            }
+            return self.vigil.poll(context).map(Err);
         }
         let count = self.rewound.len().min(buffer.remaining());
         buffer.put_slice(&self.rewound[..count]);

@@ -15,7 +15,7 @@ use genkan_routing::version::priority;
 use super::Proxy;
 use super::fields::Fields;
 use crate::access::SHOWN;
-use crate::answer::Answer;
+use crate::answer::{Answer, Hint};
 use crate::context::{Context, Outgoing};
 use crate::identity::{self, Step, User};
 use crate::tables::{Action, Route};
@@ -54,6 +54,11 @@ impl Proxy {
         loop {
             let mut fields = Fields(session.req_header_mut());
             match deciding.next(&mut fields) {
+                // Before anybody is asked who calls: empty tables would say of everything that it does not exist.
+                Next::Ask(Question::Who(_)) if tables.sequence == 0 => {
+                    line.path = deciding.path().unwrap_or_default().to_owned();
+                    return Err(not_configured());
+                }
                 Next::Ask(Question::Who(shown)) => {
                     let step = match shown {
                         Shown::Nothing => Ok(Step::Known(identity.anonymous())),
@@ -179,6 +184,15 @@ impl From<decide::Answer<'_>> for Answer {
             }
         }
     }
+}
+
+/// Seconds after which the operator is likely to have been reached.
+const CONFIGURED_SOON: u32 = 5;
+
+fn not_configured() -> Answer {
+    let message = "this data plane has had no configuration yet, so it cannot say what exists; if that lasts, its log and \
+                   /readyz say why the operator is not reached";
+    Answer::status(503, "NotConfigured", message).with_hint(Hint::RetryAfter(CONFIGURED_SOON))
 }
 
 fn group_json(group: &str, versions: &[&str]) -> serde_json::Value {

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::front;
 use crate::metrics::Metrics;
 use crate::tables::Route;
-use crate::upstream::{NoEndpoint, SILENCE, Upstream};
+use crate::upstream::{NoEndpoint, STANDSTILL, Upstream};
 
 /// Decides whether a request that failed on an open connection is sent again.
 pub fn judge(session: &Session, mut error: Box<Error>, context: &mut Context, is_reused: bool) -> Box<Error> {
@@ -46,8 +46,9 @@ impl Proxy {
             !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
         });
         let refused = front::refusal(error.root_cause());
-        if is_begun || (refused.is_none() && is_client_gone(error)) {
-            let is_downstream = *error.esource() == ErrorSource::Downstream;
+        let is_silent = front::is_backend_silent(error.root_cause()) || is_upstream_silent(error);
+        if is_begun || (refused.is_none() && !is_silent && is_client_gone(error)) {
+            let is_downstream = *error.esource() == ErrorSource::Downstream && !is_silent;
             context.line.reason = match refused {
                 Some(refused) => refused.reason,
                 None if is_downstream => "ClientGone",
@@ -61,7 +62,8 @@ impl Proxy {
             Some(answer) => answer,
             None if let Some(refused) = refused => refused.clone().into(),
             // The time starts anew with each piece of the request: the client is who is waited for.
-            None if is_upstream_silent(error) && !session.is_body_done() => body_timeout(),
+            None if is_silent && !session.is_body_done() => body_timeout(),
+            None if is_silent && let Ok((route, _)) = context.destination() => self.silent(&route),
             None => self.answer_to(error, context),
         };
         let answer = detailed(answer, error, context);
@@ -69,6 +71,12 @@ impl Proxy {
         session.set_keepalive(None);
         let _ = self.answer(session, context, answer).await;
         code
+    }
+
+    fn silent(&self, route: &Route) -> Answer {
+        let limit = self.upstream_read_timeout;
+        let what = format!("sent nothing for {limit:?}; see --upstream-read-timeout, if it needs longer");
+        Answer::status(504, "BackendTimeout", backend(route, &what))
     }
 
     fn answer_to(&self, error: &Error, context: &Context) -> Answer {
@@ -104,13 +112,9 @@ impl Proxy {
                 answer
             }
             HandshakeError => no_http2(route),
-            ReadTimedout => Answer::status(
-                504,
-                "BackendTimeout",
-                backend(route, &format!("sent nothing for {} s", SILENCE.as_secs())),
-            ),
+            ReadTimedout => self.silent(route),
             WriteTimedout => {
-                let what = format!("took nothing of the request for {} s", SILENCE.as_secs());
+                let what = format!("took nothing of the request for {} s", STANDSTILL.as_secs());
                 Answer::status(504, "BackendTimeout", backend(route, &what))
             }
             InvalidHTTPHeader | H1Error | H2Error | H2Downgrade | InvalidH2 => {

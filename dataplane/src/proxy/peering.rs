@@ -8,6 +8,7 @@ use pingora_proxy::Session;
 
 use super::{Proxy, failing};
 use crate::context::Context;
+use crate::front;
 use crate::upstream::{Manner, NoEndpoint, Upstream};
 
 /// After so long no other endpoint is tried: the client has waited enough for an answer.
@@ -21,7 +22,7 @@ impl Proxy {
             context.attempt.is_pinned = true;
             context.attempt.is_pin_remembered = true;
         }
-        let manner = manner(context, &upstream);
+        let manner = manner(context, &upstream, self.silence(context));
         context.attempt.number += 1;
         context.attempt.is_http2 = manner.http2;
         context.line.attempts = context.attempt.number;
@@ -122,7 +123,18 @@ impl Proxy {
     }
 }
 
-fn manner(context: &Context, upstream: &Upstream) -> Manner {
+impl Proxy {
+    /// Sees to it that the backend is not waited for too long. Where the front does, the answer itself can say that it may
+    /// be silent; the limit of the engine, which is what comes back, is fixed from now on.
+    fn silence(&self, context: &Context) -> Option<Duration> {
+        let limit = self.upstream_read_timeout;
+        let limit = (!context.kind.may_be_silent && !limit.is_zero()).then_some(limit);
+        front::allow_silence(limit);
+        limit.filter(|_| !front::is_watched())
+    }
+}
+
+fn manner(context: &Context, upstream: &Upstream, silence: Option<Duration>) -> Manner {
     let is_idempotent = context
         .outgoing
         .as_ref()
@@ -131,7 +143,7 @@ fn manner(context: &Context, upstream: &Upstream) -> Manner {
     Manner {
         http2: context.kind.needs_http2(upstream.http2),
         is_idempotent,
-        may_be_silent: context.kind.may_be_silent,
+        silence,
         is_upgrade,
         is_pinned: context.attempt.is_pinned,
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, LOCATION, SET_COOKIE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, LOCATION,
+    SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use parking_lot::Mutex;
@@ -22,6 +22,7 @@ use genkan_routing::{HeaderStore, Scheme};
 
 use super::{Proxy, failing, fields, removed_length};
 use crate::context::{Context, Outgoing};
+use crate::front;
 use crate::rewriting::LinkRewriter;
 use crate::tables::Route;
 use crate::upstream::Upstream;
@@ -37,6 +38,9 @@ const CORS: [HeaderName; 4] = [
 const TUNNEL_IDLE: Duration = Duration::from_secs(60 * 60);
 /// A backend that announces more often than that keeps its client busy instead of answering.
 const MOST_INTERIM: u32 = 100;
+
+/// What the types of all messages of gRPC begin with.
+const GRPC: &[u8] = b"application/grpc";
 
 /// Lines of one name that would be longer together once they are moved stay as they are.
 const MOST_MOVED: usize = 512 << 10;
@@ -70,6 +74,10 @@ impl Proxy {
         }
         unite_lengths(response);
         if !is_interim(response.status) {
+            match may_be_silent(response) {
+                true => front::allow_silence(None),
+                false => front::answer_moved(),
+            }
             context.line.answered = Some(context.start.elapsed());
             if route.acquit() {
                 self.board.note(&route.object, BackendState::Reachable, "");
@@ -77,6 +85,22 @@ impl Proxy {
         }
         Ok(())
     }
+}
+
+/// Whether this is an answer in which nothing may be said for any time: events, messages, a watch, a tunnel.
+fn may_be_silent(response: &ResponseHeader) -> bool {
+    let kind = response.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let mut parts = kind
+        .unwrap_or_default()
+        .split(|byte| *byte == b';')
+        .map(<[u8]>::trim_ascii);
+    let essence = parts.next().unwrap_or_default();
+    response.status == StatusCode::SWITCHING_PROTOCOLS
+        || essence.eq_ignore_ascii_case(b"text/event-stream")
+        || essence
+            .get(..GRPC.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+        || parts.any(|parameter| parameter.eq_ignore_ascii_case(b"stream=watch"))
 }
 
 fn is_interim(status: StatusCode) -> bool {
@@ -294,6 +318,36 @@ pub fn body(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_type_of_an_answer_says_whether_it_may_be_silent() {
+        let may = |status, kind: Option<&str>| {
+            let mut response = ResponseHeader::build(status, None).unwrap();
+            kind.into_iter().for_each(|kind| {
+                response.insert_header(CONTENT_TYPE, kind).unwrap();
+            });
+            may_be_silent(&response)
+        };
+        for kind in [
+            "text/event-stream",
+            "Text/Event-Stream ; charset=utf-8",
+            "application/grpc",
+            "application/grpc-web+proto",
+            "application/json;stream=watch",
+            "application/vnd.kubernetes.protobuf; charset=x; stream=watch",
+        ] {
+            assert!(may(200, Some(kind)), "{kind}");
+        }
+        for kind in [
+            "text/event-streams",
+            "text/html",
+            "application/json;a=b",
+            "stream=watch",
+        ] {
+            assert!(!may(200, Some(kind)), "{kind}");
+        }
+        assert!(may(101, None) && !may(200, None));
+    }
 
     #[test]
     fn equal_lengths_become_one() {

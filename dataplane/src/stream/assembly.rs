@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use genkan_proto::v1alpha1::{Snapshot, SnapshotChunk};
 use genkan_proto::{Hash, MAX_CHUNK, MAX_FRAME, SnapshotError, decompress};
 
@@ -18,6 +19,8 @@ pub struct Complete {
     /// What it is a change to; `None`: it is everything.
     pub base: Option<Hash>,
     pub hash: Vec<u8>,
+    /// The snapshot as it came.
+    pub frame: Bytes,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +87,7 @@ impl Assembly {
             snapshot,
             base: self.base,
             hash: std::mem::take(&mut self.hash),
+            frame: std::mem::take(&mut self.frame).into(),
         }))
     }
 }

@@ -59,6 +59,33 @@ async fn readiness_and_hash_follow_what_is_served() {
     assert!(metrics.contains("genkan_dataplane_objects 1"), "{metrics}");
 }
 
+/// Clients and caches believe a 404, and controllers an empty list.
+#[tokio::test]
+async fn before_the_first_configuration_nothing_is_said_not_to_exist() {
+    let process = Process::start(&[]).await;
+    let asked = [
+        "/proxy/p/x",
+        "/proxy/p",
+        "/kapis",
+        "/kapis/shop.example",
+        "/kapis/shop.example/v1/carts",
+        "/",
+        "/api/v1/pods",
+        "/clusters/member/proxy/p/x",
+    ];
+    for path in asked {
+        let answer = get(process.address, path).await;
+        answer.assert_status(503);
+        assert_eq!(answer.header("x-genkan-reason"), Some("NotConfigured"), "{path}");
+        assert_eq!(answer.header("retry-after"), Some("5"), "{path}");
+        assert!(answer.body.contains("operator"), "{answer:?}");
+    }
+    get(process.address, "/proxy/../x").await.assert_status(400);
+    process.operator.publish(vec![]).await;
+    get(process.address, "/proxy/p/x").await.assert_status(404);
+    assert_eq!(get(process.address, "/kapis").await.code, 200);
+}
+
 #[tokio::test]
 async fn what_cannot_be_built_is_a_stub_and_a_verdict() {
     let process = Process::start(&[]).await;

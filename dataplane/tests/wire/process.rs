@@ -12,8 +12,8 @@ use genkan_proto::v1alpha1::config_stream_server::{ConfigStream, ConfigStreamSer
 use genkan_proto::v1alpha1::operator_message::Message as FromOperator;
 use genkan_proto::v1alpha1::proxy_message::Message as FromProxy;
 use genkan_proto::v1alpha1::{
-    Ack, Endpoint, EndpointSet, Health, OperatorMessage, ProxyMessage, Resource, ResourceRef, ReverseProxy,
-    Snapshot, SnapshotChunk, Upstream, resource, reverse_proxy, upstream,
+    Ack, Endpoint, EndpointSet, Health, Hello, OperatorMessage, ProxyMessage, Resource, ResourceRef,
+    ReverseProxy, Snapshot, SnapshotChunk, Upstream, resource, reverse_proxy, upstream,
 };
 use genkan_proto::{Buckets, Hash, MAX_CHUNK, compress, resource_hash};
 use parking_lot::Mutex;
@@ -34,6 +34,7 @@ pub struct Operator {
     pub address: SocketAddr,
     wanted: watch::Sender<Vec<Resource>>,
     heard: Arc<Heard>,
+    server: Mutex<tokio::task::JoinHandle<()>>,
 }
 
 /// What proxies said.
@@ -41,9 +42,11 @@ pub struct Operator {
 pub struct Heard {
     pub acks: Mutex<Vec<Ack>>,
     pub health: Mutex<Vec<Health>>,
+    pub hellos: Mutex<Vec<Hello>>,
     changed: tokio::sync::Notify,
 }
 
+#[derive(Clone)]
 struct Script {
     wanted: watch::Receiver<Vec<Resource>>,
     heard: Arc<Heard>,
@@ -61,13 +64,26 @@ impl Operator {
             wanted: watch,
             heard: Arc::clone(&heard),
         };
-        let server = tonic::transport::Server::builder().add_service(ConfigStreamServer::new(script));
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         Self {
             address,
             wanted,
             heard,
+            server: Mutex::new(tokio::spawn(script.serve(listener))),
         }
+    }
+
+    /// Nobody is let in any more.
+    pub fn leave(&self) {
+        self.server.lock().abort();
+    }
+
+    pub async fn come_back(&self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let script = Script {
+            wanted: self.wanted.subscribe(),
+            heard: Arc::clone(&self.heard),
+        };
+        *self.server.lock() = tokio::spawn(script.serve(listener));
     }
 
     /// Sends these resources and waits until a proxy serves them.
@@ -112,6 +128,13 @@ pub fn hash_of(resources: &[Resource]) -> Hash {
     held.hash()
 }
 
+impl Script {
+    async fn serve(self, listener: TcpListener) {
+        let server = tonic::transport::Server::builder().add_service(ConfigStreamServer::new(self));
+        let _ = server.serve_with_incoming(TcpListenerStream::new(listener)).await;
+    }
+}
+
 #[tonic::async_trait]
 impl ConfigStream for Script {
     type SubscribeStream = Pin<Box<dyn Stream<Item = Result<OperatorMessage, Status>> + Send>>;
@@ -137,7 +160,8 @@ async fn converse(
     loop {
         tokio::select! {
             message = from_proxy.message() => match message.ok().flatten().and_then(|message| message.message) {
-                Some(FromProxy::Hello(_)) => {
+                Some(FromProxy::Hello(hello)) => {
+                    heard.hellos.lock().push(hello);
                     wanted.mark_changed();
                 }
                 Some(FromProxy::Ack(ack)) => {
@@ -238,23 +262,35 @@ pub struct Process {
     pub operator: Operator,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
-    _state: tempfile::TempDir,
+    flags: Vec<String>,
+    state: tempfile::TempDir,
 }
 
 // === impl Process ===
 
 impl Process {
     pub async fn start(flags: &[&str]) -> Self {
-        let operator = Operator::start().await;
         let state = tempfile::tempdir().unwrap();
-        let is_judged = flags.contains(&"--authentication");
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        Self::launch(Operator::start().await, state, flags).await
+    }
+
+    /// Ends it at once, as a crash would, and starts it anew with the same folder and operator.
+    pub async fn restarted(mut self, flags: &[&str]) -> Self {
+        self.child.kill().await.unwrap();
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        Self::launch(self.operator, self.state, self.flags).await
+    }
+
+    async fn launch(operator: Operator, state: tempfile::TempDir, flags: Vec<String>) -> Self {
+        let is_judged = flags.iter().any(|flag| flag == "--authentication");
         let mut child = command(&operator, state.path())
             .args(if is_judged {
                 &[][..]
             } else {
                 &["--authentication", "disabled"]
             })
-            .args(flags)
+            .args(&flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -269,7 +305,8 @@ impl Process {
             operator,
             child,
             log,
-            _state: state,
+            flags,
+            state,
         }
     }
 
@@ -278,6 +315,10 @@ impl Process {
         let process = Self::start(flags).await;
         process.operator.publish(route("p", "/proxy/*", backend)).await;
         process
+    }
+
+    pub fn state(&self) -> &std::path::Path {
+        self.state.path()
     }
 
     pub fn terminate(&self) {

@@ -34,7 +34,7 @@ pub(super) async fn run(folder: &Path) -> Result<()> {
     )
     .await?;
     let proxies: Vec<SocketAddr> = product.proxies.iter().map(|proxy| proxy.listen).collect();
-    sample::answered(&proxies).await?;
+    sample::answered(&proxies, 200).await?;
     println!(
         "\ngenkan is running on {}; Ctrl-C ends everything.",
         manifests.display()

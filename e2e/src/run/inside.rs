@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tokio::time::Instant;
 
-use super::{Plan, asked_to_end, block_on, sample, while_running};
+use super::{Authentication, Plan, asked_to_end, block_on, sample, while_running};
 use crate::backend::Backend;
+use crate::callers;
 use crate::control_plane::{self, ControlPlane, Options};
 use crate::namespace;
 use crate::product::Proxy;
@@ -26,6 +27,7 @@ async fn stage(plan: Plan) -> Result<()> {
         folder,
         sockets,
         ports,
+        authentication,
     } = plan;
     relay::lead_out(&sockets, &ports.all())?;
     let begin = Instant::now();
@@ -47,7 +49,12 @@ async fn stage(plan: Plan) -> Result<()> {
         proxies: ports.proxies.to_vec(),
         ..Addresses::default()
     };
-    let product = Product::start(&control_plane, &programs, &folder, addresses).await?;
+    let product = match authentication {
+        Authentication::Disabled => Product::start(&control_plane, &programs, &folder, addresses).await?,
+        Authentication::Kubernetes => {
+            Product::start_judging(&control_plane, &programs, &folder, addresses).await?
+        }
+    };
     println!("  ready after {:.1} s", begin.elapsed().as_secs_f64());
 
     let backend = Backend::start("sample", "10.99.0.1:8080".parse()?).await?;
@@ -63,15 +70,36 @@ async fn stage(plan: Plan) -> Result<()> {
         .await
         .context("the sample")?;
     let applied = begin.elapsed();
-    sample::answered(&proxies).await?;
+    let expected = match authentication {
+        Authentication::Disabled => 200,
+        // Nobody has a right yet.
+        Authentication::Kubernetes => 403,
+    };
+    sample::answered(&proxies, expected).await?;
     println!(
-        "`kubectl apply` of the sample to the first 200 through both proxies: {} ms, {} ms of them in kubectl",
+        "`kubectl apply` of the sample to the first {expected} through both proxies: {} ms, {} ms of them in kubectl",
         begin.elapsed().as_millis(),
         applied.as_millis()
     );
     link(&folder, "kubectl", kubectl.program())?;
     link(&folder, "genkan", &programs.genkan)?;
-    println!("\n{}", summary(&folder, &control_plane, &product.proxies));
+    let callers = match authentication {
+        Authentication::Disabled => "are not asked who they are: --authentication=disabled".to_owned(),
+        Authentication::Kubernetes => {
+            let client = control_plane::client(control_plane.admin_kubeconfig()).await?;
+            let file = folder.join("visitor.token");
+            let token = callers::token(&client, "visitor").await?;
+            std::fs::write(&file, token).with_context(|| format!("write {}", file.display()))?;
+            format!(
+                "are known; ServiceAccount default/visitor has no right yet, and its token is in {}",
+                file.display()
+            )
+        }
+    };
+    println!(
+        "\n{}",
+        summary(&folder, &control_plane, &product.proxies, &callers)
+    );
     let running = || {
         control_plane
             .expect_running()
@@ -90,7 +118,7 @@ fn link(folder: &Path, name: &str, program: &Path) -> Result<()> {
     std::os::unix::fs::symlink(program, bin.join(name)).with_context(|| format!("link {name}"))
 }
 
-fn summary(folder: &Path, control_plane: &ControlPlane, proxies: &[Proxy]) -> String {
+fn summary(folder: &Path, control_plane: &ControlPlane, proxies: &[Proxy], callers: &str) -> String {
     let mut lines = vec![
         "genkan is running; Ctrl-C ends everything. In another shell:".to_owned(),
         String::new(),
@@ -113,6 +141,6 @@ fn summary(folder: &Path, control_plane: &ControlPlane, proxies: &[Proxy]) -> St
         ));
     }
     lines.push(format!("  logs        {}/*.log", folder.display()));
-    lines.push("  callers     are not asked who they are: --authentication=disabled".to_owned());
+    lines.push(format!("  callers     {callers}"));
     lines.join("\n")
 }

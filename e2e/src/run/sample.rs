@@ -24,14 +24,14 @@ pub(super) fn services(backend: SocketAddr) -> String {
     .join("---\n")
 }
 
-/// Waits until every proxy answers both with 200.
-pub(super) async fn answered(proxies: &[SocketAddr]) -> Result<()> {
+/// Waits until every proxy answers a caller who does not say who they are in this way, through both.
+pub(super) async fn answered(proxies: &[SocketAddr], status: u16) -> Result<()> {
     for proxy in proxies {
         for target in [EMPLOYEES, WEAVE] {
             wait::until_true(
-                &format!("200 from http://{proxy}{target}"),
+                &format!("{status} from http://{proxy}{target}"),
                 Duration::from_secs(30),
-                || async move { Ok(http1::get(*proxy, target).await?.status == 200) },
+                || async move { Ok(http1::get(*proxy, target).await?.status == status) },
             )
             .await?;
         }

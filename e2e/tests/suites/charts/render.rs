@@ -117,6 +117,11 @@ pub async fn an_unknown_or_impossible_value_is_refused(world: Arc<World>) -> Res
             "'/dataplane/forwardAuthorization'",
         ),
         ("dataplane.staleIfError=forever", "'/dataplane/staleIfError'"),
+        ("dataplane.stateMaxAge=forever", "'/dataplane/stateMaxAge'"),
+        (
+            "dataplane.upstreamReadTimeout=never",
+            "'/dataplane/upstreamReadTimeout'",
+        ),
         ("dataplane.drainDelaySeconds=-1", "'/dataplane/drainDelaySeconds'"),
         ("dataplane.replicas=0", "'/dataplane/replicas'"),
         (

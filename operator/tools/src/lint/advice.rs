@@ -1,7 +1,7 @@
 //! What works, but does nothing, or not what it reads like.
 
 use genkan_crds::ReverseProxySpec;
-use genkan_routing::directives::DirectiveSpec;
+use genkan_routing::directives::{DirectiveSpec, Directives, Input};
 use genkan_routing::headers::is_reserved;
 use genkan_routing::identity::{is_impersonation_header, is_trusted_elsewhere, is_user_header};
 
@@ -53,6 +53,7 @@ pub(super) fn reverse_proxy(
             );
         }
     }
+    unmoved(path, rules, &mut warn);
     headers("directives.headerUp", &rules.header_up, &mut warn);
     identities(rules, &mut warn);
     headers("directives.headerDown", &rules.header_down, &mut warn);
@@ -85,6 +86,72 @@ pub(super) fn reverse_proxy(
             }
         }
     }
+}
+
+/// Links are moved below what stripPathPrefix takes off, and nothing else is known to have been a prefix.
+fn unmoved(path: &str, rules: &DirectiveSpec, warn: &mut impl FnMut(&str, String)) {
+    let prefix = path.trim_end_matches('*').trim_end_matches('/');
+    if !rules.wrap_transport || prefix.is_empty() {
+        return;
+    }
+    let stripped = rules.strip_path_prefix.clone();
+    let alone = |list: &str| DirectiveSpec {
+        strip_path_prefix: stripped.clone(),
+        rewrite: rules
+            .rewrite
+            .iter()
+            .filter(|_| list == "rewrite")
+            .cloned()
+            .collect(),
+        replace: rules
+            .replace
+            .iter()
+            .filter(|_| list == "replace")
+            .cloned()
+            .collect(),
+        path_regexp: rules
+            .path_regexp
+            .iter()
+            .filter(|_| list == "pathRegexp")
+            .cloned()
+            .collect(),
+        ..DirectiveSpec::default()
+    };
+    let Some(before) = sent(&alone(""), prefix) else {
+        return;
+    };
+    for list in ["rewrite", "replace", "pathRegexp"] {
+        let is_taken = sent(&alone(list), prefix).is_some_and(|after| {
+            let kept = before.strip_suffix(PAGE).unwrap_or(&before);
+            after.ends_with(PAGE) && !after.contains(kept)
+        });
+        if is_taken {
+            warn(
+                &format!("directives.{list}"),
+                format!(
+                    "takes a prefix off, but wrapTransport moves links only below what stripPathPrefix takes off; write \
+                     stripPathPrefix: {prefix} instead"
+                ),
+            );
+        }
+    }
+}
+
+/// The last segment of a path that every such object serves.
+const PAGE: &str = "/genkan-lint";
+
+/// What a backend is asked for, when a client asks for a page below this prefix.
+fn sent(rules: &DirectiveSpec, prefix: &str) -> Option<String> {
+    let directives = Directives::compile(rules).ok()?;
+    let path = format!("{prefix}{PAGE}");
+    let input = Input {
+        method: "GET",
+        path: &path,
+        query: None,
+        host: "",
+    };
+    let outgoing = directives.rewrite_request(input).ok()?;
+    String::from_utf8(outgoing.target("")).ok()
 }
 
 fn headers(field: &str, items: &[String], warn: &mut impl FnMut(&str, String)) {

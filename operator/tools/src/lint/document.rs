@@ -101,9 +101,25 @@ fn explain(file: &str, text: &str, before: usize, remarks: &mut Vec<Remark>) {
     }
     // Read once more with the lines that were before it, so that the error counts the lines of the file.
     if let Err(error) = parse(&("\n".repeat(before) + text)) {
+        let places = |key: String| Some((super::locate::again(text, &key)?, key));
+        if let Some(((line, first), key)) = repeated(&error.to_string()).and_then(places) {
+            let (line, first) = (before + line, before + first);
+            let message = format!(
+                "{key} is here a second time in the same map, the first time in line {first}; remove one of them"
+            );
+            remarks.push(broken(file, line, message));
+            return;
+        }
         let line = error.location().map_or(before + 1, |at| at.line());
         remarks.push(broken(file, line, format!("this is no YAML: {error}")));
     }
+}
+
+/// The key that the parser complains of: it was there already.
+fn repeated(error: &str) -> Option<String> {
+    let (_, rest) = error.split_once("duplicate entry with key ")?;
+    let (key, _) = rest.strip_prefix('"')?.split_once('"')?;
+    Some(key.to_owned())
 }
 
 /// Why a line is not read as its author meant it.

@@ -1,5 +1,7 @@
 //! Field names of older versions and of misspelt examples, which live on in blogs, and what they are called now.
 
+use strsim::osa_distance;
+
 /// A field that does not exist, and what to do about it.
 struct Old {
     kind: &'static str,
@@ -113,27 +115,10 @@ pub(super) fn names_a_backend(field: &str) -> bool {
 pub(super) fn nearest<'n>(written: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let lower = written.to_ascii_lowercase();
     known
-        .map(|name| (distance(&lower, &name.to_ascii_lowercase()), name))
+        .map(|name| (osa_distance(&lower, &name.to_ascii_lowercase()), name))
         .filter(|(distance, name)| *distance <= (name.len() / 4).max(1))
         .min()
         .map(|(_, name)| name)
-}
-
-/// Levenshtein.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.bytes().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(from != to))
-                .min(row[j] + 1)
-                .min(above + 1);
-            diagonal = above;
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -146,6 +131,9 @@ mod tests {
         assert_eq!(nearest("cabundle", known.into_iter()), Some("caBundle"));
         assert_eq!(nearest("caBudnle", known.into_iter()), Some("caBundle"));
         assert_eq!(nearest("servce", known.into_iter()), Some("service"));
+        // Two letters in the wrong order are one slip.
+        assert_eq!(nearest("ulr", known.into_iter()), Some("url"));
+        assert_eq!(nearest("srevice", known.into_iter()), Some("service"));
         assert_eq!(nearest("uri", known.into_iter()), Some("url"));
         assert_eq!(nearest("timeout", known.into_iter()), None);
     }

@@ -64,6 +64,23 @@ fn child(
     Some(direct[chosen].0)
 }
 
+/// Where this key is written again in a map that has it already, in block style: its line, and that of the first.
+pub(super) fn again(text: &str, key: &str) -> Option<(usize, usize)> {
+    let marks = marks(text);
+    let is_same = |mark: &Mark<'_>| mark.key == Some(key);
+    marks.iter().enumerate().find_map(|(at, mark)| {
+        let before = marks[..at].iter().rev();
+        // What stands further in belongs to a key of the same map, and so do items as far out as their key.
+        let siblings = before
+            .take_while(|other| other.column >= mark.column)
+            .filter(|other| other.column == mark.column);
+        let first = siblings.filter(|other| is_same(other)).last();
+        first
+            .filter(|_| is_same(mark))
+            .map(|first| (mark.line, first.line))
+    })
+}
+
 fn marks(text: &str) -> Vec<Mark<'_>> {
     let mut marks = Vec::new();
     for (number, content) in text.lines().enumerate() {
@@ -99,7 +116,17 @@ fn marks(text: &str) -> Vec<Mark<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::line;
+    use super::{again, line};
+
+    #[test]
+    fn a_key_is_there_twice_only_within_one_map() {
+        let text = "spec:\n  a:\n  - path: /x\n    method: GET\n  - path: /y\n  b: {path: /z}\n  a: 1\n";
+        assert_eq!(again(text, "a"), Some((7, 2)));
+        assert_eq!(again(text, "path"), None);
+        assert_eq!(again("a:\n- b: 1\n  c: 2\n  b: 3\n", "b"), Some((4, 2)));
+        assert_eq!(again("a:\n- b: 1\n\"a\": 2\n", "a"), Some((3, 1)));
+        assert_eq!(again("x:\n  a: 1\ny:\n  a: 2\n", "a"), None);
+    }
 
     const TEXT: &str = "\
 # a remark

@@ -1,0 +1,149 @@
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long the backend of the request that a connection of HTTP/1 serves may say nothing. The engine fixes its own limit
+/// before the backend has said whether its answer is one that may be silent.
+#[derive(Debug, Default)]
+pub(super) struct Silence {
+    /// Milliseconds; 0: for ever.
+    limit: AtomicU64,
+    /// Rises whenever the time starts anew.
+    moves: AtomicU64,
+}
+
+/// Where the reads of a connection wait: while its client is quiet, because the backend's turn has come.
+#[derive(Debug, Default)]
+pub struct Vigil {
+    sleep: Option<Pin<Box<Sleep>>>,
+    seen: Option<u64>,
+}
+
+/// The backend said nothing for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the backend sent nothing for too long")]
+struct Silent;
+
+tokio::task_local! {
+    /// Of the connection that this task serves, if it speaks HTTP/1.
+    static CURRENT: Arc<Silence>;
+}
+
+/// Whether the limit is kept here for the request that this task serves.
+pub fn is_watched() -> bool {
+    CURRENT.try_with(|_| ()).is_ok()
+}
+
+/// From now on the backend may be silent for so long, or for ever.
+pub fn allow_silence(limit: Option<Duration>) {
+    let millis = limit.map_or(0, |limit| {
+        u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1)
+    });
+    let _ = CURRENT.try_with(|silence| {
+        silence.limit.store(millis, Ordering::Relaxed);
+        silence.moves.fetch_add(1, Ordering::Relaxed);
+    });
+}
+
+/// A piece of the request or of its answer has passed.
+pub(super) fn moved() {
+    let _ = CURRENT.try_with(|silence| silence.moves.fetch_add(1, Ordering::Relaxed));
+}
+
+/// Whether a read of the client failed because the backend is silent.
+pub fn is_backend_silent(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    inner.is_some_and(|inner| inner.is::<Silent>())
+}
+
+// === impl Silence ===
+
+impl Silence {
+    /// Drives what serves one request.
+    pub(super) async fn watch<T>(self: &Arc<Self>, serving: impl Future<Output = T>) -> T {
+        self.limit.store(0, Ordering::Relaxed);
+        CURRENT.scope(Arc::clone(self), serving).await
+    }
+}
+
+// === impl Vigil ===
+
+impl Vigil {
+    /// The error of a read that would have to wait, once the backend has been silent for too long.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let current = CURRENT.try_with(|silence| {
+            let limit = silence.limit.load(Ordering::Relaxed);
+            (limit, silence.moves.load(Ordering::Relaxed))
+        });
+        let Some((limit, moves)) = current.ok().filter(|(limit, _)| *limit != 0) else {
+            self.seen = None;
+            return Poll::Pending;
+        };
+        let end = || Instant::now() + Duration::from_millis(limit);
+        if self.seen.replace(moves) != Some(moves) {
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(end()),
+                None => self.sleep = Some(Box::pin(sleep_until(end()))),
+            }
+        }
+        let Some(sleep) = &mut self.sleep else {
+            return Poll::Pending;
+        };
+        ready!(sleep.as_mut().poll(context));
+        // Once: the answer to it may have to read on.
+        allow_silence(None);
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, Silent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    async fn waited(vigil: &mut Vigil, most: Duration) -> Option<io::Error> {
+        let read = poll_fn(|context| vigil.poll(context));
+        tokio::time::timeout(most, read).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_silence_starts_anew_with_every_piece_and_is_lifted_at_will() {
+        let mut vigil = Vigil::default();
+        assert!(waited(&mut vigil, 10 * LIMIT).await.is_none(), "no request");
+        let silence = Arc::<Silence>::default();
+        let serving = async {
+            assert!(
+                waited(&mut vigil, 10 * LIMIT).await.is_none(),
+                "nobody was asked yet"
+            );
+            allow_silence(Some(LIMIT));
+            for _ in 0..3 {
+                assert!(waited(&mut vigil, LIMIT - Duration::from_secs(1)).await.is_none());
+                moved();
+            }
+            let start = Instant::now();
+            let error = waited(&mut vigil, 10 * LIMIT).await.unwrap();
+            assert_eq!(start.elapsed(), LIMIT);
+            assert!(is_backend_silent(&error));
+            assert!(waited(&mut vigil, 10 * LIMIT).await.is_none(), "told once");
+            allow_silence(Some(LIMIT));
+            assert!(waited(&mut vigil, LIMIT / 2).await.is_none());
+            allow_silence(None);
+            assert!(
+                waited(&mut vigil, 10 * LIMIT).await.is_none(),
+                "an answer that may be silent"
+            );
+        };
+        silence.watch(serving).await;
+        assert!(!is_watched());
+        assert!(!is_backend_silent(&io::Error::from(io::ErrorKind::TimedOut)));
+    }
+}
