@@ -33,6 +33,8 @@ mod health;
 mod identity;
 #[path = "serving/listener.rs"]
 mod listener;
+#[path = "serving/own_answers.rs"]
+mod own_answers;
 #[path = "serving/requests.rs"]
 mod requests;
 #[path = "serving/retries.rs"]
