@@ -1,6 +1,7 @@
 //! A request on its way in: what is taken from it and what is refused before anybody is asked who calls.
 
-use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, TE, UPGRADE};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, COOKIE, TE, UPGRADE};
 use http::{HeaderName, HeaderValue};
 
 use crate::connection::{remove_nominated, tokens, upgrade_protocols};
@@ -33,9 +34,22 @@ pub fn admit(
     remove_nominated(headers);
     headers.retain(&|name| !is_identity_header(name) && !imitates_ours(name));
     repair_credential(headers);
+    join_cookies(headers);
     let query = query_that_counts(headers, query)?;
     refuse_loops(headers)?;
     Ok(query)
+}
+
+/// HTTP/2 may carry cookies on several lines. HTTP/1.1 may not, and what its servers make of them differs.
+fn join_cookies(headers: &mut (impl HeaderView + HeaderStore)) {
+    if headers.lines(COOKIE).nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<&[u8]> = headers.lines(COOKIE).filter(|line| !line.is_empty()).collect();
+    // Values put together hold nothing that a value may not hold.
+    if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(lines.join(&b"; "[..]))) {
+        headers.put("Cookie", joined);
+    }
 }
 
 fn refuse_loops(headers: &impl HeaderView) -> Result<(), Refused> {
@@ -177,5 +191,23 @@ mod tests {
                 .upgrade
                 .is_none()
         );
+    }
+
+    #[test]
+    fn cookies_come_on_one_line() {
+        for (lines, expected) in [
+            (&["a=1; b=2"][..], "a=1; b=2"),
+            (&["a=1", "b=2", "c=\"3\""], "a=1; b=2; c=\"3\""),
+            (&["a=1; b=2", "c=3"], "a=1; b=2; c=3"),
+            (&["", "a=1"], "a=1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_static(line));
+            }
+            admit(&mut headers, None).unwrap();
+            let all: Vec<_> = headers.get_all(COOKIE).into_iter().collect();
+            assert_eq!(all, [expected]);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use genkan_proto::v1alpha1::Directives;
 
+use crate::frames::{Outcome, RawHttp2};
 use crate::kit::{Backend, Client};
 use crate::objects::{mk_api, mk_host, mk_proxy, mk_stub, none};
 use crate::process::Process;
@@ -250,4 +251,27 @@ async fn own_listeners_are_never_dialled() {
         answer.assert_status(502);
         assert_eq!(answer.header("x-genkan-reason"), Some("AddressRefused"));
     }
+}
+
+#[tokio::test]
+async fn cookies_of_http2_come_on_one_line() {
+    let (process, backend) = serve(none()).await;
+    let mut raw = RawHttp2::connect(process.address).await;
+    let fields = [
+        (":method", &b"GET"[..]),
+        (":scheme", b"http"),
+        (":authority", b"gw.example"),
+        (":path", b"/proxy/x"),
+        ("cookie", b"theme=dark"),
+        ("cookie", b"session=s1"),
+        ("cookie", b"csrf=t1"),
+    ];
+    let stream = raw.request(&fields).await;
+    assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
+    let received = backend.received().to_lowercase();
+    assert!(
+        received.contains("cookie: theme=dark; session=s1; csrf=t1\r\n"),
+        "{received}"
+    );
+    assert_eq!(received.matches("cookie:").count(), 1);
 }
