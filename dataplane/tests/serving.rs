@@ -33,6 +33,8 @@ mod health;
 mod identity;
 #[path = "serving/listener.rs"]
 mod listener;
+#[path = "serving/methods.rs"]
+mod methods;
 #[path = "serving/own_answers.rs"]
 mod own_answers;
 #[path = "serving/requests.rs"]

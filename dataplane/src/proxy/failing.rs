@@ -53,6 +53,9 @@ impl Proxy {
                 None if is_downstream => "ClientGone",
                 None => "BackendBroke",
             }
+        if context.is_answered {
+            return 0;
+        }
             .into();
             context.line.detail = error.to_string();
             return 0;

@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use genkan_routing::identity::{Introduction, is_user_header};
 use genkan_routing::model::{Matcher, Route, Target, Upstream};
 use genkan_routing::sending::{RequestLine, Shipment, no_ready_endpoints};
-use genkan_routing::{DirectiveSpec, Directives, HeaderStore, Input, Refused, dialling};
+use genkan_routing::{DirectiveSpec, Directives, HeaderStore, HeaderView, Input, Refused, dialling};
 use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use serde::Serialize;
 
 use super::arrived::Arrived;
@@ -92,7 +93,10 @@ impl Course<'_> {
         let line = RequestLine::make(title, directives.as_ref(), input, &upstream.base_path)?;
         let http2 = arrived.kind.needs_http2(upstream.http2);
         let peer = self.peer(world, http2)?;
+        let is_framed = headers.first(CONTENT_LENGTH).is_some() || headers.first(TRANSFER_ENCODING).is_some();
         let shipment = Shipment {
+            method: &line.method,
+            is_empty: !is_framed,
             target: &line.target,
             directives: directives.as_ref(),
             host: &host,

@@ -40,6 +40,12 @@ pub(super) fn reverse_proxy(
             ),
         );
     }
+    if ["CONNECT", "TRACE"].contains(&spec.matcher.method.as_str()) {
+        warn(
+            "matcher.method",
+            format!("no request matches: {} is answered with 405", spec.matcher.method),
+        );
+    }
     if let Some(prefix) = rules
         .strip_path_prefix
         .as_deref()
