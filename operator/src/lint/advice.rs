@@ -82,6 +82,12 @@ pub(super) fn reverse_proxy(
                 );
             }
             let pattern = item.split(' ').next().unwrap_or_default();
+            if words > 1 && pattern.is_empty() && list != "rewrite" {
+                warn(
+                    &field,
+                    "begins with a space and does nothing; write what to look for in front of it".into(),
+                );
+            }
             if list == "rewrite" && !pattern.contains('%') && pattern.chars().any(char::is_uppercase) {
                 warn(
                     &field,
