@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use genkan_accept::Place;
+use genkan_routing::arriving;
 use genkan_routing::strict::{Decoded, Refused};
 use pingora_core::Result;
 use pingora_core::apps::HttpServerApp;
@@ -237,7 +238,7 @@ fn head_of(refused: &Refused, length: usize) -> Result<ResponseHeader> {
 
 fn is_grpc(request: &RequestHeader) -> bool {
     let content_type = request.headers.get(http::header::CONTENT_TYPE);
-    content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    content_type.is_some_and(|kind| arriving::is_grpc(kind.as_bytes()))
 }
 
 fn decoded(header: &RequestHeader) -> Decoded<'_> {

@@ -53,6 +53,7 @@ async fn of_http2_end_with_their_head_where_they_have_no_body() {
         ("OPTIONS", "*", "text/plain", headless),
         ("GET", "/kapis", "text/plain", whole),
         ("HEAD", "/kapis", "text/plain", headless),
+        ("POST", "/nothing", "application/grpc-web", whole),
     ];
     for (path, _) in REFUSED {
         rows.push(("POST", path, "application/grpc", headless));

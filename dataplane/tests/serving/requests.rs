@@ -275,3 +275,21 @@ async fn cookies_of_http2_come_on_one_line() {
     );
     assert_eq!(received.matches("cookie:").count(), 1);
 }
+
+/// gRPC needs HTTP/2, and gRPC-Web, whose name begins alike, does not.
+#[tokio::test]
+async fn grpc_web_is_an_ordinary_request() {
+    let (process, backend) = serve(none()).await;
+    for kind in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+    ] {
+        let head = format!("POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nContent-Type: {kind}");
+        let answer = send(&process, &head).await;
+        assert_eq!((answer.code, answer.body.as_str()), (200, "ok"), "{kind}");
+        let broken = send(&process, &head.replace("/proxy/x", "/proxy/broken/x")).await;
+        broken.assert_status(503);
+    }
+    assert_eq!(backend.requests(), 3);
+}
