@@ -1,10 +1,11 @@
-mod grpc;
+pub(crate) mod grpc;
+mod stream;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use genkan_routing::{Refused, Status};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
@@ -37,6 +38,8 @@ pub enum Body {
     Redirect(HeaderValue),
     Json(String),
 }
+
+pub(crate) use stream::{discard, give};
 
 pub const REASON: HeaderName = HeaderName::from_static("x-genkan-reason");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -154,12 +157,13 @@ impl Answer {
         if manner.is_last {
             session.set_keepalive(None);
         }
-        let is_headless = body.is_empty() || session.req_header().method == Method::HEAD;
-        session.write_response_header(Box::new(head), is_headless).await?;
-        if !is_headless {
-            session.write_response_body(Some(body), true).await?;
+        let is_headless = session.req_header().method == Method::HEAD;
+        if body.is_empty() && !session.is_http2() {
+            // Or the end of the connection would be the end of the body.
+            head.insert_header(CONTENT_LENGTH, "0")?;
         }
-        Ok(())
+        let body = if is_headless { Bytes::new() } else { body };
+        give(&mut session.downstream_session, head, body).await
     }
 }
 

@@ -34,6 +34,10 @@ pub struct Context {
     pub verdict: Option<Answer>,
     /// The answer is of our own, and its status that of the line: in gRPC another one is written.
     pub is_own_answer: bool,
+    /// The body of the answer goes no further: the client asked for its head.
+    pub is_bodiless: bool,
+    /// The client has the whole of its answer, and what the backend still sends is of no use.
+    pub is_answered: bool,
     /// In a lock only because the engine wants contexts to be shareable.
     pub links: Option<Mutex<LinkRewriter>>,
     /// So that draining finds it.
@@ -99,6 +103,8 @@ impl Context {
             attempt: Attempt::default(),
             verdict: None,
             is_own_answer: false,
+            is_bodiless: false,
+            is_answered: false,
             links: None,
             access,
             metrics,

@@ -22,7 +22,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::access::Access;
-use crate::answer::Manner;
+use crate::answer::{Manner, discard};
 use crate::callers::Callers;
 use crate::context::Context;
 use crate::front;
@@ -232,9 +232,13 @@ impl Proxy {
         answer
             .write(session, manner, |head| receiving::header_down(route, head))
             .await?;
-        if rest == Rest::Much {
+        match rest {
             // Closing on unread bytes would reset the connection and could cost the client the answer.
-            let _ = session.drain_request_body().await;
+            Rest::Much => {
+                let _ = session.drain_request_body().await;
+            }
+            Rest::Stream => discard(&mut session.downstream_session).await,
+            Rest::Nothing | Rest::Little | Rest::Withheld => {}
         }
         Ok(())
     }

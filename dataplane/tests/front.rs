@@ -540,3 +540,18 @@ async fn a_panic_in_one_request_is_not_counted_for_ever() {
     setup.front.traffic().drained().await;
     assert_eq!(setup.front.traffic().requests(), 0);
 }
+
+/// Some clients send one behind the body of a POST, where it was not counted.
+#[tokio::test]
+async fn an_empty_line_between_two_requests_is_passed_over() {
+    let setup = Setup::start(Backend::ok().await, |_| {}).await;
+    let mut client = Client::connect(setup.listener.address).await;
+    for lead in ["", "\r\n", "\r\n"] {
+        client.send(lead).await;
+        client.send(GET).await;
+        assert_eq!(client.answer().await.unwrap().code, 200, "{lead:?}");
+    }
+    client.send("\r\n\r\n").await;
+    assert_eq!(client.answer().await.unwrap().code, 400);
+    assert_eq!(setup.backend.requests(), 3);
+}

@@ -198,6 +198,50 @@ async fn the_server_itself_answers_options() {
     assert_eq!(door.backend.requests(), 0);
 }
 
+/// A client of gRPC reads a status in the head that ends the stream, and nowhere else.
+#[tokio::test]
+async fn what_the_front_answers_ends_with_its_head_where_it_has_no_body() {
+    use frames::{DATA, HEADERS};
+    let door = Door::open(Backend::ok().await).await;
+    let grpc = ("content-type", &b"application/grpc+proto"[..]);
+    let headless = &[(HEADERS, true)][..];
+    let whole = &[(HEADERS, false), (DATA, true)][..];
+    let odd = |method: &'static [u8]| {
+        let mut fields = PLAIN.to_vec();
+        fields[0] = (":method", method);
+        fields.push(("expect", b"200-ok"));
+        fields
+    };
+    let options = [
+        (":method", &b"OPTIONS"[..]),
+        (":scheme", b"http"),
+        (":authority", b"gw.example"),
+        (":path", b"*"),
+    ];
+    for (what, fields, expected) in [
+        ("gRPC", [odd(b"POST"), vec![grpc]].concat(), headless),
+        ("HEAD", odd(b"HEAD"), headless),
+        ("GET", odd(b"GET"), whole),
+        ("TRACE", odd(b"TRACE"), whole),
+        ("OPTIONS *", options.to_vec(), headless),
+    ] {
+        let mut raw = door.raw().await;
+        let stream = raw.request(&fields).await;
+        assert_eq!(raw.frames_of(stream).await, expected, "{what}");
+        let stream = raw.begin(&fields).await;
+        raw.data(stream, b"\0\0\0\0\0", true).await;
+        assert_eq!(raw.frames_of(stream).await, expected, "{what} with a body");
+    }
+    assert_eq!(door.backend.requests(), 0);
+    let client = door.client().await;
+    let refused = ask(&client, request(Method::TRACE, "http://gw.example/t"), None).await;
+    assert!(
+        refused
+            .header("allow")
+            .is_some_and(|methods| methods.contains("PATCH"))
+    );
+}
+
 #[tokio::test]
 async fn what_cannot_be_framed_is_refused_and_the_rest_goes_on() {
     let door = Door::open(Backend::ok().await).await;

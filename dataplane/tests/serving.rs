@@ -35,6 +35,10 @@ mod identity;
 mod last_known_good;
 #[path = "serving/listener.rs"]
 mod listener;
+#[path = "serving/methods.rs"]
+mod methods;
+#[path = "serving/own_answers.rs"]
+mod own_answers;
 #[path = "serving/requests.rs"]
 mod requests;
 #[path = "serving/retries.rs"]

@@ -65,10 +65,16 @@ pub const MATCHER_METHOD: &[Rule] = &[rule(
 )];
 
 /// On `spec.directives.method`.
-pub const DIRECTIVE_METHOD: &[Rule] = &[rule(
-    concat!(r#"self.matches(r""#, "^[", tchar!(), r#"]*$")"#),
-    "not an HTTP method; write one word, such as GET",
-)];
+pub const DIRECTIVE_METHOD: &[Rule] = &[
+    rule(
+        concat!(r#"self.matches(r""#, "^[", tchar!(), r#"]*$")"#),
+        "not an HTTP method; write one word, such as GET",
+    ),
+    rule(
+        r#"!self.matches(r"^(?i)(CONNECT|TRACE)$")"#,
+        "CONNECT and TRACE are not forwarded: no body can be framed with them; write another method",
+    ),
+];
 
 /// On every item of `headerUp` and `headerDown`.
 pub const HEADER: &[Rule] = &[

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, TE, UPGRADE};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, COOKIE, TE, UPGRADE};
 use http::{HeaderName, HeaderValue};
 
 use crate::connection::{remove_nominated, tokens, upgrade_protocols};
@@ -35,9 +36,22 @@ pub fn admit<'q>(
     remove_nominated(headers);
     headers.retain(&|name| !is_identity_header(name) && !imitates_ours(name));
     repair_credential(headers);
+    join_cookies(headers);
     let query = query_that_counts(headers, query)?;
     refuse_loops(headers)?;
     Ok(query)
+}
+
+/// HTTP/2 may carry cookies on several lines. HTTP/1.1 may not, and what its servers make of them differs.
+fn join_cookies(headers: &mut (impl HeaderView + HeaderStore)) {
+    if headers.lines(COOKIE).nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<&[u8]> = headers.lines(COOKIE).filter(|line| !line.is_empty()).collect();
+    // Values put together hold nothing that a value may not hold.
+    if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(lines.join(&b"; "[..]))) {
+        headers.put("Cookie", joined);
+    }
 }
 
 fn refuse_loops(headers: &impl HeaderView) -> Result<(), Refused> {
@@ -113,6 +127,32 @@ pub struct Kind {
     pub has_no_end: bool,
 }
 
+/// Whether a body of this type is gRPC, which only HTTP/2 can carry. gRPC-Web, whose name begins alike, is not.
+pub fn is_grpc(content_type: &[u8]) -> bool {
+    is_or_extends(media_type(content_type), b"application/grpc")
+}
+
+/// Its streams can be as quiet.
+fn is_grpc_web(content_type: &[u8]) -> bool {
+    let kind = media_type(content_type);
+    is_or_extends(kind, b"application/grpc-web") || is_or_extends(kind, b"application/grpc-web-text")
+}
+
+/// Is this the type, or the type with a format behind a plus sign?
+fn is_or_extends(kind: &[u8], known: &[u8]) -> bool {
+    kind.split_at_checked(known.len())
+        .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(known) && matches!(rest, [] | [b'+', ..]))
+}
+
+/// What stands in front of the parameters.
+fn media_type(value: &[u8]) -> &[u8] {
+    value
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+}
+
 // === impl Kind ===
 
 impl Kind {
@@ -122,11 +162,9 @@ impl Kind {
         let content_type = headers
             .first(CONTENT_TYPE)
             .map_or(&b""[..], HeaderValue::as_bytes);
-        let is_grpc = content_type
-            .get(..16)
-            .is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"));
+        let is_grpc = is_grpc(content_type);
         let accepts_events = headers.lines(ACCEPT).any(|value| {
-            tokens(value).any(|token| token.to_ascii_lowercase().starts_with(b"text/event-stream"))
+            tokens(value).any(|token| media_type(token).eq_ignore_ascii_case(b"text/event-stream"))
         });
         let is_endless = query.split('&').any(|pair| {
             matches!(pair.split_once('='), Some(("watch" | "follow", value)) if !matches!(value, "false" | "0"))
@@ -137,7 +175,7 @@ impl Kind {
             wants_trailers: headers
                 .lines(TE)
                 .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))),
-            may_be_silent: is_upgrade || is_grpc || accepts_events || is_endless,
+            may_be_silent: is_upgrade || is_grpc || is_grpc_web(content_type) || accepts_events || is_endless,
             has_no_end: (accepts_events || is_endless) && !is_upgrade && !is_grpc,
         }
     }
@@ -179,5 +217,55 @@ mod tests {
                 .upgrade
                 .is_none()
         );
+    }
+
+    #[test]
+    fn types_are_compared_whole() {
+        for (content_type, expected) in [
+            ("application/grpc", true),
+            ("Application/GRPC+proto", true),
+            ("application/grpc;v=1", true),
+            (" application/grpc ; v=1", true),
+            ("application/grpc-web", false),
+            ("application/grpc-web+proto", false),
+            ("application/grpc-web-text", false),
+            ("application/grpcx", false),
+            ("application/grp", false),
+            ("text/plain; x=application/grpc", false),
+            ("", false),
+        ] {
+            assert_eq!(is_grpc(content_type.as_bytes()), expected, "{content_type}");
+        }
+        let quiet = |name, value: &str| {
+            let mut headers = HeaderMap::new();
+            HeaderStore::append(&mut headers, name, value.as_bytes());
+            let kind = Kind::of(&headers, "");
+            (kind.may_be_silent, kind.has_no_end)
+        };
+        assert_eq!(quiet("accept", "text/html, Text/Event-Stream ;q=1"), (true, true));
+        assert_eq!(quiet("accept", "text/event-streams"), (false, false));
+        assert_eq!(
+            quiet("content-type", "application/grpc-web-text+proto"),
+            (true, false)
+        );
+        assert_eq!(quiet("content-type", "application/grpc-webx"), (false, false));
+    }
+
+    #[test]
+    fn cookies_come_on_one_line() {
+        for (lines, expected) in [
+            (&["a=1; b=2"][..], "a=1; b=2"),
+            (&["a=1", "b=2", "c=\"3\""], "a=1; b=2; c=\"3\""),
+            (&["a=1; b=2", "c=3"], "a=1; b=2; c=3"),
+            (&["", "a=1"], "a=1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_static(line));
+            }
+            admit(&mut headers, None).unwrap();
+            let all: Vec<_> = headers.get_all(COOKIE).into_iter().collect();
+            assert_eq!(all, [expected]);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 
 use bytes::Bytes;
-use http::header::InvalidHeaderValue;
+use http::header::{CONTENT_LENGTH, InvalidHeaderValue, TRANSFER_ENCODING};
 use http::{HeaderValue, Method};
 
 use crate::arriving::{CDN_LOOP, FORWARDED_FOR, Kind, OWN_MARK};
@@ -27,6 +27,8 @@ pub struct RequestLine<'r> {
 
 /// What the headers for a backend are made of, beside what the client sent.
 pub struct Shipment<'s> {
+    /// That of the request line, as the next.
+    pub method: &'s Method,
     /// That of the request line.
     pub target: &'s [u8],
     pub directives: Option<&'s Directives>,
@@ -38,6 +40,8 @@ pub struct Shipment<'s> {
     /// Who the connection comes from, for `X-Forwarded-For`.
     pub client: Option<&'s (dyn fmt::Display + Sync)>,
     pub kind: &'s Kind,
+    /// There is no body, and there will be none.
+    pub is_empty: bool,
 }
 
 // === impl RequestLine ===
@@ -133,6 +137,9 @@ impl Shipment<'_> {
             append_forwarded_for(headers, client)?;
         }
         append_own_mark(headers)?;
+        if self.is_empty && self.expects_body() && !is_framed(headers) {
+            headers.put("Content-Length", HeaderValue::from_static("0"));
+        }
         if self.kind.wants_trailers {
             headers.put("TE", HeaderValue::from_static("trailers"));
         }
@@ -142,6 +149,15 @@ impl Shipment<'_> {
         }
         Ok(())
     }
+
+    /// Whether a server may ask for the length of a body of this method, and answer 411 where it is not told.
+    fn expects_body(&self) -> bool {
+        self.kind.upgrade.is_none() && matches!(*self.method, Method::POST | Method::PUT | Method::PATCH)
+    }
+}
+
+fn is_framed(headers: &impl HeaderView) -> bool {
+    headers.first(CONTENT_LENGTH).is_some() || headers.first(TRANSFER_ENCODING).is_some()
 }
 
 fn append_forwarded_for(
@@ -252,5 +268,38 @@ mod tests {
         assert_eq!(line("GET", "/base").unwrap().target, b"/base/a?b=%3C");
         assert_eq!(line("G T", "").unwrap_err().reason, "MethodRefused");
         assert_eq!(line("GET", &long).unwrap_err().reason, "TargetTooLong");
+    }
+
+    #[test]
+    fn what_may_have_a_body_and_has_none_says_so() {
+        let host = HeaderValue::from_static("shop.example");
+        let dress = |method: Method, is_empty, headers: &mut HeaderMap| {
+            let shipment = Shipment {
+                method: &method,
+                target: b"/",
+                directives: None,
+                host: &host,
+                scheme: "http",
+                caller: None,
+                client: None,
+                kind: &Kind::default(),
+                is_empty,
+            };
+            shipment.dress(headers).unwrap();
+            headers.get(CONTENT_LENGTH).cloned()
+        };
+        for method in [Method::POST, Method::PUT, Method::PATCH] {
+            assert_eq!(dress(method.clone(), true, &mut HeaderMap::new()).unwrap(), "0");
+            assert_eq!(dress(method.clone(), false, &mut HeaderMap::new()), None);
+            for (name, value) in [("content-length", "3"), ("transfer-encoding", "chunked")] {
+                let mut headers = HeaderMap::new();
+                HeaderStore::append(&mut headers, name, value.as_bytes());
+                let length = dress(method.clone(), true, &mut headers);
+                assert_ne!(length, Some(HeaderValue::from_static("0")), "{name}");
+            }
+        }
+        for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS] {
+            assert_eq!(dress(method, true, &mut HeaderMap::new()), None);
+        }
     }
 }

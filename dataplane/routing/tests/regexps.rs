@@ -48,6 +48,14 @@ fn what_go_accepts_means_the_same() {
 }
 
 #[test]
+fn a_rule_without_an_expression_or_a_replacement_changes_nothing() {
+    for rule in ["", " ", " X", "a", "  X"] {
+        assert_eq!(apply(rule, "/a/b").as_deref(), Ok("/a/b"), "{rule:?}");
+    }
+    assert_eq!(apply("a ", "/a/b").as_deref(), Ok("//b"));
+}
+
+#[test]
 fn what_cannot_mean_the_same_is_refused() {
     let cases = [
         ("( b", "group"),

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::ready;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use genkan_routing::strict::{HeadScan, Progress, Refused};
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
@@ -94,16 +94,52 @@ async fn first_bytes(
     };
     let mut deadline = Instant::now() + patience;
     let mut told = false;
+    let mut lead = Lead::default();
     loop {
         tokio::select! {
             biased;
-            bytes = chunk(stream) => return bytes.ok().filter(|bytes| !bytes.is_empty()),
+            bytes = chunk(stream) => {
+                let bytes = bytes.ok().filter(|bytes| !bytes.is_empty())?;
+                if let Some(bytes) = lead.pass(bytes) {
+                    return Some(bytes);
+                }
+            }
             () = sleep_until(deadline) => return None,
             Ok(_) = ending.wait_for(|ending| *ending), if !told => {
                 told = true;
                 deadline = deadline.min(Instant::now() + config.drain_idle);
             }
         }
+    }
+}
+
+/// One empty line in front of a request, which some clients send behind the body of the one before (RFC 9112, 2.2).
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Lead {
+    #[default]
+    Nothing,
+    /// Its first half.
+    Return,
+    Line,
+}
+
+// === impl Lead ===
+
+impl Lead {
+    /// What is left of the first bytes, once there is something left.
+    fn pass(&mut self, mut bytes: BytesMut) -> Option<BytesMut> {
+        if *self == Self::Nothing && bytes.first() == Some(&b'\r') {
+            bytes.advance(1);
+            *self = Self::Return;
+        }
+        if *self == Self::Return && !bytes.is_empty() {
+            if bytes[0] != b'\n' {
+                return Some([b"\r", &bytes[..]].concat().as_slice().into());
+            }
+            bytes.advance(1);
+            *self = Self::Line;
+        }
+        (!bytes.is_empty()).then_some(bytes)
     }
 }
 
@@ -116,4 +152,28 @@ async fn chunk(stream: &mut Stream) -> io::Result<BytesMut> {
         std::task::Poll::Ready(Ok(BytesMut::from(buffer.filled())))
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_empty_line_is_passed_over_however_it_is_cut() {
+        for (pieces, expected) in [
+            (&["GET"][..], Some("GET")),
+            (&["\r\n"], None),
+            (&["\r\nGET"], Some("GET")),
+            (&["\r", "\n", "GET"], Some("GET")),
+            (&["\r", "\nGET"], Some("GET")),
+            (&["\r\n", "\r\nGET"], Some("\r\nGET")),
+            (&["\rGET"], Some("\rGET")),
+            (&["\r", "\rGET"], Some("\r\rGET")),
+            (&["\nGET"], Some("\nGET")),
+        ] {
+            let mut lead = Lead::default();
+            let left = pieces.iter().find_map(|piece| lead.pass(piece.as_bytes().into()));
+            assert_eq!(left.as_deref(), expected.map(str::as_bytes), "{pieces:?}");
+        }
+    }
 }

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use genkan_accept::Place;
+use genkan_routing::arriving;
 use genkan_routing::strict::{Decoded, Refused};
+use pingora_core::Result;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{
@@ -16,6 +18,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use super::answer::{self, Client, RefusedRequest};
 use super::progress::Progress;
 use super::{FrontConfig, Traffic};
+use crate::answer::{REASON, REQUEST_ID, discard, give, grpc};
 use crate::listening::Socket;
 use crate::request_id;
 
@@ -149,9 +152,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
     /// How long nothing may move while the body is unfinished. A little longer than for HTTP/1, where the silence of
     /// the client is answered: here the answer to it is due when the backend has been waited for as long.
     fn limit(&self, session: &ServerSession) -> Duration {
-        let content_type = session.req_header().headers.get(http::header::CONTENT_TYPE);
-        let is_grpc = content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-        if is_grpc {
+        if is_grpc(session.req_header()) {
             self.config.grpc_timeout
         } else {
             self.config.body_timeout + self.config.body_timeout / 12
@@ -160,26 +161,23 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
 
     async fn refuse(&self, session: &mut ServerSession, refused: &Refused) {
         let request_id = self.record(session, refused);
-        let body = refused.status().to_json();
-        let head_only = session.req_header().method == http::Method::HEAD;
-        let answer = ResponseHeader::build(refused.code, Some(4)).and_then(|mut header| {
-            header.insert_header(http::header::CONTENT_TYPE, "application/json")?;
-            header.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
-            header.insert_header("x-genkan-reason", refused.reason)?;
-            header.insert_header("x-request-id", request_id)?;
-            Ok(header)
+        let request = session.req_header();
+        let (is_head, is_grpc) = (request.method == http::Method::HEAD, is_grpc(request));
+        let status = refused.status();
+        let (head, body) = if is_grpc {
+            (grpc::trailers_only(&status), String::new())
+        } else {
+            let body = status.to_json();
+            (head_of(refused, body.len()), body)
+        };
+        let answer = head.and_then(|mut head| {
+            head.insert_header(REASON, refused.reason)?;
+            head.insert_header(REQUEST_ID, request_id)?;
+            Ok(head)
         });
-        let Ok(header) = answer else { return };
-        self.send(
-            session,
-            header,
-            if head_only {
-                Bytes::new()
-            } else {
-                Bytes::from(body)
-            },
-        )
-        .await;
+        let Ok(head) = answer else { return };
+        let body = if is_head { String::new() } else { body };
+        self.send(session, head, Bytes::from(body)).await;
     }
 
     fn record(&self, session: &ServerSession, refused: &Refused) -> String {
@@ -210,8 +208,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
 
     /// A client that is gone does not get its answer; there is nobody to tell.
     async fn send(&self, session: &mut ServerSession, header: ResponseHeader, body: Bytes) {
-        if session.write_response_header(Box::new(header)).await.is_ok() {
-            let _ = session.write_response_body(body, true).await;
+        if give(session, header, body).await.is_ok() {
+            discard(session).await;
         }
     }
 
@@ -220,12 +218,28 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
         let answer = ResponseHeader::build(200, Some(3)).and_then(|mut header| {
             header.insert_header(http::header::ALLOW, answer::ALLOWED)?;
             header.insert_header(http::header::CONTENT_LENGTH, "0")?;
-            header.insert_header("x-request-id", request_id)?;
+            header.insert_header(REQUEST_ID, request_id)?;
             Ok(header)
         });
         let Ok(header) = answer else { return };
         self.send(session, header, Bytes::new()).await;
     }
+}
+
+/// The head of an answer in JSON of so many bytes.
+fn head_of(refused: &Refused, length: usize) -> Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(refused.code, Some(5))?;
+    head.insert_header(http::header::CONTENT_TYPE, "application/json")?;
+    head.insert_header(http::header::CONTENT_LENGTH, length)?;
+    if refused.code == 405 {
+        head.insert_header(http::header::ALLOW, answer::ALLOWED)?;
+    }
+    Ok(head)
+}
+
+fn is_grpc(request: &RequestHeader) -> bool {
+    let content_type = request.headers.get(http::header::CONTENT_TYPE);
+    content_type.is_some_and(|kind| arriving::is_grpc(kind.as_bytes()))
 }
 
 fn decoded(header: &RequestHeader) -> Decoded<'_> {

@@ -40,6 +40,8 @@ pub enum Rest {
     /// So little that it costs less to read it than to make the client connect again.
     Little,
     Much,
+    /// Of a stream of HTTP/2, which ends with its answer, and is reset if something of the request is left behind it.
+    Stream,
     /// The client waits for a 100 that it will not get.
     Withheld,
 }
@@ -47,12 +49,15 @@ pub enum Rest {
 const LITTLE: u64 = 64 * 1024;
 
 pub fn rest(session: &mut Session) -> Rest {
-    if session.is_http2() || session.is_body_done() {
+    if session.is_body_done() {
         return Rest::Nothing;
     }
     let headers = &session.req_header().headers;
     if headers.contains_key(EXPECT) {
         return Rest::Withheld;
+    }
+    if session.is_http2() {
+        return Rest::Stream;
     }
     let length = headers
         .get(CONTENT_LENGTH)

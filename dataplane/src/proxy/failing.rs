@@ -3,7 +3,7 @@ use std::sync::Arc;
 use genkan_routing::dialling::none_may_be_dialled;
 use genkan_routing::model::BackendState;
 use genkan_routing::sending::no_ready_endpoints;
-use pingora_core::{Error, ErrorSource, ErrorType};
+use pingora_core::{Error, ErrorSource, ErrorType, RetryType};
 use pingora_proxy::Session;
 
 use super::Proxy;
@@ -31,17 +31,31 @@ pub fn judge(session: &Session, mut error: Box<Error>, context: &mut Context, is
         && context.verdict.is_none()
         && context.attempt.may_follow();
     // Must be decided either way: the engine panics over an undecided error of a reused connection.
-    if may_be_repeated {
-        error.retry.decide_reuse(is_reused);
-    } else {
-        error.set_retry(false);
-    }
+    let repeats = may_be_repeated && is_repeatable(&error, is_reused);
+    error.set_retry(repeats);
     error
+}
+
+/// Whether another connection may do better: the engine says so, or this one had been kept and ended. The engine itself
+/// sees that end only where it was reading, and without TLS; but it shows as well in a write that is under way, and with
+/// TLS in the want of a farewell.
+fn is_repeatable(error: &Error, is_reused: bool) -> bool {
+    use ErrorType::*;
+    let is_end = matches!(error.etype(), WriteError | ReadError | ConnectionClosed)
+        && *error.esource() == ErrorSource::Upstream;
+    match error.retry {
+        RetryType::Decided(true) => true,
+        RetryType::ReusedOnly => is_reused,
+        RetryType::Decided(false) => is_reused && is_end,
+    }
 }
 
 impl Proxy {
     /// Answers for a request that cannot be answered otherwise; the code is for the engine's log.
     pub(super) async fn fail(&self, session: &mut Session, error: &Error, context: &mut Context) -> u16 {
+        if context.is_answered {
+            return 0;
+        }
         let is_begun = session.response_written().is_some_and(|head| {
             !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
         });
@@ -321,4 +335,33 @@ fn internal() -> Answer {
         "InternalError",
         "the request could not be handled; the log of the proxy knows more",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_connection_may_end_while_something_is_written() {
+        use ErrorType::*;
+        let up = |etype| Error::new_up(etype);
+        for (error, expected) in [
+            (up(WriteError), true),
+            (up(ReadError), true),
+            (up(ConnectionClosed), true),
+            (up(ReadTimedout), false),
+            (up(WriteTimedout), false),
+            (up(InvalidHTTPHeader), false),
+            (Error::new_down(WriteError), false),
+            (Error::new_in(ConnectionClosed), false),
+        ] {
+            assert_eq!(is_repeatable(&error, true), expected, "{error}");
+            assert!(!is_repeatable(&error, false), "{error}");
+        }
+        let mut undecided = up(H2Error);
+        undecided.retry = RetryType::ReusedOnly;
+        assert!(is_repeatable(&undecided, true) && !is_repeatable(&undecided, false));
+        undecided.set_retry(true);
+        assert!(is_repeatable(&undecided, false));
+    }
 }

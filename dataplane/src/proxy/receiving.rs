@@ -4,11 +4,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, LOCATION,
-    SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION,
+    CONTENT_TYPE, LOCATION, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use parking_lot::Mutex;
+use pingora_core::protocols::http::ServerSession;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -211,6 +212,35 @@ pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut
         context.links = links.map(Mutex::new);
     }
     header_down(Some(&route), response);
+    suit(session, response, context)
+}
+
+/// `directives.method` may have put a method that has no body in its answer in the place of one that has, or the other
+/// way round. The client gets what it waits for.
+fn suit(session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    let is_head = |method: &Method| method == Method::HEAD;
+    let sent = context
+        .outgoing
+        .as_ref()
+        .is_some_and(|outgoing| is_head(&outgoing.method));
+    let asked = is_head(&session.req_header().method);
+    if sent == asked || matches!(response.status.as_u16(), 101 | 204 | 304) {
+        return Ok(());
+    }
+    context.links = None;
+    if sent {
+        // The length of what the backend kept.
+        response.remove_header(&TRANSFER_ENCODING);
+        response.remove_header(&CONTENT_ENCODING);
+        return response.insert_header(CONTENT_LENGTH, "0");
+    }
+    context.is_bodiless = true;
+    // The engine ends an answer of HTTP/1 by itself, and would send a body to HTTP/2.
+    if let ServerSession::H2(stream) = &mut *session.downstream_session {
+        stream.write_response_header(Box::new(response.clone()), true)?;
+        context.is_answered = true;
+        return Err(Error::new_in(ErrorType::InternalError));
+    }
     Ok(())
 }
 
@@ -293,6 +323,10 @@ pub fn body(
     is_end: bool,
     context: &mut Context,
 ) -> Result<Option<Duration>> {
+    if context.is_bodiless {
+        *body = None;
+        return Ok(None);
+    }
     let Some(links) = &mut context.links else {
         return Ok(None);
     };

@@ -32,6 +32,8 @@ pub async fn prepare(
     let caller = context.user.as_ref().filter(|_| route.introduces_caller);
     let client = context.line.client.map(|client| client.ip().to_canonical());
     let shipment = Shipment {
+        method: &outgoing.method,
+        is_empty: session.is_body_empty(),
         target: &outgoing.target,
         directives: route.directives.as_ref(),
         host: &upstream.host,

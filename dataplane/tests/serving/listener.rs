@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::frames::{HEADERS, RawHttp2};
 use crate::identity;
 use crate::kit::{Backend, Client, PATIENCE, a_moment, engine};
 use crate::process::{Process, route};
@@ -521,5 +522,28 @@ impl Files {
             serving.await.unwrap();
         });
         (address, closed)
+    }
+}
+
+#[tokio::test]
+async fn own_answers_end_with_their_head_behind_tls_too() {
+    let files = Files::new();
+    let (process, _backend) = files.process(&[]).await;
+    let caller = Caller {
+        protocols: &["h2"],
+        ..files.client()
+    };
+    let stream = caller.connect(&process).await.unwrap();
+    let mut raw = RawHttp2::over(Client::over(stream)).await;
+    for (method, content_type) in [("POST", "application/grpc"), ("HEAD", "text/plain")] {
+        let fields = [
+            (":method", method.as_bytes()),
+            (":scheme", b"https"),
+            (":authority", b"gw.example"),
+            (":path", b"/nothing"),
+            ("content-type", content_type.as_bytes()),
+        ];
+        let stream = raw.request(&fields).await;
+        assert_eq!(raw.frames_of(stream).await, [(HEADERS, true)], "{method}");
     }
 }

@@ -2,6 +2,7 @@
 
 use genkan_proto::v1alpha1::Directives;
 
+use crate::frames::{Outcome, RawHttp2};
 use crate::kit::{Backend, Client};
 use crate::objects::{mk_api, mk_host, mk_proxy, mk_stub, none};
 use crate::process::Process;
@@ -250,4 +251,45 @@ async fn own_listeners_are_never_dialled() {
         answer.assert_status(502);
         assert_eq!(answer.header("x-genkan-reason"), Some("AddressRefused"));
     }
+}
+
+#[tokio::test]
+async fn cookies_of_http2_come_on_one_line() {
+    let (process, backend) = serve(none()).await;
+    let mut raw = RawHttp2::connect(process.address).await;
+    let fields = [
+        (":method", &b"GET"[..]),
+        (":scheme", b"http"),
+        (":authority", b"gw.example"),
+        (":path", b"/proxy/x"),
+        ("cookie", b"theme=dark"),
+        ("cookie", b"session=s1"),
+        ("cookie", b"csrf=t1"),
+    ];
+    let stream = raw.request(&fields).await;
+    assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
+    let received = backend.received().to_lowercase();
+    assert!(
+        received.contains("cookie: theme=dark; session=s1; csrf=t1\r\n"),
+        "{received}"
+    );
+    assert_eq!(received.matches("cookie:").count(), 1);
+}
+
+/// gRPC needs HTTP/2, and gRPC-Web, whose name begins alike, does not.
+#[tokio::test]
+async fn grpc_web_is_an_ordinary_request() {
+    let (process, backend) = serve(none()).await;
+    for kind in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+    ] {
+        let head = format!("POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nContent-Type: {kind}");
+        let answer = send(&process, &head).await;
+        assert_eq!((answer.code, answer.body.as_str()), (200, "ok"), "{kind}");
+        let broken = send(&process, &head.replace("/proxy/x", "/proxy/broken/x")).await;
+        broken.assert_status(503);
+    }
+    assert_eq!(backend.requests(), 3);
 }

@@ -4,6 +4,9 @@
 
 use std::net::SocketAddr;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
 use crate::kit::Client;
 
 pub const DATA: u8 = 0;
@@ -11,6 +14,9 @@ pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const PING: u8 = 6;
+const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const END_BOTH: u8 = 0x5;
 
@@ -24,8 +30,8 @@ pub struct Frame {
 }
 
 /// A client of HTTP/2 that can say anything.
-pub struct RawHttp2 {
-    pub client: Client,
+pub struct RawHttp2<S = TcpStream> {
+    pub client: Client<S>,
     next: u32,
 }
 
@@ -33,7 +39,12 @@ pub struct RawHttp2 {
 
 impl RawHttp2 {
     pub async fn connect(address: SocketAddr) -> Self {
-        let mut client = Client::connect(address).await;
+        Self::over(Client::connect(address).await).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> RawHttp2<S> {
+    pub async fn over(mut client: Client<S>) -> Self {
         client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         client.send(frame(SETTINGS, 0, 0, &[])).await;
         Self { client, next: 1 }
@@ -128,6 +139,27 @@ impl RawHttp2 {
         }
     }
 
+    /// Everything that comes on a stream until it is ended or reset, and what else has come by then: kinds, and whether
+    /// they end the stream. Windows do not count.
+    pub async fn frames_of(&mut self, stream: u32) -> Vec<(u8, bool)> {
+        let (mut frames, mut is_over) = (Vec::new(), false);
+        while let Some(frame) = self.frame().await {
+            if frame.kind == PING {
+                break;
+            }
+            if frame.stream != stream || frame.kind == WINDOW_UPDATE {
+                continue;
+            }
+            let is_end = matches!(frame.kind, DATA | HEADERS) && frame.flags & END_STREAM != 0;
+            frames.push((frame.kind, is_end));
+            if !is_over && (is_end || frame.kind == RST_STREAM) {
+                is_over = true;
+                self.client.send(frame_of_ping()).await;
+            }
+        }
+        frames
+    }
+
     /// Reads until the server says that it takes no more streams, or closes.
     pub async fn is_sent_away(&mut self) -> bool {
         loop {
@@ -195,6 +227,10 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&stream.to_be_bytes());
     frame.extend_from_slice(payload);
     frame
+}
+
+fn frame_of_ping() -> Vec<u8> {
+    frame(PING, 0, 0, &[0; 8])
 }
 
 fn block(fields: &[(&str, &[u8])]) -> Vec<u8> {

@@ -27,7 +27,7 @@ pub(super) struct RegexpRule {
 // === impl RegexpRule ===
 
 impl RegexpRule {
-    /// `None`: a rule without a replacement does nothing.
+    /// `None`: a rule without an expression or a replacement does nothing.
     pub(super) fn parse(item: &str) -> Result<Option<Self>, String> {
         let mut words = item.split(' ');
         let (written, replacement) = (words.next().unwrap_or_default(), words.next());
@@ -39,7 +39,8 @@ impl RegexpRule {
             return Err("the replacement holds a control character".into());
         }
         let replacement = Template::parse(replacement, Some(&|name: &str| expression.group_of(name)))?;
-        Ok(Some(Self {
+        // The empty expression would match between any two bytes.
+        Ok((!written.is_empty()).then_some(Self {
             expression,
             replacement,
         }))

@@ -102,11 +102,18 @@ impl DirectiveSpec {
     }
 
     pub(super) fn check_method(&self, problems: &mut Vec<Problem>) {
-        if let Some(method) = self.method.as_deref()
-            && !method.is_empty()
-            && !is_token(method)
-        {
+        let Some(method) = self.method.as_deref().filter(|method| !method.is_empty()) else {
+            return;
+        };
+        if !is_token(method) {
             problems.push(Problem::of("method", format!("{method:?} is not an HTTP method")));
+        } else if ["CONNECT", "TRACE"]
+            .iter()
+            .any(|known| method.eq_ignore_ascii_case(known))
+        {
+            let reason =
+                format!("{method:?} is not forwarded: no body can be framed with it; write another method");
+            problems.push(Problem::of("method", reason));
         }
     }
 }

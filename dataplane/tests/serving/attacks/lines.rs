@@ -2,7 +2,7 @@
 
 use super::Section;
 use super::requests::Then::{Passes, Refused};
-use super::requests::{Attack, attack, carry_out, raw};
+use super::requests::{Attack, NOTHING, attack, carry_out, raw};
 use super::stage::Stage;
 
 const PLAIN: &str = "GET /proxy/x HTTP/1.1";
@@ -75,6 +75,16 @@ const ATTACKS: &[Attack] = &[
     raw(
         "an empty line before the request",
         b"\r\nGET /proxy/x HTTP/1.1\r\nHost: gw.example\r\n\r\n",
+        Passes("get /proxy/x", NOTHING),
+    ),
+    raw(
+        "two empty lines before the request",
+        b"\r\n\r\nGET /proxy/x HTTP/1.1\r\nHost: gw.example\r\n\r\n",
+        Refused(400),
+    ),
+    raw(
+        "a bare line feed before the request",
+        b"\nGET /proxy/x HTTP/1.1\r\nHost: gw.example\r\n\r\n",
         Refused(400),
     ),
     raw(

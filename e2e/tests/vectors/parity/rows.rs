@@ -111,6 +111,20 @@ pub const ROWS: &[Row] = &[
     (
         "GET",
         "/proxy/plain/a",
+        &["Cookie: a=1; b=2", "Cookie: c=3"],
+        "ok",
+    ),
+    (
+        "POST",
+        "/proxy/plain/a",
+        &["Content-Type: application/grpc-web"],
+        "ok",
+    ),
+    ("PUT", "/proxy/plain/a", &[], "ok"),
+    ("PATCH", "/proxy/plain/a", &["Content-Length: 0"], "ok"),
+    (
+        "GET",
+        "/proxy/plain/a",
         &[
             "Connection: Upgrade, HTTP2-Settings",
             "Upgrade: h2c",

@@ -8,8 +8,9 @@ use genkan_routing::decide::{Destination as _, Plan};
 use genkan_routing::identity::{Introduction, is_user_header};
 use genkan_routing::model::{Target, Upstream};
 use genkan_routing::sending::{Shipment, no_ready_endpoints};
-use genkan_routing::{Directives, HeaderStore, Refused, dialling};
+use genkan_routing::{Directives, HeaderStore, HeaderView, Refused, dialling};
 use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use serde::Serialize;
 
 use super::destination::Destination;
@@ -88,7 +89,10 @@ impl Course<'_> {
             .map_err(|_| invalid("the upstream's authority cannot be sent as Host".to_owned()))?;
         let http2 = self.kind.needs_http2(upstream.http2);
         let peer = self.peer(world, http2)?;
+        let is_framed = headers.first(CONTENT_LENGTH).is_some() || headers.first(TRANSFER_ENCODING).is_some();
         let shipment = Shipment {
+            method: &plan.method,
+            is_empty: !is_framed,
             target: &plan.target,
             directives,
             host: &host,

@@ -40,6 +40,12 @@ pub(super) fn reverse_proxy(
             ),
         );
     }
+    if ["CONNECT", "TRACE"].contains(&spec.matcher.method.as_str()) {
+        warn(
+            "matcher.method",
+            format!("no request matches: {} is answered with 405", spec.matcher.method),
+        );
+    }
     if let Some(prefix) = rules
         .strip_path_prefix
         .as_deref()
@@ -77,6 +83,12 @@ pub(super) fn reverse_proxy(
                 );
             }
             let pattern = item.split(' ').next().unwrap_or_default();
+            if words > 1 && pattern.is_empty() && list != "rewrite" {
+                warn(
+                    &field,
+                    "begins with a space and does nothing; write what to look for in front of it".into(),
+                );
+            }
             if list == "rewrite" && !pattern.contains('%') && pattern.chars().any(char::is_uppercase) {
                 warn(
                     &field,

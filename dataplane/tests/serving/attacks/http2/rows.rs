@@ -32,6 +32,11 @@ pub const ATTACKS: &[Attack] = &[
         &[GET, HTTP, GW, X, ("impersonate-user", "root")],
         Ends(Outcome::Status(403)),
     ),
+    stream(
+        "cookies on several lines",
+        &[GET, HTTP, GW, X, ("cookie", "a=1"), ("cookie", "b=2")],
+        Passes("cookie: a=1; b=2", "cookie: b=2"),
+    ),
     Attack {
         name: "an identity in trailers",
         fields: &[POST, HTTP, GW, KNOWN],
