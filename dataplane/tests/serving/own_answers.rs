@@ -88,10 +88,7 @@ async fn of_http1_keep_their_connection_and_their_framing() {
     process.operator.publish(resources(&backend)).await;
     for method in ["GET", "HEAD", "OPTIONS", "POST"] {
         for content_type in ["text/plain", "application/grpc"] {
-            for (path, code) in REFUSED
-                .into_iter()
-                .filter(|(_, code)| *code == 404 || *code == 503)
-            {
+            for (path, code) in DECIDED {
                 let what = format!("{method} {path} {content_type}");
                 let mut client = Client::connect(process.address).await;
                 let head = format!(
