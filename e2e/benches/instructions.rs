@@ -101,8 +101,7 @@ async fn of_genkan(programs: &Programs, folder: &Path, backend: u16, requests: u
     let (program, counted) = under(folder, "genkan");
     let program: Vec<&str> = program.iter().map(String::as_str).collect();
     let flags = ["--workers", "1", "--drain-delay", "0s"];
-    let genkan =
-        Installation::start(programs, &folder.join("genkan"), 1, backend, &program, &flags).await?;
+    let genkan = Installation::start(programs, &folder.join("genkan"), 1, backend, &program, &flags).await?;
     let Installation {
         operator,
         port,

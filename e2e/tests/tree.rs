@@ -126,7 +126,18 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         &["accept", "compile", "crds", "proto", "routing", "tools"],
     ),
     ("dataplane", &["accept", "proto", "routing"]),
-    ("e2e", &["crds", "proto", "routing", "tools"]),
+    (
+        "e2e",
+        &[
+            "crds",
+            "proto",
+            "routing",
+            "compile",
+            "tools",
+            "operator",
+            "dataplane",
+        ],
+    ),
 ];
 
 /// What a crate must do without.

@@ -241,6 +241,10 @@ fn suit(session: &mut Session, response: &mut ResponseHeader, context: &mut Cont
         context.is_answered = true;
         return Err(Error::new_in(ErrorType::InternalError));
     }
+    if !response.headers.contains_key(CONTENT_LENGTH) {
+        // Nobody can say when the backend will have ended what the client does not get.
+        session.set_keepalive(None);
+    }
     Ok(())
 }
 

@@ -88,6 +88,9 @@ pub enum ApplyError {
     Decode(#[from] DecodeError),
 }
 
+/// What stood at each key that a change concerns.
+type Old = Vec<(String, Option<Built>)>;
+
 /// A resource of a change that differs from what is served.
 struct Fresh {
     key: String,
@@ -141,12 +144,9 @@ impl Builder {
 
     /// Puts entries that are to be built in the place of the old ones, which come back; takes that back when the hash is
     /// not the one that was announced.
-    fn exchange(
-        &mut self,
-        change: Change<'_>,
-    ) -> Result<(Vec<Fresh>, Vec<(String, Option<Built>)>), ApplyError> {
+    fn exchange(&mut self, change: Change<'_>) -> Result<(Vec<Fresh>, Old), ApplyError> {
         let mut fresh = Vec::new();
-        let mut old: Vec<(String, Option<Built>)> = Vec::new();
+        let mut old: Old = Vec::new();
         let mut named = std::collections::HashSet::new();
         let mut decoded = Vec::with_capacity(change.upserts.len());
         for bytes in change.upserts {
@@ -207,7 +207,7 @@ impl Builder {
         Err(ApplyError::Hash { announced, computed })
     }
 
-    fn build_all(&mut self, fresh: Vec<Fresh>, old: Vec<(String, Option<Built>)>) -> Applied {
+    fn build_all(&mut self, fresh: Vec<Fresh>, old: Old) -> Applied {
         let mut gone = Vec::new();
         // What goes is taken out before what comes is put in: both may stand in the same place.
         for built in old.iter().filter_map(|(_, built)| built.as_ref()) {

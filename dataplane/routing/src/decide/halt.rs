@@ -6,6 +6,10 @@ use crate::model::Unavailable;
 use crate::refused::Refused;
 
 /// How far a decision has come.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for a moment; a box would be an allocation for each request"
+)]
 #[derive(Debug)]
 pub enum Next<'q, 'a, R, U> {
     /// Somebody outside has to say something before it goes on.
@@ -14,6 +18,10 @@ pub enum Next<'q, 'a, R, U> {
     Answer(Answer<'a>),
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for a moment; a box would be an allocation for each request"
+)]
 #[derive(Debug)]
 pub enum Question<'q, 'a, R, U> {
     /// Who is this?

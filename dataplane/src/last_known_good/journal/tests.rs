@@ -216,7 +216,7 @@ fn one_process_writes() {
     assert!(world.is_kept(&kept.unwrap().unwrap()));
     let update = world.change(&[("d", 1)], &[]);
     assert!(matches!(
-        second.write(&[update.clone()], NOW, true),
+        second.write(std::slice::from_ref(&update), NOW, true),
         Err(WriteError::Shared)
     ));
     first.write(&[update], NOW, true).unwrap();

@@ -9,6 +9,12 @@ use serde::Serialize;
 use super::World;
 use super::destination::Destination;
 
+/// What a request asks for, and where it goes.
+pub(super) type Found<'f> = (
+    &'f RequestInfo<'f>,
+    &'f Decision<'f, Arc<Destination>, Arc<Destination>>,
+);
+
 /// An object that matches the request, or would but for one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Candidate {
@@ -21,14 +27,7 @@ pub struct Candidate {
 }
 
 /// What could have taken a request for which this was found.
-pub(super) fn of(
-    world: &World,
-    method: &str,
-    found: Option<(
-        &RequestInfo<'_>,
-        &Decision<'_, Arc<Destination>, Arc<Destination>>,
-    )>,
-) -> Vec<Candidate> {
+pub(super) fn of(world: &World, method: &str, found: Option<Found<'_>>) -> Vec<Candidate> {
     let Some((info, decision)) = found else {
         return Vec::new();
     };
@@ -39,7 +38,11 @@ pub(super) fn of(
             Matcher::ApiService { group, version } => api_services(world, group, version),
             Matcher::ReverseProxy { .. } => Vec::new(),
         },
-        _ => reverse_proxies(world, method, info),
+        Decision::ReverseProxy(_)
+        | Decision::BarePrefix { .. }
+        | Decision::ApiGroup { .. }
+        | Decision::ApiGroupList(_)
+        | Decision::NotFound => reverse_proxies(world, method, info),
     }
 }
 
