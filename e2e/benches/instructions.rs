@@ -1,7 +1,7 @@
 //! How many instructions a request costs, beside the bare proxy engine; prints a table.
 //!
 //! Valgrind counts what the process executes in user space; the difference between a short and a long run is that of the
-//! requests. Eight kept connections, one worker, an answer of 1 KiB, an access line for each request. The bare engine is
+//! requests. Eight kept connections, one worker, a short answer, an access line for each request. The bare engine is
 //! `dataplane/examples/bare.rs`: one address that is always chosen, and nothing else. Counts are the same on every machine
 //! of one architecture, but for what the scheduler makes of them.
 
