@@ -1,11 +1,14 @@
-//! The objects of a directory, read again whenever a file changes.
+//! The objects of a directory; of a change only the files that it touched are read.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use genkan_tools::directory::{Directory, Problem, Unreadable};
 use notify::{RecursiveMode, Watcher};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -18,6 +21,17 @@ const QUIET: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_millis(200);
 /// How often a folder that has gone is looked for.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// What was touched since the last look.
+#[derive(Debug, Default)]
+struct Touched {
+    paths: BTreeSet<PathBuf>,
+    /// More than can be told, or nobody knows what.
+    everything: bool,
+}
+
+/// Beyond that many the whole folder is read.
+const MOST: usize = 4_096;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
@@ -33,8 +47,11 @@ pub enum WatchError {
 /// When the folder cannot be read at the start, or not be watched.
 pub async fn run(path: PathBuf, engine: mpsc::Sender<Input>) -> Result<(), WatchError> {
     let (signal, mut signals) = mpsc::channel(1);
+    let touched = Arc::new(Mutex::new(Touched::default()));
+    let touching = Arc::clone(&touched);
+    let root = path.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|e| !e.kind.is_access()) {
+        if touching.lock().add(event, &root) {
             // A signal that already waits says the same.
             let _ = signal.try_send(());
         }
@@ -74,6 +91,7 @@ pub async fn run(path: PathBuf, engine: mpsc::Sender<Input>) -> Result<(), Watch
             if watched.is_none() {
                 warn!(path = %path.display(), "the folder has gone; what it held stays");
             }
+            touched.lock().everything = true;
         }
         if engine.is_closed() {
             break;
@@ -81,7 +99,12 @@ pub async fn run(path: PathBuf, engine: mpsc::Sender<Input>) -> Result<(), Watch
         if watched.is_none() {
             continue;
         }
-        match directory.read() {
+        let touched = std::mem::take(&mut *touched.lock());
+        let read = match touched.everything {
+            true => directory.read(),
+            false => directory.read_again(&touched.paths),
+        };
+        match read {
             Ok((changes, problems)) => {
                 tell(&problems, &told);
                 told = problems;
@@ -91,6 +114,34 @@ pub async fn run(path: PathBuf, engine: mpsc::Sender<Input>) -> Result<(), Watch
         }
     }
     Ok(())
+}
+
+// === impl Touched ===
+
+impl Touched {
+    /// True if there is something to be read again.
+    fn add(&mut self, event: notify::Result<notify::Event>, root: &Path) -> bool {
+        match event {
+            Ok(event) if event.kind.is_access() => return false,
+            Ok(event) if !event.need_rescan() && !event.paths.is_empty() => {
+                let paths = event.paths.into_iter().map(|path| as_given(path, root));
+                self.paths.extend(paths);
+            }
+            Ok(_) | Err(_) => self.everything = true,
+        }
+        if self.everything || self.paths.len() > MOST {
+            self.everything = true;
+            self.paths.clear();
+        }
+        true
+    }
+}
+
+/// The watcher makes relative paths absolute.
+fn as_given(path: PathBuf, root: &Path) -> PathBuf {
+    let below = std::path::absolute(root).ok();
+    let below = below.as_ref().and_then(|root| path.strip_prefix(root).ok());
+    below.map(|below| root.join(below)).unwrap_or(path)
 }
 
 /// Tells a folder from another one of the same name; the numbers alone are given to a successor at once.

@@ -1,47 +1,39 @@
 //! Objects from the YAML files of a directory, as an API server would give them.
 
+mod file;
 mod parse;
 
 pub use parse::split;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use tracing::debug;
-
 use genkan_compile::index::Change;
-use genkan_compile::named::{is_label, is_subdomain};
-use genkan_compile::object::{Key, Kind, Object, Watched, key_of};
-use genkan_compile::sentence::bounded;
+use genkan_compile::object::{Kind, Object};
 
-/// Bytes of a wrong name that are repeated.
-const MAX_QUOTED: usize = 64;
+use file::{Digest, File, Id, digest, object_at};
 
 /// What a directory held when it was last read. Digests tell what is new; contents are kept by the index alone.
 #[derive(Debug, Default)]
 pub struct Directory {
     path: PathBuf,
     files: BTreeMap<PathBuf, File>,
+    /// Where each object stands; of several places the last one is used.
+    places: BTreeMap<Id, BTreeSet<Place>>,
+    /// The files with problems, and the objects with several places.
+    faulty: BTreeSet<PathBuf>,
+    contested: BTreeSet<Id>,
     /// The objects that were told of.
-    told: BTreeMap<(Kind, Key), Told>,
+    told: BTreeMap<Id, Told>,
+    /// What stands below is reached by other names as well.
+    has_links: bool,
     was_read: bool,
 }
 
-/// One file, as it was when its text was last new.
-#[derive(Debug)]
-struct File {
-    text: Option<Digest>,
-    entries: Vec<Entry>,
-    problems: Vec<String>,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    id: (Kind, Key),
-    content: Digest,
-}
+/// A file, and the position among its entries.
+type Place = (PathBuf, usize);
 
 #[derive(Debug)]
 struct Told {
@@ -50,10 +42,8 @@ struct Told {
     generation: i64,
 }
 
-type Digest = [u8; 32];
-
-/// Objects of files whose text is new, by file and position among its entries.
-type Fresh = HashMap<(PathBuf, usize), Object>;
+/// Objects of files whose text is new.
+type Fresh = HashMap<Place, Object>;
 
 /// Something in the folder that could not be taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,225 +76,237 @@ impl Directory {
     /// # Errors
     /// When the folder itself cannot be read.
     pub fn read(&mut self) -> Result<(Vec<Change>, Vec<Problem>), Unreadable> {
-        let paths = yaml_files(&self.path).map_err(|source| Unreadable {
+        let mut links = false;
+        let found = list(&self.path, &mut links).map_err(|source| Unreadable {
             path: self.path.clone(),
             source,
         })?;
-        let mut fresh = Fresh::new();
-        let mut found = BTreeMap::new();
-        for path in paths {
-            let before = self.files.remove(&path);
-            let file = match std::fs::read_to_string(&path) {
-                Ok(text) => {
-                    let digest = Some(digest(text.as_bytes()));
-                    match before {
-                        Some(before) if before.text == digest => before,
-                        before => File::read(&path, &text, before, &mut fresh),
-                    }
-                }
-                // Gone between the listing and now: so is what it held.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => File {
-                    text: None,
-                    entries: before.map(|before| before.entries).unwrap_or_default(),
-                    problems: vec![format!("cannot be read: {e}")],
-                },
-            };
-            found.insert(path, file);
-        }
-        self.files = found;
-        let mut problems = Vec::new();
-        for (path, file) in &self.files {
-            problems.extend(file.problems.iter().map(|message| Problem {
-                file: path.clone(),
-                message: message.clone(),
-            }));
-        }
-        let changes = self.changes(fresh, &mut problems);
-        Ok((changes, problems))
+        self.has_links = links;
+        let paths: BTreeSet<PathBuf> = found.into_iter().chain(self.files.keys().cloned()).collect();
+        Ok(self.take(&paths))
     }
 
-    /// Where each object stands; of several with one name the last one is used.
-    fn standing(&self, problems: &mut Vec<Problem>) -> BTreeMap<(Kind, Key), (&PathBuf, usize)> {
-        let mut standing: BTreeMap<(Kind, Key), (&PathBuf, usize)> = BTreeMap::new();
-        for (path, file) in &self.files {
-            for (at, entry) in file.entries.iter().enumerate() {
-                if let Some((first, _)) = standing.insert(entry.id.clone(), (path, at)) {
-                    let (kind, (_, name)) = &entry.id;
-                    let first = first.display();
-                    problems.push(Problem {
-                        file: path.clone(),
-                        message: format!("{} {name} is in {first} as well; this one is used", kind.name()),
-                    });
+    /// Reads what stands at these paths, or stood there, and nothing else; or everything, where one of them may be reached
+    /// by other names.
+    ///
+    /// # Errors
+    /// When the folder itself cannot be read.
+    pub fn read_again(
+        &mut self,
+        touched: &BTreeSet<PathBuf>,
+    ) -> Result<(Vec<Change>, Vec<Problem>), Unreadable> {
+        if self.has_links || !self.was_read {
+            return self.read();
+        }
+        let mut paths = BTreeSet::new();
+        for path in touched {
+            let Ok(below) = path.strip_prefix(&self.path) else {
+                return self.read();
+            };
+            if below.as_os_str().is_empty() || path.is_symlink() {
+                return self.read();
+            }
+            if below.iter().any(is_hidden) {
+                continue;
+            }
+            if path.is_dir() {
+                let mut links = false;
+                paths.extend(list(path, &mut links).unwrap_or_default());
+                if links {
+                    return self.read();
                 }
+            } else if is_manifest(path) {
+                paths.insert(path.clone());
+            }
+            // What a folder held that is gone, or was renamed.
+            let known = self.files.range(path.clone()..).map(|(known, _)| known);
+            paths.extend(known.take_while(|known| known.starts_with(path)).cloned());
+        }
+        Ok(self.take(&paths))
+    }
+
+    fn take(&mut self, paths: &BTreeSet<PathBuf>) -> (Vec<Change>, Vec<Problem>) {
+        let (mut fresh, mut concerned) = (Fresh::new(), BTreeSet::new());
+        for path in paths {
+            let before = self.files.get(path);
+            match look(path, before) {
+                Look::Same => {}
+                Look::New(file, objects) => {
+                    let objects = objects.into_iter().enumerate();
+                    fresh.extend(objects.map(|(at, object)| ((path.clone(), at), object)));
+                    self.replace(path, Some(file), &mut concerned);
+                }
+                Look::Gone => self.replace(path, None, &mut concerned),
             }
         }
-        standing
+        let changes = self.changes(fresh, concerned);
+        (changes, self.problems())
     }
 
-    fn changes(&mut self, mut fresh: Fresh, problems: &mut Vec<Problem>) -> Vec<Change> {
-        let mut told = std::mem::take(&mut self.told);
-        let mut now = BTreeMap::new();
-        let mut objects = Vec::new();
-        for (id, (path, at)) in self.standing(problems) {
-            let content = self.files[path].entries[at].content;
-            let before = told.remove(&id);
-            let generation = match &before {
-                Some(before) if before.content == content => before.generation,
-                Some(before) => before.generation + 1,
-                None => 1,
+    /// Puts a file in place of what stood there, and notes which objects that concerns.
+    fn replace(&mut self, path: &Path, file: Option<File>, concerned: &mut BTreeSet<Id>) {
+        for (at, entry) in self
+            .files
+            .remove(path)
+            .into_iter()
+            .flat_map(|file| file.entries)
+            .enumerate()
+        {
+            if let Some(places) = self.places.get_mut(&entry.id) {
+                places.remove(&(path.to_owned(), at));
+            }
+            concerned.insert(entry.id);
+        }
+        self.faulty.remove(path);
+        let Some(file) = file else { return };
+        for (at, entry) in file.entries.iter().enumerate() {
+            let places = self.places.entry(entry.id.clone()).or_default();
+            places.insert((path.to_owned(), at));
+            concerned.insert(entry.id.clone());
+        }
+        if !file.problems.is_empty() {
+            self.faulty.insert(path.to_owned());
+        }
+        self.files.insert(path.to_owned(), file);
+    }
+
+    fn changes(&mut self, mut fresh: Fresh, concerned: BTreeSet<Id>) -> Vec<Change> {
+        let (mut gone, mut objects) = (Vec::new(), Vec::new());
+        for id in concerned {
+            let places = self.places.get(&id);
+            if places.is_some_and(|places| places.len() > 1) {
+                self.contested.insert(id.clone());
+            } else {
+                self.contested.remove(&id);
+            }
+            let Some((path, at)) = places.and_then(BTreeSet::last) else {
+                self.places.remove(&id);
+                if self.told.remove(&id).is_some() {
+                    gone.push(Change::Delete(id.0, id.1));
+                }
+                continue;
             };
-            if before.as_ref().is_none_or(|before| before.content != content) {
-                let object = fresh.remove(&(path.clone(), at)).or_else(|| reread(path, at));
-                let Some(mut object) = object else {
-                    // The file has changed since a moment ago: the next reading will tell. Until then nothing has.
-                    now.extend(before.map(|before| (id, before)));
-                    continue;
-                };
+            let content = self.files[path].entries[*at].content;
+            let before = self.told.get(&id);
+            if before.is_some_and(|before| before.content == content) {
+                continue;
+            }
+            let generation = before.map_or(1, |before| before.generation + 1);
+            let object = fresh
+                .remove(&(path.clone(), *at))
+                .or_else(|| object_at(path, *at));
+            // Else the file has changed since a moment ago: the next reading will tell. Until then nothing has.
+            if let Some(mut object) = object {
                 match &mut object {
                     Object::ReverseProxy(r) => r.generation = generation,
                     Object::ApiService(r) => r.generation = generation,
                     Object::Service(_) | Object::EndpointSlice(_) | Object::Pod(_) => {}
                 }
                 objects.push(object);
+                self.told.insert(id, Told { content, generation });
             }
-            now.insert(id, Told { content, generation });
         }
-        self.told = now;
         if std::mem::replace(&mut self.was_read, true) {
-            let gone = told.into_keys().map(|(kind, key)| Change::Delete(kind, key));
             let changed = objects.into_iter().map(|object| Change::Apply(Box::new(object)));
-            return gone.chain(changed).collect();
+            return gone.into_iter().chain(changed).collect();
         }
         let mut lists: BTreeMap<Kind, Vec<Object>> =
             Kind::ALL.into_iter().map(|kind| (kind, Vec::new())).collect();
         for object in objects {
             lists.entry(object.kind()).or_default().push(object);
         }
+        let lists = lists.into_iter();
         lists
-            .into_iter()
             .map(|(kind, objects)| Change::Reset(kind, objects))
             .collect()
     }
+
+    fn problems(&self) -> Vec<Problem> {
+        let faulty = self.faulty.iter().flat_map(|path| {
+            let problems = self.files[path].problems.iter();
+            problems.map(|message| Problem {
+                file: path.clone(),
+                message: message.clone(),
+            })
+        });
+        let contested = self.contested.iter().flat_map(|id| {
+            let (kind, (_, name)) = id;
+            let places = &self.places[id];
+            let pairs = places.iter().zip(places.iter().skip(1));
+            pairs.map(move |((first, _), (file, _))| Problem {
+                file: file.clone(),
+                message: format!(
+                    "{} {name} is in {} as well; this one is used",
+                    kind.name(),
+                    first.display()
+                ),
+            })
+        });
+        faulty.chain(contested).collect()
+    }
 }
 
-// === impl File ===
+/// What a look at a file shows.
+enum Look {
+    Same,
+    New(File, Vec<Object>),
+    Gone,
+}
 
-impl File {
-    fn read(path: &Path, text: &str, before: Option<Self>, fresh: &mut Fresh) -> Self {
-        let (documents, problems) = parse::documents(text);
-        let mut file = Self {
-            text: Some(digest(text.as_bytes())),
-            entries: Vec::new(),
-            problems,
-        };
-        if let Some(before) = before.filter(|_| !file.problems.is_empty()) {
-            file.entries = before.entries;
-            return file;
-        }
-        for (line, value) in documents {
-            let (api_version, name) = (value["apiVersion"].as_str(), value["kind"].as_str());
-            let Some(kind) = Kind::of(api_version.unwrap_or_default(), name.unwrap_or_default()) else {
-                debug!(file = %path.display(), line, kind = ?name, "not a kind of genkan, left out");
-                continue;
+fn look(path: &Path, before: Option<&File>) -> Look {
+    let entries = || before.map(|file| file.entries.clone()).unwrap_or_default();
+    match std::fs::read_to_string(path) {
+        Ok(text) => match before {
+            Some(before) if before.text == Some(digest(text.as_bytes())) => Look::Same,
+            _ => {
+                let (file, objects) = File::read(path, &text, entries());
+                Look::New(file, objects)
+            }
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Look::Gone,
+        Err(error) => {
+            let file = File {
+                text: None,
+                entries: entries(),
+                problems: vec![format!("cannot be read: {error}")],
             };
-            match object(kind, value) {
-                Ok((object, entry)) => {
-                    fresh.insert((path.to_owned(), file.entries.len()), object);
-                    file.entries.push(entry);
-                }
-                Err(message) => file
-                    .problems
-                    .push(format!("the document at line {line}: {message}")),
-            }
+            Look::New(file, Vec::new())
         }
-        file
     }
-}
-
-/// An object that is in force again because another one of its name has gone.
-fn reread(path: &Path, at: usize) -> Option<Object> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let mut fresh = Fresh::new();
-    File::read(path, &text, None, &mut fresh);
-    fresh.remove(&(path.to_owned(), at))
-}
-
-/// Reads an object as the API server would give it: with a valid name, and a uid.
-fn object(kind: Kind, mut value: Value) -> Result<(Object, Entry), String> {
-    let is_published = kind.published().is_some();
-    names(kind, &value, is_published)?;
-    if is_published && let Some(object) = value.as_object_mut() {
-        // Status belongs to genkan, whatever the author wrote.
-        object.remove("status");
-    }
-    let content = digest(value.to_string().as_bytes());
-    if is_published {
-        let name = key_of(&value).1;
-        value["metadata"]["uid"] = format!("{}/{name}", kind.name()).into();
-    }
-    let object = Object::read(kind, value)?;
-    let id = (kind, object.key());
-    Ok((object, Entry { id, content }))
-}
-
-fn names(kind: Kind, value: &Value, is_published: bool) -> Result<(), String> {
-    let (namespace, name) = key_of(value);
-    let title = kind.name();
-    if name.is_empty() {
-        return Err(format!("metadata.name: is missing; give the {title} a name"));
-    }
-    let is_valid = if kind == Kind::Watched(Watched::Service) {
-        is_label
-    } else {
-        is_subdomain
-    };
-    if !is_valid(&name) {
-        return Err(format!(
-            "metadata.name: {:?} is no name of a {title}; use lower-case letters, digits and - between them{}",
-            bounded(name, MAX_QUOTED),
-            if kind == Kind::Watched(Watched::Service) {
-                ", 63 at most"
-            } else {
-                ", with dots between words, 253 at most"
-            }
-        ));
-    }
-    if !is_published && !namespace.is_empty() && !is_label(&namespace) {
-        return Err(format!(
-            "metadata.namespace: {:?} is no namespace; use lower-case letters, digits and - between them, 63 at most",
-            bounded(namespace, MAX_QUOTED)
-        ));
-    }
-    Ok(())
-}
-
-fn digest(bytes: &[u8]) -> Digest {
-    *blake3::hash(bytes).as_bytes()
 }
 
 /// Below the folder, in the order of their names; hidden ones are left out.
 pub fn yaml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    list(folder, &mut false)
+}
+
+/// `has_links` becomes true where one of them, or a folder among them, is reached through a symbolic link.
+fn list(folder: &Path, has_links: &mut bool) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let hidden = path
-            .file_name()
-            .is_none_or(|n| n.to_string_lossy().starts_with('.'));
-        if hidden {
+        let entry = entry?;
+        let path = entry.path();
+        if is_hidden(&entry.file_name()) {
             continue;
         }
+        *has_links |= entry.file_type().is_ok_and(|kind| kind.is_symlink());
         if path.is_dir() {
-            files.extend(yaml_files(&path).unwrap_or_default());
-        } else if path
-            .extension()
-            .is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
-        {
+            files.extend(list(&path, has_links).unwrap_or_default());
+        } else if is_manifest(&path) {
             files.push(path);
         }
     }
     files.sort();
     Ok(files)
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+fn is_manifest(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json")
 }
 
 #[cfg(test)]

@@ -63,6 +63,16 @@ impl Rig {
     }
 }
 
+impl Rig {
+    /// The same of these paths alone.
+    fn read_again(&mut self, paths: &[&str]) -> (Vec<(String, i64)>, usize, Vec<Problem>) {
+        let paths = paths.iter().map(|path| self.folder.path().join(path)).collect();
+        let (changes, problems) = self.directory.read_again(&paths).unwrap();
+        let count = changes.len();
+        (self.held.take(changes), count, problems)
+    }
+}
+
 fn mk_proxy(name: &str, host: &str) -> String {
     PROXY.replace("NAME", name).replace("a.example", host)
 }
@@ -169,4 +179,60 @@ fn a_folder_that_is_not_there_is_an_error() {
             .to_string()
             .starts_with("/nonexistent/folder cannot be read")
     );
+}
+
+#[test]
+fn only_what_was_touched_is_read_again() {
+    let mut rig = Rig::new();
+    std::fs::create_dir(rig.folder.path().join("sub")).unwrap();
+    rig.write("a.yaml", &mk_proxy("one", "a.example"));
+    rig.write("sub/b.yaml", &mk_proxy("two", "a.example"));
+    rig.read();
+    rig.write("a.yaml", &mk_proxy("one", "b.example"));
+    rig.write("sub/b.yaml", &mk_proxy("two", "b.example"));
+    let (found, count, _) = rig.read_again(&["a.yaml", ".a.yaml.swp", "notes.txt"]);
+    assert_eq!((found, count), (held(&[("one", 2), ("two", 1)]), 1));
+    let (found, count, _) = rig.read_again(&["sub"]);
+    assert_eq!((found, count), (held(&[("one", 2), ("two", 2)]), 1));
+    // An object that moves to another file is the same object.
+    std::fs::rename(rig.folder.path().join("sub"), rig.folder.path().join("other")).unwrap();
+    assert_eq!(rig.read_again(&["sub", "other"]).1, 0);
+    std::fs::remove_dir_all(rig.folder.path().join("other")).unwrap();
+    assert_eq!(rig.read_again(&["other"]).0, held(&[("one", 2)]));
+}
+
+#[test]
+fn problems_of_other_files_are_still_told() {
+    let mut rig = Rig::new();
+    rig.write("a.yaml", &mk_proxy("one", "a.example"));
+    rig.write("b.yaml", &mk_proxy("one", "b.example"));
+    rig.write("c.yaml", "kind: [");
+    let (_, _, before) = rig.read();
+    assert_eq!(before.len(), 2);
+    rig.write("d.yaml", &mk_proxy("two", "a.example"));
+    assert_eq!(rig.read_again(&["d.yaml"]).2, before);
+    rig.write("c.yaml", "");
+    assert_eq!(rig.read_again(&["c.yaml"]).2.len(), 1);
+    rig.write("a.yaml", "");
+    assert_eq!(rig.read_again(&["a.yaml"]).2, vec![]);
+}
+
+/// As the kubelet mounts a ConfigMap: a folder turns behind the names.
+#[cfg(unix)]
+#[test]
+fn what_is_reached_by_other_names_is_all_read_again() {
+    use std::os::unix::fs::symlink;
+    let mut rig = Rig::new();
+    let at = |path: &str| rig.folder.path().join(path);
+    for (version, host) in [("..1", "a.example"), ("..2", "b.example")] {
+        std::fs::create_dir(at(version)).unwrap();
+        std::fs::write(at(version).join("a.yaml"), mk_proxy("one", host)).unwrap();
+    }
+    symlink("..1", at("..data")).unwrap();
+    symlink("..data/a.yaml", at("a.yaml")).unwrap();
+    let turned = at("..data");
+    assert_eq!(rig.read().0, held(&[("one", 1)]));
+    std::fs::remove_file(&turned).unwrap();
+    symlink("..2", &turned).unwrap();
+    assert_eq!(rig.read_again(&["..data"]).0, held(&[("one", 2)]));
 }
