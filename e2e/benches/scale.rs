@@ -1,145 +1,138 @@
-//! How long a change takes to be served, and what routes cost in memory; prints tables.
+//! What a change costs beside many other objects, and what the objects cost in memory; prints tables.
 //!
-//! `make bench` builds the programs as they are published and runs this on a real API server of its own.
+//! `make bench` builds the programs as they are published and runs this on a real API server of its own. `GENKAN_SCALE`
+//! says beside how many objects: `10,1000,10000,40000` by default.
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use genkan_crds::ReverseProxy;
-use genkan_e2e::http1;
+use anyhow::{Context, Result};
 use genkan_e2e::scenarios;
 use genkan_e2e::suite::{self, Stage, Suite};
 use genkan_e2e::world::World;
-use kube::api::{Api, DeleteParams, PostParams};
-use tokio::time::Instant;
 
+#[path = "scale/change.rs"]
+mod change;
+#[path = "scale/folder.rs"]
+mod folder;
 #[path = "machine.rs"]
 mod machine;
+#[path = "scale/population.rs"]
+mod population;
+#[path = "scale/table.rs"]
+mod table;
 
-/// Changes that are timed, for each number of other objects.
-const CHANGES: usize = 300;
-const AT_ONCE: usize = 8;
+use population::Population;
+use table::{Table, kib_each, mib};
 
 fn main() -> ExitCode {
-    suite::run(vec![Suite {
-        name: "scale",
-        stage: Stage::Product,
-        apart: true,
-        scenarios: scenarios!(together: [], alone: [memory, propagation]),
-    }])
+    suite::run(vec![
+        Suite {
+            name: "scale",
+            stage: Stage::Product,
+            apart: true,
+            scenarios: scenarios!(together: [], alone: [growth]),
+        },
+        Suite {
+            name: "scale-folder",
+            stage: Stage::Programs,
+            apart: true,
+            scenarios: scenarios!(together: [], alone: [one_file]),
+        },
+    ])
 }
 
-/// From the POST of a ReverseProxy to the first 200 through both proxies.
-async fn propagation(world: Arc<World>) -> Result<()> {
-    let backend = world.backend("bench", 80).await?;
-    let url = format!("http://{}", backend.address);
-    let api = Api::<ReverseProxy>::all(world.control_plane.client());
-    let mut table =
-        String::from("\nother objects | changes | p50 ms | p99 ms | max ms | answers but 404 and 200\n");
-    let mut others = 0;
-    for wanted in [10, 1_000] {
-        create(&api, "other", others..wanted, &url).await?;
-        others = wanted;
-        world.product().in_step().await?;
-        let mut times = Vec::with_capacity(CHANGES);
-        let mut wrong = 0;
-        for n in 0..CHANGES {
-            let (name, path) = (format!("probe-{n}"), format!("/proxy/probe-{n}/x"));
-            let object = mk_proxy(&name, &url)?;
-            let begin = Instant::now();
-            api.create(&PostParams::default(), &object).await?;
-            for proxy in &world.product().proxies {
-                loop {
-                    match http1::get(proxy.listen, &path).await?.status {
-                        200 => break,
-                        404 => {}
-                        _ => wrong += 1,
-                    }
-                    if begin.elapsed() > Duration::from_secs(10) {
-                        bail!("{name} was not served within 10 s");
-                    }
-                }
-            }
-            times.push(begin.elapsed());
-            api.delete(&name, &DeleteParams::default()).await?;
+/// Beside how many objects.
+fn sizes() -> Result<Vec<usize>> {
+    let text = std::env::var("GENKAN_SCALE");
+    let text = text.as_deref().unwrap_or("10,1000,5000,10000,40000");
+    let sizes = text.split(',').map(|size| size.trim().parse());
+    sizes
+        .collect::<Result<_, _>>()
+        .context("GENKAN_SCALE is a list of numbers")
+}
+
+/// One installation grows; at each size changes are timed and the memory is read.
+async fn growth(world: Arc<World>) -> Result<()> {
+    let mut population = Population::start(&world).await?;
+    let mut latency = Table::new(&[
+        "other objects",
+        "others that change each second",
+        "floor p50 ms",
+        "floor p99 ms",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "answers but 404 and 200",
+    ]);
+    let mut work = Table::new(&[
+        "other objects",
+        "proxy CPU ms a change",
+        "operator CPU ms a change",
+        "the same without status writes",
+    ]);
+    let mut memory = Table::new(&[
+        "routes over 2,500 Services",
+        "proxy MiB",
+        "KiB a route",
+        "operator MiB",
+    ]);
+    let mut programmed = Table::new(&["created at once beside", "all Programmed after the last, s"]);
+    population.quiet().await?;
+    let empty = population.resident()?;
+    memory.row([
+        "0".to_owned(),
+        mib(empty.proxy),
+        String::new(),
+        mib(empty.operator),
+    ]);
+    for size in sizes()? {
+        let began = population.len();
+        let took = population.grow(size).await?;
+        if size - began >= 900 {
+            let others = format!("{began} (created: {})", size - began);
+            programmed.row([others, format!("{:.1}", took.as_secs_f64())]);
         }
-        times.sort();
-        let ms = |at: usize| times[at.min(CHANGES - 1)].as_secs_f64() * 1e3;
-        table += &format!(
-            "{wanted:13} | {CHANGES:7} | {:6.1} | {:6.1} | {:6.1} | {wrong}\n",
-            ms(CHANGES / 2),
-            ms(CHANGES * 99 / 100),
-            ms(CHANGES)
-        );
+        population.quiet().await?;
+        let now = population.resident()?;
+        memory.row([
+            size.to_string(),
+            mib(now.proxy),
+            kib_each(now.proxy.saturating_sub(empty.proxy), size),
+            mib(now.operator),
+        ]);
+        for busy in [0, 20] {
+            let times = change::times(&population, busy).await?;
+            latency.row(times.row(size, busy));
+        }
+        population.quiet().await?;
+        work.row(change::work(&population).await?.row(size));
     }
-    remove(&api, "other", 0..others).await?;
-    println!("{}{table}", machine::describe());
-    Ok(())
-}
-
-/// Resident memory of the programs by the number of routes.
-async fn memory(world: Arc<World>) -> Result<()> {
-    let api = Api::<ReverseProxy>::all(world.control_plane.client());
-    let url = "http://192.0.2.1:8080".to_string();
-    let mut table = String::from("\nroutes | data plane MiB | KiB a route\n");
-    let mut have = 0;
-    // In KiB.
-    let resident = || -> Result<u64> {
-        world.product().proxies[0]
-            .resident()
-            .context("the data plane has gone")
-    };
-    let empty = resident()?;
-    for wanted in [0, 1_000, 10_000] {
-        create(&api, "route", have..wanted, &url).await?;
-        have = wanted;
-        world.product().in_step().await?;
-        let now = resident()?;
-        let each = if wanted == 0 {
-            0.0
-        } else {
-            now.saturating_sub(empty) as f64 / wanted as f64
-        };
-        table += &format!("{wanted:6} | {:14.1} | {each:.1}\n", now as f64 / 1024.0);
-    }
-    println!("{}{table}", machine::describe());
-    remove(&api, "route", 0..have).await
-}
-
-fn mk_proxy(name: &str, url: &str) -> Result<ReverseProxy> {
-    Ok(serde_json::from_value(serde_json::json!({
-        "apiVersion": "extensions.kubesphere.io/v1alpha1",
-        "kind": "ReverseProxy",
-        "metadata": {"name": name},
-        "spec": {"matcher": {"path": format!("/proxy/{name}/*"), "method": "*"}, "upstream": {"url": url}},
-    }))?)
-}
-
-async fn create(
-    api: &Api<ReverseProxy>,
-    stem: &str,
-    numbers: std::ops::Range<usize>,
-    url: &str,
-) -> Result<()> {
-    let numbers: Vec<usize> = numbers.collect();
-    for some in numbers.chunks(AT_ONCE) {
-        let objects = some
-            .iter()
-            .map(|n| mk_proxy(&format!("{stem}-{n}"), url))
-            .collect::<Result<Vec<_>>>()?;
-        let params = PostParams::default();
-        futures::future::try_join_all(objects.iter().map(|o| api.create(&params, o))).await?;
+    let edits = 10_000;
+    let before = population.resident()?;
+    change::edit(&population, edits).await?;
+    population.quiet().await?;
+    let after = population.resident()?;
+    let mut growing = Table::new(&["", "proxy MiB", "operator MiB"]);
+    growing.row(["before".to_owned(), mib(before.proxy), mib(before.operator)]);
+    growing.row([
+        format!("after {edits} changes"),
+        mib(after.proxy),
+        mib(after.operator),
+    ]);
+    println!("{}\n", machine::describe());
+    for table in [latency, work, memory, programmed, growing] {
+        println!("{table}");
     }
     Ok(())
 }
 
-async fn remove(api: &Api<ReverseProxy>, stem: &str, numbers: std::ops::Range<usize>) -> Result<()> {
-    let names: Vec<String> = numbers.map(|n| format!("{stem}-{n}")).collect();
-    for some in names.chunks(AT_ONCE) {
-        let params = DeleteParams::default();
-        futures::future::try_join_all(some.iter().map(|name| api.delete(name, &params))).await?;
+/// One file changes among many that the operator reads from a folder.
+async fn one_file(world: Arc<World>) -> Result<()> {
+    let mut table = Table::new(&["files", "changes", "p50 ms", "p99 ms", "max ms"]);
+    for size in [10, 40_000] {
+        table.row(folder::times(&world, size).await?);
     }
+    println!("{}\n\n{table}", machine::describe());
     Ok(())
 }

@@ -126,6 +126,16 @@ impl Process {
         Some(statm.split(' ').nth(1)?.parse::<u64>().ok()? * 4)
     }
 
+    /// CPU time of all its threads that live.
+    pub fn cpu(&self) -> Option<Duration> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).ok()?;
+        let of = |thread: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        };
+        Some(Duration::from_nanos(threads.flatten().filter_map(of).sum()))
+    }
+
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }

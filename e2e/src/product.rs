@@ -114,6 +114,16 @@ impl Operator {
         Ok(())
     }
 
+    /// Resident memory in KiB.
+    pub fn resident(&self) -> Option<u64> {
+        self.process.lock().as_ref().and_then(Process::resident)
+    }
+
+    /// CPU time so far.
+    pub fn cpu(&self) -> Option<Duration> {
+        self.process.lock().as_ref().and_then(Process::cpu)
+    }
+
     /// Everything it has logged.
     pub fn output(&self) -> String {
         self.process
@@ -285,6 +295,11 @@ impl Proxy {
     /// Resident memory in KiB.
     pub fn resident(&self) -> Option<u64> {
         self.process.lock().as_ref().and_then(Process::resident)
+    }
+
+    /// CPU time so far.
+    pub fn cpu(&self) -> Option<Duration> {
+        self.process.lock().as_ref().and_then(Process::cpu)
     }
 
     /// Everything it has logged.
