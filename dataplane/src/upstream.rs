@@ -1,3 +1,5 @@
+mod attentive;
+mod dial;
 mod patient;
 mod pin;
 
@@ -19,6 +21,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::endpoints::{Endpoints, Lease};
 use crate::listening::keepalive;
 use crate::names::{Named, Names};
+use attentive::attention;
 use patient::patience;
 
 pub use pin::{Pin, PinError};
@@ -67,6 +70,8 @@ pub struct Manner {
     pub is_idempotent: bool,
     /// For how long the engine lets the backend be silent; `None`: somebody else looks after that, or it is no fault.
     pub silence: Option<Duration>,
+    /// The connection itself sees to it that the backend is not waited for too long.
+    pub is_attentive: bool,
     pub is_upgrade: bool,
     /// The certificate is compared with the pins instead of being verified.
     pub is_pinned: bool,
@@ -229,6 +234,7 @@ impl Upstream {
             manner.is_idempotent,
             manner.is_pinned,
             manner.is_upgrade,
+            manner.is_attentive,
         ];
         peer.group_key = bits
             .iter()
@@ -247,6 +253,9 @@ impl Upstream {
         if manner.is_upgrade {
             options.custom_l4 = Some(patience());
             options.idle_timeout = Some(Duration::ZERO);
+        }
+        if manner.is_attentive {
+            options.custom_l4 = Some(attention());
         }
         if manner.http2 {
             options.alpn = ALPN::H2;

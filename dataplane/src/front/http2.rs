@@ -17,6 +17,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::answer::{self, Client, RefusedRequest};
 use super::progress::Progress;
+use super::silence::Silence;
 use super::{FrontConfig, Traffic};
 use crate::answer::{discard, engine_head, give};
 use crate::listening::Socket;
@@ -137,16 +138,18 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
             self.server_options(&mut session).await;
             return;
         }
-        let endless = &self.traffic.endless;
+        let (endless, silence) = (&self.traffic.endless, Arc::<Silence>::default());
         // Letting go of what serves the stream resets it.
         if session.is_body_done() {
             let serving = self.engine.process_new_http(session, &self.config.draining);
-            endless.serve(serving).await;
+            endless.serve(silence.watch(serving)).await;
             return;
         }
         let limit = self.limit(&session);
         let serving = self.engine.process_new_http(session, &self.config.draining);
-        endless.serve(Progress::watch(limit, serving)).await;
+        endless
+            .serve(silence.watch(Progress::watch(limit, serving)))
+            .await;
     }
 
     /// How long nothing may move while the body is unfinished. A little longer than for HTTP/1, where the silence of

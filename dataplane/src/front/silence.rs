@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long the backend of the request that a connection of HTTP/1 serves may say nothing. The engine fixes its own limit
-/// before the backend has said whether its answer is one that may be silent.
+/// How long the backend of a request may say nothing. The engine fixes its own limit before the backend has said whether its
+/// answer is one that may be silent.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     /// Milliseconds; 0: for ever.
@@ -17,7 +17,8 @@ pub(super) struct Silence {
     moves: AtomicU64,
 }
 
-/// Where the reads of a connection wait: while its client is quiet, because the backend's turn has come.
+/// Where the reads of a connection wait. With HTTP/1 that is the client's: it is quiet while the backend's turn has come. With
+/// HTTP/2 it is the backend's, if no other request uses it.
 #[derive(Debug, Default)]
 pub struct Vigil {
     sleep: Option<Pin<Box<Sleep>>>,
@@ -30,7 +31,7 @@ pub struct Vigil {
 struct Silent;
 
 tokio::task_local! {
-    /// Of the connection that this task serves, if it speaks HTTP/1.
+    /// Of the request that this task serves.
     static CURRENT: Arc<Silence>;
 }
 
@@ -55,7 +56,7 @@ pub(super) fn moved() {
     let _ = CURRENT.try_with(|silence| silence.moves.fetch_add(1, Ordering::Relaxed));
 }
 
-/// Whether a read of the client failed because the backend is silent.
+/// Whether a read failed because the backend is silent.
 pub fn is_backend_silent(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     inner.is_some_and(|inner| inner.is::<Silent>())

@@ -29,6 +29,7 @@ pub fn judge(session: &Session, mut error: Box<Error>, context: &mut Context, is
             .response_written()
             .is_none_or(|head| head.status.is_informational())
         && context.verdict.is_none()
+        && !front::is_backend_silent(error.root_cause())
         && context.attempt.may_follow();
     // Must be decided either way: the engine panics over an undecided error of a reused connection.
     let repeats = may_be_repeated && is_repeatable(&error, is_reused);

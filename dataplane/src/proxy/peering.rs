@@ -16,13 +16,18 @@ const CONNECTING_IN_ALL: Duration = Duration::from_secs(15);
 
 impl Proxy {
     /// The endpoint and settings of the next attempt.
-    pub(super) async fn choose_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    pub(super) async fn choose_peer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
         let (route, upstream) = context.destination()?;
         if context.attempt.number == 0 && upstream.needs_pin() {
             context.attempt.is_pinned = true;
             context.attempt.is_pin_remembered = true;
         }
-        let manner = manner(context, &upstream, self.silence(context));
+        let mut manner = manner(context, &upstream);
+        self.limit_silence(session, context, &mut manner);
         context.attempt.number += 1;
         context.attempt.is_http2 = manner.http2;
         context.line.attempts = context.attempt.number;
@@ -124,17 +129,21 @@ impl Proxy {
 }
 
 impl Proxy {
-    /// Sees to it that the backend is not waited for too long. Where the front does, the answer itself can say that it may
-    /// be silent; the limit of the engine, which is what comes back, is fixed from now on.
-    fn silence(&self, context: &Context) -> Option<Duration> {
+    /// Sees to it that the backend is not waited for too long. Where the connection of the client does, or one to the
+    /// backend that no other request uses, the answer itself can say that it may be silent; the limit of the engine, for
+    /// connections of HTTP/2 from end to end, is fixed from now on.
+    fn limit_silence(&self, session: &Session, context: &Context, manner: &mut Manner) {
         let limit = self.upstream_read_timeout;
         let limit = (!context.kind.may_be_silent && !limit.is_zero()).then_some(limit);
+        if session.is_http2() {
+            manner.is_attentive = !manner.http2 && !manner.is_upgrade && front::is_watched();
+            manner.silence = limit.filter(|_| !manner.is_attentive);
+        }
         front::allow_silence(limit);
-        limit.filter(|_| !front::is_watched())
     }
 }
 
-fn manner(context: &Context, upstream: &Upstream, silence: Option<Duration>) -> Manner {
+fn manner(context: &Context, upstream: &Upstream) -> Manner {
     let is_idempotent = context
         .outgoing
         .as_ref()
@@ -143,8 +152,8 @@ fn manner(context: &Context, upstream: &Upstream, silence: Option<Duration>) -> 
     Manner {
         http2: context.kind.needs_http2(upstream.http2),
         is_idempotent,
-        silence,
         is_upgrade,
         is_pinned: context.attempt.is_pinned,
+        ..Manner::default()
     }
 }

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
+use pingora_core::Result;
 use pingora_core::connectors::l4::Connect;
 use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_core::protocols::l4::stream::Stream;
 use pingora_core::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
-use pingora_core::{Error, ErrorType, OrErr, Result};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::CONNECT;
+use super::dial::{dial, set_option};
 
 /// Connects for requests that ask for an upgrade.
 ///
@@ -35,24 +34,8 @@ struct Patient {
 #[async_trait]
 impl Connect for Patience {
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
-        let address = address
-            .as_inet()
-            .ok_or_else(|| Error::explain(ErrorType::InternalError, "a backend without an IP address"))?;
-        let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address))
-            .await
-            .or_err(ErrorType::ConnectTimedout, "connecting for an upgrade")?
-            .map_err(|error| {
-                let kind = match error.kind() {
-                    io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
-                    io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                        ErrorType::ConnectNoRoute
-                    }
-                    _ => ErrorType::ConnectError,
-                };
-                Error::because(kind, "connecting for an upgrade", error)
-            })?;
         let socket = Patient {
-            stream,
+            stream: dial(address).await?,
             has_written: false,
         };
         Ok(VirtualSocketStream::new(Box::new(socket)).into())
@@ -101,17 +84,7 @@ impl AsyncWrite for Patient {
 
 impl VirtualSocket for Patient {
     fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
-        match option {
-            VirtualSockOpt::NoDelay => self.stream.set_nodelay(true),
-            VirtualSockOpt::KeepAlive(wanted) => {
-                let keepalive = socket2::TcpKeepalive::new()
-                    .with_time(wanted.idle)
-                    .with_interval(wanted.interval)
-                    .with_retries(u32::try_from(wanted.count).unwrap_or(3));
-                SockRef::from(&self.stream).set_tcp_keepalive(&keepalive)
-            }
-            _ => Ok(()),
-        }
+        set_option(&self.stream, option)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::kit::{Backend, Client, Then};
@@ -109,4 +109,49 @@ async fn a_connection_is_kept_behind_an_answer_that_was_silent() {
         assert!(answer.code == 200 && whole, "{answer:?}");
     }
     drop(tell);
+}
+
+#[tokio::test]
+async fn clients_of_http2_may_hear_nothing_for_as_long() {
+    let silent = Backend::start(b"", Then::Silent).await;
+    let (tell, told) = watch::channel(false);
+    let events = pausing("text/event-stream", told.clone()).await;
+    let page = pausing("text/html", told).await;
+    let process = Process::start(&LIMIT).await;
+    let resources = [("events", events), ("page", page), ("silent", silent.address)];
+    let resources = resources
+        .map(|(name, backend)| mk_proxy(name, &format!("/proxy/{name}/*"), mk_host(backend), none()));
+    process.operator.publish(resources.into()).await;
+
+    let stream = TcpStream::connect(process.address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let ask = async |method: &str, path: &str| {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("http://gw.example{path}"))
+            .body(())
+            .unwrap();
+        let (answer, _) = client
+            .clone()
+            .ready()
+            .await
+            .unwrap()
+            .send_request(request, true)
+            .unwrap();
+        answer.await.unwrap()
+    };
+    let mut events = ask("GET", "/proxy/events/x").await.into_body();
+    assert_eq!(events.data().await.unwrap().unwrap(), "first");
+    let mut page = ask("GET", "/proxy/page/x").await.into_body();
+    assert_eq!(page.data().await.unwrap().unwrap(), "first");
+    for method in ["GET", "POST"] {
+        let answer = ask(method, "/proxy/silent/x").await;
+        assert_eq!(answer.status(), 504);
+        assert_eq!(answer.headers()["x-genkan-reason"], "BackendTimeout");
+    }
+    assert!(page.data().await.unwrap().is_err(), "it is cut off");
+    tell.send_replace(true);
+    assert_eq!(events.data().await.unwrap().unwrap(), "last");
+    assert!(events.data().await.is_none());
 }
