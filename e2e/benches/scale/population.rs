@@ -147,7 +147,7 @@ pub fn route(name: &str, n: usize) -> Value {
         "metadata": {"name": name},
         "spec": {
             "matcher": {"path": format!("/proxy/{name}/*"), "method": "*"},
-            "upstream": {"url": format!("http://{}.{NAMESPACE}:80", service(n % SERVICES))},
+            "upstream": {"url": format!("http://{}.{NAMESPACE}.svc:80", service(n % SERVICES))},
         },
     })
 }

@@ -19,6 +19,7 @@ use crate::world::World;
 
 const TOGETHER: usize = 4;
 const LIMIT: Duration = Duration::from_secs(180);
+const MEASURING: Duration = Duration::from_secs(5_400);
 
 type Failures = Mutex<Vec<(&'static str, String)>>;
 
@@ -65,17 +66,19 @@ async fn carry_out(suite: &Suite, prepared: &Prepared, folder: &Path) -> Result<
     );
     let failures = Arc::new(Failures::default());
     let slots = Arc::new(Semaphore::new(TOGETHER));
+    // What measures takes its time.
+    let limit = if suite.apart { MEASURING } else { LIMIT };
     let mut running = JoinSet::new();
     for scenario in suite.scenarios.iter().copied().filter(|scenario| !scenario.alone) {
         let (world, failures, slots) = (world.clone(), failures.clone(), slots.clone());
         running.spawn(async move {
             let _slot = slots.acquire_owned().await;
-            judge(scenario, world, &failures).await;
+            judge(scenario, limit, world, &failures).await;
         });
     }
     while running.join_next().await.is_some() {}
     for scenario in suite.scenarios.iter().copied().filter(|scenario| scenario.alone) {
-        judge(scenario, world.clone(), &failures).await;
+        judge(scenario, limit, world.clone(), &failures).await;
     }
     world.expect_running().context("after the last scenario")?;
     let failures = failures.lock();
@@ -92,14 +95,14 @@ async fn carry_out(suite: &Suite, prepared: &Prepared, folder: &Path) -> Result<
     Ok(failures.len())
 }
 
-async fn judge(scenario: Scenario, world: Arc<World>, failures: &Failures) {
+async fn judge(scenario: Scenario, limit: Duration, world: Arc<World>, failures: &Failures) {
     let begin = Instant::now();
     // A task of its own, so that a failed assertion ends this scenario alone.
-    let task = tokio::spawn(timeout(LIMIT, (scenario.run)(world)));
+    let task = tokio::spawn(timeout(limit, (scenario.run)(world)));
     let outcome = match task.await {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(error))) => Err(format!("{error:#}")),
-        Ok(Err(_)) => Err(format!("not finished after {LIMIT:?}")),
+        Ok(Err(_)) => Err(format!("not finished after {limit:?}")),
         Err(panic) => Err(panic_message(panic)),
     };
     let word = if outcome.is_ok() { "ok" } else { "FAILED" };
