@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::info::RequestInfo;
 use crate::matcher::{RouteTable, is_served_path};
+use crate::model::Matcher;
 use crate::path::comparable;
 use crate::refused::Refused;
 
@@ -52,6 +53,23 @@ impl<R, A> Default for Table<R, A> {
             reverse_proxies: RouteTable::default(),
             api_services: ApiServices::default(),
             host_cluster: None,
+        }
+    }
+}
+
+impl<R: Clone> Table<R, R> {
+    /// Lets an object take what matches. What took exactly that before comes back.
+    pub fn insert(&mut self, matcher: &Matcher, object: R) -> Option<R> {
+        match matcher {
+            Matcher::ReverseProxy { path, method } => self.reverse_proxies.insert(path, method, object),
+            Matcher::ApiService { group, version } => self.api_services.insert(group, version, object),
+        }
+    }
+
+    pub fn remove(&mut self, matcher: &Matcher) -> Option<R> {
+        match matcher {
+            Matcher::ReverseProxy { path, method } => self.reverse_proxies.remove(path, method),
+            Matcher::ApiService { group, version } => self.api_services.remove(group, version),
         }
     }
 }

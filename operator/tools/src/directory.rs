@@ -162,8 +162,7 @@ impl Directory {
                     continue;
                 };
                 match &mut object {
-                    Object::ReverseProxy(r) => r.generation = generation,
-                    Object::ApiService(r) => r.generation = generation,
+                    Object::Published(record) => record.generation = generation,
                     Object::Service(_) | Object::EndpointSlice(_) | Object::Pod(_) => {}
                 }
                 objects.push(object);
@@ -177,7 +176,7 @@ impl Directory {
             return gone.chain(changed).collect();
         }
         let mut lists: BTreeMap<Kind, Vec<Object>> =
-            Kind::ALL.into_iter().map(|kind| (kind, Vec::new())).collect();
+            Kind::all().map(|kind| (kind, Vec::new())).collect();
         for object in objects {
             lists.entry(object.kind()).or_default().push(object);
         }

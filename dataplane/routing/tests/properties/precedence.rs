@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use genkan_routing::model::ObjectKey;
 use genkan_routing::{Claim, Claims, RouteTable, Standing, is_served_path};
 
 use super::random::Random;
@@ -22,14 +23,14 @@ const METHODS: &[&str] = &["GET", "POST", "*"];
 
 fn mk_claim(random: &mut Random) -> Claim {
     Claim {
-        name: format!("p{}", random.below(12)),
+        object: ObjectKey::reverse_proxy(format!("p{}", random.below(12))),
         path: (*random.pick(PATHS)).to_owned(),
         method: (*random.pick(METHODS)).to_owned(),
         created: i64::try_from(random.below(3)).unwrap(),
     }
 }
 
-fn standings(claims: &Claims, names: &BTreeMap<String, Claim>) -> BTreeMap<String, Standing> {
+fn standings(claims: &Claims, names: &BTreeMap<ObjectKey, Claim>) -> BTreeMap<ObjectKey, Standing> {
     names
         .keys()
         .map(|name| (name.clone(), claims.standing(name).unwrap()))
@@ -37,8 +38,8 @@ fn standings(claims: &Claims, names: &BTreeMap<String, Claim>) -> BTreeMap<Strin
 }
 
 /// By looking at every pair.
-fn losers(claims: &Claims, names: &BTreeMap<String, Claim>, winner: &str) -> BTreeSet<String> {
-    let loses = |name: &&String| match claims.standing(name) {
+fn losers(claims: &Claims, names: &BTreeMap<ObjectKey, Claim>, winner: &ObjectKey) -> BTreeSet<ObjectKey> {
+    let loses = |name: &&ObjectKey| match claims.standing(name) {
         Some(Standing::Conflicted { winner: w, .. } | Standing::Shadowed { winner: w, .. }) => w == winner,
         _ => false,
     };
@@ -52,16 +53,16 @@ fn edits_change_only_those_that_are_said_to_be_affected() {
         let (mut claims, mut names) = (Claims::new(), BTreeMap::new());
         for _ in 0..40 {
             let before = standings(&claims, &names);
-            let lost: BTreeMap<String, (Option<String>, usize)> = told(&claims, &names);
+            let lost: BTreeMap<ObjectKey, (Option<ObjectKey>, usize)> = told(&claims, &names);
             let mut changes = Vec::new();
             for _ in 0..=random.below(3) {
                 let claim = mk_claim(&mut random);
                 if random.below(3) == 0 {
-                    names.remove(&claim.name);
-                    changes.push((claim.name, None));
+                    names.remove(&claim.object);
+                    changes.push((claim.object, None));
                 } else {
-                    names.insert(claim.name.clone(), claim.clone());
-                    changes.push((claim.name.clone(), Some(claim)));
+                    names.insert(claim.object.clone(), claim.clone());
+                    changes.push((claim.object.clone(), Some(claim)));
                 }
             }
             let affected = claims.renew(changes);
@@ -85,31 +86,32 @@ fn edits_change_only_those_that_are_said_to_be_affected() {
     }
 }
 
-fn told(claims: &Claims, names: &BTreeMap<String, Claim>) -> BTreeMap<String, (Option<String>, usize)> {
-    let of = |name: &String| {
+fn told(claims: &Claims, names: &BTreeMap<ObjectKey, Claim>) -> BTreeMap<ObjectKey, (Option<ObjectKey>, usize)> {
+    let of = |name: &ObjectKey| {
         let losers = claims.losers(name);
-        (name.clone(), (losers.first.map(str::to_owned), losers.count))
+        (name.clone(), (losers.first.cloned(), losers.count))
     };
     names.keys().map(of).collect()
 }
 
 #[test]
 fn who_joins_a_crowd_concerns_its_winner_alone() {
+    let named = |n: usize| ObjectKey::reverse_proxy(format!("p{n:05}"));
     let claim = |n: usize, path: &str, method: &str| Claim {
-        name: format!("p{n:05}"),
+        object: named(n),
         path: path.into(),
         method: method.into(),
         created: 0,
     };
-    let put = |claim: Claim| (claim.name.clone(), Some(claim));
+    let put = |claim: Claim| (claim.object.clone(), Some(claim));
     for path in ["/proxy/x", "/proxy*"] {
         let mut claims = Claims::new();
         let crowd = claims.renew((0..20_000).map(|n| put(claim(n, path, "*"))));
         assert_eq!(crowd.len(), 20_000);
         let newcomer = claims.renew([put(claim(20_000, path, "*"))]);
-        assert_eq!(newcomer.into_iter().collect::<Vec<_>>(), ["p00000", "p20000"]);
-        assert_eq!(claims.losers("p00000").count, 20_000);
-        assert_eq!(claims.renew([("p00000".into(), None)]).len(), 20_001);
+        assert_eq!(newcomer.into_iter().collect::<Vec<_>>(), [named(0), named(20_000)]);
+        assert_eq!(claims.losers(&named(0)).count, 20_000);
+        assert_eq!(claims.renew([(named(0), None)]).len(), 20_001);
     }
     let mut claims = Claims::new();
     claims.renew((0..20_000).map(|n| put(claim(n, "/proxy*", &format!("M{n}")))));
@@ -135,15 +137,15 @@ fn standings_are_what_requests_find() {
         let (mut claims, mut names) = (Claims::new(), BTreeMap::new());
         for _ in 0..10 {
             let claim = mk_claim(&mut random);
-            names.insert(claim.name.clone(), claim.clone());
+            names.insert(claim.object.clone(), claim.clone());
             claims.insert(claim);
         }
         let mut all = RouteTable::new();
         // Oldest last, so that it replaces the younger ones with the same match.
         let mut ordered: Vec<&Claim> = names.values().collect();
-        ordered.sort_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));
+        ordered.sort_by(|a, b| (b.created, &b.object).cmp(&(a.created, &a.object)));
         for claim in ordered {
-            all.insert(&claim.path, &claim.method, claim.name.clone());
+            all.insert(&claim.path, &claim.method, claim.object.clone());
         }
         for (name, standing) in standings(&claims, &names) {
             let wins = requests
