@@ -2,7 +2,7 @@
 
 mod parse;
 
-pub use parse::split;
+pub use parse::{documents, split};
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
