@@ -1,6 +1,7 @@
 pub(crate) mod grpc;
 mod stream;
 
+use genkan_routing::reason;
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -80,7 +81,7 @@ impl Answer {
     pub fn redirect(location: HeaderValue) -> Self {
         Self {
             code: 308,
-            reason: "BarePrefix".into(),
+            reason: reason::BARE_PREFIX.into(),
             body: Body::Redirect(location),
             detail: String::new(),
             hint: None,
@@ -90,7 +91,7 @@ impl Answer {
     pub fn json(body: String) -> Self {
         Self {
             code: 200,
-            reason: "Discovery".into(),
+            reason: reason::DISCOVERY.into(),
             body: Body::Json(body),
             detail: String::new(),
             hint: None,
@@ -108,7 +109,7 @@ impl Answer {
     }
 
     fn build(&self, manner: Manner<'_>) -> Result<(ResponseHeader, Bytes)> {
-        let reason = HeaderValue::from_str(&self.reason).unwrap_or(HeaderValue::from_static("Unknown"));
+        let reason = HeaderValue::from_str(&self.reason).unwrap_or(HeaderValue::from_static(reason::UNKNOWN));
         if let (true, Body::Status(status)) = (manner.is_grpc, &self.body) {
             let mut head = grpc::trailers_only(status)?;
             head.insert_header(REASON, reason)?;

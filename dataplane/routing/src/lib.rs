@@ -37,7 +37,7 @@ pub use info::{InfoError, RequestInfo, Scope};
 pub use matcher::{Pattern, RouteTable, is_served_path};
 pub use path::{Refusal, canonicalize, comparable};
 pub use precedence::{Claim, Claims, Losers, Standing};
-pub use refused::Refused;
+pub use refused::{Refused, reason};
 pub use repair::repair_query;
 pub use status::Status;
 pub use table::{Decision, Table};

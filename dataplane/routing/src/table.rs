@@ -2,6 +2,7 @@
 
 mod api_services;
 
+use crate::reason;
 use std::sync::Arc;
 
 use crate::info::RequestInfo;
@@ -169,7 +170,7 @@ impl<R, A> Decision<'_, R, A> {
             | Self::ApiGroupList(_) => None,
             Self::Cluster { name } => {
                 let message = format!("cluster {name} does not exist");
-                Some(Refused::bad_request("ClusterNotFound", message))
+                Some(Refused::bad_request(reason::CLUSTER_NOT_FOUND, message))
             }
             Self::Kubernetes => Some(unserved(
                 "requests to Kubernetes itself (/api, /apis) are not forwarded; use the address of the API server",
@@ -186,7 +187,7 @@ impl<R, A> Decision<'_, R, A> {
 }
 
 fn unserved(message: impl Into<String>) -> Refused {
-    Refused::new(404, "NoRouteMatched", message)
+    Refused::new(404, reason::NO_ROUTE_MATCHED, message)
 }
 
 /// Paths beside `/api` and `/apis` that kube-apiserver answers.

@@ -1,3 +1,4 @@
+use genkan_routing::reason;
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
@@ -148,7 +149,7 @@ pub(super) const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// What stands in the access line of `OPTIONS *`, which is no refusal but an answer of the front all the same.
 pub(super) const SERVER_OPTIONS: Refused = Refused {
     code: 200,
-    reason: "ServerOptions",
+    reason: reason::SERVER_OPTIONS,
     message: String::new(),
 };
 

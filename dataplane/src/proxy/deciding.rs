@@ -1,3 +1,4 @@
+use genkan_routing::reason;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -192,7 +193,7 @@ const CONFIGURED_SOON: u32 = 5;
 fn not_configured() -> Answer {
     let message = "this data plane has had no configuration yet, so it cannot say what exists; if that lasts, its log and \
                    /readyz say why the operator is not reached";
-    Answer::status(503, "NotConfigured", message).with_hint(Hint::RetryAfter(CONFIGURED_SOON))
+    Answer::status(503, reason::NOT_CONFIGURED, message).with_hint(Hint::RetryAfter(CONFIGURED_SOON))
 }
 
 fn group_json(group: &str, versions: &[&str]) -> serde_json::Value {

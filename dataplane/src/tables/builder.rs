@@ -1,5 +1,6 @@
 mod sets;
 
+use genkan_routing::reason;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -326,7 +327,7 @@ impl Builder {
                         let message = sentences.collect::<Vec<_>>().join("; ");
                         // A stub that it was already says more.
                         if let Action::Forward(_) = action {
-                            (action, objection) = refuse(&model.object, "Invalid", message);
+                            (action, objection) = refuse(&model.object, reason::INVALID, message);
                         }
                     }
                 }
@@ -343,8 +344,8 @@ impl Builder {
             Ok(upstream) => (Action::Forward(Arc::new(upstream)), None),
             Err(error) => {
                 let reason = match error {
-                    UpstreamError::CaBundle(_) => "InvalidCABundle",
-                    UpstreamError::Authority => "Invalid",
+                    UpstreamError::CaBundle(_) => reason::INVALID_CA_BUNDLE,
+                    UpstreamError::Authority => reason::INVALID,
                 };
                 refuse(object, reason, error.to_string())
             }

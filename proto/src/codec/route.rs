@@ -1,3 +1,4 @@
+use genkan_routing::reason;
 use genkan_routing::model::{Action, Matcher, ObjectRef, Published, Route, Unavailable};
 
 use super::{directives, upstream};
@@ -90,7 +91,7 @@ impl Received {
         let (action, problem) = match action {
             Ok(action) => (action, None),
             Err(problem) => {
-                let why = Unavailable::new("Invalid", problem.as_str());
+                let why = Unavailable::new(reason::INVALID, problem.as_str());
                 (Action::Unavailable(why), Some(problem))
             }
         };
