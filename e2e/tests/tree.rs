@@ -118,6 +118,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("crds", &[]),
     ("dataplane/accept", &[]),
     ("dataplane/routing", &[]),
+    ("e2e/kit", &[]),
     ("proto", &["routing"]),
     ("operator/compile", &["crds", "proto", "routing"]),
     ("operator/tools", &["accept", "compile", "crds", "routing"]),
@@ -125,11 +126,12 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         "operator",
         &["accept", "compile", "crds", "proto", "routing", "tools"],
     ),
-    ("dataplane", &["accept", "proto", "routing"]),
+    ("dataplane", &["accept", "kit", "proto", "routing"]),
     (
         "e2e",
         &[
             "crds",
+            "kit",
             "proto",
             "routing",
             "compile",

@@ -71,17 +71,17 @@ async fn hosts_are_judged_without_traffic() {
     let answer = get(&process, "/proxy/u").await;
     answer.assert_status(502);
     assert_eq!(answer.header("x-genkan-reason"), Some("BackendUnresolved"));
-    assert!(!answer.body.contains("no-such-host"), "{answer:?}");
+    assert!(!answer.text().contains("no-such-host"), "{answer:?}");
     let answer = get(&process, "/proxy/m").await;
     answer.assert_status(502);
     assert_eq!(answer.header("x-genkan-reason"), Some("AddressRefused"));
-    assert!(!answer.body.contains("169.254"), "{answer:?}");
+    assert!(!answer.text().contains("169.254"), "{answer:?}");
 
     let answer = get(&process, "/proxy/a").await;
     answer.assert_status(502);
     assert!(
-        answer.body.contains("ReverseProxy address: its backend refused")
-            && !answer.body.contains("127.0.0.1"),
+        answer.text().contains("ReverseProxy address: its backend refused")
+            && !answer.text().contains("127.0.0.1"),
         "{answer:?}"
     );
     let waiting = async {
