@@ -3,8 +3,6 @@
 pub(crate) mod refine;
 pub mod rules;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-
 use crate::all;
 
 /// All definitions as files: name and content.

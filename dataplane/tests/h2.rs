@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use genkan_kit::http2::{self, Outcome, RawHttp2, ask};
 use genkan_dataplane::front::{Front, FrontConfig, Traffic};
+use genkan_kit::http2::{self, Outcome, RawHttp2, ask};
 use h2::client::SendRequest;
 use http::{Method, Request};
 use kit::{Backend, Client, Listener, PATIENCE, Then, engine};

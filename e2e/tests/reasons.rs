@@ -8,10 +8,15 @@ use std::path::{Path, PathBuf};
 
 const PAGE: &str = include_str!("../../docs/troubleshooting.md");
 const CONDITIONS: &str = include_str!("../../crds/src/condition.rs");
-const ANSWERS: &str = include_str!("../../dataplane/routing/src/refused/reason.rs");
+const ANSWERS: &str = include_str!("../../dataplane/routing/src/answer/reason.rs");
 
 /// What says `x-genkan-reason`, and may only say constants.
-const SPEAKERS: [&str; 3] = ["dataplane/src", "dataplane/routing/src", "proto/src"];
+const SPEAKERS: [&str; 4] = [
+    "dataplane/src",
+    "dataplane/callers/src",
+    "dataplane/routing/src",
+    "proto/src",
+];
 /// They take a code first, and then a reason.
 const CALLS: [&str; 3] = ["Refused::new(", "Answer::status(", "Refused::bad_request("];
 
@@ -37,7 +42,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && name != "tests" {
             sources(&path, found);
-        } else if name.ends_with(".rs") && name != "tests.rs" && !path.ends_with("refused/reason.rs") {
+        } else if name.ends_with(".rs") && name != "tests.rs" && !path.ends_with("answer/reason.rs") {
             found.push(path);
         }
     }
@@ -47,7 +52,10 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn spoken() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     for folder in SPEAKERS {
-        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder), &mut files);
+        sources(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder),
+            &mut files,
+        );
     }
     assert!(files.len() > 100, "only {} files", files.len());
     let text = |path: PathBuf| {
@@ -62,7 +70,9 @@ fn spoken() -> Vec<(PathBuf, String)> {
 fn every_reason_is_explained() {
     let unexplained = |constants: BTreeMap<&'static str, &'static str>| -> Vec<&str> {
         let values = constants.into_values();
-        values.filter(|value| !PAGE.contains(&format!("`{value}`"))).collect()
+        values
+            .filter(|value| !PAGE.contains(&format!("`{value}`")))
+            .collect()
     };
     for constants in [of_conditions(), constants(ANSWERS)] {
         let missing = unexplained(constants);
@@ -77,7 +87,8 @@ fn every_reason_is_given() {
         let constant = format!("reason::{name}");
         let is_given = spoken.iter().any(|(_, text)| {
             let ends = text.split(&constant).skip(1);
-            ends.into_iter().any(|rest| !rest.starts_with(|c: char| c.is_ascii_uppercase() || c == '_'))
+            ends.into_iter()
+                .any(|rest| !rest.starts_with(|c: char| c.is_ascii_uppercase() || c == '_'))
         });
         assert!(is_given, "nobody answers {value}");
     }
@@ -92,7 +103,8 @@ fn no_reason_is_written_as_text() {
             for arguments in text.split(call).skip(1) {
                 calls += 1;
                 // The code, where there is one, is a number.
-                let reason = arguments.trim_start_matches(|c: char| c.is_ascii_digit() || c == ',' || c.is_whitespace());
+                let reason = arguments
+                    .trim_start_matches(|c: char| c.is_ascii_digit() || c == ',' || c.is_whitespace());
                 assert!(
                     !reason.starts_with('"'),
                     "{}: {call}{}",
@@ -102,7 +114,7 @@ fn no_reason_is_written_as_text() {
             }
         }
         for value in constants(ANSWERS).into_values() {
-            let is_of_kubernetes = path.ends_with("routing/src/status.rs");
+            let is_of_kubernetes = path.ends_with("routing/src/answer/status.rs");
             assert!(
                 is_of_kubernetes || !text.contains(&format!("\"{value}\"")),
                 "{} spells {value} again",

@@ -38,7 +38,12 @@ fn few_files_know_of_a_kind_or_of_a_step() {
         );
         // The page speaks of any kind, the patch of one.
         let named: BTreeSet<String> = files.iter().map(|file| file.replace("teapot", "kind")).collect();
-        assert_eq!(listed(patch.heading), named, "docs/architecture.md, {}", patch.heading);
+        assert_eq!(
+            listed(patch.heading),
+            named,
+            "docs/architecture.md, {}",
+            patch.heading
+        );
     }
 }
 
@@ -54,6 +59,8 @@ fn listed(heading: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn a_new_kind_and_a_new_step_are_served() {
-    let programs = tokio::task::spawn_blocking(|| tree::built(&[KIND, STEP])).await.unwrap();
+    let programs = tokio::task::spawn_blocking(|| tree::built(&[KIND, STEP]))
+        .await
+        .unwrap();
     serving::serve(&programs).await.unwrap();
 }

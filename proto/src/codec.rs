@@ -8,7 +8,7 @@ mod report;
 mod route;
 mod upstream;
 
-use genkan_routing::reason;
+use genkan_routing::answer::reason;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -106,7 +106,9 @@ pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
     let named = message.object.clone();
     let lacks = lacks(&message, bytes.len());
     let (resource, problem) = match (from_wire(message)?, lacks) {
-        (Some((resource, problem)), None) => (Some(resource), problem.map(|problem| (reason::INVALID, problem))),
+        (Some((resource, problem)), None) => {
+            (Some(resource), problem.map(|problem| (reason::INVALID, problem)))
+        }
         (Some((resource, _)), Some(lacks)) => (Some(resource), Some((reason::UNSUPPORTED, lacks))),
         (None, lacks) => {
             let lacks = lacks.unwrap_or_else(|| "its kind is not known".to_owned());

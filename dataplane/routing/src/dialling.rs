@@ -2,12 +2,12 @@
 
 pub mod registry;
 
-use crate::reason;
+use crate::answer::reason;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::refused::Refused;
+use crate::answer::Refused;
 use registry::{ROWS, Row, Treatment};
 
 /// Why an address is not dialled.

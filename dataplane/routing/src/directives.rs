@@ -12,7 +12,7 @@ mod spec;
 mod strip;
 mod work;
 
-use crate::reason;
+use crate::answer::reason;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

@@ -184,7 +184,11 @@ impl Claims {
     /// The claims that lose every request to this one.
     pub fn losers(&self, object: &ObjectKey) -> Losers<'_> {
         let mut losers = Losers::default();
-        let Some(claim) = self.by_object.get(object).filter(|c| unreachable(&c.path).is_none()) else {
+        let Some(claim) = self
+            .by_object
+            .get(object)
+            .filter(|c| unreachable(&c.path).is_none())
+        else {
             return losers;
         };
         let (pattern, method) = claim.key();

@@ -1,14 +1,14 @@
 //! The forms in which KubeSphere's own clients send credentials and queries through other proxies.
 
-use crate::reason;
+use crate::answer::reason;
 use std::borrow::Cow;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 
+use crate::answer::Refused;
 use crate::credential::KUBESPHERE_AUTHORIZATION;
 use crate::headers::{HeaderStore, HeaderView};
-use crate::refused::Refused;
 use crate::target::parameters;
 
 const KUBESPHERE_QUERY: HeaderName = HeaderName::from_static("x-kubesphere-rawquery");

@@ -2,14 +2,14 @@
 
 mod api_services;
 
-use crate::reason;
+use crate::answer::reason;
 use std::sync::Arc;
 
+use crate::answer::Refused;
 use crate::info::RequestInfo;
 use crate::matcher::{RouteTable, is_served_path};
 use crate::model::Matcher;
 use crate::path::comparable;
-use crate::refused::Refused;
 
 pub use api_services::ApiServices;
 

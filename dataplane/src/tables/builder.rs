@@ -1,6 +1,6 @@
 mod sets;
 
-use genkan_routing::reason;
+use genkan_routing::answer::reason;
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -93,7 +93,10 @@ async fn resources_are_asked_about_as_such() {
         answer.text().contains("in namespace") && answer.text().contains("apiGroups"),
         "{answer:?}"
     );
-    assert_eq!(send(&process, "GET /kapis/shop.example/v1", JANE).await.status, 403);
+    assert_eq!(
+        send(&process, "GET /kapis/shop.example/v1", JANE).await.status,
+        403
+    );
     let questions = api.questions();
     let expected = json!({ "verb": "list", "group": "shop.example", "version": "v1", "resource": "carts", "namespace": "n" });
     assert_eq!(questions[0]["resourceAttributes"], expected);

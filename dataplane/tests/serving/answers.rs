@@ -72,7 +72,10 @@ async fn answers_that_break_the_rules_become_502() {
             .await;
         let answer = client.answer().await.unwrap_or_else(|| panic!("row {index}"));
         answer.assert_status(502);
-        assert!(client.rest_of_it().await.is_empty(), "row {index}: nothing may follow");
+        assert!(
+            client.rest_of_it().await.is_empty(),
+            "row {index}: nothing may follow"
+        );
     }
 }
 
@@ -108,10 +111,7 @@ async fn fields_of_the_backends_connection_stay_there() {
         (Some("2"), Some("s"))
     );
 
-    assert_eq!(
-        values(&get(1).await.headers, "content-length").count(),
-        1
-    );
+    assert_eq!(values(&get(1).await.headers, "content-length").count(), 1);
     let empty = get(2).await;
     assert_eq!((empty.status, empty.header("content-length")), (204, None));
     let unchanged = get(3).await;
@@ -121,12 +121,19 @@ async fn fields_of_the_backends_connection_stay_there() {
     );
     let chunked = get(4).await;
     assert_eq!(
-        (chunked.text().as_str(), chunked.header("transfer-encoding"), chunked.header("trailer")),
+        (
+            chunked.text().as_str(),
+            chunked.header("transfer-encoding"),
+            chunked.header("trailer")
+        ),
         ("ok", Some("chunked"), None)
     );
     let old = get(5).await;
     assert!(old.line.starts_with("HTTP/1.1 200"), "{old:?}");
-    assert_eq!((old.text().as_str(), old.header("transfer-encoding")), ("ok", Some("chunked")));
+    assert_eq!(
+        (old.text().as_str(), old.header("transfer-encoding")),
+        ("ok", Some("chunked"))
+    );
     assert_eq!(get(6).await.text(), "ok");
 }
 
@@ -314,7 +321,10 @@ async fn mistakes_of_callers_and_authors_are_no_internal_errors() {
         "{}",
         backend.received()
     );
-    assert_eq!(ask(&process, "GET /proxy/r/a HTTP/1.1").await.unwrap().status, 200);
+    assert_eq!(
+        ask(&process, "GET /proxy/r/a HTTP/1.1").await.unwrap().status,
+        200
+    );
     assert!(
         backend.received().contains("GET /y?q=%3C5 "),
         "{}",

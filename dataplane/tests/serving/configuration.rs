@@ -155,7 +155,10 @@ async fn what_cannot_be_built_is_a_stub_and_a_verdict() {
     }
     let stub = get(process.address, "/proxy/stub/x").await;
     assert_eq!(stub.header("x-genkan-reason"), Some("BackendNotFound"));
-    assert!(stub.text().contains("Service default/x does not exist"), "{stub:?}");
+    assert!(
+        stub.text().contains("Service default/x does not exist"),
+        "{stub:?}"
+    );
     assert_eq!(get(process.address, "/proxy/x").await.status, 200);
 }
 
@@ -217,7 +220,9 @@ async fn what_is_not_known_closes_its_own_object_and_no_other() {
         (503, Some("Unsupported"))
     );
     assert!(
-        closed.text().contains("run data planes of the operator's version"),
+        closed
+            .text()
+            .contains("run data planes of the operator's version"),
         "{closed:?}"
     );
 }

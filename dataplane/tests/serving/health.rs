@@ -80,7 +80,9 @@ async fn hosts_are_judged_without_traffic() {
     let answer = get(&process, "/proxy/a").await;
     answer.assert_status(502);
     assert!(
-        answer.text().contains("ReverseProxy address: its backend refused")
+        answer
+            .text()
+            .contains("ReverseProxy address: its backend refused")
             && !answer.text().contains("127.0.0.1"),
         "{answer:?}"
     );

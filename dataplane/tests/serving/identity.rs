@@ -58,7 +58,9 @@ async fn token_becomes_an_identity_that_nobody_else_can_write() {
     ];
     for line in ["GET /proxy/known/x", "GET /kapis/shop.example/v1/carts"] {
         assert_eq!(
-            send(&process, line, &[&[JANE], &spoofed[..]].concat()).await.status,
+            send(&process, line, &[&[JANE], &spoofed[..]].concat())
+                .await
+                .status,
             200
         );
     }

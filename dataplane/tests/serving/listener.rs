@@ -21,10 +21,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use genkan_kit::http2::{HEADERS, RawHttp2};
 use crate::identity;
 use crate::kit::{Backend, Client, PATIENCE, a_moment, engine};
 use crate::process::{Process, route};
+use genkan_kit::http2::{HEADERS, RawHttp2};
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
@@ -294,7 +294,11 @@ async fn certificate_says_who_calls_until_its_authority_is_gone() {
     kept.send(ask.replace("/proxy/known/x", "/api/v1/pods")).await;
     let answer = kept.answer().await.unwrap();
     assert_eq!(answer.status, 401);
-    assert!(answer.text().contains("kubectl create token"), "{}", answer.text());
+    assert!(
+        answer.text().contains("kubectl create token"),
+        "{}",
+        answer.text()
+    );
     // A token beside it changes nothing.
     kept.send(ask.replace("\r\n\r\n", "\r\nAuthorization: Bearer tok-joe\r\n\r\n"))
         .await;

@@ -2,10 +2,10 @@
 
 use genkan_proto::v1alpha1::Directives;
 
-use genkan_kit::http2::{HEADERS, Outcome, RawHttp2};
 use crate::kit::{Backend, Client, PATIENCE, Then};
 use crate::objects::{mk_host, mk_proxy, none};
 use crate::process::Process;
+use genkan_kit::http2::{HEADERS, Outcome, RawHttp2};
 
 async fn serve(answer: &'static [u8], method: &str) -> (Process, Backend) {
     let (process, backend) = (

@@ -2,10 +2,10 @@
 
 use genkan_proto::v1alpha1::Directives;
 
-use genkan_kit::http2::{Outcome, RawHttp2};
 use crate::kit::{Backend, Client};
 use crate::objects::{mk_api, mk_host, mk_proxy, mk_stub, none};
 use crate::process::Process;
+use genkan_kit::http2::{Outcome, RawHttp2};
 
 async fn serve(directives: Directives) -> (Process, Backend) {
     let (process, backend) = (Process::start(&[]).await, Backend::ok().await);

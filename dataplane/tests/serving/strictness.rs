@@ -2,10 +2,10 @@
 //! HTTP/2 answers by itself.
 
 use crate::attacks::ledger::Ledger;
-use genkan_kit::http2::{Outcome, RawHttp2};
 use crate::kit::{Backend, Client, Then};
 use crate::objects::{mk_host, mk_proxy, none};
 use crate::process::Process;
+use genkan_kit::http2::{Outcome, RawHttp2};
 use genkan_proto::v1alpha1::Directives;
 
 const POST: &str =

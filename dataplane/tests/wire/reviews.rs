@@ -118,7 +118,9 @@ pub fn mk_user(name: &str) -> Value {
 
 impl State {
     fn judge(&mut self, review: Review) -> Verdict {
-        let Review { about, head, spec, .. } = review;
+        let Review {
+            about, head, spec, ..
+        } = review;
         self.heads.push(head);
         let status = match about {
             About::Token => {

@@ -65,11 +65,18 @@ impl Answer {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         let body = self.json().unwrap();
-        assert_eq!((&body["kind"], &body["code"]), (&"Status".into(), &status.into()), "{self:?}");
+        assert_eq!(
+            (&body["kind"], &body["code"]),
+            (&"Status".into(), &status.into()),
+            "{self:?}"
+        );
         let is_said = |name: &str| body[name].as_str().is_some_and(|text| !text.is_empty());
         assert!(is_said("reason") && is_said("message"), "{self:?}");
         for name in ["x-genkan-reason", "x-request-id"] {
-            assert!(self.header(name).is_some_and(|value| !value.is_empty()), "{self:?}");
+            assert!(
+                self.header(name).is_some_and(|value| !value.is_empty()),
+                "{self:?}"
+            );
         }
     }
 }
@@ -227,6 +234,9 @@ mod tests {
         ] {
             assert_eq!(answered(raw).await, Err(Broken::Ended { read: 5 }));
         }
-        assert!(matches!(answered(b"HTTP/2 200\r\n\r\n").await, Err(Broken::Malformed(_))));
+        assert!(matches!(
+            answered(b"HTTP/2 200\r\n\r\n").await,
+            Err(Broken::Malformed(_))
+        ));
     }
 }

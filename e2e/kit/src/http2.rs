@@ -1,6 +1,5 @@
 //! Clients of HTTP/2: one that a library keeps proper, and frames written and read by hand, for what it would not send.
 
-
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -54,15 +53,13 @@ pub async fn client(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
 ///
 /// # Panics
 /// When the stream is refused or reset.
-pub async fn ask(
-    client: &SendRequest<Bytes>,
-    request: Request<()>,
-    body: Option<&'static str>,
-) -> Answer {
+pub async fn ask(client: &SendRequest<Bytes>, request: Request<()>, body: Option<&'static str>) -> Answer {
     let mut client = client.clone().ready().await.unwrap();
     let (answer, mut sender) = client.send_request(request, body.is_none()).unwrap();
     if let Some(body) = body {
-        sender.send_data(Bytes::from_static(body.as_bytes()), true).unwrap();
+        sender
+            .send_data(Bytes::from_static(body.as_bytes()), true)
+            .unwrap();
     }
     let (head, mut body) = answer.await.unwrap().into_parts();
     let mut answer = Answer {

@@ -63,7 +63,10 @@ impl Reviewer {
         let (end, ended) = oneshot::channel();
         let judge: Arc<Judge> = Arc::new(judge);
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 tokio::select! {
@@ -98,15 +101,22 @@ async fn serve(stream: TcpStream, judge: Arc<Judge>) {
     // Kept connections are silent for as long as nobody asks anything.
     reader.patience = std::time::Duration::MAX;
     while let Ok(line) = reader.line().await {
-        let Ok(headers) = reader.headers().await else { return };
+        let Ok(headers) = reader.headers().await else {
+            return;
+        };
         let length = values(&headers, "content-length").next();
         let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-        let Ok(body) = reader.exactly(length).await else { return };
+        let Ok(body) = reader.exactly(length).await else {
+            return;
+        };
         let mut body: Value = serde_json::from_slice(&body).unwrap();
         let about = if line.contains("/apis/authentication.k8s.io/v1/tokenreviews ") {
             About::Token
         } else {
-            assert!(line.contains("/apis/authorization.k8s.io/v1/subjectaccessreviews "), "{line}");
+            assert!(
+                line.contains("/apis/authorization.k8s.io/v1/subjectaccessreviews "),
+                "{line}"
+            );
             About::Access
         };
         let lines = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
@@ -119,7 +129,10 @@ async fn serve(stream: TcpStream, judge: Arc<Judge>) {
         };
         let (version, kind) = (review.api_version.clone(), review.kind.clone());
         let (code, answer) = match judge(review) {
-            Verdict::Status(status) => (201, json!({ "apiVersion": version, "kind": kind, "status": status })),
+            Verdict::Status(status) => (
+                201,
+                json!({ "apiVersion": version, "kind": kind, "status": status }),
+            ),
             Verdict::Code(code) => (code, json!({})),
             Verdict::Breaks => return,
             Verdict::Silent => return std::future::pending().await,
@@ -129,7 +142,12 @@ async fn serve(stream: TcpStream, judge: Arc<Judge>) {
             "HTTP/1.1 {code} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             answer.len()
         );
-        if reader.stream.write_all((head + &answer).as_bytes()).await.is_err() {
+        if reader
+            .stream
+            .write_all((head + &answer).as_bytes())
+            .await
+            .is_err()
+        {
             return;
         }
     }

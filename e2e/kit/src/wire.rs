@@ -37,7 +37,10 @@ pub struct Reader<S> {
 impl fmt::Display for Broken {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ended { read } => write!(out, "the connection ended before it was whole ({read} bytes were)"),
+            Self::Ended { read } => write!(
+                out,
+                "the connection ended before it was whole ({read} bytes were)"
+            ),
             Self::Late => write!(out, "nothing came in time"),
             Self::Malformed(line) => write!(out, "it has the line {line:?}"),
         }
@@ -111,7 +114,9 @@ impl<S: AsyncRead + Unpin> Reader<S> {
             if line.is_empty() {
                 return Ok(headers);
             }
-            let (name, value) = line.split_once(':').ok_or_else(|| Broken::Malformed(line.clone()))?;
+            let (name, value) = line
+                .split_once(':')
+                .ok_or_else(|| Broken::Malformed(line.clone()))?;
             headers.push((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()));
         }
     }
@@ -136,7 +141,11 @@ impl<S: AsyncRead + Unpin> Reader<S> {
 
     async fn more(&mut self) -> Result<(), Broken> {
         let read = self.buffered.len();
-        if self.fill().await? { Ok(()) } else { Err(Broken::Ended { read }) }
+        if self.fill().await? {
+            Ok(())
+        } else {
+            Err(Broken::Ended { read })
+        }
     }
 }
 

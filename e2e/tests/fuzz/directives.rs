@@ -10,10 +10,56 @@ use super::seeds;
 use super::target::Target;
 
 const PIECES: &[&str] = &[
-    "\n", "\nrewrite ", "\nreplace ", "\npathRegexp ", "\nheaderUp ", "\nheaderDown ", "\nstripPathPrefix ",
-    "\nstripPathSuffix ", "\nmethod ", "\npath /proxy/", "\nquery ", "\nhost ", "/", "*", "%*", "%2f", "%", "[", "]", "^",
-    "a-z", "\\", "?", "{path}", "{query}", "{", "}", "$1", "${1}", "(", ")", "+", ".", "..", " ", "&", "=", "#", "é",
-    "{2}", "{1000}", "\\Q", "\\E", "(?i)", "(?:", "|", "-", "{http.request.host}", "{http.request.uri}", "X-A b",
+    "\n",
+    "\nrewrite ",
+    "\nreplace ",
+    "\npathRegexp ",
+    "\nheaderUp ",
+    "\nheaderDown ",
+    "\nstripPathPrefix ",
+    "\nstripPathSuffix ",
+    "\nmethod ",
+    "\npath /proxy/",
+    "\nquery ",
+    "\nhost ",
+    "/",
+    "*",
+    "%*",
+    "%2f",
+    "%",
+    "[",
+    "]",
+    "^",
+    "a-z",
+    "\\",
+    "?",
+    "{path}",
+    "{query}",
+    "{",
+    "}",
+    "$1",
+    "${1}",
+    "(",
+    ")",
+    "+",
+    ".",
+    "..",
+    " ",
+    "&",
+    "=",
+    "#",
+    "é",
+    "{2}",
+    "{1000}",
+    "\\Q",
+    "\\E",
+    "(?i)",
+    "(?:",
+    "|",
+    "-",
+    "{http.request.host}",
+    "{http.request.uri}",
+    "X-A b",
 ];
 
 #[test]
@@ -38,10 +84,14 @@ fn cases() -> Vec<Vec<u8>> {
 
 fn case(case: &Value) -> Option<Vec<u8>> {
     let proxies = case["config"]["reverseProxies"].as_array()?;
-    let directives = proxies.iter().find_map(|proxy| proxy["spec"]["directives"].as_object())?;
+    let directives = proxies
+        .iter()
+        .find_map(|proxy| proxy["spec"]["directives"].as_object())?;
     let mut lines = String::new();
     for (field, value) in directives {
-        let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        let items = value
+            .as_array()
+            .map_or(std::slice::from_ref(value), Vec::as_slice);
         for item in items.iter().filter_map(Value::as_str) {
             lines += &format!("{field} {item}\n");
         }

@@ -20,13 +20,33 @@ use super::target::Target;
 
 /// Tags of fields, and what stands in messages.
 const PIECES: &[&str] = &[
-    "\n", "\u{12}", "\u{1a}", "\"", "*", "\0", "\u{1}", "\u{8}", "\u{10}", "\u{18}", " ", "\u{7f}", "ReverseProxy/x",
-    "APIService/v1.x", "ReverseProxy", "n/s:80", "/proxy/x/*", "http", "x.example", "(\u{b5}/\u{fd}",
+    "\n",
+    "\u{12}",
+    "\u{1a}",
+    "\"",
+    "*",
+    "\0",
+    "\u{1}",
+    "\u{8}",
+    "\u{10}",
+    "\u{18}",
+    " ",
+    "\u{7f}",
+    "ReverseProxy/x",
+    "APIService/v1.x",
+    "ReverseProxy",
+    "n/s:80",
+    "/proxy/x/*",
+    "http",
+    "x.example",
+    "(\u{b5}/\u{fd}",
 ];
 
 #[test]
 fn chunks_are_joined_or_refused() {
-    let frames = snapshots().iter().map(|snapshot| chunks(&compress(snapshot).unwrap(), 2));
+    let frames = snapshots()
+        .iter()
+        .map(|snapshot| chunks(&compress(snapshot).unwrap(), 2));
     Target {
         name: "frames",
         seeds: frames.collect(),

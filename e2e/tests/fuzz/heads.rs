@@ -16,11 +16,47 @@ const OTHERS: &[&str] = &[
 ];
 
 const PIECES: &[&str] = &[
-    "\r\n", "\n", "\r", " ", "\t", ":", ",", "\0", "/", "//", "?", "#", "%", "@", "é", "0", "3", "\\", "^", "'", "[", "]",
-    "<", "\"", "chunked", "close", "keep-alive", "Content-Length: 3\r\n", "Content-Length: 3, 3\r\n",
-    "Transfer-Encoding: chunked\r\n", "Host: gw.example\r\n", "Connection: close\r\n", "Connection: upgrade\r\n",
-    "Upgrade: websocket\r\n", "Expect: 100-continue\r\n", "X-é: 1\r\n", "X-A: é\r\n", " folded\r\n", "HTTP/1.1",
-    "HTTP/1.0", "http://",
+    "\r\n",
+    "\n",
+    "\r",
+    " ",
+    "\t",
+    ":",
+    ",",
+    "\0",
+    "/",
+    "//",
+    "?",
+    "#",
+    "%",
+    "@",
+    "é",
+    "0",
+    "3",
+    "\\",
+    "^",
+    "'",
+    "[",
+    "]",
+    "<",
+    "\"",
+    "chunked",
+    "close",
+    "keep-alive",
+    "Content-Length: 3\r\n",
+    "Content-Length: 3, 3\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Host: gw.example\r\n",
+    "Connection: close\r\n",
+    "Connection: upgrade\r\n",
+    "Upgrade: websocket\r\n",
+    "Expect: 100-continue\r\n",
+    "X-é: 1\r\n",
+    "X-A: é\r\n",
+    " folded\r\n",
+    "HTTP/1.1",
+    "HTTP/1.0",
+    "http://",
 ];
 
 #[test]
@@ -46,8 +82,14 @@ fn judge(head: &[u8]) -> bool {
     let again = check(&accepted.head, &limits);
     let again = again.unwrap_or_else(|refused| panic!("what is handed on is refused: {refused}"));
     assert_eq!(again.head, accepted.head, "rewriting it twice differs");
-    assert_eq!((again.framing, again.upgrade), (accepted.framing, accepted.upgrade));
-    assert_eq!((again.keep_alive, again.host), (accepted.keep_alive, accepted.host));
+    assert_eq!(
+        (again.framing, again.upgrade),
+        (accepted.framing, accepted.upgrade)
+    );
+    assert_eq!(
+        (again.keep_alive, again.host),
+        (accepted.keep_alive, accepted.host)
+    );
     agrees_with_httparse(&accepted);
     agrees_with_the_engine(&accepted);
     true
@@ -63,7 +105,10 @@ fn agrees_with_httparse(accepted: &Accepted<'_>) {
     let minor = if accepted.version == Version::Http11 { 1 } else { 0 };
     assert_eq!(request.version, Some(minor));
     let values = |name: &str| -> Vec<&[u8]> {
-        let named = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+        let named = request
+            .headers
+            .iter()
+            .filter(|header| header.name.eq_ignore_ascii_case(name));
         named.map(|header| header.value).collect()
     };
     let framing = match (&values("content-length")[..], &values("transfer-encoding")[..]) {
@@ -105,5 +150,8 @@ fn agrees_with_the_engine(accepted: &Accepted<'_>) {
     };
     // The engine keeps an HTTP/1.0 connection only if nothing else stands beside keep-alive.
     let stricter = accepted.version == Version::Http10 && !session.will_keepalive();
-    assert!(stricter || session.will_keepalive() == accepted.keep_alive, "the engine keeps it otherwise");
+    assert!(
+        stricter || session.will_keepalive() == accepted.keep_alive,
+        "the engine keeps it otherwise"
+    );
 }

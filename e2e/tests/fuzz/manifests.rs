@@ -10,12 +10,54 @@ use super::seeds;
 use super::target::Target;
 
 const PIECES: &[&str] = &[
-    "\n", "\n---\n", "--- ", "...\n", "  ", "\t", ": ", "- ", "? ", "{", "}", "[", "]", ",", "&a ", "*a", "!!str ",
-    "!!binary ", "<<: *a\n", "|\n", ">-\n", "'", "\"", "#", "%YAML 1.1\n", "null", "~", "true", "1e999", "0x7f", "-0",
-    "18446744073709551616", "é", "\u{feff}", "\u{2028}", "kind: List\nitems:\n", "kind: ReverseProxy\n",
-    "kind: APIService\n", "kind: Service\n", "kind: EndpointSlice\n", "metadata: {name: x}\n", "spec:\n",
-    "matcher: {path: /proxy/x/*, method: '*'}\n", "upstream: {url: 'http://a.example'}\n", "directives:\n",
-    "pathRegexp: ['^/(a|b)+ /$1']\n", "caBundle: AAAA\n", "creationTimestamp: 2024-01-01T00:00:00Z\n",
+    "\n",
+    "\n---\n",
+    "--- ",
+    "...\n",
+    "  ",
+    "\t",
+    ": ",
+    "- ",
+    "? ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "&a ",
+    "*a",
+    "!!str ",
+    "!!binary ",
+    "<<: *a\n",
+    "|\n",
+    ">-\n",
+    "'",
+    "\"",
+    "#",
+    "%YAML 1.1\n",
+    "null",
+    "~",
+    "true",
+    "1e999",
+    "0x7f",
+    "-0",
+    "18446744073709551616",
+    "é",
+    "\u{feff}",
+    "\u{2028}",
+    "kind: List\nitems:\n",
+    "kind: ReverseProxy\n",
+    "kind: APIService\n",
+    "kind: Service\n",
+    "kind: EndpointSlice\n",
+    "metadata: {name: x}\n",
+    "spec:\n",
+    "matcher: {path: /proxy/x/*, method: '*'}\n",
+    "upstream: {url: 'http://a.example'}\n",
+    "directives:\n",
+    "pathRegexp: ['^/(a|b)+ /$1']\n",
+    "caBundle: AAAA\n",
+    "creationTimestamp: 2024-01-01T00:00:00Z\n",
 ];
 
 #[test]
@@ -36,7 +78,10 @@ fn judge(bytes: &[u8]) -> bool {
     let (mut index, mut dirty) = (Index::default(), Dirty::default());
     let mut objects = 0;
     for (line, value) in &values {
-        assert!(*line <= text.lines().count() + 1, "a document begins behind the end");
+        assert!(
+            *line <= text.lines().count() + 1,
+            "a document begins behind the end"
+        );
         // JSON is YAML: what was read is read again.
         let (again, complaints) = documents(&value.to_string());
         let is_list = value["kind"] == "List" || value.is_null();
@@ -52,7 +97,11 @@ fn judge(bytes: &[u8]) -> bool {
         }
     }
     let output = Compiler::default().compile(&index, &dirty);
-    assert_eq!(output.judged.len(), index.published.len(), "each object has a verdict");
+    assert_eq!(
+        output.judged.len(),
+        index.published.len(),
+        "each object has a verdict"
+    );
     lint(&[("fuzz.yaml".to_owned(), text)]);
     objects > 0 && problems.is_empty()
 }

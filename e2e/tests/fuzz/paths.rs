@@ -6,9 +6,42 @@ use super::seeds;
 use super::target::Target;
 
 const PIECES: &[&str] = &[
-    "/", "//", ".", "..", "/../", "%2F", "%2f", "%2e", "%2E%2e", "%41", "%zz", "%", "%5C", "%00", "é", "%C3%A9",
-    "\\", "!", "%21", "~", "*", ";", "%3b", " ", "?", "&", "=", "+", "#", "@", "clusters/", "kapis/", "namespaces/",
-    "watch/", "?watch=1", "&labelSelector=kubesphere.io/workspace=w",
+    "/",
+    "//",
+    ".",
+    "..",
+    "/../",
+    "%2F",
+    "%2f",
+    "%2e",
+    "%2E%2e",
+    "%41",
+    "%zz",
+    "%",
+    "%5C",
+    "%00",
+    "é",
+    "%C3%A9",
+    "\\",
+    "!",
+    "%21",
+    "~",
+    "*",
+    ";",
+    "%3b",
+    " ",
+    "?",
+    "&",
+    "=",
+    "+",
+    "#",
+    "@",
+    "clusters/",
+    "kapis/",
+    "namespaces/",
+    "watch/",
+    "?watch=1",
+    "&labelSelector=kubesphere.io/workspace=w",
 ];
 
 #[test]
@@ -31,7 +64,10 @@ fn judge(raw: &[u8]) -> bool {
         assert!(target.is_err(), "a target with a path that has no canonical form");
         return false;
     };
-    assert!(canonical.is_ascii() && !canonical.contains(['\\', ' ', '?', '#']), "{canonical}");
+    assert!(
+        canonical.is_ascii() && !canonical.contains(['\\', ' ', '?', '#']),
+        "{canonical}"
+    );
     assert!(
         matches!(canonicalize(canonical.as_bytes()), Ok(Cow::Borrowed(again)) if again == canonical),
         "{canonical} is another one in canonical form"
@@ -39,7 +75,10 @@ fn judge(raw: &[u8]) -> bool {
     let compared = comparable(&canonical);
     let slashes = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'/').count();
     assert_eq!(slashes(&compared), slashes(path), "an escaped slash is no slash");
-    assert!(!is_dotted(&compared), "{canonical} has a dot segment for somebody");
+    assert!(
+        !is_dotted(&compared),
+        "{canonical} has a dot segment for somebody"
+    );
     let Ok(target) = target else { return false };
     assert_eq!(target.path, canonical);
     let query = target.query.map(repair_query);

@@ -12,7 +12,10 @@ fn tree(path: &str) -> PathBuf {
 /// The cases of the vectors.
 pub fn cases() -> Vec<Value> {
     let file = fs::read_to_string(tree("dataplane/vectors/kubesphere.jsonl")).unwrap();
-    let cases: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let cases: Vec<Value> = file
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert!(cases.len() > 100, "only {} cases", cases.len());
     cases
 }
@@ -53,7 +56,12 @@ fn head(case: &Value) -> Option<Vec<u8>> {
 /// The manifests of the tests, of the examples, and those that others have published.
 pub fn manifests() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
-    for folder in ["operator/testdata", "operator/tools/tests", "examples", "crds/testdata"] {
+    for folder in [
+        "operator/testdata",
+        "operator/tools/tests",
+        "examples",
+        "crds/testdata",
+    ] {
         yaml(&tree(folder), &mut files);
     }
     files.retain(|file| !file.to_string_lossy().ends_with(".out.yaml"));

@@ -70,7 +70,9 @@ impl Target {
             });
             match outcome {
                 Ok(()) => {}
-                Err(TestError::Fail(why, input)) => panic!("{}: b\"{}\": {why}", self.name, input.escape_ascii()),
+                Err(TestError::Fail(why, input)) => {
+                    panic!("{}: b\"{}\": {why}", self.name, input.escape_ascii())
+                }
                 Err(TestError::Abort(why)) => panic!("{}: {why}", self.name),
             }
         }
@@ -104,7 +106,11 @@ impl Target {
     fn inputs(&self, found: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> + use<> {
         let mut seeds = self.seeds.clone();
         seeds.extend(found);
-        let pieces: Vec<Vec<u8>> = self.pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect();
+        let pieces: Vec<Vec<u8>> = self
+            .pieces
+            .iter()
+            .map(|piece| piece.as_bytes().to_vec())
+            .collect();
         let edits = vec(edit(pieces, seeds.clone()), 1..6);
         (select(seeds), edits).prop_map(|(mut input, edits)| {
             for edit in edits {

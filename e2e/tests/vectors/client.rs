@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use genkan_kit::http1::Client;
-use genkan_kit::wire::{Broken, Headers, has_token, latin, values};
+use genkan_kit::wire::{Broken, Headers, latin, values};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use genkan_e2e::pki::Authority;
 use genkan_kit::wire::{Broken, Headers, Reader, has_token, latin, values};
 use parking_lot::Mutex;
+use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -141,7 +141,10 @@ impl Upstream {
 }
 
 fn listen(listener: TcpListener, shared: Arc<Shared>, ended: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         listener.set_nonblocking(true).unwrap();
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
@@ -163,7 +166,10 @@ async fn connection(mut stream: TcpStream, shared: &Shared) -> Result<(), Broken
     stream.set_nodelay(true).map_err(ended)?;
     match &shared.behaviour.tls {
         Some(config) => {
-            let mut tls = TlsAcceptor::from(config.clone()).accept(stream).await.map_err(ended)?;
+            let mut tls = TlsAcceptor::from(config.clone())
+                .accept(stream)
+                .await
+                .map_err(ended)?;
             serve(&mut tls, shared).await?;
             let _ = tls.shutdown().await;
             linger(tls.get_mut().0).await;

@@ -15,17 +15,17 @@ use serde_json::Value;
 const TEAPOTS: &str = "
 apiVersion: extensions.kubesphere.io/v1alpha1
 kind: Teapot
-metadata: {name: kitchen}
-spec: {service: {namespace: default, name: kettle, port: 80, scheme: http}}
+metadata: {name: kitchen, creationTimestamp: '2024-01-01T00:00:00Z'}
+spec: {shelf: kitchen, service: {namespace: default, name: kettle, port: 80, scheme: http}}
 ---
 apiVersion: extensions.kubesphere.io/v1alpha1
 kind: Teapot
 metadata: {name: broken}
-spec: {url: 'no url'}
+spec: {shelf: broken, url: 'no url'}
 ---
 apiVersion: extensions.kubesphere.io/v1alpha1
 kind: ReverseProxy
-metadata: {name: late}
+metadata: {name: late, creationTimestamp: '2025-01-01T00:00:00Z'}
 spec: {matcher: {path: /proxy/teapots/kitchen/*, method: '*'}, upstream: {url: 'http://127.0.0.1:1'}}
 ";
 
@@ -59,16 +59,26 @@ pub async fn serve(programs: &Programs) -> Result<()> {
 
     let answer = http1::get(proxy.listen, "/proxy/teapots/kitchen/brew?cups=2").await?;
     ensure!(answer.status == 200, "{}: {}", answer.status, answer.text());
-    ensure!(answer.text().contains("/proxy/teapots/kitchen/brew?cups=2"), "{}", answer.text());
+    ensure!(
+        answer.text().contains("/proxy/teapots/kitchen/brew?cups=2"),
+        "{}",
+        answer.text()
+    );
     let broken = http1::get(proxy.listen, "/proxy/teapots/broken/x").await?;
-    ensure!((broken.status, broken.header("x-genkan-reason")) == (503, Some("Invalid")), "{broken:?}");
+    ensure!(
+        (broken.status, broken.header("x-genkan-reason")) == (503, Some("Invalid")),
+        "{broken:?}"
+    );
     // The step.
     let coffee = Request {
         headers: &[("x-brew", "coffee")],
         ..Request::get("/proxy/teapots/kitchen/brew")
     };
     let coffee = http1::send(proxy.listen, coffee).await?;
-    ensure!((coffee.status, coffee.header("x-genkan-reason")) == (418, Some("NoCoffee")), "{coffee:?}");
+    ensure!(
+        (coffee.status, coffee.header("x-genkan-reason")) == (418, Some("NoCoffee")),
+        "{coffee:?}"
+    );
 
     let condition = |object: &'static str, kind: &'static str| {
         let path = statuses.join(format!("{object}.json"));
@@ -76,7 +86,10 @@ pub async fn serve(programs: &Programs) -> Result<()> {
             let text = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
             let status: Value = serde_json::from_str(&text)?;
             let conditions = status["conditions"].as_array().context("conditions")?;
-            let found = conditions.iter().find(|condition| condition["type"] == kind).context(kind)?;
+            let found = conditions
+                .iter()
+                .find(|condition| condition["type"] == kind)
+                .context(kind)?;
             let word = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
             Ok((word("status"), word("reason")))
         }
@@ -88,10 +101,14 @@ pub async fn serve(programs: &Programs) -> Result<()> {
         ("ReverseProxy.late", "Accepted", "False", "Conflicted"),
     ] {
         let found = condition(object, kind);
-        wait::until_true(&format!("{object} {kind}={status} {reason}"), Duration::from_secs(20), || {
-            let is_so = found().is_ok_and(|found| found == (status.to_owned(), reason.to_owned()));
-            async move { Ok(is_so) }
-        })
+        wait::until_true(
+            &format!("{object} {kind}={status} {reason}"),
+            Duration::from_secs(20),
+            || {
+                let is_so = found().is_ok_and(|found| found == (status.to_owned(), reason.to_owned()));
+                async move { Ok(is_so) }
+            },
+        )
         .await?;
     }
     proxy.stop().await?;
@@ -103,5 +120,8 @@ fn ports() -> Result<Vec<u16>> {
     let held: Vec<_> = (0..4)
         .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .collect::<Result<_, _>>()?;
-    Ok(held.iter().map(|listener| listener.local_addr().map(|address| address.port())).collect::<Result<_, _>>()?)
+    Ok(held
+        .iter()
+        .map(|listener| listener.local_addr().map(|address| address.port()))
+        .collect::<Result<_, _>>()?)
 }

@@ -15,7 +15,10 @@ pub struct Patch {
 }
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
 }
 
 // === impl Patch ===
@@ -68,7 +71,11 @@ fn tracked() -> Vec<PathBuf> {
         .current_dir(workspace())
         .output()
         .unwrap();
-    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    assert!(
+        listed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
     let text = String::from_utf8(listed.stdout).unwrap();
     text.split_terminator('\0').map(PathBuf::from).collect()
 }

@@ -13,9 +13,7 @@ mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use genkan_routing::model::{
-    EndpointSet, ObjectKey, Resource, ResourceKey, Route, SetKey, Unavailable,
-};
+use genkan_routing::model::{EndpointSet, ObjectKey, Resource, ResourceKey, Route, SetKey, Unavailable};
 use genkan_routing::precedence::Claims;
 
 use crate::index::{Dirty, Index};

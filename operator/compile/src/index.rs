@@ -106,7 +106,11 @@ impl Index {
         let before = self.published.get(&key).map(AsRef::as_ref);
         record.keep_status(before);
         let same = before.is_some_and(|before| before.compiles_as(&record));
-        let concerned = if same { &mut dirty.touched } else { &mut dirty.published };
+        let concerned = if same {
+            &mut dirty.touched
+        } else {
+            &mut dirty.published
+        };
         concerned.insert(key.clone());
         self.published.insert(key, Arc::new(record));
     }

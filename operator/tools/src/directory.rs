@@ -175,8 +175,7 @@ impl Directory {
             let changed = objects.into_iter().map(|object| Change::Apply(Box::new(object)));
             return gone.chain(changed).collect();
         }
-        let mut lists: BTreeMap<Kind, Vec<Object>> =
-            Kind::all().map(|kind| (kind, Vec::new())).collect();
+        let mut lists: BTreeMap<Kind, Vec<Object>> = Kind::all().map(|kind| (kind, Vec::new())).collect();
         for object in objects {
             lists.entry(object.kind()).or_default().push(object);
         }

@@ -46,7 +46,10 @@ mod tests {
                 .map(|definition| &definition.spec)
                 .find(|spec| spec.names.kind == kind.name());
             let spec = spec.unwrap();
-            assert_eq!((&resource.plural, &resource.group), (&spec.names.plural, &spec.group));
+            assert_eq!(
+                (&resource.plural, &resource.group),
+                (&spec.names.plural, &spec.group)
+            );
             assert!(
                 spec.versions
                     .iter()

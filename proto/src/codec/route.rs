@@ -1,4 +1,4 @@
-use genkan_routing::reason;
+use genkan_routing::answer::reason;
 use genkan_routing::model::{Action, Matcher, ObjectRef, Published, Route, Unavailable};
 
 use super::{directives, upstream};

@@ -1,10 +1,10 @@
-use crate::reason;
+use crate::answer::reason;
 use http::Method;
 
 use crate::access::Questions;
+use crate::answer::Refused;
 use crate::credential::Credential;
 use crate::model::Unavailable;
-use crate::refused::Refused;
 
 /// How far a decision has come.
 #[allow(

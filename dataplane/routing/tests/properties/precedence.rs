@@ -86,7 +86,10 @@ fn edits_change_only_those_that_are_said_to_be_affected() {
     }
 }
 
-fn told(claims: &Claims, names: &BTreeMap<ObjectKey, Claim>) -> BTreeMap<ObjectKey, (Option<ObjectKey>, usize)> {
+fn told(
+    claims: &Claims,
+    names: &BTreeMap<ObjectKey, Claim>,
+) -> BTreeMap<ObjectKey, (Option<ObjectKey>, usize)> {
     let of = |name: &ObjectKey| {
         let losers = claims.losers(name);
         (name.clone(), (losers.first.cloned(), losers.count))
@@ -109,7 +112,10 @@ fn who_joins_a_crowd_concerns_its_winner_alone() {
         let crowd = claims.renew((0..20_000).map(|n| put(claim(n, path, "*"))));
         assert_eq!(crowd.len(), 20_000);
         let newcomer = claims.renew([put(claim(20_000, path, "*"))]);
-        assert_eq!(newcomer.into_iter().collect::<Vec<_>>(), [named(0), named(20_000)]);
+        assert_eq!(
+            newcomer.into_iter().collect::<Vec<_>>(),
+            [named(0), named(20_000)]
+        );
         assert_eq!(claims.losers(&named(0)).count, 20_000);
         assert_eq!(claims.renew([(named(0), None)]).len(), 20_001);
     }

@@ -135,9 +135,15 @@ mod tests {
             assert!(expressions.enter(&mk_key(name), Some(wanted)).is_empty());
         }
         expressions.enter(&mk_key("c"), Some((2, mk_sizes("c", FREE + 1))));
-        assert_eq!(expressions.refusal(&mk_key("c")), Some(Refusal { wanted: 1, left: 0 }));
+        assert_eq!(
+            expressions.refusal(&mk_key("c")),
+            Some(Refusal { wanted: 1, left: 0 })
+        );
         assert!(expressions.refusal(&mk_key("a")).is_none() && expressions.refusal(&mk_key("b")).is_none());
-        assert_eq!(expressions.enter(&mk_key("a"), None), BTreeSet::from([mk_key("c")]));
+        assert_eq!(
+            expressions.enter(&mk_key("a"), None),
+            BTreeSet::from([mk_key("c")])
+        );
         assert_eq!(expressions.refusal(&mk_key("c")), None);
         assert!(expressions.enter(&mk_key("d"), None).is_empty());
     }

@@ -112,7 +112,9 @@ impl Compiler {
             },
             Matcher::ApiService { .. } => {
                 let rivals = self.groups.rivals(&record.key);
-                let lost = rivals.winner.map(|(winner, rule)| conflicted(matcher, winner, rule));
+                let lost = rivals
+                    .winner
+                    .map(|(winner, rule)| conflicted(matcher, winner, rule));
                 Rank {
                     lost,
                     losers: rivals.losers,

@@ -71,12 +71,7 @@ fn an_unreadable_specification_is_kept() {
     else {
         panic!()
     };
-    assert!(
-        record
-            .spec
-            .unwrap_err()
-            .starts_with("spec cannot be read")
-    );
+    assert!(record.spec.unwrap_err().starts_with("spec cannot be read"));
 }
 
 /// Random changes against the simplest model there is: a map that is cleared and filled.

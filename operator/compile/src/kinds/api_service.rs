@@ -37,8 +37,7 @@ fn matcher(spec: &Value) -> Option<Matcher> {
 fn remarks(spec: &Value) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     if let Some(group) = text(spec, "/group").filter(|group| !group.is_empty() && !is_segment(group)) {
-        let message =
-            format!("{group:?} is no API group: it is one segment of a path, such as shop.example");
+        let message = format!("{group:?} is no API group: it is one segment of a path, such as shop.example");
         found.push(("spec.group", message));
     }
     if let Some(version) = text(spec, "/version").filter(|version| !is_segment(version)) {

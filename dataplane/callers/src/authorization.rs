@@ -1,6 +1,6 @@
 //! What a caller may do: asked of the API server, and kept.
 
-use genkan_routing::reason;
+use genkan_routing::answer::reason;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use genkan_routing::access::{Attributes, Mode, Questions, Reading, Refusal};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Hint};
 use crate::bucket::{Buckets, Empty};
+use crate::decided::Decided;
 use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
 use crate::identity::User;
 use crate::kubernetes::{Kubernetes, Lane, Unavailable, access_question};
-use crate::metrics::Decided;
+use genkan_routing::answer::Answer;
 
 /// Tells what callers may do.
 #[derive(Debug)]
@@ -288,14 +288,14 @@ fn too_many(user: &User, empty: Empty) -> Answer {
         "user {} asks for more than can be decided at once; try again later, or have everything allowed that is below one path",
         serde_json::Value::from(&*user.name)
     );
-    Answer::status(429, reason::TOO_MANY_QUESTIONS, message).with_hint(Hint::RetryAfter(empty.seconds()))
+    Answer::status(429, reason::TOO_MANY_QUESTIONS, message).with_retry_after(empty.seconds())
 }
 
 fn unavailable(error: &Unavailable) -> Answer {
     let message =
         "nobody can say now whether this is allowed, because the API server gives no answer; try again";
     Answer::status(503, reason::ACCESS_UNAVAILABLE, message)
-        .with_hint(Hint::RetryAfter(1))
+        .with_retry_after(1)
         .with_detail(error.to_string())
 }
 

@@ -1,8 +1,6 @@
 //! Refusals: code, reason and sentence.
 
-pub mod reason;
-
-use crate::status::Status;
+use crate::answer::reason;
 
 /// Why a request is refused, as the answer to give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,11 +17,6 @@ pub struct Refused {
 // === impl Refused ===
 
 impl Refused {
-    /// The answer's body.
-    pub fn status(&self) -> Status {
-        Status::new(self.code, self.message.clone())
-    }
-
     /// `reason` is explained to operators, `message` to clients.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
