@@ -25,7 +25,7 @@ pub mod relay;
 pub mod run;
 pub mod seeds;
 pub mod service;
-pub mod stranger;
+pub mod rogue;
 pub mod suite;
 pub mod tokens;
 pub mod wait;

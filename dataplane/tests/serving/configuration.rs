@@ -3,26 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use genkan_kit::http1::get;
 use genkan_proto::Hash;
 use genkan_proto::v1alpha1::{Directives, Resource, ReverseProxy, Verdict, reverse_proxy, verdict::Severity};
 
 use tokio::time::timeout;
 
-use crate::kit::{Answer, Backend, Client, PATIENCE, Then};
+use crate::kit::{Backend, Client, PATIENCE, Then};
 use crate::objects::{
     bare_proxy, mk_host, mk_named, mk_proxy, mk_ref, mk_service, mk_stub, mk_tls, none, wrap_proxy,
 };
 use crate::process::Process;
-
-async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
-    let mut client = Client::connect(address).await;
-    client
-        .send(format!(
-            "GET {path} HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n"
-        ))
-        .await;
-    client.answer().await.unwrap()
-}
 
 #[tokio::test]
 async fn readiness_and_hash_follow_what_is_served() {

@@ -3,22 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use genkan_kit::http1::get;
 use genkan_proto::v1alpha1::Resource;
 use tokio::time::timeout;
 
-use crate::kit::{Answer, Backend, Client, PATIENCE};
+use crate::kit::{Backend, PATIENCE};
 use crate::objects::{mk_host, mk_proxy, none};
 use crate::process::{Process, hash_of};
-
-async fn get(address: SocketAddr, path: &str) -> Answer {
-    let mut client = Client::connect(address).await;
-    client
-        .send(format!(
-            "GET {path} HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n"
-        ))
-        .await;
-    client.answer().await.unwrap()
-}
 
 fn world(backend: SocketAddr, names: &[&str]) -> Vec<Resource> {
     let proxy = |name: &&str| mk_proxy(name, &format!("/proxy/{name}/*"), mk_host(backend), none());

@@ -21,6 +21,17 @@ pub struct Answer {
     pub trailers: Headers,
 }
 
+/// The answer to a GET on a connection of its own.
+///
+/// # Panics
+/// When there is none.
+pub async fn get(address: SocketAddr, target: &str) -> Answer {
+    let mut client = Client::connect(address).await;
+    let head = format!("GET {target} HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n");
+    client.send(head).await;
+    client.answer().await.unwrap()
+}
+
 // === impl Answer ===
 
 impl Answer {

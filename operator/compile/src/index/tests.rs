@@ -1,4 +1,6 @@
 use genkan_routing::model::Published;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -74,46 +76,34 @@ fn an_unreadable_specification_is_kept() {
     assert!(record.spec.unwrap_err().starts_with("spec cannot be read"));
 }
 
-/// Random changes against the simplest model there is: a map that is cleared and filled.
-#[test]
-fn agrees_with_a_naive_map() {
-    let mut seed = 7u64;
-    let mut next = |n: u64| {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) % n
-    };
-    let (mut index, mut naive) = (Index::default(), BTreeMap::<String, String>::new());
-    for _ in 0..5_000 {
-        let (name, service) = (format!("s{}", next(6)), format!("svc{}", next(3)));
-        let mut dirty = Dirty::default();
-        match next(4) {
-            0 => {
-                naive.remove(&name);
-                index.take(
-                    Change::Delete(Kind::Watched(Watched::EndpointSlice), key(&name)),
-                    &mut dirty,
-                );
-            }
-            1 => {
-                naive = BTreeMap::from([(name.clone(), service.clone())]);
-                index.take(
-                    Change::Reset(
-                        Kind::Watched(Watched::EndpointSlice),
-                        vec![mk_slice(&name, &service)],
-                    ),
-                    &mut dirty,
-                );
-            }
-            _ => {
-                naive.insert(name.clone(), service.clone());
-                index.take(Change::Apply(Box::new(mk_slice(&name, &service))), &mut dirty);
-            }
+proptest! {
+    /// Changes against the simplest model there is: a map that is cleared and filled.
+    #[test]
+    fn agrees_with_a_naive_map(changes in vec((0..6u8, 0..3u8, 0..4u8), 0..300)) {
+        let (mut index, mut naive) = (Index::default(), BTreeMap::<String, String>::new());
+        for (name, service, change) in changes {
+            let (name, service) = (format!("s{name}"), format!("svc{service}"));
+            let slice = mk_slice(&name, &service);
+            let kind = Kind::Watched(Watched::EndpointSlice);
+            let change = match change {
+                0 => {
+                    naive.remove(&name);
+                    Change::Delete(kind, key(&name))
+                }
+                1 => {
+                    naive = BTreeMap::from([(name, service)]);
+                    Change::Reset(kind, vec![slice])
+                }
+                _ => {
+                    naive.insert(name, service);
+                    Change::Apply(Box::new(slice))
+                }
+            };
+            index.take(change, &mut Dirty::default());
+            let got: BTreeMap<String, String> = (index.slices.iter())
+                .flat_map(|(owner, slices)| slices.keys().map(|s| (s.clone(), owner.1.clone())))
+                .collect();
+            prop_assert_eq!(&got, &naive);
         }
-        let got: BTreeMap<String, String> = (index.slices.iter())
-            .flat_map(|(owner, slices)| slices.keys().map(|s| (s.clone(), owner.1.clone())))
-            .collect();
-        assert_eq!(got, naive);
     }
 }
