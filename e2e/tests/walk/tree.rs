@@ -83,6 +83,7 @@ fn tracked() -> Vec<PathBuf> {
 fn lay(patch: &Path, tree: &Path) {
     let done = Command::new("git")
         .arg("apply")
+        .arg("-C1")
         .arg(patch)
         .current_dir(tree)
         // The copy stands within a repository that is not its own.

@@ -95,7 +95,7 @@ proptest! {
         let mut all = RouteTable::new();
         // Oldest last, so that it replaces the younger ones with the same match.
         let mut ordered: Vec<&Claim> = names.values().collect();
-        ordered.sort_by_key(|claim| std::cmp::Reverse((claim.created, &claim.object)));
+        ordered.sort_by(|a, b| (b.created, &b.object).cmp(&(a.created, &a.object)));
         for claim in ordered {
             all.insert(&claim.path, &claim.method, claim.object.clone());
         }
