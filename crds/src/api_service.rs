@@ -1,9 +1,12 @@
 //! `APIService`: publishes a backend as an API group and version.
 
-use kube::CustomResource;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{CustomResource, CustomResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::definition::refine::{MAX_NAME, at, endpoint, limit, refine, require};
+use crate::definition::rules;
 use crate::{Condition, Endpoint};
 
 /// What is published where.
@@ -83,16 +86,12 @@ pub struct APIServiceStatus {
     pub conditions: Vec<Condition>,
 }
 
-// === impl APIServiceSpec ===
-
-impl APIServiceSpec {
-    /// The path below which requests are served.
-    #[must_use]
-    pub fn prefix(&self) -> String {
-        if self.group.is_empty() {
-            format!("/kapi/{}", self.version)
-        } else {
-            format!("/kapis/{}/{}", self.group, self.version)
-        }
-    }
+/// With what the derived schema cannot say.
+pub(crate) fn definition() -> CustomResourceDefinition {
+    refine(APIService::crd(), |spec| {
+        require(spec, &["version"]);
+        limit(at(spec, "group"), MAX_NAME, rules::GROUP);
+        limit(at(spec, "version"), MAX_NAME, rules::VERSION);
+        endpoint(spec);
+    })
 }

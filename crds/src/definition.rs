@@ -1,21 +1,9 @@
 //! The CustomResourceDefinitions, as objects and as files.
 
-mod refine;
+pub(crate) mod refine;
 pub mod rules;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
-
-use crate::{APIService, ReverseProxy};
-
-/// All definitions.
-#[must_use]
-pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![
-        refine::api_service(APIService::crd()),
-        refine::reverse_proxy(ReverseProxy::crd()),
-    ]
-}
+use crate::all;
 
 /// All definitions as files: name and content.
 #[must_use]

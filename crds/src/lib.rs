@@ -3,6 +3,8 @@
 //! The types read whatever the API server stores: what a schema refuses today may have been stored yesterday, so
 //! every field but the outermost is optional here, and judging a value is left to the operator.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
 pub mod api_service;
 pub mod condition;
 pub mod definition;
@@ -12,7 +14,7 @@ pub mod reverse_proxy;
 
 pub use api_service::{APIService, APIServiceSpec, APIServiceStatus};
 pub use condition::Condition;
-pub use definition::{all, files, yaml};
+pub use definition::{files, yaml};
 pub use directives::Directives;
 pub use endpoint::{Endpoint, ServiceReference};
 pub use reverse_proxy::{Matcher, ReverseProxy, ReverseProxySpec, ReverseProxyStatus};
@@ -21,3 +23,9 @@ pub use reverse_proxy::{Matcher, ReverseProxy, ReverseProxySpec, ReverseProxySta
 pub const GROUP: &str = "extensions.kubesphere.io";
 /// The only version of [`GROUP`].
 pub const VERSION: &str = "v1alpha1";
+
+/// All definitions.
+#[must_use]
+pub fn all() -> Vec<CustomResourceDefinition> {
+    vec![api_service::definition(), reverse_proxy::definition()]
+}

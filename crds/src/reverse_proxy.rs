@@ -1,9 +1,12 @@
 //! `ReverseProxy`: publishes a backend below `/proxy`.
 
-use kube::CustomResource;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{CustomResource, CustomResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::definition::refine::{MAX_METHOD, MAX_PATH, at, directives, endpoint, limit, refine, require};
+use crate::definition::rules;
 use crate::{Condition, Directives, Endpoint};
 
 /// Label that says which program serves a ReverseProxy.
@@ -104,4 +107,17 @@ pub struct ReverseProxyStatus {
     /// Accepted, ResolvedRefs, Programmed and Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+/// With what the derived schema cannot say.
+pub(crate) fn definition() -> CustomResourceDefinition {
+    refine(ReverseProxy::crd(), |spec| {
+        require(spec, &["matcher", "upstream"]);
+        let matcher = at(spec, "matcher");
+        require(matcher, &["path", "method"]);
+        limit(at(matcher, "path"), MAX_PATH, &[]);
+        limit(at(matcher, "method"), MAX_METHOD, rules::MATCHER_METHOD);
+        endpoint(at(spec, "upstream"));
+        directives(at(spec, "directives"));
+    })
 }

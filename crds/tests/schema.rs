@@ -103,7 +103,6 @@ fn whatever_is_stored_can_be_read() {
     );
     let spec: APIServiceSpec =
         serde_json::from_value(json!({"service": {"namespace": "n", "name": "s"}})).unwrap();
-    assert_eq!(spec.prefix(), "/kapi/");
     assert_eq!(spec.endpoint.service.unwrap().effective_port(), Some(443));
 }
 
@@ -114,7 +113,6 @@ fn an_api_service_writes_its_endpoint_beside_its_version() {
     }))
     .unwrap();
     assert!(spec.endpoint.skips_verification());
-    assert_eq!(spec.prefix(), "/kapis/shop.example/v1");
     assert_eq!(
         serde_json::to_value(&spec).unwrap(),
         json!({"group": "shop.example", "version": "v1", "url": "http://h.example", "insecureSkipTLSVerify": true})

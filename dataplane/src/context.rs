@@ -1,3 +1,4 @@
+use genkan_routing::answer::reason;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -153,11 +154,11 @@ impl Drop for Context {
         // The engine calls nothing after a panic or when the task is dropped; the request is accounted for here.
         if std::thread::panicking() {
             self.metrics.panics.inc();
-            self.line.reason = "Panic".into();
+            self.line.reason = reason::PANIC.into();
         } else if crate::front::is_stalled() {
-            self.line.reason = "BodyTimeout".into();
+            self.line.reason = reason::BODY_TIMEOUT.into();
         } else if self.line.reason.is_empty() {
-            self.line.reason = "Dropped".into();
+            self.line.reason = reason::DROPPED.into();
         }
         self.close();
     }

@@ -1,4 +1,4 @@
-mod assembly;
+pub mod assembly;
 mod backoff;
 mod connecting;
 mod verdicts;

@@ -36,7 +36,7 @@ impl Door {
             client
                 .send("GET /proxy/warm HTTP/1.1\r\nHost: gw.example\r\n\r\n")
                 .await;
-            assert_eq!(client.answer().await.unwrap().code, 200);
+            assert_eq!(client.answer().await.unwrap().status, 200);
         }
         client.try_send(bytes).await;
         let answer = client.answer().await;
@@ -48,7 +48,7 @@ impl Door {
         for used in [false, true] {
             let before = self.backend.requests() + usize::from(used);
             let (mut client, answer) = self.ask(bytes, used).await;
-            assert_eq!(answer.code, code, "{}", bytes.escape_ascii());
+            assert_eq!(answer.status, code, "{}", bytes.escape_ascii());
             answer.assert_status(code);
             assert_eq!(
                 answer.header("connection"),
@@ -70,7 +70,7 @@ impl Door {
     async fn passes(&self, bytes: &[u8]) -> String {
         let before = self.backend.lengths();
         let (_, answer) = self.ask(bytes, false).await;
-        assert_eq!(answer.code, 200, "{}: {answer:?}", bytes.escape_ascii());
+        assert_eq!(answer.status, 200, "{}: {answer:?}", bytes.escape_ascii());
         self.backend.received_since(&before).to_ascii_lowercase()
     }
 }

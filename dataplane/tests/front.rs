@@ -276,7 +276,7 @@ async fn requests_follow_each_other_on_a_connection() {
             ))
             .await;
         let answer = client.answer().await.unwrap();
-        assert_eq!((answer.code, answer.body.as_str()), (200, "ok"));
+        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
         assert_eq!(answer.header("connection"), Some("keep-alive"));
     }
     assert_eq!(setup.backend.received().matches("\r\n\r\nabc").count(), 3);
@@ -291,7 +291,7 @@ async fn a_head_cut_at_every_byte_is_read_the_same() {
         let mut client = setup.client().await;
         client.send(&head[..cut]).await;
         client.send(&head[cut..]).await;
-        assert_eq!(client.answer().await.unwrap().code, 200, "cut at {cut}");
+        assert_eq!(client.answer().await.unwrap().status, 200, "cut at {cut}");
     }
     let received = setup.backend.received();
     assert_eq!(received.matches("POST /cut HTTP/1.1\r\n").count(), head.len() - 1);
@@ -349,7 +349,7 @@ async fn a_refused_head_request_gets_no_body() {
     client
         .send("HEAD /a#f HTTP/1.1\r\nHost: gw.example\r\n\r\n")
         .await;
-    let rest = client.rest().await;
+    let rest = client.rest_of_it().await;
     assert!(
         rest.starts_with("HTTP/1.1 400 Bad Request\r\n") && rest.ends_with("\r\n\r\n"),
         "{rest}"
@@ -375,10 +375,10 @@ async fn the_server_itself_answers_options() {
         .send("OPTIONS * HTTP/1.1\r\nHost: gw.example\r\n\r\n")
         .await;
     let answer = client.answer().await.unwrap();
-    assert_eq!((answer.code, answer.header("content-length")), (200, Some("0")));
+    assert_eq!((answer.status, answer.header("content-length")), (200, Some("0")));
     assert!(answer.header("allow").is_some() && answer.header("x-request-id").is_some());
     client.send(GET).await;
-    assert_eq!(client.answer().await.unwrap().body, "ok");
+    assert_eq!(client.answer().await.unwrap().text(), "ok");
     client
         .send("OPTIONS * HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 1\r\n\r\nx")
         .await;
@@ -399,7 +399,7 @@ async fn bytes_behind_the_head_stay_in_order() {
         body.len()
     );
     client.send(format!("{head}{body}")).await;
-    assert_eq!(client.answer().await.unwrap().code, 200);
+    assert_eq!(client.answer().await.unwrap().status, 200);
     let received = setup.backend.received();
     assert!(received.starts_with("POST /up HTTP/1.1\r\n"), "{received}");
     assert!(received.ends_with(&body));
@@ -412,7 +412,7 @@ async fn a_second_request_in_the_same_segment_is_not_served() {
     client
         .send(format!("{GET}GET /smuggled HTTP/1.1\r\nHost: gw.example\r\n\r\n"))
         .await;
-    assert_eq!(client.answer().await.unwrap().body, "ok");
+    assert_eq!(client.answer().await.unwrap().text(), "ok");
     assert!(client.closes().await);
     assert!(!setup.backend.received().contains("smuggled"));
 }
@@ -427,7 +427,7 @@ async fn an_answer_before_the_end_of_the_body_ends_the_connection() {
         .send("POST /a HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 10\r\n\r\nabc")
         .await;
     let answer = client.answer().await.unwrap();
-    assert_eq!((answer.code, answer.header("connection")), (200, Some("close")));
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(client.closes().await);
 }
 
@@ -494,18 +494,18 @@ async fn too_many_connections_are_turned_away_and_the_others_live_on() {
     let (mut first, mut second) = (setup.client().await, setup.client().await);
     for client in [&mut first, &mut second] {
         client.send(GET).await;
-        assert_eq!(client.answer().await.unwrap().code, 200);
+        assert_eq!(client.answer().await.unwrap().status, 200);
     }
     assert!(setup.client().await.closes().await);
     assert_eq!(setup.listener.closed("full"), 1);
     first
         .send("GET /a HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n")
         .await;
-    assert_eq!(first.answer().await.unwrap().code, 200);
+    assert_eq!(first.answer().await.unwrap().status, 200);
     assert!(first.closes().await);
     let mut third = setup.client().await;
     third.send(GET).await;
-    assert_eq!(third.answer().await.unwrap().code, 200);
+    assert_eq!(third.answer().await.unwrap().status, 200);
 }
 
 #[tokio::test]
@@ -522,7 +522,7 @@ async fn who_says_nothing_makes_room_for_those_who_do() {
         client
             .send("GET /a HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n")
             .await;
-        assert_eq!(client.answer().await.unwrap().code, 200);
+        assert_eq!(client.answer().await.unwrap().status, 200);
         assert!(client.closes().await);
     }
     assert!(oldest.closes().await);
@@ -549,9 +549,9 @@ async fn an_empty_line_between_two_requests_is_passed_over() {
     for lead in ["", "\r\n", "\r\n"] {
         client.send(lead).await;
         client.send(GET).await;
-        assert_eq!(client.answer().await.unwrap().code, 200, "{lead:?}");
+        assert_eq!(client.answer().await.unwrap().status, 200, "{lead:?}");
     }
     client.send("\r\n\r\n").await;
-    assert_eq!(client.answer().await.unwrap().code, 400);
+    assert_eq!(client.answer().await.unwrap().status, 400);
     assert_eq!(setup.backend.requests(), 3);
 }

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "wire/frames.rs"]
-mod frames;
 #[path = "wire/kit.rs"]
 mod kit;
 #[path = "wire/process.rs"]
@@ -13,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use frames::RawHttp2;
+use genkan_kit::http2::{self, RawHttp2};
 use kit::{Backend, Client, Then};
 use process::Process;
 use tokio::time::{Instant, timeout};
@@ -26,7 +24,7 @@ async fn readiness(process: &Process) -> u16 {
     client
         .send("GET /readyz HTTP/1.1\r\nHost: admin.example\r\nConnection: close\r\n\r\n")
         .await;
-    client.answer().await.unwrap().code
+    client.answer().await.unwrap().status
 }
 
 async fn until_draining(process: &Process) {
@@ -47,7 +45,7 @@ async fn hammer(address: std::net::SocketAddr, served: Arc<AtomicUsize>) {
         loop {
             client.send(GET).await;
             let answer = client.answer().await.expect("a request was lost");
-            assert_eq!((answer.code, answer.body.as_str()), (200, "ok"));
+            assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
             served.fetch_add(1, Ordering::Relaxed);
             if answer.header("connection") == Some("close") {
                 leaving.get_or_insert_with(Instant::now);
@@ -112,13 +110,13 @@ async fn the_delay_accepts_and_says_close_and_streams_are_sent_away() {
             (":path", b"/proxy/h2"),
         ])
         .await;
-    assert_eq!(http2.outcome(stream).await, frames::Outcome::Status(200));
+    assert_eq!(http2.outcome(stream).await, http2::Outcome::Status(200));
     process.terminate();
     until_draining(&process).await;
     let mut late = Client::connect(process.address).await;
     late.send(GET).await;
     let answer = late.answer().await.unwrap();
-    assert_eq!((answer.code, answer.header("connection")), (200, Some("close")));
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(late.closes().await);
     assert!(http2.is_sent_away().await);
     drop(http2);
@@ -140,7 +138,7 @@ async fn a_tunnel_is_cut_when_the_time_is_over() {
             "GET /proxy/ws HTTP/1.1\r\nHost: gw.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         )
         .await;
-    assert_eq!(client.answer().await.unwrap().code, 101);
+    assert_eq!(client.answer().await.unwrap().status, 101);
     process.terminate();
     until_draining(&process).await;
     client.send("still alive").await;

@@ -35,7 +35,7 @@ async fn an_idle_connection_holds_little_memory() {
         client
             .send("GET /proxy/again HTTP/1.1\r\nHost: gw.example\r\n\r\n")
             .await;
-        assert_eq!(client.answer().await.unwrap().code, 200);
+        assert_eq!(client.answer().await.unwrap().status, 200);
     }
 }
 
@@ -45,6 +45,6 @@ async fn used(process: &Process) -> Client {
     client
         .send("GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\n\r\n")
         .await;
-    assert_eq!(client.answer().await.unwrap().code, 200);
+    assert_eq!(client.answer().await.unwrap().status, 200);
     client
 }

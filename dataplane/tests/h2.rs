@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "wire/frames.rs"]
-mod frames;
 #[path = "wire/kit.rs"]
 mod kit;
 
@@ -11,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use frames::{Outcome, RawHttp2};
 use genkan_dataplane::front::{Front, FrontConfig, Traffic};
+use genkan_kit::http2::{self, Outcome, RawHttp2, ask};
 use h2::client::SendRequest;
 use http::{Method, Request};
-use kit::{Answer, Backend, Client, Listener, PATIENCE, Then, engine};
+use kit::{Backend, Client, Listener, PATIENCE, Then, engine};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -49,11 +47,7 @@ impl Door {
 
     async fn client(&self) -> SendRequest<Bytes> {
         let stream = TcpStream::connect(self.listener.address).await.unwrap();
-        let (client, connection) = h2::client::handshake(stream).await.unwrap();
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        client
+        http2::client(stream).await
     }
 
     async fn raw(&self) -> RawHttp2 {
@@ -70,32 +64,6 @@ fn request(method: Method, uri: &str) -> Request<()> {
         .unwrap()
 }
 
-async fn ask(client: &SendRequest<Bytes>, request: Request<()>, body: Option<&'static str>) -> Answer {
-    let mut client = client.clone().ready().await.unwrap();
-    let (answer, mut sender) = client.send_request(request, body.is_none()).unwrap();
-    if let Some(body) = body {
-        sender
-            .send_data(Bytes::from_static(body.as_bytes()), true)
-            .unwrap();
-    }
-    let (head, mut body) = answer.await.unwrap().into_parts();
-    let mut text = Vec::new();
-    while let Some(piece) = body.data().await {
-        let piece = piece.unwrap();
-        text.extend_from_slice(&piece);
-        body.flow_control().release_capacity(piece.len()).unwrap();
-    }
-    let mut lines = String::from("HTTP/2\r\n");
-    for (name, value) in &head.headers {
-        lines.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
-    }
-    Answer {
-        code: head.status.as_u16(),
-        head: lines,
-        body: String::from_utf8(text).unwrap(),
-    }
-}
-
 const PLAIN: [(&str, &[u8]); 4] = [
     (":method", b"GET"),
     (":scheme", b"http"),
@@ -108,10 +76,10 @@ async fn both_protocols_on_one_port() {
     let door = Door::open(Backend::ok().await).await;
     let client = door.client().await;
     let answer = ask(&client, request(Method::GET, "http://gw.example/two?a=1"), None).await;
-    assert_eq!((answer.code, answer.body.as_str()), (200, "ok"));
+    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     let mut old = Client::connect(door.listener.address).await;
     old.send("GET /one HTTP/1.1\r\nHost: gw.example\r\n\r\n").await;
-    assert_eq!(old.answer().await.unwrap().code, 200);
+    assert_eq!(old.answer().await.unwrap().status, 200);
     let received = door.backend.received();
     assert!(received.starts_with("GET /two?a=1 HTTP/1.1\r\n"), "{received}");
     assert!(
@@ -130,10 +98,10 @@ async fn bodies_and_head() {
         Some("a body"),
     )
     .await;
-    assert_eq!(answer.code, 200);
+    assert_eq!(answer.status, 200);
     door.backend.wait_for("a body").await;
     let answer = ask(&client, request(Method::HEAD, "http://gw.example/head"), None).await;
-    assert_eq!((answer.code, answer.body.as_str()), (200, ""));
+    assert_eq!((answer.status, answer.text().as_str()), (200, ""));
 }
 
 #[tokio::test]
@@ -145,7 +113,7 @@ async fn a_preface_cut_at_every_byte() {
         client.send(&preface[..cut]).await;
         client.send(&preface[cut..]).await;
         assert!(client.until("\0\0").await, "no settings after a cut at {cut}");
-        assert_eq!(client.buffered[3], frames::SETTINGS, "cut at {cut}");
+        assert_eq!(client.buffered[3], http2::SETTINGS, "cut at {cut}");
     }
 }
 
@@ -171,13 +139,13 @@ async fn what_the_strict_front_refuses_gets_a_status_here_too() {
         .body(())
         .unwrap();
     let answer = timeout(kit::PATIENCE, ask(&client, connect, None)).await.unwrap();
-    assert_eq!(answer.code, 405);
+    assert_eq!(answer.status, 405);
     answer.assert_status(405);
     assert_eq!(door.backend.requests(), 0);
     assert_eq!(
         ask(&client, request(Method::GET, "http://gw.example/ok"), None)
             .await
-            .code,
+            .status,
         200
     );
 }
@@ -201,7 +169,7 @@ async fn the_server_itself_answers_options() {
 /// A client of gRPC reads a status in the head that ends the stream, and nowhere else.
 #[tokio::test]
 async fn what_the_front_answers_ends_with_its_head_where_it_has_no_body() {
-    use frames::{DATA, HEADERS};
+    use genkan_kit::http2::{DATA, HEADERS};
     let door = Door::open(Backend::ok().await).await;
     let grpc = ("content-type", &b"application/grpc+proto"[..]);
     let headless = &[(HEADERS, true)][..];
@@ -302,7 +270,7 @@ async fn a_header_list_over_the_limit_is_431() {
             .headers_mut()
             .append("x-large", "a".repeat(8_200).parse().unwrap());
     }
-    assert_eq!(ask(&client, large, None).await.code, 431);
+    assert_eq!(ask(&client, large, None).await.status, 431);
     assert_eq!(door.backend.requests(), 0);
 }
 
@@ -325,7 +293,7 @@ async fn a_thousand_streams_on_one_connection() {
     assert_eq!(
         ask(&client, request(Method::GET, "http://gw.example/first"), None)
             .await
-            .code,
+            .status,
         200
     );
     let streams = (0..1_000).map(|count| {
@@ -337,7 +305,7 @@ async fn a_thousand_streams_on_one_connection() {
                 None,
             )
             .await
-            .code
+            .status
         }
     });
     let codes = futures::future::join_all(streams).await;
@@ -355,7 +323,7 @@ async fn draining_lets_streams_finish_and_sends_the_client_away() {
     door.draining.send_replace(true);
     door.listener.shut_down();
     let mut goaway = raw.frame().await.unwrap();
-    while goaway.kind != frames::GOAWAY {
+    while goaway.kind != http2::GOAWAY {
         goaway = raw.frame().await.unwrap();
     }
     assert_eq!(&goaway.payload[4..8], &[0; 4], "not a plain farewell: {goaway:?}");

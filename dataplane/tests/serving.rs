@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, missing_debug_implementations)]
 
-#[path = "wire/frames.rs"]
-mod frames;
 #[path = "wire/kit.rs"]
 mod kit;
 #[path = "serving/objects.rs"]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use bytes::{Buf, BytesMut};
+use anyhow::{Context, Result};
+use genkan_kit::wire::{Broken, Headers, Reader, values};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -113,10 +113,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
+async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
     stream.set_nodelay(true)?;
-    let mut read = BytesMut::with_capacity(4096);
-    while let Some(request) = next_or_leave(&mut stream, &mut read, shared).await? {
+    let mut reader = Reader::new(stream);
+    // Between requests nothing comes for as long as the client likes.
+    reader.patience = Duration::MAX;
+    while let Some(request) = next_or_leave(&mut reader, shared).await? {
         let count = shared.requests.fetch_add(1, Ordering::SeqCst);
         let fault = shared.faulty.load(Ordering::SeqCst) && count.is_multiple_of(10);
         let body = json!({
@@ -139,13 +141,13 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
             body.len(),
             if close { "Connection: close\r\n" } else { "" }
         );
-        stream.write_all(head.as_bytes()).await?;
+        reader.stream.write_all(head.as_bytes()).await?;
         if request.method != "HEAD" {
-            stream.write_all(body.as_bytes()).await?;
+            reader.stream.write_all(body.as_bytes()).await?;
         }
         if close {
-            stream.shutdown().await?;
-            linger(&mut stream).await;
+            reader.stream.shutdown().await?;
+            linger(&mut reader.stream).await;
             return Ok(());
         }
     }
@@ -153,7 +155,7 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> Result<()> {
 }
 
 /// The next request; none if the connection ended, or has been idle for a while after SIGTERM.
-async fn next_or_leave(stream: &mut TcpStream, read: &mut BytesMut, shared: &Shared) -> Result<Option<Seen>> {
+async fn next_or_leave(reader: &mut Reader<TcpStream>, shared: &Shared) -> Result<Option<Seen>> {
     let leave = async {
         shared.listening.cancelled().await;
         tokio::time::sleep(IDLE).await;
@@ -161,7 +163,7 @@ async fn next_or_leave(stream: &mut TcpStream, read: &mut BytesMut, shared: &Sha
     tokio::select! {
         // What has begun to arrive is answered.
         biased;
-        request = next(stream, read) => request,
+        request = next(reader) => Ok(request?),
         () = leave => Ok(None),
     }
 }
@@ -176,74 +178,31 @@ async fn linger(stream: &mut TcpStream) {
 struct Seen {
     method: String,
     target: String,
-    headers: Vec<(String, String)>,
+    headers: Headers,
     body: Vec<u8>,
 }
 
-async fn next(stream: &mut TcpStream, read: &mut BytesMut) -> Result<Option<Seen>> {
-    let mut seen = loop {
-        let mut headers = [httparse::EMPTY_HEADER; 200];
-        let mut parsed = httparse::Request::new(&mut headers);
-        if let httparse::Status::Complete(length) = parsed.parse(read)? {
-            let seen = Seen {
-                method: parsed.method.unwrap_or_default().to_owned(),
-                target: parsed.path.unwrap_or_default().to_owned(),
-                headers: parsed
-                    .headers
-                    .iter()
-                    .map(|h| (h.name.to_owned(), String::from_utf8_lossy(h.value).into_owned()))
-                    .collect(),
-                body: Vec::new(),
-            };
-            read.advance(length);
-            break seen;
-        }
-        if stream.read_buf(read).await? == 0 {
-            return Ok(None);
-        }
+async fn next(reader: &mut Reader<TcpStream>) -> Result<Option<Seen>, Broken> {
+    let line = match reader.line().await {
+        Err(Broken::Ended { read: 0 }) => return Ok(None),
+        line => line?,
     };
-    seen.body = body(stream, read, &seen).await?;
-    Ok(Some(seen))
-}
-
-async fn body(stream: &mut TcpStream, read: &mut BytesMut, seen: &Seen) -> Result<Vec<u8>> {
-    let header = |name: &str| seen.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-    if header("transfer-encoding").is_some() {
-        return chunks(stream, read).await;
-    }
-    let length = header("content-length").map_or(Ok(0), |(_, value)| value.parse())?;
-    exactly(stream, read, length).await
-}
-
-async fn exactly(stream: &mut TcpStream, read: &mut BytesMut, length: usize) -> Result<Vec<u8>> {
-    while read.len() < length {
-        if stream.read_buf(read).await? == 0 {
-            bail!("the request ended too early");
-        }
-    }
-    Ok(read.split_to(length).to_vec())
-}
-
-async fn chunks(stream: &mut TcpStream, read: &mut BytesMut) -> Result<Vec<u8>> {
-    let mut whole = Vec::new();
-    loop {
-        let end = loop {
-            if let Some(end) = read.windows(2).position(|pair| pair == b"\r\n") {
-                break end;
-            }
-            if stream.read_buf(read).await? == 0 {
-                bail!("the request ended too early");
-            }
-        };
-        let line = String::from_utf8(read.split_to(end).to_vec())?;
-        read.advance(2);
-        let size = usize::from_str_radix(line.trim(), 16)?;
-        whole.extend(exactly(stream, read, size).await?);
-        exactly(stream, read, 2).await?;
-        if size == 0 {
-            return Ok(whole);
-        }
-    }
+    let headers = reader.headers().await?;
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let body = if values(&headers, "transfer-encoding").next().is_some() {
+        reader.chunked().await?.0
+    } else {
+        let length = values(&headers, "content-length").next().unwrap_or("0");
+        let length = length.parse().map_err(|_| Broken::Malformed(length.to_owned()))?;
+        reader.exactly(length).await?.into()
+    };
+    Ok(Some(Seen {
+        method,
+        target,
+        headers,
+        body,
+    }))
 }
 
 #[cfg(test)]

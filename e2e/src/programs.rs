@@ -62,7 +62,7 @@ impl Programs {
         match (given("GENKAN_BIN"), given("GENKAN_DATAPLANE_BIN")) {
             (Some(genkan), Some(dataplane)) => Ok(Self { genkan, dataplane }),
             (genkan, dataplane) => {
-                let built = cargo_build()?;
+                let built = Self::build_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), None)?;
                 Ok(Self {
                     genkan: genkan.unwrap_or(built.genkan),
                     dataplane: dataplane.unwrap_or(built.dataplane),
@@ -70,8 +70,57 @@ impl Programs {
             }
         }
     }
+
+    /// Builds those of a tree, in a target folder of its own if one is given; for the whole workspace, so that features, and
+    /// with them what is compiled, are those of `cargo test`.
+    ///
+    /// # Errors
+    /// When they do not compile.
+    pub fn build_of(tree: &Path, target: Option<&Path>) -> Result<Self> {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        forget_cargo(&mut command);
+        if let Some(target) = target {
+            command.env("CARGO_TARGET_DIR", target);
+        }
+        let out = command
+            .current_dir(tree)
+            .args([
+                "build",
+                "--locked",
+                "--workspace",
+                "--bin",
+                "genkan",
+                "--bin",
+                "genkan-dataplane",
+            ])
+            .arg("--message-format=json-render-diagnostics")
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .context("start cargo build")?;
+        if !out.status.success() {
+            bail!("cargo build failed; what is wrong stands above");
+        }
+        let messages: Vec<Message> = out
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        let find = |bin: &str| {
+            messages
+                .iter()
+                .filter(|message| message.target.as_ref().is_some_and(|target| target.name == bin))
+                .find_map(|message| message.executable.clone())
+                .ok_or_else(|| anyhow!("cargo did not say where it put {bin}"))
+        };
+        Ok(Self {
+            genkan: find("genkan")?,
+            dataplane: find("genkan-dataplane")?,
+        })
+    }
 }
 
+/// What cargo says of one thing that it made.
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
@@ -81,45 +130,4 @@ struct Message {
 #[derive(Deserialize)]
 struct Target {
     name: String,
-}
-
-/// Builds for the whole workspace, so that features, and with them what is compiled, are those of `cargo test`.
-fn cargo_build() -> Result<Programs> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    forget_cargo(&mut command);
-    let out = command
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .args([
-            "build",
-            "--locked",
-            "--workspace",
-            "--bin",
-            "genkan",
-            "--bin",
-            "genkan-dataplane",
-        ])
-        .arg("--message-format=json-render-diagnostics")
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("start cargo build")?;
-    if !out.status.success() {
-        bail!("cargo build failed; what is wrong stands above");
-    }
-    let messages: Vec<Message> = out
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .collect();
-    let find = |bin: &str| {
-        messages
-            .iter()
-            .filter(|message| message.target.as_ref().is_some_and(|target| target.name == bin))
-            .find_map(|message| message.executable.clone())
-            .ok_or_else(|| anyhow!("cargo did not say where it put {bin}"))
-    };
-    Ok(Programs {
-        genkan: find("genkan")?,
-        dataplane: find("genkan-dataplane")?,
-    })
 }

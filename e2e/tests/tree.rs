@@ -119,6 +119,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("dataplane/accept", &[]),
     ("dataplane/routing", &[]),
     ("dataplane/callers", &["routing"]),
+    ("e2e/kit", &[]),
     ("proto", &["routing"]),
     ("operator/compile", &["crds", "proto", "routing"]),
     ("operator/tools", &["accept", "compile", "crds", "routing"]),
@@ -128,11 +129,12 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "accept", "callers", "compile", "crds", "proto", "routing", "tools",
         ],
     ),
-    ("dataplane", &["accept", "callers", "proto", "routing"]),
+    ("dataplane", &["accept", "callers", "kit", "proto", "routing"]),
     (
         "e2e",
         &[
             "crds",
+            "kit",
             "proto",
             "routing",
             "compile",

@@ -29,8 +29,6 @@ mod parity;
 mod reviewer;
 #[path = "vectors/upstream.rs"]
 mod upstream;
-#[path = "vectors/wire.rs"]
-mod wire;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use genkan_compile::sentence::bounded;
 use genkan_compile::verdict::{Backend, Finding, MAX_MESSAGE, Verdict};
 use genkan_crds::condition::{kind, reason};
-use genkan_routing::model::{BackendState, Published};
+use genkan_routing::model::BackendState;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -231,13 +231,8 @@ impl Assessment {
             "proxies": self.proxies,
             "conditions": self.conditions.iter().map(condition).collect::<Vec<_>>(),
         });
-        let columns = &verdict.columns;
-        match verdict.object.key.kind {
-            Published::ReverseProxy => status["upstream"] = column(&columns.upstream),
-            Published::ApiService => {
-                status["prefix"] = column(&columns.prefix);
-                status["backend"] = column(&columns.upstream);
-            }
+        for (name, text) in &verdict.columns {
+            status[*name] = column(text);
         }
         status
     }

@@ -8,6 +8,7 @@ mod report;
 mod route;
 mod upstream;
 
+use genkan_routing::answer::reason;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -105,11 +106,13 @@ pub fn decode(bytes: &Bytes) -> Result<Decoded, DecodeError> {
     let named = message.object.clone();
     let lacks = lacks(&message, bytes.len());
     let (resource, problem) = match (from_wire(message)?, lacks) {
-        (Some((resource, problem)), None) => (Some(resource), problem.map(|problem| ("Invalid", problem))),
-        (Some((resource, _)), Some(lacks)) => (Some(resource), Some(("Unsupported", lacks))),
+        (Some((resource, problem)), None) => {
+            (Some(resource), problem.map(|problem| (reason::INVALID, problem)))
+        }
+        (Some((resource, _)), Some(lacks)) => (Some(resource), Some((reason::UNSUPPORTED, lacks))),
         (None, lacks) => {
             let lacks = lacks.unwrap_or_else(|| "its kind is not known".to_owned());
-            (None, Some(("Unsupported", lacks)))
+            (None, Some((reason::UNSUPPORTED, lacks)))
         }
     };
     let content = match (resource, problem) {
@@ -183,7 +186,7 @@ impl Stub {
         object: Option<wire::ResourceRef>,
     ) -> Self {
         let message = match reason {
-            "Unsupported" => format!("{problem}; run data planes of the operator's version"),
+            reason::UNSUPPORTED => format!("{problem}; run data planes of the operator's version"),
             _ => problem,
         };
         let resource = resource.map(|mut resource| {

@@ -9,36 +9,17 @@ use super::rules::{self, Rule};
 
 const MAX_RULES: i64 = 64;
 const MAX_ITEM: i64 = 8 * 1024;
-const MAX_PATH: i64 = 1024;
-const MAX_METHOD: i64 = 32;
+pub(crate) const MAX_PATH: i64 = 1024;
+pub(crate) const MAX_METHOD: i64 = 32;
 const MAX_URL: i64 = 2048;
-const MAX_NAME: i64 = 253;
+pub(crate) const MAX_NAME: i64 = 253;
 const MAX_CA_BUNDLE: i64 = 256 * 1024;
 
-pub(super) fn api_service(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    refine(&mut crd, |spec| {
-        require(spec, &["version"]);
-        limit(at(spec, "group"), MAX_NAME, rules::GROUP);
-        limit(at(spec, "version"), MAX_NAME, rules::VERSION);
-        endpoint(spec);
-    });
-    crd
-}
-
-pub(super) fn reverse_proxy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    refine(&mut crd, |spec| {
-        require(spec, &["matcher", "upstream"]);
-        let matcher = at(spec, "matcher");
-        require(matcher, &["path", "method"]);
-        limit(at(matcher, "path"), MAX_PATH, &[]);
-        limit(at(matcher, "method"), MAX_METHOD, rules::MATCHER_METHOD);
-        endpoint(at(spec, "upstream"));
-        directives(at(spec, "directives"));
-    });
-    crd
-}
-
-fn refine(crd: &mut CustomResourceDefinition, spec: impl Fn(&mut JSONSchemaProps)) {
+/// The derived definition with what is said of its conditions, and of its specification by `spec`.
+pub(crate) fn refine(
+    mut crd: CustomResourceDefinition,
+    spec: impl Fn(&mut JSONSchemaProps),
+) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let root = version
             .schema
@@ -52,9 +33,10 @@ fn refine(crd: &mut CustomResourceDefinition, spec: impl Fn(&mut JSONSchemaProps
         conditions(at(at(root, "status"), "conditions"));
         spec(at(root, "spec"));
     }
+    crd
 }
 
-fn endpoint(holder: &mut JSONSchemaProps) {
+pub(crate) fn endpoint(holder: &mut JSONSchemaProps) {
     add(holder, rules::ENDPOINT);
     limit(at(holder, "url"), MAX_URL, rules::URL);
     limit(at(holder, "caBundle"), MAX_CA_BUNDLE, &[]);
@@ -68,7 +50,7 @@ fn endpoint(holder: &mut JSONSchemaProps) {
     scheme.enum_ = Some(["http", "https"].iter().map(|word| JSON(json!(word))).collect());
 }
 
-fn directives(schema: &mut JSONSchemaProps) {
+pub(crate) fn directives(schema: &mut JSONSchemaProps) {
     limit(at(schema, "method"), MAX_METHOD, rules::DIRECTIVE_METHOD);
     limit(at(schema, "stripPathPrefix"), MAX_PATH, &[]);
     limit(at(schema, "stripPathSuffix"), MAX_PATH, &[]);
@@ -116,7 +98,7 @@ fn conditions(list: &mut JSONSchemaProps) {
     at(condition, "observedGeneration").minimum = Some(0.0);
 }
 
-fn limit(schema: &mut JSONSchemaProps, most: i64, rules: &[Rule]) {
+pub(crate) fn limit(schema: &mut JSONSchemaProps, most: i64, rules: &[Rule]) {
     schema.max_length = Some(most);
     add(schema, rules);
 }
@@ -137,11 +119,11 @@ fn add(schema: &mut JSONSchemaProps, rules: &[Rule]) {
         .extend(rules);
 }
 
-fn require(schema: &mut JSONSchemaProps, names: &[&str]) {
+pub(crate) fn require(schema: &mut JSONSchemaProps, names: &[&str]) {
     schema.required = Some(names.iter().map(|name| (*name).to_owned()).collect());
 }
 
-fn at<'s>(schema: &'s mut JSONSchemaProps, name: &str) -> &'s mut JSONSchemaProps {
+pub(crate) fn at<'s>(schema: &'s mut JSONSchemaProps, name: &str) -> &'s mut JSONSchemaProps {
     schema
         .properties
         .as_mut()

@@ -1,5 +1,6 @@
 //! What a caller may do: asked of the API server, and kept.
 
+use genkan_routing::answer::reason;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -287,13 +288,13 @@ fn too_many(user: &User, empty: Empty) -> Answer {
         "user {} asks for more than can be decided at once; try again later, or have everything allowed that is below one path",
         serde_json::Value::from(&*user.name)
     );
-    Answer::status(429, "TooManyQuestions", message).with_retry_after(empty.seconds())
+    Answer::status(429, reason::TOO_MANY_QUESTIONS, message).with_retry_after(empty.seconds())
 }
 
 fn unavailable(error: &Unavailable) -> Answer {
     let message =
         "nobody can say now whether this is allowed, because the API server gives no answer; try again";
-    Answer::status(503, "AccessUnavailable", message)
+    Answer::status(503, reason::ACCESS_UNAVAILABLE, message)
         .with_retry_after(1)
         .with_detail(error.to_string())
 }

@@ -4,6 +4,7 @@ mod expiry;
 mod tokens;
 mod user;
 
+use genkan_routing::answer::reason;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -132,24 +133,24 @@ impl std::fmt::Debug for Question {
 fn rejected() -> Answer {
     let message = "the API server of this cluster does not accept the token; it may be expired or of another cluster or audience: \
          send a new one, or no Authorization header to call without a name";
-    Answer::status(401, "TokenRejected", message)
+    Answer::status(401, reason::TOKEN_REJECTED, message)
 }
 
 fn outlived() -> Answer {
     let message = "the client certificate of this connection is expired, or its authority is not trusted any more; \
          connect anew, with another certificate or with a token";
-    Answer::status(401, "CertificateRejected", message)
+    Answer::status(401, reason::CERTIFICATE_REJECTED, message)
 }
 
 fn too_many(empty: Empty) -> Answer {
     let message = "too many tokens that nobody knows came from this address; try again later";
-    Answer::status(429, "TooManyTokens", message).with_retry_after(empty.seconds())
+    Answer::status(429, reason::TOO_MANY_TOKENS, message).with_retry_after(empty.seconds())
 }
 
 fn unavailable(error: &Unavailable) -> Answer {
     let message =
         "nobody can say now whether the token is good, because the API server gives no answer; try again";
-    Answer::status(503, "IdentityUnavailable", message)
+    Answer::status(503, reason::IDENTITY_UNAVAILABLE, message)
         .with_retry_after(1)
         .with_detail(error.to_string())
 }

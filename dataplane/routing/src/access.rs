@@ -171,6 +171,27 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// What it says, by the names that a review gives it; without what is empty.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let [_, values @ ..] = self.values();
+        let names = match self {
+            Self::Resource { .. } => [
+                "verb",
+                "group",
+                "version",
+                "resource",
+                "subresource",
+                "namespace",
+                "name",
+            ],
+            Self::NonResource { .. } => ["verb", "path", "", "", "", "", ""],
+        };
+        names
+            .into_iter()
+            .zip(values)
+            .filter(|(_, value)| !value.is_empty())
+    }
+
     /// Every value that makes it what it is; the kind comes first.
     pub fn values(&self) -> [&str; 8] {
         match self {

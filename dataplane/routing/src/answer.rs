@@ -2,6 +2,7 @@
 
 mod decided;
 mod grpc;
+pub mod reason;
 mod refused;
 mod status;
 
@@ -80,7 +81,7 @@ impl Answer {
     pub fn redirect(location: HeaderValue) -> Self {
         Self {
             code: 308,
-            reason: "BarePrefix".into(),
+            reason: reason::BARE_PREFIX.into(),
             body: Body::Redirect(location),
             detail: String::new(),
             retry_after: None,
@@ -90,7 +91,7 @@ impl Answer {
     pub fn json(body: String) -> Self {
         Self {
             code: 200,
-            reason: "Discovery".into(),
+            reason: reason::DISCOVERY.into(),
             body: Body::Json(body),
             detail: String::new(),
             retry_after: None,
@@ -171,7 +172,7 @@ impl Head {
 
     /// What no header can hold becomes a word that says so.
     pub(crate) fn add(&mut self, name: &'static str, value: &str) {
-        let value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static("Unknown"));
+        let value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(reason::UNKNOWN));
         self.fields.push((name, value));
     }
 }

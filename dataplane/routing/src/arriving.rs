@@ -1,5 +1,6 @@
 //! A request on its way in: what is taken from it and what is refused before anybody is asked who calls.
 
+use crate::answer::reason;
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -74,7 +75,7 @@ fn refuse_loops(headers: &impl HeaderView) -> Result<(), Refused> {
     let message = format!(
         "{what}, more than {MOST_HOPS}: the request goes round in a loop; look for an object whose upstream leads back here"
     );
-    Err(Refused::new(508, "LoopDetected", message))
+    Err(Refused::new(508, reason::LOOP_DETECTED, message))
 }
 
 /// Is this entry of `CDN-Loop` ours, whatever its parameters?
@@ -95,14 +96,14 @@ pub fn refuse_impersonation<R, A>(
         return Ok(());
     }
     let message = "impersonation is supported only for requests to Kubernetes itself; send the request without Impersonate headers";
-    Err(Refused::new(403, "ImpersonationNotSupported", message))
+    Err(Refused::new(403, reason::IMPERSONATION_NOT_SUPPORTED, message))
 }
 
 impl From<path::Refusal> for Refused {
     fn from(refusal: path::Refusal) -> Self {
         let (code, reason) = match refusal {
-            path::Refusal::TooLong => (414, "TargetTooLong"),
-            _ => (400, "PathRefused"),
+            path::Refusal::TooLong => (414, reason::TARGET_TOO_LONG),
+            _ => (400, reason::PATH_REFUSED),
         };
         Self::new(code, reason, refusal.to_string())
     }
@@ -110,7 +111,7 @@ impl From<path::Refusal> for Refused {
 
 impl From<InfoError> for Refused {
     fn from(error: InfoError) -> Self {
-        Self::new(error.code(), "RequestNotUnderstood", error.to_string())
+        Self::new(error.code(), reason::REQUEST_NOT_UNDERSTOOD, error.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 mod cookie;
 mod subprotocol;
 
+use crate::answer::reason;
 use std::borrow::Cow;
 
 use http::HeaderName;
@@ -61,7 +62,7 @@ pub enum Unreadable {
 impl Unreadable {
     /// The answer to it. Nothing of a credential is repeated.
     fn refused(self) -> Refused {
-        Refused::new(401, "CredentialNotUnderstood", self.to_string())
+        Refused::new(401, reason::CREDENTIAL_NOT_UNDERSTOOD, self.to_string())
     }
 }
 
@@ -69,14 +70,14 @@ impl Unreadable {
 pub fn foreign_origin() -> Refused {
     let message = "a token in a cookie, or a client certificate, counts for changes and WebSockets only from pages of this host, \
          and neither Origin nor Sec-Fetch-Site says so; send a token in the Authorization header";
-    Refused::new(403, "OriginRefused", message)
+    Refused::new(403, reason::ORIGIN_REFUSED, message)
 }
 
 /// The answer to a client certificate where only kube-apiserver can say who calls.
 pub fn not_forwardable() -> Refused {
     let message = "the client certificate of this connection cannot be handed on to kube-apiserver, which decides here; \
          send a token in the Authorization header, such as one that kubectl create token makes";
-    Refused::new(401, "CredentialNotForwardable", message)
+    Refused::new(401, reason::CREDENTIAL_NOT_FORWARDABLE, message)
 }
 
 pub const KUBESPHERE_AUTHORIZATION: HeaderName = HeaderName::from_static("x-kubesphere-authorization");

@@ -2,6 +2,7 @@
 
 pub mod registry;
 
+use crate::answer::reason;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -46,7 +47,7 @@ pub fn check(ip: IpAddr, allowed: &[IpNet]) -> Result<(), AddressRefused> {
 /// The answer for an object whose backend has addresses, of which none is dialled.
 pub fn none_may_be_dialled(title: &str) -> Refused {
     let message = format!("{title}: no address of its backend {MAY_BE_DIALLED}");
-    Refused::new(502, "AddressRefused", message)
+    Refused::new(502, reason::ADDRESS_REFUSED, message)
 }
 
 /// Is this the name that every cluster gives its API server? It would take a certificate of ours for a user of its own.

@@ -12,6 +12,7 @@ mod spec;
 mod strip;
 mod work;
 
+use crate::answer::reason;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -119,8 +120,8 @@ impl RewriteError {
     /// The reason of the answer.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Path(_) | Self::TooLong => "PathRefused",
-            Self::TooCostly { .. } => "RewriteTooCostly",
+            Self::Path(_) | Self::TooLong => reason::PATH_REFUSED,
+            Self::TooCostly { .. } => reason::REWRITE_TOO_COSTLY,
         }
     }
 }

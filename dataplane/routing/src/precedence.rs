@@ -1,13 +1,15 @@
-//! Who wins where ReverseProxies overlap. Every question looks at neighbours only, never at all claims.
+//! Who wins where objects take paths below `/proxy` that overlap, whatever their kinds. Every question looks at neighbours
+//! only, never at all claims.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::matcher::{Pattern, SERVED_PREFIX, is_served_path};
+use crate::model::ObjectKey;
 
-/// What a ReverseProxy asks for.
+/// What an object asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    pub name: String,
+    pub object: ObjectKey,
     pub path: String,
     pub method: String,
     /// Unix seconds.
@@ -20,9 +22,9 @@ pub enum Standing {
     /// Some requests are its own.
     Wins,
     /// Another one has the same path and method.
-    Conflicted { winner: String, rule: &'static str },
+    Conflicted { winner: ObjectKey, rule: &'static str },
     /// Every request that it matches belongs to a better match.
-    Shadowed { winner: String, rule: &'static str },
+    Shadowed { winner: ObjectKey, rule: &'static str },
     /// No request can match it.
     Unreachable { reason: &'static str },
 }
@@ -30,24 +32,27 @@ pub enum Standing {
 /// All claims.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
-    by_name: HashMap<String, Claim>,
+    by_object: HashMap<ObjectKey, Claim>,
     /// By path, then method: those with the same match, the winner first.
-    by_match: HashMap<Pattern, BTreeMap<String, BTreeSet<(i64, String)>>>,
+    by_match: HashMap<Pattern, BTreeMap<String, BTreeSet<Senior>>>,
 }
+
+/// Seconds since 1970, and then whose: the first of several wins.
+type Senior = (i64, ObjectKey);
 
 /// The claims that lose every request to one.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Losers<'c> {
-    /// One of them by name: the oldest with the same match, else one that is shadowed.
-    pub first: Option<&'c str>,
+    /// One of them: the oldest with the same match, else one that is shadowed.
+    pub first: Option<&'c ObjectKey>,
     pub count: usize,
 }
 
 /// What others are told of the claims with one match.
 #[derive(Debug, PartialEq, Eq)]
 struct Summary {
-    first: Option<(i64, String)>,
-    second: Option<(i64, String)>,
+    first: Option<Senior>,
+    second: Option<Senior>,
     count: usize,
 }
 
@@ -58,9 +63,9 @@ impl Claims {
         Self::default()
     }
 
-    /// Puts a claim in, or replaces that of the same name, which comes back.
+    /// Puts a claim in, or replaces that of the same object, which comes back.
     pub fn insert(&mut self, claim: Claim) -> Option<Claim> {
-        let replaced = self.remove(&claim.name);
+        let replaced = self.remove(&claim.object);
         let (pattern, method) = claim.key();
         self.by_match
             .entry(pattern)
@@ -68,12 +73,12 @@ impl Claims {
             .entry(method)
             .or_default()
             .insert(claim.seniority());
-        self.by_name.insert(claim.name.clone(), claim);
+        self.by_object.insert(claim.object.clone(), claim);
         replaced
     }
 
-    pub fn remove(&mut self, name: &str) -> Option<Claim> {
-        let claim = self.by_name.remove(name)?;
+    pub fn remove(&mut self, object: &ObjectKey) -> Option<Claim> {
+        let claim = self.by_object.remove(object)?;
         let (pattern, method) = claim.key();
         if let Some(methods) = self.by_match.get_mut(&pattern) {
             if let Some(rivals) = methods.get_mut(&method) {
@@ -89,27 +94,27 @@ impl Claims {
         Some(claim)
     }
 
-    pub fn get(&self, name: &str) -> Option<&Claim> {
-        self.by_name.get(name)
+    pub fn get(&self, object: &ObjectKey) -> Option<&Claim> {
+        self.by_object.get(object)
     }
 
     pub fn len(&self) -> usize {
-        self.by_name.len()
+        self.by_object.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.by_object.is_empty()
     }
 
     /// `None`: there is no such claim.
-    pub fn standing(&self, name: &str) -> Option<Standing> {
-        let claim = self.by_name.get(name)?;
+    pub fn standing(&self, object: &ObjectKey) -> Option<Standing> {
+        let claim = self.by_object.get(object)?;
         if let Some(reason) = unreachable(&claim.path) {
             return Some(Standing::Unreachable { reason });
         }
         let (pattern, method) = claim.key();
         if let Some((created, winner)) = self.first(&pattern, &method)
-            && winner != name
+            && winner != object
         {
             let rule = if *created < claim.created {
                 "it has the same path and method and is older"
@@ -123,23 +128,26 @@ impl Claims {
         }
         Some(match self.shadower(&pattern, &method) {
             Some(winner) => Standing::Shadowed {
-                winner: winner.to_owned(),
+                winner: winner.clone(),
                 rule: "its path is longer and takes every request that starts with /proxy",
             },
             None => Standing::Wins,
         })
     }
 
-    /// Puts in and replaces (`Some`), and takes out (`None`), many claims by their names. Returns the names of all whose
+    /// Puts in and replaces (`Some`), and takes out (`None`), many claims by their objects. Returns all objects whose
     /// [`Self::standing`] or [`Self::losers`] may differ from before, those of the changes among them.
     ///
     /// The cost is that of the changes, and of each group with the same match whose winner is another now; who joins a
     /// group behind its winner concerns the winner alone.
-    pub fn renew(&mut self, changes: impl IntoIterator<Item = (String, Option<Claim>)>) -> BTreeSet<String> {
+    pub fn renew(
+        &mut self,
+        changes: impl IntoIterator<Item = (ObjectKey, Option<Claim>)>,
+    ) -> BTreeSet<ObjectKey> {
         let mut before: HashMap<(Pattern, String), Summary> = HashMap::new();
         let mut affected = BTreeSet::new();
-        for (name, claim) in changes {
-            for key in [self.by_name.get(&name), claim.as_ref()]
+        for (object, claim) in changes {
+            for key in [self.by_object.get(&object), claim.as_ref()]
                 .into_iter()
                 .flatten()
                 .map(Claim::key)
@@ -149,9 +157,9 @@ impl Claims {
             }
             match claim {
                 Some(claim) => drop(self.insert(claim)),
-                None => drop(self.remove(&name)),
+                None => drop(self.remove(&object)),
             }
-            affected.insert(name);
+            affected.insert(object);
         }
         let mut shades = BTreeSet::new();
         for ((pattern, method), was) in before {
@@ -160,10 +168,10 @@ impl Claims {
                 continue;
             }
             if was.first == now.first {
-                affected.extend(now.first.map(|(_, name)| name));
+                affected.extend(now.first.map(|(_, object)| object));
             } else {
                 let group = self.group(&pattern, &method).into_iter().flatten();
-                affected.extend(group.map(|(_, name)| name.clone()));
+                affected.extend(group.map(|(_, object)| object.clone()));
             }
             if covers_everything(&pattern) {
                 shades.insert(method);
@@ -174,30 +182,34 @@ impl Claims {
     }
 
     /// The claims that lose every request to this one.
-    pub fn losers(&self, name: &str) -> Losers<'_> {
+    pub fn losers(&self, object: &ObjectKey) -> Losers<'_> {
         let mut losers = Losers::default();
-        let Some(claim) = self.by_name.get(name).filter(|c| unreachable(&c.path).is_none()) else {
+        let Some(claim) = self
+            .by_object
+            .get(object)
+            .filter(|c| unreachable(&c.path).is_none())
+        else {
             return losers;
         };
         let (pattern, method) = claim.key();
         let group = self.group(&pattern, &method);
         if group
             .and_then(BTreeSet::first)
-            .is_none_or(|(_, first)| first != name)
+            .is_none_or(|(_, first)| first != object)
         {
             return losers;
         }
         let rivals = group.into_iter().flatten().skip(1);
-        losers.first = rivals.map(|(_, name)| name.as_str()).next();
+        losers.first = rivals.map(|(_, rival)| rival).next();
         losers.count = group.map_or(0, |group| group.len() - 1);
         if covers_everything(&pattern) {
             let shorter = (0..pattern.literal.len()).rev().map(wide);
             for (shorter, own, group) in shorter.flat_map(|p| self.groups(p, &method)) {
-                if self.shadower(&shorter, own) == Some(name) {
+                if self.shadower(&shorter, own) == Some(object) {
                     losers.count += 1;
                     losers.first = losers
                         .first
-                        .or_else(|| group.first().map(|(_, name)| name.as_str()));
+                        .or_else(|| group.first().map(|(_, shadowed)| shadowed));
                 }
             }
         }
@@ -205,18 +217,18 @@ impl Claims {
     }
 
     /// The first of every group that may shade, or be shaded by, a match with one of these methods.
-    fn shaded(&self, methods: &BTreeSet<String>) -> BTreeSet<String> {
+    fn shaded(&self, methods: &BTreeSet<String>) -> BTreeSet<ObjectKey> {
         let patterns = || (0..=SERVED_PREFIX.len()).map(wide);
-        let mut names = BTreeSet::new();
+        let mut objects = BTreeSet::new();
         for method in methods {
             let any = (method != "*").then(|| patterns().flat_map(|p| self.group_of(p, "*")));
             let groups = patterns().flat_map(|p| self.groups(p, method)).map(|(_, _, g)| g);
             let first = groups
                 .chain(any.into_iter().flatten())
                 .filter_map(BTreeSet::first);
-            names.extend(first.map(|(_, name)| name.clone()));
+            objects.extend(first.map(|(_, object)| object.clone()));
         }
-        names
+        objects
     }
 
     /// The groups of a pattern whose requests a claim with this method takes, or for `*` all of them.
@@ -224,7 +236,7 @@ impl Claims {
         &self,
         pattern: Pattern,
         method: &str,
-    ) -> impl Iterator<Item = (Pattern, &str, &BTreeSet<(i64, String)>)> {
+    ) -> impl Iterator<Item = (Pattern, &str, &BTreeSet<Senior>)> {
         let methods = self.by_match.get(&pattern);
         let one = methods
             .filter(|_| method != "*")
@@ -235,11 +247,11 @@ impl Claims {
             .map(move |(method, group)| (pattern.clone(), method.as_str(), group))
     }
 
-    fn group_of(&self, pattern: Pattern, method: &str) -> Option<&BTreeSet<(i64, String)>> {
+    fn group_of(&self, pattern: Pattern, method: &str) -> Option<&BTreeSet<Senior>> {
         self.group(&pattern, method)
     }
 
-    fn group(&self, pattern: &Pattern, method: &str) -> Option<&BTreeSet<(i64, String)>> {
+    fn group(&self, pattern: &Pattern, method: &str) -> Option<&BTreeSet<Senior>> {
         self.by_match.get(pattern)?.get(method)
     }
 
@@ -253,7 +265,7 @@ impl Claims {
         }
     }
 
-    fn first(&self, pattern: &Pattern, method: &str) -> Option<&(i64, String)> {
+    fn first(&self, pattern: &Pattern, method: &str) -> Option<&Senior> {
         self.group(pattern, method)?.first()
     }
 
@@ -261,7 +273,7 @@ impl Claims {
     ///
     /// Only a wildcard that ends before `/proxy` does can lose all: whatever else a pattern takes, no finite set of other
     /// patterns takes it too, since the next byte (or the method) can be one that none of them names.
-    fn shadower(&self, pattern: &Pattern, method: &str) -> Option<&str> {
+    fn shadower(&self, pattern: &Pattern, method: &str) -> Option<&ObjectKey> {
         if !covers_everything(pattern) {
             return None;
         }
@@ -270,7 +282,7 @@ impl Claims {
             .find_map(|length| {
                 let longer = wide(length);
                 let winner = self.first(&longer, method).or_else(|| self.first(&longer, "*"))?;
-                Some(winner.1.as_str())
+                Some(&winner.1)
             })
     }
 }
@@ -282,8 +294,8 @@ impl Claim {
         (Pattern::parse(&self.path), self.method.clone())
     }
 
-    fn seniority(&self) -> (i64, String) {
-        (self.created, self.name.clone())
+    fn seniority(&self) -> Senior {
+        (self.created, self.object.clone())
     }
 }
 
@@ -295,7 +307,7 @@ fn wide(length: usize) -> Pattern {
     }
 }
 
-/// Does it take every path that a ReverseProxy is asked for?
+/// Does it take every path below `/proxy`?
 fn covers_everything(pattern: &Pattern) -> bool {
     pattern.wildcard && SERVED_PREFIX.as_bytes().starts_with(&pattern.literal)
 }

@@ -1,5 +1,6 @@
 //! The forms in which KubeSphere's own clients send credentials and queries through other proxies.
 
+use crate::answer::reason;
 use std::borrow::Cow;
 
 use http::header::AUTHORIZATION;
@@ -50,7 +51,7 @@ pub fn query_that_counts<'q>(
             let sent = sent.as_bytes();
             if sent.iter().any(|byte| !byte.is_ascii_graphic() || *byte == b'#') {
                 let message = "the header X-KubeSphere-Rawquery holds what a query cannot hold";
-                return Err(Refused::bad_request("QueryRefused", message));
+                return Err(Refused::bad_request(reason::QUERY_REFUSED, message));
             }
             headers.remove(KUBESPHERE_QUERY.as_str());
             Ok(Some(sent.to_vec().into()))

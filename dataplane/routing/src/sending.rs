@@ -1,5 +1,6 @@
 //! A request on its way out: what the backend is asked, and in which words.
 
+use crate::answer::reason;
 use std::fmt;
 use std::io::Write;
 
@@ -70,13 +71,13 @@ impl<'r> RequestLine<'r> {
         };
         let method = Method::from_bytes(made.method.as_bytes()).map_err(|_| {
             let message = format!("{title}: the method {} cannot be sent", made.method);
-            Refused::new(502, "MethodRefused", message)
+            Refused::new(502, reason::METHOD_REFUSED, message)
         })?;
         let target = sendable(made.target(base));
         if target.len() > LONGEST_TARGET {
             let message =
                 format!("{title}: the path and query for the backend are longer than {LONGEST_TARGET} bytes");
-            return Err(Refused::new(414, "TargetTooLong", message));
+            return Err(Refused::new(414, reason::TARGET_TOO_LONG, message));
         }
         Ok(Self {
             method,
@@ -198,7 +199,7 @@ fn append_own_mark(headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), 
 
 impl From<Unsendable> for Refused {
     fn from(unsendable: Unsendable) -> Self {
-        Self::new(403, "IdentityNotSendable", unsendable.to_string())
+        Self::new(403, reason::IDENTITY_NOT_SENDABLE, unsendable.to_string())
     }
 }
 
@@ -207,7 +208,7 @@ pub fn no_ready_endpoints(title: &str) -> Refused {
     let message = format!(
         "{title}: its Service has no ready endpoint; see that its Pods run and pass their readiness probe"
     );
-    Refused::new(503, "NoReadyEndpoints", message)
+    Refused::new(503, reason::NO_READY_ENDPOINTS, message)
 }
 
 #[cfg(test)]

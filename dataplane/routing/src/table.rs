@@ -2,11 +2,13 @@
 
 mod api_services;
 
+use crate::answer::reason;
 use std::sync::Arc;
 
 use crate::answer::Refused;
 use crate::info::RequestInfo;
 use crate::matcher::{RouteTable, is_served_path};
+use crate::model::Matcher;
 use crate::path::comparable;
 
 pub use api_services::ApiServices;
@@ -52,6 +54,23 @@ impl<R, A> Default for Table<R, A> {
             reverse_proxies: RouteTable::default(),
             api_services: ApiServices::default(),
             host_cluster: None,
+        }
+    }
+}
+
+impl<R: Clone> Table<R, R> {
+    /// Lets an object take what matches. What took exactly that before comes back.
+    pub fn insert(&mut self, matcher: &Matcher, object: R) -> Option<R> {
+        match matcher {
+            Matcher::ReverseProxy { path, method } => self.reverse_proxies.insert(path, method, object),
+            Matcher::ApiService { group, version } => self.api_services.insert(group, version, object),
+        }
+    }
+
+    pub fn remove(&mut self, matcher: &Matcher) -> Option<R> {
+        match matcher {
+            Matcher::ReverseProxy { path, method } => self.reverse_proxies.remove(path, method),
+            Matcher::ApiService { group, version } => self.api_services.remove(group, version),
         }
     }
 }
@@ -151,7 +170,7 @@ impl<R, A> Decision<'_, R, A> {
             | Self::ApiGroupList(_) => None,
             Self::Cluster { name } => {
                 let message = format!("cluster {name} does not exist");
-                Some(Refused::bad_request("ClusterNotFound", message))
+                Some(Refused::bad_request(reason::CLUSTER_NOT_FOUND, message))
             }
             Self::Kubernetes => Some(unserved(
                 "requests to Kubernetes itself (/api, /apis) are not forwarded; use the address of the API server",
@@ -168,7 +187,7 @@ impl<R, A> Decision<'_, R, A> {
 }
 
 fn unserved(message: impl Into<String>) -> Refused {
-    Refused::new(404, "NoRouteMatched", message)
+    Refused::new(404, reason::NO_ROUTE_MATCHED, message)
 }
 
 /// Paths beside `/api` and `/apis` that kube-apiserver answers.

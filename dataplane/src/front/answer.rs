@@ -1,3 +1,4 @@
+use genkan_routing::answer::reason;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -140,7 +141,7 @@ pub(super) async fn refuse(
 /// What stands in the access line of `OPTIONS *`, which is no refusal but an answer of the front all the same.
 pub(super) const SERVER_OPTIONS: Refused = Refused {
     code: 200,
-    reason: "ServerOptions",
+    reason: reason::SERVER_OPTIONS,
     message: String::new(),
 };
 

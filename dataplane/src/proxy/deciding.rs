@@ -1,3 +1,4 @@
+use genkan_routing::answer::reason;
 use std::sync::Arc;
 
 use pingora_proxy::Session;
@@ -155,5 +156,5 @@ const CONFIGURED_SOON: u32 = 5;
 fn not_configured() -> Answer {
     let message = "this data plane has had no configuration yet, so it cannot say what exists; if that lasts, its log and \
                    /readyz say why the operator is not reached";
-    Answer::status(503, "NotConfigured", message).with_retry_after(CONFIGURED_SOON)
+    Answer::status(503, reason::NOT_CONFIGURED, message).with_retry_after(CONFIGURED_SOON)
 }

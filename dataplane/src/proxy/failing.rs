@@ -1,3 +1,4 @@
+use genkan_routing::answer::reason;
 use std::sync::Arc;
 
 use genkan_routing::dialling::none_may_be_dialled;
@@ -66,8 +67,8 @@ impl Proxy {
             let is_downstream = *error.esource() == ErrorSource::Downstream && !is_silent;
             context.line.reason = match refused {
                 Some(refused) => refused.reason,
-                None if is_downstream => "ClientGone",
-                None => "BackendBroke",
+                None if is_downstream => reason::CLIENT_GONE,
+                None => reason::BACKEND_BROKE,
             }
             .into();
             context.line.detail = error.to_string();
@@ -91,7 +92,7 @@ impl Proxy {
     fn silent(&self, route: &Route) -> Answer {
         let limit = self.upstream_read_timeout;
         let what = format!("sent nothing for {limit:?}; see --upstream-read-timeout, if it needs longer");
-        Answer::status(504, "BackendTimeout", backend(route, &what))
+        Answer::status(504, reason::BACKEND_TIMEOUT, backend(route, &what))
     }
 
     fn answer_to(&self, error: &Error, context: &Context) -> Answer {
@@ -130,14 +131,14 @@ impl Proxy {
             ReadTimedout => self.silent(route),
             WriteTimedout => {
                 let what = format!("took nothing of the request for {} s", STANDSTILL.as_secs());
-                Answer::status(504, "BackendTimeout", backend(route, &what))
+                Answer::status(504, reason::BACKEND_TIMEOUT, backend(route, &what))
             }
             InvalidHTTPHeader | H1Error | H2Error | H2Downgrade | InvalidH2 => {
                 protocol(route, "it is not valid HTTP")
             }
             _ => {
                 let what = "closed the connection without an answer; its own log may say why";
-                Answer::status(502, "BackendClosed", backend(route, what))
+                Answer::status(502, reason::BACKEND_CLOSED, backend(route, what))
             }
         }
     }
@@ -180,7 +181,7 @@ pub fn is_of_request(error: &Error, context: &Context, upstream: &Upstream) -> b
 pub fn account(metrics: &Metrics, context: &mut Context, answer: &Answer) {
     let reason = match &answer.reason {
         std::borrow::Cow::Borrowed(reason) => reason,
-        std::borrow::Cow::Owned(_) => "Unavailable",
+        std::borrow::Cow::Owned(_) => reason::UNAVAILABLE,
     };
     metrics.answered(reason, answer.code);
     context.is_own_answer = true;
@@ -207,7 +208,7 @@ impl Proxy {
             }
             NoEndpoint::Unresolved(error) => Answer::status(
                 502,
-                "BackendUnresolved",
+                reason::BACKEND_UNRESOLVED,
                 format!("{title}: the host of its backend {DOES_NOT_RESOLVE}"),
             )
             .with_detail(error),
@@ -233,7 +234,7 @@ pub fn connect(route: &Route, upstream: &Upstream, error: &Error) -> Answer {
         }
         _ => "cannot be reached; see that it runs and that a network leads there",
     };
-    Answer::status(502, "BackendConnectFailed", backend(route, what))
+    Answer::status(502, reason::BACKEND_CONNECT_FAILED, backend(route, what))
 }
 
 /// TLS with the backend failed.
@@ -255,13 +256,13 @@ pub fn tls(route: &Route, upstream: &Upstream, error: &str) -> Answer {
             None => "broke off the TLS handshake; its own log may say why".to_owned(),
         },
     };
-    Answer::status(502, "BackendTLSVerify", backend(route, &what))
+    Answer::status(502, reason::BACKEND_TLS_VERIFY, backend(route, &what))
 }
 
 /// gRPC, or an object that asks for HTTP/2, met a backend that does not speak it.
 pub fn no_http2(route: &Route) -> Answer {
     let what = "does not speak HTTP/2, which gRPC needs, and which an appProtocol of h2c or grpc promises";
-    Answer::status(502, "BackendProtocol", backend(route, what))
+    Answer::status(502, reason::BACKEND_PROTOCOL, backend(route, what))
 }
 
 /// What the author of the object can do something about.
@@ -291,7 +292,7 @@ fn certificate_problem(error: &str) -> Option<&'static str> {
 /// The backend broke a rule of HTTP, or of the object.
 pub fn protocol(route: &Route, problem: &str) -> Answer {
     let message = format!("{}: the answer of its backend is refused: {problem}", route.title);
-    Answer::status(502, "BackendProtocol", message)
+    Answer::status(502, reason::BACKEND_PROTOCOL, message)
 }
 
 fn is_client_gone(error: &Error) -> bool {
@@ -310,7 +311,7 @@ fn is_upstream_silent(error: &Error) -> bool {
 fn body_timeout() -> Answer {
     Answer::status(
         408,
-        "BodyTimeout",
+        reason::BODY_TIMEOUT,
         "the rest of the request body did not arrive in time",
     )
 }
@@ -325,7 +326,7 @@ fn client_error(error: &Error) -> Answer {
                 "PrematureBodyEnd" => "the request body ended before the length that was announced",
                 _ => "the request or its body breaks the rules of HTTP",
             };
-            Answer::status(400, "Framing", message)
+            Answer::status(400, reason::FRAMING, message)
         }
     }
 }
@@ -333,7 +334,7 @@ fn client_error(error: &Error) -> Answer {
 fn internal() -> Answer {
     Answer::status(
         500,
-        "InternalError",
+        reason::INTERNAL_ERROR,
         "the request could not be handled; the log of the proxy knows more",
     )
 }

@@ -1,5 +1,6 @@
 mod sets;
 
+use genkan_routing::answer::reason;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -257,14 +258,7 @@ impl Builder {
     }
 
     fn put_in(&mut self, route: &Arc<Route>) {
-        match &route.matcher {
-            Matcher::ReverseProxy { path, method } => {
-                self.doors.reverse_proxies.insert(path, method, Arc::clone(route));
-            }
-            Matcher::ApiService { group, version } => {
-                self.doors.api_services.insert(group, version, Arc::clone(route));
-            }
-        }
+        self.doors.insert(&route.matcher, Arc::clone(route));
         let key = &route.object.key;
         self.routes.insert_mut(key.clone(), Arc::clone(route));
         match route.upstream().map(|upstream| &upstream.target) {
@@ -279,19 +273,9 @@ impl Builder {
     /// Two resources in one place would be the operator's mistake; the other one stays then.
     fn take_out(&mut self, route: &Arc<Route>) {
         let is_other = |stands: &Arc<Route>| !Arc::ptr_eq(stands, route);
-        match &route.matcher {
-            Matcher::ReverseProxy { path, method } => {
-                let stands = self.doors.reverse_proxies.remove(path, method);
-                if let Some(other) = stands.filter(is_other) {
-                    self.doors.reverse_proxies.insert(path, method, other);
-                }
-            }
-            Matcher::ApiService { group, version } => {
-                let stands = self.doors.api_services.remove(group, version);
-                if let Some(other) = stands.filter(is_other) {
-                    self.doors.api_services.insert(group, version, other);
-                }
-            }
+        let stands = self.doors.remove(&route.matcher);
+        if let Some(other) = stands.filter(is_other) {
+            self.doors.insert(&route.matcher, other);
         }
         self.routes.remove_mut(&route.object.key);
         self.hosts.remove_mut(&route.object.key);
@@ -343,7 +327,7 @@ impl Builder {
                         let message = sentences.collect::<Vec<_>>().join("; ");
                         // A stub that it was already says more.
                         if let Action::Forward(_) = action {
-                            (action, objection) = refuse(&model.object, "Invalid", message);
+                            (action, objection) = refuse(&model.object, reason::INVALID, message);
                         }
                     }
                 }
@@ -360,8 +344,8 @@ impl Builder {
             Ok(upstream) => (Action::Forward(Arc::new(upstream)), None),
             Err(error) => {
                 let reason = match error {
-                    UpstreamError::CaBundle(_) => "InvalidCABundle",
-                    UpstreamError::Authority => "Invalid",
+                    UpstreamError::CaBundle(_) => reason::INVALID_CA_BUNDLE,
+                    UpstreamError::Authority => reason::INVALID,
                 };
                 refuse(object, reason, error.to_string())
             }

@@ -9,7 +9,7 @@ use crate::identity::{send, serve};
 use crate::kit::Backend;
 use crate::objects::{mk_api, mk_host, mk_proxy, mk_stub, none};
 use crate::process::Process;
-use crate::reviews::{ApiServer, Fault};
+use crate::reviews::{ApiServer, Verdict};
 
 const JANE: &[&str] = &["Authorization: Bearer tok-jane"];
 
@@ -19,7 +19,7 @@ async fn pattern_covers_what_is_below_and_is_asked_about_once() {
     api.allow(&["/proxy/*"]);
     for number in 0..20 {
         assert_eq!(
-            send(&process, &format!("GET /proxy/{number}"), JANE).await.code,
+            send(&process, &format!("GET /proxy/{number}"), JANE).await.status,
             200
         );
     }
@@ -27,7 +27,7 @@ async fn pattern_covers_what_is_below_and_is_asked_about_once() {
     assert_eq!(
         send(&process, "POST /proxy/1", &[JANE[0], "Content-Length: 0"])
             .await
-            .code,
+            .status,
         200
     );
     let expected = json!({
@@ -45,7 +45,7 @@ async fn refusal_prints_the_rule_and_is_kept_for_a_while() {
         let answer = send(&process, "GET /proxy/secret%2Fplace", JANE).await;
         answer.assert_status(403);
         assert_eq!(answer.header("x-genkan-reason"), Some("AccessDenied"));
-        let status: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let status: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
         let message = status["message"].as_str().unwrap();
         assert!(
             message.contains(r#"user "jane" cannot get path "/proxy/secret%2Fplace""#),
@@ -58,14 +58,14 @@ async fn refusal_prints_the_rule_and_is_kept_for_a_while() {
     }
     assert_eq!(api.paths(), ["/proxy/*", "/proxy/secret%2Fplace"]);
     assert_eq!(
-        send(&process, "GET /proxy/allowed", JANE).await.code,
+        send(&process, "GET /proxy/allowed", JANE).await.status,
         200,
         "the exact path suffices"
     );
     assert_eq!(backend.requests(), 1);
     let nobody = send(&process, "GET /proxy/x", &[]).await;
     assert!(
-        nobody.body.contains("system:anonymous") && nobody.body.contains("no token"),
+        nobody.text().contains("system:anonymous") && nobody.text().contains("no token"),
         "{nobody:?}"
     );
 }
@@ -74,7 +74,7 @@ async fn refusal_prints_the_rule_and_is_kept_for_a_while() {
 async fn only_the_path_is_asked_about_where_that_is_wanted() {
     let (process, _backend, api) = serve(&["--access-review", "exact"]).await;
     api.allow(&["/proxy/*"]);
-    assert_eq!(send(&process, "GET /proxy/a", JANE).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/a", JANE).await.status, 200);
     assert_eq!(api.paths(), ["/proxy/a"]);
 }
 
@@ -90,10 +90,13 @@ async fn resources_are_asked_about_as_such() {
     .await;
     answer.assert_status(403);
     assert!(
-        answer.body.contains("in namespace") && answer.body.contains("apiGroups"),
+        answer.text().contains("in namespace") && answer.text().contains("apiGroups"),
         "{answer:?}"
     );
-    assert_eq!(send(&process, "GET /kapis/shop.example/v1", JANE).await.code, 403);
+    assert_eq!(
+        send(&process, "GET /kapis/shop.example/v1", JANE).await.status,
+        403
+    );
     let questions = api.questions();
     let expected = json!({ "verb": "list", "group": "shop.example", "version": "v1", "resource": "carts", "namespace": "n" });
     assert_eq!(questions[0]["resourceAttributes"], expected);
@@ -110,7 +113,7 @@ async fn path_of_an_api_is_allowed_in_every_reading_or_not_at_all() {
     api.allow(&["resource"]);
     for path in ["/x", "/x%20y", "/x;v=1", "/x/"] {
         let answer = send(&process, &format!("GET {CARTS}{path}"), JANE).await;
-        assert_eq!(answer.code, 200, "{path}");
+        assert_eq!(answer.status, 200, "{path}");
     }
     assert_eq!(api.questions().len(), 4, "x once, and a space in both readings");
     for path in [
@@ -129,7 +132,7 @@ async fn path_of_an_api_is_allowed_in_every_reading_or_not_at_all() {
             .await;
             answer.assert_status(403);
             let rule = r#"resources: [\"carts/exec\"]"#;
-            assert!(answer.body.contains(rule), "{path}: {answer:?}");
+            assert!(answer.text().contains(rule), "{path}: {answer:?}");
         }
     }
     assert_eq!(backend.requests(), 4, "nothing of these was forwarded");
@@ -145,7 +148,7 @@ async fn path_of_an_api_is_allowed_in_every_reading_or_not_at_all() {
         &[JANE[0], "Content-Length: 0"],
     )
     .await;
-    assert_eq!(answer.code, 200);
+    assert_eq!(answer.status, 200);
     assert!(
         backend
             .received()
@@ -165,11 +168,11 @@ async fn question_comes_before_what_the_object_says_and_after_its_match() {
     ];
     process.operator.publish(resources).await;
     api.allow(&[]);
-    assert_eq!(send(&process, "GET /proxy/nothing", JANE).await.code, 404);
-    assert_eq!(send(&process, "GET /proxy/x", JANE).await.code, 308);
-    assert_eq!(send(&process, "GET /kapis", JANE).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/nothing", JANE).await.status, 404);
+    assert_eq!(send(&process, "GET /proxy/x", JANE).await.status, 308);
+    assert_eq!(send(&process, "GET /kapis", JANE).await.status, 200);
     assert!(api.questions().is_empty(), "none of these is asked about");
-    assert_eq!(send(&process, "GET /proxy/broken/x", JANE).await.code, 403);
+    assert_eq!(send(&process, "GET /proxy/broken/x", JANE).await.status, 403);
     api.allow(&["*"]);
     assert_eq!(
         send(
@@ -178,12 +181,12 @@ async fn question_comes_before_what_the_object_says_and_after_its_match() {
             &["Authorization: Bearer tok-joe"]
         )
         .await
-        .code,
+        .status,
         503
     );
     let impersonating = ["Authorization: Bearer stolen", "Impersonate-User: root"];
     assert_eq!(
-        send(&process, "GET /proxy/x/y", &impersonating).await.code,
+        send(&process, "GET /proxy/x/y", &impersonating).await.status,
         401,
         "first who calls"
     );
@@ -200,15 +203,15 @@ async fn without_an_answer_nothing_is_allowed_and_nothing_kept() {
     assert_eq!(
         send(&process, "GET /kapis/shop.example/v1/carts", JANE)
             .await
-            .code,
+            .status,
         200
     );
     let before = backend.requests();
     let faults = [
-        Fault::Breaks,
-        Fault::Code(429),
-        Fault::Says(json!({ "allowed": false, "evaluationError": "webhook: no answer" })),
-        Fault::Says(json!("odd")),
+        Verdict::Breaks,
+        Verdict::Code(429),
+        Verdict::Status(json!({ "allowed": false, "evaluationError": "webhook: no answer" })),
+        Verdict::Status(json!("odd")),
     ];
     for fault in faults {
         api.fail(fault);
@@ -217,23 +220,23 @@ async fn without_an_answer_nothing_is_allowed_and_nothing_kept() {
         assert_eq!(answer.header("x-genkan-reason"), Some("AccessUnavailable"));
     }
     assert_eq!(backend.requests(), before);
-    api.fail(Fault::Says(json!({ "allowed": true, "denied": true })));
+    api.fail(Verdict::Status(json!({ "allowed": true, "denied": true })));
     assert_eq!(
-        send(&process, "GET /proxy/x", JANE).await.code,
+        send(&process, "GET /proxy/x", JANE).await.status,
         403,
         "a no weighs more"
     );
-    api.fail(Fault::Says(
+    api.fail(Verdict::Status(
         json!({ "allowed": true, "evaluationError": "one role is missing" }),
     ));
-    assert_eq!(send(&process, "OPTIONS /proxy/x", JANE).await.code, 200);
+    assert_eq!(send(&process, "OPTIONS /proxy/x", JANE).await.status, 200);
 }
 
 #[tokio::test]
 async fn flood_of_invented_paths_is_cut_and_others_do_not_notice() {
     let (process, _backend, api) = serve(&[]).await;
     let joe = &["Authorization: Bearer tok-joe"];
-    assert_eq!(send(&process, "GET /proxy/x", joe).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/x", joe).await.status, 200);
     api.allow(&[]);
     let begin = Instant::now();
     let flood = (0..400).map(|number| {
@@ -241,11 +244,11 @@ async fn flood_of_invented_paths_is_cut_and_others_do_not_notice() {
         async move { send(process, &format!("GET /proxy/random-{number}"), JANE).await }
     });
     let answers = futures::future::join_all(flood).await;
-    let refused: Vec<_> = answers.iter().filter(|answer| answer.code == 429).collect();
-    assert!(answers.iter().all(|answer| matches!(answer.code, 403 | 429)));
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert!(answers.iter().all(|answer| matches!(answer.status, 403 | 429)));
     assert!(refused.len() > 200, "{}", refused.len());
     assert!(refused[0].header("retry-after").is_some());
     let allowed = 1 + 14 + 10 * (begin.elapsed() + Duration::from_secs(1)).as_secs() as usize;
     assert!(api.paths().len() <= allowed, "{} of {allowed}", api.paths().len());
-    assert_eq!(send(&process, "GET /proxy/x", joe).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/x", joe).await.status, 200);
 }

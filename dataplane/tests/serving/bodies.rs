@@ -76,7 +76,7 @@ async fn bodies_of_1_gib_do_not_stay_in_memory() {
         ))
         .await;
     pour(&mut client.stream, size).await;
-    assert_eq!(client.answer().await.unwrap().code, 200);
+    assert_eq!(client.answer().await.unwrap().status, 200);
     client.send("GET /proxy/x HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(client.until("\r\n\r\n").await);
     let head = client
@@ -188,7 +188,7 @@ async fn nothing_of_a_rewritten_body_is_lost_before_trailers() {
         .await;
     let answer = client.answer().await.unwrap();
     assert!(
-        answer.body.contains("<a href=/proxy/one>1</a>") && answer.body.contains("<b title="),
+        answer.text().contains("<a href=/proxy/one>1</a>") && answer.text().contains("<b title="),
         "{answer:?}"
     );
 }

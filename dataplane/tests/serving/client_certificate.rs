@@ -106,7 +106,7 @@ async fn certificate_is_shown_to_who_asks_and_replaced_when_its_files_are() {
     let stranger = Process::start(&[]).await;
     publish(&stranger, address, &authority).await;
     assert_eq!(
-        send(&stranger, "GET /proxy/x", &[]).await.code,
+        send(&stranger, "GET /proxy/x", &[]).await.status,
         502,
         "it shows none"
     );
@@ -122,17 +122,17 @@ async fn certificate_is_shown_to_who_asks_and_replaced_when_its_files_are() {
     ];
     let process = Process::start(&flags).await;
     publish(&process, address, &authority).await;
-    assert_eq!(send(&process, "GET /proxy/x", &[]).await.body, first);
+    assert_eq!(send(&process, "GET /proxy/x", &[]).await.text(), first);
 
     let second = write(folder.path(), &authority);
     logs(&process, "changed files are in use").await;
     assert_eq!(
-        send(&process, "GET /proxy/x", &[]).await.body,
+        send(&process, "GET /proxy/x", &[]).await.text(),
         second,
         "no connection is used again"
     );
 
     std::fs::write(&key, "junk").unwrap();
     logs(&process, "stays in use").await;
-    assert_eq!(send(&process, "GET /proxy/x", &[]).await.body, second);
+    assert_eq!(send(&process, "GET /proxy/x", &[]).await.text(), second);
 }

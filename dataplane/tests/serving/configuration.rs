@@ -3,36 +3,27 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use genkan_kit::http1::get;
 use genkan_proto::Hash;
 use genkan_proto::v1alpha1::{Directives, Resource, ReverseProxy, Verdict, reverse_proxy, verdict::Severity};
 
 use tokio::time::timeout;
 
-use crate::kit::{Answer, Backend, Client, PATIENCE, Then};
+use crate::kit::{Backend, Client, PATIENCE, Then};
 use crate::objects::{
     bare_proxy, mk_host, mk_named, mk_proxy, mk_ref, mk_service, mk_stub, mk_tls, none, wrap_proxy,
 };
 use crate::process::Process;
-
-async fn get(address: std::net::SocketAddr, path: &str) -> Answer {
-    let mut client = Client::connect(address).await;
-    client
-        .send(format!(
-            "GET {path} HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n"
-        ))
-        .await;
-    client.answer().await.unwrap()
-}
 
 #[tokio::test]
 async fn readiness_and_hash_follow_what_is_served() {
     let process = Process::start(&[]).await;
     let backend = Backend::ok().await;
     process.operator.publish(vec![]).await;
-    assert_eq!(get(process.admin, "/readyz").await.code, 200);
-    assert_eq!(get(process.admin, "/healthz").await.code, 200);
+    assert_eq!(get(process.admin, "/readyz").await.status, 200);
+    assert_eq!(get(process.admin, "/healthz").await.status, 200);
     let config = async || {
-        serde_json::from_str::<serde_json::Value>(&get(process.admin, "/config").await.body).unwrap()
+        serde_json::from_str::<serde_json::Value>(&get(process.admin, "/config").await.text()).unwrap()
     };
     let first = config().await;
     assert_eq!(first["hash"], Hash::empty().to_string());
@@ -45,11 +36,11 @@ async fn readiness_and_hash_follow_what_is_served() {
     assert!(second["sequence"].as_u64() > first["sequence"].as_u64());
     assert!(ack.verdicts.is_empty() && ack.error.is_empty());
     // The acknowledgement is the promise: the very next request is served.
-    assert_eq!(get(process.address, "/proxy/x").await.code, 200);
+    assert_eq!(get(process.address, "/proxy/x").await.status, 200);
     // The client has its answer a moment before it is counted.
     let counted = async {
         loop {
-            let metrics = get(process.admin, "/metrics").await.body;
+            let metrics = get(process.admin, "/metrics").await.text();
             if metrics.contains("name=\"p\",code=\"2xx\"} 1") {
                 return metrics;
             }
@@ -78,12 +69,12 @@ async fn before_the_first_configuration_nothing_is_said_not_to_exist() {
         answer.assert_status(503);
         assert_eq!(answer.header("x-genkan-reason"), Some("NotConfigured"), "{path}");
         assert_eq!(answer.header("retry-after"), Some("5"), "{path}");
-        assert!(answer.body.contains("operator"), "{answer:?}");
+        assert!(answer.text().contains("operator"), "{answer:?}");
     }
     get(process.address, "/proxy/../x").await.assert_status(400);
     process.operator.publish(vec![]).await;
     get(process.address, "/proxy/p/x").await.assert_status(404);
-    assert_eq!(get(process.address, "/kapis").await.code, 200);
+    assert_eq!(get(process.address, "/kapis").await.status, 200);
 }
 
 #[tokio::test]
@@ -155,8 +146,11 @@ async fn what_cannot_be_built_is_a_stub_and_a_verdict() {
     }
     let stub = get(process.address, "/proxy/stub/x").await;
     assert_eq!(stub.header("x-genkan-reason"), Some("BackendNotFound"));
-    assert!(stub.body.contains("Service default/x does not exist"), "{stub:?}");
-    assert_eq!(get(process.address, "/proxy/x").await.code, 200);
+    assert!(
+        stub.text().contains("Service default/x does not exist"),
+        "{stub:?}"
+    );
+    assert_eq!(get(process.address, "/proxy/x").await.status, 200);
 }
 
 /// An operator of a later version sends what this one does not know.
@@ -210,14 +204,16 @@ async fn what_is_not_known_closes_its_own_object_and_no_other() {
             unsupported("Teapot", "short", 3)
         ]
     );
-    assert_eq!(get(process.address, "/proxy/good/x").await.code, 200);
+    assert_eq!(get(process.address, "/proxy/good/x").await.status, 200);
     let closed = get(process.address, "/proxy/later/x").await;
     assert_eq!(
-        (closed.code, closed.header("x-genkan-reason")),
+        (closed.status, closed.header("x-genkan-reason")),
         (503, Some("Unsupported"))
     );
     assert!(
-        closed.body.contains("run data planes of the operator's version"),
+        closed
+            .text()
+            .contains("run data planes of the operator's version"),
         "{closed:?}"
     );
 }
@@ -244,7 +240,7 @@ async fn changes_under_load_fail_no_request() {
                     ))
                     .await;
                 let answer = client.answer().await.unwrap();
-                assert_eq!(answer.code, 200, "{answer:?}");
+                assert_eq!(answer.status, 200, "{answer:?}");
                 served.fetch_add(1, Ordering::Relaxed);
             }
         })
@@ -274,9 +270,9 @@ async fn what_is_removed_is_gone_and_can_come_back() {
     let other = || mk_proxy("q", "/proxy/x/*", mk_host(backend.address), none());
     for resources in [vec![one()], vec![other()], vec![one()]] {
         process.operator.publish(resources).await;
-        assert_eq!(get(process.address, "/proxy/x/a").await.code, 200);
+        assert_eq!(get(process.address, "/proxy/x/a").await.status, 200);
     }
     process.operator.publish(vec![]).await;
     get(process.address, "/proxy/x/a").await.assert_status(404);
-    assert!(!get(process.admin, "/metrics").await.body.contains("name=\"p\""));
+    assert!(!get(process.admin, "/metrics").await.text().contains("name=\"p\""));
 }

@@ -1,11 +1,12 @@
 //! What the operator hears of backends.
 
+use genkan_kit::http1::get;
 use genkan_proto::v1alpha1::Health;
 use genkan_proto::v1alpha1::health::State;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::kit::{Client, PATIENCE};
+use crate::kit::PATIENCE;
 use crate::objects::{mk_host, mk_named, mk_proxy, mk_service, mk_tls, none};
 use crate::process::{Process, free_address};
 
@@ -22,16 +23,6 @@ pub async fn told(process: &Process, name: &str, state: State) -> Health {
     };
     let health = timeout(2 * PATIENCE, waiting).await;
     health.unwrap_or_else(|_| panic!("{:?}", process.operator.heard().health.lock()))
-}
-
-async fn get(process: &Process, path: &str) -> crate::kit::Answer {
-    let mut client = Client::connect(process.address).await;
-    client
-        .send(format!(
-            "GET {path} HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n"
-        ))
-        .await;
-    client.answer().await.unwrap()
 }
 
 #[tokio::test]
@@ -68,20 +59,22 @@ async fn hosts_are_judged_without_traffic() {
     let metadata = told(&process, "metadata", State::Unresolved).await;
     assert!(metadata.error.contains("--allow-upstream-cidr"), "{metadata:?}");
 
-    let answer = get(&process, "/proxy/u").await;
+    let answer = get(process.address, "/proxy/u").await;
     answer.assert_status(502);
     assert_eq!(answer.header("x-genkan-reason"), Some("BackendUnresolved"));
-    assert!(!answer.body.contains("no-such-host"), "{answer:?}");
-    let answer = get(&process, "/proxy/m").await;
+    assert!(!answer.text().contains("no-such-host"), "{answer:?}");
+    let answer = get(process.address, "/proxy/m").await;
     answer.assert_status(502);
     assert_eq!(answer.header("x-genkan-reason"), Some("AddressRefused"));
-    assert!(!answer.body.contains("169.254"), "{answer:?}");
+    assert!(!answer.text().contains("169.254"), "{answer:?}");
 
-    let answer = get(&process, "/proxy/a").await;
+    let answer = get(process.address, "/proxy/a").await;
     answer.assert_status(502);
     assert!(
-        answer.body.contains("ReverseProxy address: its backend refused")
-            && !answer.body.contains("127.0.0.1"),
+        answer
+            .text()
+            .contains("ReverseProxy address: its backend refused")
+            && !answer.text().contains("127.0.0.1"),
         "{answer:?}"
     );
     let waiting = async {
@@ -102,7 +95,7 @@ async fn backend_that_comes_back_is_noticed_without_traffic() {
         .operator
         .publish(vec![mk_proxy("p", "/proxy/*", upstream, none()), endpoints])
         .await;
-    get(&process, "/proxy/x").await.assert_status(502);
+    get(process.address, "/proxy/x").await.assert_status(502);
     let health = told(&process, "p", State::Unreachable).await;
     assert!(
         health.error.contains("refused the connection") && !health.error.contains("127.0.0.1"),
@@ -124,7 +117,7 @@ async fn what_a_version_is_blamed_for_is_taken_back_from_its_successor() {
             .await
     };
     publish("one").await;
-    get(&process, "/proxy/x").await.assert_status(502);
+    get(process.address, "/proxy/x").await.assert_status(502);
     told(&process, "p", State::Unreachable).await;
     // The object is the same, but what it leads to was built anew.
     publish("two").await;
@@ -145,7 +138,7 @@ async fn backend_that_says_nothing_does_not_delay_what_is_said_of_others() {
         none(),
     );
     process.operator.publish(vec![resource.clone()]).await;
-    let (answer, request) = tokio::join!(get(&process, "/proxy/s"), silent.accept());
+    let (answer, request) = tokio::join!(get(process.address, "/proxy/s"), silent.accept());
     answer.assert_status(502);
     told(&process, "silent", State::Unreachable).await;
     drop(request);

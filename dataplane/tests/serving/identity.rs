@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::kit::{Answer, Backend, Client, Then};
 use crate::objects::{bare_proxy, mk_api, mk_host, mk_proxy, none, wrap_proxy};
 use crate::process::Process;
-use crate::reviews::{ApiServer, Fault, mk_user};
+use crate::reviews::{ApiServer, Verdict, mk_user};
 
 /// A data plane that asks an API server, with routes that tell their backend who calls and one that does not.
 pub async fn serve(flags: &[&str]) -> (Process, Backend, ApiServer) {
@@ -58,7 +58,9 @@ async fn token_becomes_an_identity_that_nobody_else_can_write() {
     ];
     for line in ["GET /proxy/known/x", "GET /kapis/shop.example/v1/carts"] {
         assert_eq!(
-            send(&process, line, &[&[JANE], &spoofed[..]].concat()).await.code,
+            send(&process, line, &[&[JANE], &spoofed[..]].concat())
+                .await
+                .status,
             200
         );
     }
@@ -82,7 +84,7 @@ async fn token_becomes_an_identity_that_nobody_else_can_write() {
     );
     assert!(api.heads().contains("Bearer own-token"));
     let named = [JANE, "X-Request-Id: of-jane"];
-    assert_eq!(send(&process, "GET /proxy/x", &named).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/x", &named).await.status, 200);
     process.logs_once("of-jane").await;
     assert!(process.log().contains("\"user\":\"jane\""), "{}", process.log());
     assert!(!process.log().contains("tok-jane"), "{}", process.log());
@@ -93,7 +95,7 @@ async fn nobody_is_nobody_and_a_bad_token_is_not_nobody() {
     let (process, backend, api) = serve(&[]).await;
     for header in ["X-A: 1", "Authorization:", "Authorization: Basic dTpw"] {
         assert_eq!(
-            send(&process, "GET /proxy/known/x", &[header]).await.code,
+            send(&process, "GET /proxy/known/x", &[header]).await.status,
             200,
             "{header}"
         );
@@ -135,7 +137,7 @@ async fn credential_stays_here_unless_the_object_asks_for_it() {
         "Cookie: theme=dark; token=tok-jane; lang=de",
         "Sec-WebSocket-Protocol: chat, base64url.bearer.authorization.k8s.io.dG9rLWphbmU",
     ];
-    assert_eq!(send(&process, "GET /proxy/x", &all).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/x", &all).await.status, 200);
     let received = backend.received();
     assert!(
         !received.contains("tok-jane") && !received.contains("dG9rLWphbmU"),
@@ -145,14 +147,14 @@ async fn credential_stays_here_unless_the_object_asks_for_it() {
         received.contains("theme=dark; lang=de") && received.contains("chat"),
         "{received}"
     );
-    assert_eq!(send(&process, "GET /proxy/trusted/x", &all).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/trusted/x", &all).await.status, 200);
     assert!(backend.received().contains("Bearer tok-jane"));
 }
 
 #[tokio::test]
 async fn credential_reaches_everybody_where_the_operator_of_the_proxy_says_so() {
     let (process, backend, _api) = serve(&["--forward-authorization", "always"]).await;
-    assert_eq!(send(&process, "GET /proxy/x", &[JANE]).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/x", &[JANE]).await.status, 200);
     assert!(backend.received().contains("Authorization: Bearer tok-jane"));
 }
 
@@ -160,7 +162,7 @@ async fn credential_reaches_everybody_where_the_operator_of_the_proxy_says_so() 
 async fn cookie_counts_as_token_where_no_other_site_can_abuse_it() {
     let (process, backend, _api) = serve(&["--token-cookie", "token"]).await;
     let cookie = "Cookie: token=tok-jane";
-    assert_eq!(send(&process, "GET /proxy/known/x", &[cookie]).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/known/x", &[cookie]).await.status, 200);
     assert!(backend.received().contains("X-Remote-User: jane"));
     let refused = send(
         &process,
@@ -171,13 +173,13 @@ async fn cookie_counts_as_token_where_no_other_site_can_abuse_it() {
     refused.assert_status(403);
     assert_eq!(refused.header("x-genkan-reason"), Some("OriginRefused"));
     let upgrade = [cookie, "Connection: Upgrade", "Upgrade: websocket"];
-    assert_eq!(send(&process, "GET /proxy/known/x", &upgrade).await.code, 403);
+    assert_eq!(send(&process, "GET /proxy/known/x", &upgrade).await.status, 403);
     let origin = [cookie, "Origin: https://gw.example", "Content-Length: 0"];
-    assert_eq!(send(&process, "POST /proxy/known/x", &origin).await.code, 200);
+    assert_eq!(send(&process, "POST /proxy/known/x", &origin).await.status, 200);
     assert_eq!(
         send(&process, "POST /proxy/known/x", &["Content-Length: 0"])
             .await
-            .code,
+            .status,
         200,
         "nobody may"
     );
@@ -194,7 +196,7 @@ async fn browser_shows_its_token_as_a_subprotocol() {
     assert_eq!(
         send(&process, "GET /proxy/known/x", &headers(protocols))
             .await
-            .code,
+            .status,
         101
     );
     let received = backend.received();
@@ -214,7 +216,7 @@ async fn many_at_once_cost_one_question() {
     let (process, _backend, api) = serve(&[]).await;
     let requests = (0..50).map(|_| send(&process, "GET /proxy/x", &[JANE]));
     let answers = futures::future::join_all(requests).await;
-    assert!(answers.iter().all(|answer| answer.code == 200));
+    assert!(answers.iter().all(|answer| answer.status == 200));
     assert_eq!(
         (api.tokens().len(), api.paths().len()),
         (1, 1),
@@ -228,7 +230,7 @@ async fn token_has_to_be_for_our_audience() {
     let (api, backend) = (ApiServer::start().await, Backend::ok().await);
     let process = start(&api, &backend, &["--audience", "genkan", "--audience", "other"]).await;
     assert_eq!(
-        send(&process, "GET /proxy/x", &[JANE]).await.code,
+        send(&process, "GET /proxy/x", &[JANE]).await.status,
         401,
         "the answer names none"
     );
@@ -238,14 +240,14 @@ async fn token_has_to_be_for_our_audience() {
     assert_eq!(
         send(&process, "GET /proxy/x", &["Authorization: Bearer tok-jim"])
             .await
-            .code,
+            .status,
         401
     );
     api.answer_for(&["x", "other"]);
     assert_eq!(
         send(&process, "GET /proxy/x", &["Authorization: Bearer tok-joe"])
             .await
-            .code,
+            .status,
         200
     );
 }
@@ -256,15 +258,15 @@ async fn without_an_answer_nobody_is_refused_for_good() {
     assert_eq!(
         send(&process, "GET /proxy/x", &["Authorization: Bearer tok-joe"])
             .await
-            .code,
+            .status,
         200
     );
     let faults = [
-        Fault::Breaks,
-        Fault::Code(500),
-        Fault::Code(403),
-        Fault::Says(json!([])),
-        Fault::Says(json!({ "authenticated": true })),
+        Verdict::Breaks,
+        Verdict::Code(500),
+        Verdict::Code(403),
+        Verdict::Status(json!([])),
+        Verdict::Status(json!({ "authenticated": true })),
     ];
     for fault in faults {
         api.fail(fault);
@@ -275,24 +277,24 @@ async fn without_an_answer_nobody_is_refused_for_good() {
         assert_eq!(
             send(&process, "GET /proxy/x", &["Authorization: Bearer tok-joe"])
                 .await
-                .code,
+                .status,
             200,
             "known"
         );
     }
     api.fail(None);
-    assert_eq!(send(&process, "GET /proxy/x", &[JANE]).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/x", &[JANE]).await.status, 200);
 }
 
 #[tokio::test]
 async fn flood_of_bad_tokens_is_cut_and_known_callers_do_not_notice() {
     let (process, _backend, api) = serve(&[]).await;
-    assert_eq!(send(&process, "GET /proxy/x", &[JANE]).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/x", &[JANE]).await.status, 200);
     let mut refused = 0;
     for number in 0..300 {
         let bad = format!("Authorization: Bearer bad-{number}");
         let answer = send(&process, "GET /proxy/x", &[&bad]).await;
-        match answer.code {
+        match answer.status {
             401 => {}
             429 => {
                 assert!(answer.header("retry-after").is_some());
@@ -303,7 +305,7 @@ async fn flood_of_bad_tokens_is_cut_and_known_callers_do_not_notice() {
     }
     assert!(refused > 100, "{refused}");
     assert!(api.tokens().len() < 200, "{}", api.tokens().len());
-    assert_eq!(send(&process, "GET /proxy/x", &[JANE]).await.code, 200);
+    assert_eq!(send(&process, "GET /proxy/x", &[JANE]).await.status, 200);
 }
 
 #[tokio::test]
@@ -318,7 +320,7 @@ async fn identity_that_no_header_can_carry_is_refused_where_it_would_be_told() {
     answer.assert_status(403);
     assert_eq!(answer.header("x-genkan-reason"), Some("IdentityNotSendable"));
     assert_eq!(
-        send(&process, "GET /proxy/x", &odd).await.code,
+        send(&process, "GET /proxy/x", &odd).await.status,
         200,
         "here nobody is told"
     );
@@ -329,8 +331,7 @@ async fn identity_that_no_header_can_carry_is_refused_where_it_would_be_told() {
 async fn http2_and_its_trailers_bring_no_identity_either() {
     let (process, backend, _api) = serve(&[]).await;
     let stream = tokio::net::TcpStream::connect(process.address).await.unwrap();
-    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
+    let mut client = genkan_kit::http2::client(stream).await;
     let request = http::Request::post("http://gw.example/proxy/known/x")
         .header("authorization", "Bearer tok-jane")
         .header("x-remote-user", "root")
@@ -359,17 +360,17 @@ async fn api_server_that_is_silent_holds_up_only_who_is_not_known() {
     assert_eq!(
         send(&process, "GET /proxy/x", &["Authorization: Bearer tok-joe"])
             .await
-            .code,
+            .status,
         200
     );
-    api.fail(Fault::Silent);
+    api.fail(Verdict::Silent);
     let unknown = send(&process, "GET /proxy/x", &[JANE]);
     let known = async {
         for _ in 0..20 {
             assert_eq!(
                 send(&process, "GET /proxy/x", &["Authorization: Bearer tok-joe"])
                     .await
-                    .code,
+                    .status,
                 200
             );
         }

@@ -3,22 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use genkan_kit::http1::get;
 use genkan_proto::v1alpha1::Resource;
 use tokio::time::timeout;
 
-use crate::kit::{Answer, Backend, Client, PATIENCE};
+use crate::kit::{Backend, PATIENCE};
 use crate::objects::{mk_host, mk_proxy, none};
 use crate::process::{Process, hash_of};
-
-async fn get(address: SocketAddr, path: &str) -> Answer {
-    let mut client = Client::connect(address).await;
-    client
-        .send(format!(
-            "GET {path} HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n"
-        ))
-        .await;
-    client.answer().await.unwrap()
-}
 
 fn world(backend: SocketAddr, names: &[&str]) -> Vec<Resource> {
     let proxy = |name: &&str| mk_proxy(name, &format!("/proxy/{name}/*"), mk_host(backend), none());
@@ -62,16 +53,16 @@ async fn what_was_served_is_served_again_while_the_operator_is_away() {
     process.operator.leave();
     let process = process.restarted(&[]).await;
     for path in ["/proxy/a/x", "/proxy/b/x"] {
-        assert_eq!(get(process.address, path).await.code, 200);
+        assert_eq!(get(process.address, path).await.status, 200);
     }
     get(process.address, "/proxy/c/x").await.assert_status(404);
     let ready = get(process.admin, "/readyz").await;
-    assert_eq!(ready.code, 200);
+    assert_eq!(ready.status, 200);
     assert!(
-        ready.body.contains("the operator has said nothing yet"),
+        ready.text().contains("the operator has said nothing yet"),
         "{ready:?}"
     );
-    let metrics = get(process.admin, "/metrics").await.body;
+    let metrics = get(process.admin, "/metrics").await.text();
     assert!(metrics.contains("genkan_dataplane_config_kept 1"), "{metrics}");
     logged(&process, "until the operator says something").await;
 
@@ -85,10 +76,10 @@ async fn what_was_served_is_served_again_while_the_operator_is_away() {
     let hellos: Vec<_> = process.operator.heard().hellos.lock().clone();
     let served = hash_of(&world(backend.address, &["a", "b"]));
     assert_eq!(hellos.last().unwrap().have_hash, served.0);
-    assert_eq!(get(process.admin, "/readyz").await.body, "ok\n");
+    assert_eq!(get(process.admin, "/readyz").await.text(), "ok\n");
     get(process.address, "/proxy/a/x").await.assert_status(404);
-    assert_eq!(get(process.address, "/proxy/c/x").await.code, 200);
-    let metrics = get(process.admin, "/metrics").await.body;
+    assert_eq!(get(process.address, "/proxy/c/x").await.status, 200);
+    let metrics = get(process.admin, "/metrics").await.text();
     assert!(metrics.contains("genkan_dataplane_config_kept 0"), "{metrics}");
 }
 
@@ -98,7 +89,7 @@ async fn is_ignored(process: Process, flags: &[&str], why: &str) {
     let answer = get(process.address, "/proxy/a/x").await;
     answer.assert_status(503);
     assert_eq!(answer.header("x-genkan-reason"), Some("NotConfigured"));
-    assert_eq!(get(process.admin, "/readyz").await.code, 503);
+    assert_eq!(get(process.admin, "/readyz").await.status, 503);
     let log = logged(&process, "is ignored").await;
     let told: Vec<_> = log.lines().filter(|line| line.contains("is ignored")).collect();
     assert_eq!(told.len(), 1, "{log}");

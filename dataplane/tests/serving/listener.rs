@@ -21,10 +21,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::frames::{HEADERS, RawHttp2};
 use crate::identity;
 use crate::kit::{Backend, Client, PATIENCE, a_moment, engine};
 use crate::process::{Process, route};
+use genkan_kit::http2::{HEADERS, RawHttp2};
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
@@ -163,9 +163,9 @@ impl Caller {
     }
 
     async fn get(&self, process: &Process) -> u16 {
-        let mut client = Client::over(self.connect(process).await.unwrap());
+        let mut client = Client::new(self.connect(process).await.unwrap());
         client.send(ASK).await;
-        client.answer().await.unwrap().code
+        client.answer().await.unwrap().status
     }
 }
 
@@ -201,8 +201,7 @@ async fn http2_is_agreed_on() {
     };
     let stream = caller.connect(&process).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (client, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
+    let client = genkan_kit::http2::client(stream).await;
     let mut client = client.ready().await.unwrap();
     for path in ["a", "b"] {
         let request = http::Request::get(format!("https://gw.example/proxy/{path}"))
@@ -223,7 +222,7 @@ async fn http2_is_agreed_on() {
 async fn renewed_certificate_is_shown_and_open_connections_stay() {
     let files = Files::new();
     let (process, _backend) = files.process(&[]).await;
-    let mut open = Client::over(files.client().connect(&process).await.unwrap());
+    let mut open = Client::new(files.client().connect(&process).await.unwrap());
     files.write("a", "renewed.example");
     let renewed = Caller {
         name: "renewed.example",
@@ -238,7 +237,7 @@ async fn renewed_certificate_is_shown_and_open_connections_stay() {
         .await
         .expect("the renewed certificate");
     open.send(ASK).await;
-    assert_eq!(open.answer().await.unwrap().code, 200);
+    assert_eq!(open.answer().await.unwrap().status, 200);
 }
 
 #[tokio::test]
@@ -263,7 +262,7 @@ async fn client_certificates_are_verified_but_not_demanded() {
         let Ok(stream) = caller.connect(&process).await else {
             continue;
         };
-        let mut client = Client::over(stream);
+        let mut client = Client::new(stream);
         client.try_send(ASK).await;
         assert!(client.answer().await.is_none());
     }
@@ -287,22 +286,25 @@ async fn certificate_says_who_calls_until_its_authority_is_gone() {
         protocols,
         ..files.client()
     };
-    let mut kept = Client::over(jane(&[]).connect(&process).await.unwrap());
+    let mut kept = Client::new(jane(&[]).connect(&process).await.unwrap());
     let ask = ASK.replace("/proxy/x", "/proxy/known/x");
     kept.send(&ask).await;
-    assert_eq!(kept.answer().await.unwrap().code, 200);
+    assert_eq!(kept.answer().await.unwrap().status, 200);
     // It cannot be handed on to Kubernetes, which would have to judge it.
     kept.send(ask.replace("/proxy/known/x", "/api/v1/pods")).await;
     let answer = kept.answer().await.unwrap();
-    assert_eq!(answer.code, 401);
-    assert!(answer.body.contains("kubectl create token"), "{}", answer.body);
+    assert_eq!(answer.status, 401);
+    assert!(
+        answer.text().contains("kubectl create token"),
+        "{}",
+        answer.text()
+    );
     // A token beside it changes nothing.
     kept.send(ask.replace("\r\n\r\n", "\r\nAuthorization: Bearer tok-joe\r\n\r\n"))
         .await;
-    assert_eq!(kept.answer().await.unwrap().code, 200);
+    assert_eq!(kept.answer().await.unwrap().status, 200);
     let stream = jane(&["h2"]).connect(&process).await.unwrap();
-    let (client, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
+    let client = genkan_kit::http2::client(stream).await;
     let request = http::Request::get("https://gw.example/proxy/known/y")
         .body(())
         .unwrap();
@@ -330,7 +332,7 @@ async fn certificate_says_who_calls_until_its_authority_is_gone() {
         loop {
             kept.send(&ask).await;
             let answer = kept.answer().await.unwrap();
-            if answer.code != 200 {
+            if answer.status != 200 {
                 return answer;
             }
             a_moment().await;
@@ -349,9 +351,9 @@ async fn load_balancers_name_their_clients() {
 
     let mut plain = Client::connect(process.address).await;
     plain.send(format!("{header}{ASK}")).await;
-    assert_eq!(plain.answer().await.unwrap().code, 200);
+    assert_eq!(plain.answer().await.unwrap().status, 200);
     plain.send(ASK).await;
-    assert_eq!(plain.answer().await.unwrap().code, 200);
+    assert_eq!(plain.answer().await.unwrap().status, 200);
     assert_eq!(
         backend
             .received()
@@ -365,9 +367,9 @@ async fn load_balancers_name_their_clients() {
         .send(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x09\x0a\0\0\x01\x1f\x90\0\x50")
         .await;
     let stream = files.client().shake_hands(version2.stream).await.unwrap();
-    let mut secure = Client::over(stream);
+    let mut secure = Client::new(stream);
     secure.send(ASK).await;
-    assert_eq!(secure.answer().await.unwrap().code, 200);
+    assert_eq!(secure.answer().await.unwrap().status, 200);
     assert!(backend.received().contains("X-Forwarded-For: 192.0.2.9\r\n"));
 
     // Without the header nothing can be said about who is there.
@@ -401,12 +403,12 @@ async fn header_of_somebody_else_is_a_bad_request() {
 async fn draining_answers_what_has_begun() {
     let files = Files::new();
     let (mut process, _backend) = files.process(&["--drain-delay", "200ms"]).await;
-    let mut kept = Client::over(files.client().connect(&process).await.unwrap());
+    let mut kept = Client::new(files.client().connect(&process).await.unwrap());
     kept.send(ASK).await;
-    assert_eq!(kept.answer().await.unwrap().code, 200);
+    assert_eq!(kept.answer().await.unwrap().status, 200);
     process.terminate();
     kept.send(ASK).await;
-    assert_eq!(kept.answer().await.unwrap().code, 200);
+    assert_eq!(kept.answer().await.unwrap().status, 200);
     assert!(process.ended().await.success());
 }
 
@@ -420,10 +422,10 @@ async fn silent_connections_to_the_administration_port_keep_no_probe_out() {
     let mut probe = Client::connect(process.admin).await;
     let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: admin.example\r\n\r\n");
     probe.send(ask("/healthz")).await;
-    assert_eq!(probe.answer().await.unwrap().code, 200);
+    assert_eq!(probe.answer().await.unwrap().status, 200);
     assert_eq!(silent[0].read(&mut [0; 8]).await.unwrap_or_default(), 0);
     probe.send(ask("/metrics")).await;
-    let metrics = probe.answer().await.unwrap().body;
+    let metrics = probe.answer().await.unwrap().text();
     let crowded = r#"genkan_dataplane_connections_closed_total{listener="admin",reason="crowded"}"#;
     assert!(metrics.contains(crowded), "{metrics}");
 }
@@ -534,7 +536,7 @@ async fn own_answers_end_with_their_head_behind_tls_too() {
         ..files.client()
     };
     let stream = caller.connect(&process).await.unwrap();
-    let mut raw = RawHttp2::over(Client::over(stream)).await;
+    let mut raw = RawHttp2::over(Client::new(stream)).await;
     for (method, content_type) in [("POST", "application/grpc"), ("HEAD", "text/plain")] {
         let fields = [
             (":method", method.as_bytes()),

@@ -2,10 +2,10 @@
 
 use genkan_proto::v1alpha1::Directives;
 
-use crate::frames::{HEADERS, Outcome, RawHttp2};
 use crate::kit::{Backend, Client, PATIENCE, Then};
 use crate::objects::{mk_host, mk_proxy, none};
 use crate::process::Process;
+use genkan_kit::http2::{HEADERS, Outcome, RawHttp2};
 
 async fn serve(answer: &'static [u8], method: &str) -> (Process, Backend) {
     let (process, backend) = (
@@ -51,7 +51,7 @@ async fn nobody_waits_for_the_body_of_what_was_asked_as_head() {
             client.send(head("GET")).await;
             let found = client.answer().await.unwrap();
             assert_eq!(
-                (found.code, found.header("content-length")),
+                (found.status, found.header("content-length")),
                 (200, Some("0")),
                 "{found:?}"
             );
@@ -123,7 +123,7 @@ async fn codes_without_a_body_stay_without_one_whatever_the_method() {
             let mut client = Client::connect(process.address).await;
             for _ in 0..2 {
                 client.send(head(asked)).await;
-                assert_eq!(client.answer().await.unwrap().code, code, "{asked} {sent}");
+                assert_eq!(client.answer().await.unwrap().status, code, "{asked} {sent}");
             }
             let mut raw = RawHttp2::connect(process.address).await;
             let stream = raw.request(&fields(asked)).await;
@@ -148,7 +148,7 @@ async fn bodies_pass_framed_and_their_want_is_said() {
                 "{asked} /proxy/x HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 6\r\n\r\na body"
             ))
             .await;
-        assert_eq!(client.answer().await.unwrap().code, 200);
+        assert_eq!(client.answer().await.unwrap().status, 200);
         backend.wait_for("a body").await;
         let received = backend.received().to_lowercase();
         assert!(received.contains("content-length: 6\r\n"), "{received}");

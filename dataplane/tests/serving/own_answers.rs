@@ -2,10 +2,10 @@
 
 use genkan_proto::v1alpha1::Resource;
 
-use crate::frames::{DATA, HEADERS, RawHttp2};
 use crate::kit::{Backend, Client};
 use crate::objects::{mk_api, mk_host, mk_proxy, mk_service, mk_stub, none};
 use crate::process::{Process, free_address};
+use genkan_kit::http2::{DATA, HEADERS, RawHttp2};
 
 fn resources(backend: &Backend) -> Vec<Resource> {
     let (upstream, endpoints) = mk_service("none", &[]);

@@ -2,10 +2,10 @@
 
 use genkan_proto::v1alpha1::Directives;
 
-use crate::frames::{Outcome, RawHttp2};
 use crate::kit::{Backend, Client};
 use crate::objects::{mk_api, mk_host, mk_proxy, mk_stub, none};
 use crate::process::Process;
+use genkan_kit::http2::{Outcome, RawHttp2};
 
 async fn serve(directives: Directives) -> (Process, Backend) {
     let (process, backend) = (Process::start(&[]).await, Backend::ok().await);
@@ -48,7 +48,7 @@ async fn identity_of_the_client_never_passes() {
             "GET {target} HTTP/1.1\r\nHost: gw.example\r\nX-Keep: 1\r\n{}",
             spoofed.join("\r\n")
         );
-        assert_eq!(send(&process, &head).await.code, 200);
+        assert_eq!(send(&process, &head).await.status, 200);
     }
     let received = backend.received().to_lowercase().replace('_', "-");
     assert_eq!(received.matches("x-keep: 1").count(), 2);
@@ -74,7 +74,7 @@ async fn nominated_fields_go_before_the_directives_come() {
     };
     let (process, backend) = serve(directives).await;
     let head = "GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\nConnection: X-Set, X-Secret, close\r\nX-Secret: 1\r\nX-Set: theirs";
-    assert_eq!(send(&process, head).await.code, 200);
+    assert_eq!(send(&process, head).await.status, 200);
     let received = backend.received();
     assert!(received.contains("X-Set: mine\r\n"), "{received}");
     assert!(
@@ -160,7 +160,7 @@ async fn request_ids_and_trace_context_pass() {
     assert_eq!(
         send(&process, &format!("GET /proxy/x HTTP/1.1\r\nHost: a\r\n{trace}"))
             .await
-            .code,
+            .status,
         200
     );
     assert!(backend.received().contains(trace), "{}", backend.received());
@@ -287,7 +287,7 @@ async fn grpc_web_is_an_ordinary_request() {
     ] {
         let head = format!("POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nContent-Type: {kind}");
         let answer = send(&process, &head).await;
-        assert_eq!((answer.code, answer.body.as_str()), (200, "ok"), "{kind}");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"), "{kind}");
         let broken = send(&process, &head.replace("/proxy/x", "/proxy/broken/x")).await;
         broken.assert_status(503);
     }

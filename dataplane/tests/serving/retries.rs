@@ -67,7 +67,7 @@ async fn connection_that_is_refused_leads_to_another_endpoint() {
     for method in ["GET", "POST"] {
         for _ in 0..10 {
             let mut client = Client::connect(process.address).await;
-            assert_eq!(send(&mut client, method).await.code, 200);
+            assert_eq!(send(&mut client, method).await.status, 200);
         }
     }
     assert_eq!(backend.requests(), 20);
@@ -86,7 +86,7 @@ async fn nobody_left_is_502_and_nobody_at_all_503() {
     refused.assert_status(502);
     assert_eq!(refused.header("x-genkan-reason"), Some("BackendConnectFailed"));
     assert!(
-        refused.body.contains("ReverseProxy p") && !refused.body.contains("127.0.0.1"),
+        refused.text().contains("ReverseProxy p") && !refused.text().contains("127.0.0.1"),
         "{refused:?}"
     );
 
@@ -102,15 +102,15 @@ async fn kept_connection_that_dies_is_made_up_for_where_that_is_safe() {
     let (address, count) = fickle().await;
     let process = serve(&[address]).await;
     let mut client = Client::connect(process.address).await;
-    assert_eq!(send(&mut client, "PUT").await.code, 200);
-    assert_eq!(send(&mut client, "PUT").await.code, 200);
+    assert_eq!(send(&mut client, "PUT").await.status, 200);
+    assert_eq!(send(&mut client, "PUT").await.status, 200);
     // The second came on the first connection, and again on a new one.
     assert_eq!(count.load(Ordering::SeqCst), 3);
 
     let (address, count) = fickle().await;
     let process = serve(&[address]).await;
     let mut client = Client::connect(process.address).await;
-    assert_eq!(send(&mut client, "POST").await.code, 200);
+    assert_eq!(send(&mut client, "POST").await.status, 200);
     send(&mut client, "POST").await.assert_status(502);
     assert_eq!(count.load(Ordering::SeqCst), 2);
 }
@@ -120,14 +120,14 @@ async fn endpoint_that_left_is_never_used_again() {
     let (old, new) = (Backend::ok().await, Backend::ok().await);
     let process = serve(&[old.address]).await;
     let mut client = Client::connect(process.address).await;
-    assert_eq!(send(&mut client, "GET").await.code, 200);
+    assert_eq!(send(&mut client, "GET").await.status, 200);
     let (upstream, endpoints) = mk_service("shop", &[new.address]);
     process
         .operator
         .publish(vec![mk_proxy("p", "/proxy/*", upstream, none()), endpoints])
         .await;
     for _ in 0..5 {
-        assert_eq!(send(&mut client, "GET").await.code, 200);
+        assert_eq!(send(&mut client, "GET").await.status, 200);
     }
     assert_eq!((old.requests(), new.requests()), (1, 5));
 }

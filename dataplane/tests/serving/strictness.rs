@@ -2,10 +2,10 @@
 //! HTTP/2 answers by itself.
 
 use crate::attacks::ledger::Ledger;
-use crate::frames::{Outcome, RawHttp2};
 use crate::kit::{Backend, Client, Then};
 use crate::objects::{mk_host, mk_proxy, none};
 use crate::process::Process;
+use genkan_kit::http2::{Outcome, RawHttp2};
 use genkan_proto::v1alpha1::Directives;
 
 const POST: &str =
@@ -60,7 +60,7 @@ async fn malformed_body_behind_an_answer_ends_the_connection() {
     client.send("5\r\nhello\r\n").await;
     backend.wait_for("hello").await;
     client.send("0\r\nno field\r\n\r\n").await;
-    let rest = client.rest().await;
+    let rest = client.rest_of_it().await;
     assert!(
         !rest.contains("0\r\n\r\n") && !rest.contains("HTTP/1.1 400"),
         "{rest}"
@@ -88,7 +88,7 @@ async fn malformed_body_of_a_request_that_is_answered_here_is_not_followed_by_an
     client
         .try_send("\r\nGET /proxy/x HTTP/1.1\r\nHost: gw.example\r\nX-Pad: 0\r\n\r\n")
         .await;
-    let rest = client.rest().await;
+    let rest = client.rest_of_it().await;
     assert!(!rest.contains("HTTP/1.1"), "{rest}");
 }
 
@@ -118,7 +118,7 @@ async fn connection_is_kept_behind_chunked_bodies() {
             client.send(piece).await;
         }
         let answer = client.answer().await.unwrap();
-        assert_eq!(answer.code, 200, "{round}: {answer:?}");
+        assert_eq!(answer.status, 200, "{round}: {answer:?}");
         assert_eq!(
             answer.header("connection"),
             Some("keep-alive"),
@@ -228,7 +228,7 @@ async fn client_of_http_1_0_gets_no_interim_answer() {
     client
         .send("POST /proxy/x HTTP/1.0\r\nHost: gw.example\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc")
         .await;
-    let rest = client.rest().await;
+    let rest = client.rest_of_it().await;
     assert!(
         rest.starts_with("HTTP/1.") && rest[9..].starts_with("200 "),
         "{rest}"

@@ -120,8 +120,8 @@ async fn certificates_are_verified_and_changes_take_effect_at_once() {
         signed(&["x"]).await,
     );
     let at = |name: &str, ca: &str| mk_tls(server.address, name, ca);
-    assert_eq!(get(&process, at("b.example", &server.ca)).await.code, 200);
-    assert_eq!(get(&process, at("127.0.0.1", &server.ca)).await.code, 200);
+    assert_eq!(get(&process, at("b.example", &server.ca)).await.status, 200);
+    assert_eq!(get(&process, at("127.0.0.1", &server.ca)).await.status, 200);
     let arrived = server.received.lock().len();
     // The connections made before must not be used under other settings.
     for (name, ca) in [
@@ -157,7 +157,7 @@ async fn certificates_are_verified_and_changes_take_effect_at_once() {
             }
         )
         .await
-        .code,
+        .status,
         200
     );
 }
@@ -169,7 +169,7 @@ async fn certificate_that_is_its_own_ca_is_pinned() {
         assert_eq!(
             get(&process, mk_tls(server.address, "b.example", &server.ca))
                 .await
-                .code,
+                .status,
             200
         );
     }
@@ -188,7 +188,7 @@ async fn certificate_that_is_its_own_ca_is_pinned() {
     assert_eq!(
         get(&process, mk_tls(server.address, "b.example", &both))
             .await
-            .code,
+            .status,
         200
     );
 }
@@ -206,7 +206,7 @@ async fn pinned_server_is_remembered_and_forgotten() {
         client
             .send("GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\n\r\n")
             .await;
-        assert_eq!(client.answer().await.unwrap().code, 200);
+        assert_eq!(client.answer().await.unwrap().status, 200);
     }
     // One that failed and showed what is needed, and one that was kept.
     assert_eq!(server.connections.load(Ordering::SeqCst), 2);
@@ -221,7 +221,7 @@ async fn caller_who_says_grpc_brings_no_backend_into_disrepute() {
         let certificate = mk_params(&["b.example"], false).signed_by(&key, &ca).unwrap();
         let server = start(certificate.der().clone(), &key, ca.pem(), protocols).await;
         let upstream = mk_tls(server.address, "b.example", &server.ca);
-        assert_eq!(get(&process, upstream.clone()).await.code, 200);
+        assert_eq!(get(&process, upstream.clone()).await.status, 200);
         let mut client = Client::connect(process.address).await;
         client
             .send("POST /proxy/x HTTP/1.1\r\nHost: gw.example\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n")
@@ -237,7 +237,7 @@ async fn caller_who_says_grpc_brings_no_backend_into_disrepute() {
             "{refused:?}"
         );
         assert!(!String::from_utf8_lossy(&server.received.lock()).contains("POST"));
-        assert_eq!(get(&process, upstream).await.code, 200);
+        assert_eq!(get(&process, upstream).await.status, 200);
     }
     let down = mk_tls(crate::process::free_address(), "b.example", "");
     get(&process, down).await.assert_status(502);
@@ -269,5 +269,5 @@ async fn plain_http_behind_https_gets_the_sentence_that_helps() {
     };
     let answer = get(&process, upstream).await;
     answer.assert_status(502);
-    assert!(answer.body.contains("set service.scheme: http"), "{answer:?}");
+    assert!(answer.text().contains("set service.scheme: http"), "{answer:?}");
 }

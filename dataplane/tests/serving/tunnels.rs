@@ -31,7 +31,7 @@ async fn bytes_flow_both_ways_and_identity_does_not() {
         client.send(ask(upgrade, "keep-alive, Upgrade") + "first").await;
         let answer = client.answer().await.unwrap();
         assert_eq!(
-            (answer.code, answer.header("upgrade"), answer.header("x-a")),
+            (answer.status, answer.header("upgrade"), answer.header("x-a")),
             (101, Some("websocket"), Some("1"))
         );
         client.send("second").await;
@@ -51,7 +51,7 @@ async fn end_of_the_backend_is_the_end_of_the_tunnel() {
     let (process, _backend) = serve(SWITCH, Then::Close).await;
     let mut client = Client::connect(process.address).await;
     client.send(ask("websocket", "Upgrade")).await;
-    assert_eq!(client.answer().await.unwrap().code, 101);
+    assert_eq!(client.answer().await.unwrap().status, 101);
     assert!(client.closes().await);
 }
 
@@ -66,7 +66,7 @@ async fn other_protocols_are_ordinary_requests() {
     ] {
         let mut client = Client::connect(process.address).await;
         client.send(ask(upgrade, connection)).await;
-        assert_eq!(client.answer().await.unwrap().code, 200, "{upgrade}");
+        assert_eq!(client.answer().await.unwrap().status, 200, "{upgrade}");
     }
     assert!(
         !backend.received().to_lowercase().contains("upgrade"),
@@ -101,7 +101,7 @@ async fn answers_below_400_that_do_not_switch_are_502_and_others_end_the_connect
             // Bytes that come before the answer are an offence of the client.
             assert!([code, 400].contains(&refused.code), "{refused:?}");
         }
-        client.rest().await;
+        client.rest_of_it().await;
         assert!(
             !backend.received().contains("/proxy/smuggled HTTP"),
             "{}",

@@ -1,15 +1,16 @@
-//! Raw sockets for tests: a client, a backend that does as it is told, and a listener for an engine.
+//! Raw sockets for tests: a backend that does as it is told, and a listener for an engine.
 
 #![allow(dead_code, clippy::unwrap_used, missing_debug_implementations)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use genkan_accept::{Closed, Place, Places, Shares};
 use genkan_dataplane::front::Front;
 use genkan_dataplane::listening::Socket;
+pub use genkan_kit::http1::{Answer, Client};
+pub use genkan_kit::wire::PATIENCE;
 use parking_lot::Mutex;
 use pingora_core::apps::{HttpServerApp, ServerApp as _};
 use pingora_core::protocols::Stream;
@@ -17,13 +18,10 @@ use pingora_core::server::ShutdownWatch;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_proxy::{HttpProxy, ProxyHttp, Session, http_proxy};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
-
-/// Longer than anything in these tests takes, so that a failure ends.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Between two looks at something that tells nobody when it changes; the programs under test need the processor.
 pub async fn a_moment() {
@@ -267,161 +265,4 @@ async fn serve(
             }
         }
     }
-}
-
-/// One answer, head and body apart.
-#[derive(Debug)]
-pub struct Answer {
-    pub code: u16,
-    pub head: String,
-    pub body: String,
-}
-
-impl Answer {
-    /// The value of a header, if it is there.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().skip(1).find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-
-    /// Checks that genkan itself made this answer, as a Status with everything it owes.
-    #[track_caller]
-    pub fn assert_status(&self, code: u16) {
-        assert_eq!(self.code, code, "{self:?}");
-        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
-        let status: serde_json::Value = serde_json::from_str(&self.body).unwrap();
-        assert_eq!(
-            (&status["kind"], &status["code"]),
-            (&"Status".into(), &code.into()),
-            "{self:?}"
-        );
-        assert!(
-            !status["reason"].as_str().unwrap().is_empty() && !status["message"].as_str().unwrap().is_empty()
-        );
-        assert!(
-            self.header("x-genkan-reason")
-                .is_some_and(|reason| !reason.is_empty()),
-            "{self:?}"
-        );
-        assert!(
-            self.header("x-request-id").is_some_and(|id| !id.is_empty()),
-            "{self:?}"
-        );
-    }
-}
-
-/// A client that sends bytes as they stand.
-pub struct Client<S = TcpStream> {
-    pub stream: S,
-    pub buffered: Vec<u8>,
-}
-
-impl Client {
-    pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self::over(stream)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    pub fn over(stream: S) -> Self {
-        Self {
-            stream,
-            buffered: Vec::new(),
-        }
-    }
-
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).await.unwrap();
-    }
-
-    /// Sends, and does not mind if the other side has closed.
-    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.stream.write_all(bytes.as_ref()).await;
-    }
-
-    /// The next answer; `None` if the connection ends before it is complete.
-    pub async fn answer(&mut self) -> Option<Answer> {
-        let end = loop {
-            if let Some(at) = find(&self.buffered, b"\r\n\r\n") {
-                break at + 4;
-            }
-            if !self.more().await {
-                return None;
-            }
-        };
-        let head = String::from_utf8_lossy(&self.buffered[..end]).into_owned();
-        self.buffered.drain(..end);
-        let code = head.split(' ').nth(1)?.parse().ok()?;
-        let mut answer = Answer {
-            code,
-            head,
-            body: String::new(),
-        };
-        if (100..200).contains(&code) || matches!(code, 204 | 304) {
-            return Some(answer);
-        }
-        if let Some(length) = answer
-            .header("content-length")
-            .map(|length| length.parse().unwrap())
-        {
-            while self.buffered.len() < length {
-                if !self.more().await {
-                    return None;
-                }
-            }
-            answer.body = String::from_utf8_lossy(&self.buffered[..length]).into_owned();
-            self.buffered.drain(..length);
-        } else if answer.header("transfer-encoding").is_some() {
-            let end = loop {
-                if let Some(at) = find(&self.buffered, b"0\r\n\r\n") {
-                    break at + 5;
-                }
-                if !self.more().await {
-                    return None;
-                }
-            };
-            answer.body = String::from_utf8_lossy(&self.buffered[..end]).into_owned();
-            self.buffered.drain(..end);
-        } else {
-            answer.body = self.rest().await;
-        }
-        Some(answer)
-    }
-
-    /// Everything until the other side closes.
-    pub async fn rest(&mut self) -> String {
-        while self.more().await {}
-        String::from_utf8_lossy(&std::mem::take(&mut self.buffered)).into_owned()
-    }
-
-    /// Whether the other side closes without another byte.
-    pub async fn closes(&mut self) -> bool {
-        self.rest().await.is_empty()
-    }
-
-    /// Reads until what arrived contains `text`.
-    pub async fn until(&mut self, text: &str) -> bool {
-        loop {
-            if find(&self.buffered, text.as_bytes()).is_some() {
-                return true;
-            }
-            if !self.more().await {
-                return false;
-            }
-        }
-    }
-
-    /// One read; false at the end of the connection.
-    pub async fn more(&mut self) -> bool {
-        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.buffered)).await;
-        matches!(read.expect("neither bytes nor the end of the connection"), Ok(read) if read > 0)
-    }
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
 }

@@ -6,23 +6,24 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use genkan_kit::reviewer::Verdict;
+use genkan_kit::reviewer::{About, Review, Reviewer};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 
 pub struct ApiServer {
     pub address: SocketAddr,
     folder: tempfile::TempDir,
     state: Arc<Mutex<State>>,
+    _reviewer: Reviewer,
 }
 
 struct State {
     users: HashMap<String, Value>,
     /// As RBAC compares them: equal, or a beginning with a star.
     allowed: Vec<String>,
-    /// Instead of a status.
-    fault: Option<Fault>,
+    /// What it does instead of answering well.
+    fault: Option<Verdict>,
     /// In every answer to a TokenReview.
     audiences: Option<Vec<String>>,
     tokens: Vec<Value>,
@@ -30,25 +31,11 @@ struct State {
     heads: Vec<String>,
 }
 
-/// What it does instead of answering well.
-#[derive(Clone)]
-pub enum Fault {
-    /// Closes the connection.
-    Breaks,
-    /// Keeps the connection and says nothing.
-    Silent,
-    Code(u16),
-    /// This status.
-    Says(Value),
-}
-
 // === impl ApiServer ===
 
 impl ApiServer {
     /// Knows `tok-jane` and `tok-joe`; everything is allowed.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State {
             users: ["jane", "joe"]
                 .map(|name| (format!("tok-{name}"), mk_user(name)))
@@ -61,23 +48,14 @@ impl ApiServer {
             heads: Vec::new(),
         }));
         let shared = Arc::clone(&state);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&shared)));
-            }
-        });
+        let reviewer = Reviewer::start(move |review| shared.lock().judge(review));
         let folder = tempfile::tempdir().unwrap();
-        let kubeconfig = json!({
-            "current-context": "c",
-            "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "u" } }],
-            "clusters": [{ "name": "c", "cluster": { "server": format!("http://{address}") } }],
-            "users": [{ "name": "u", "user": { "token": "own-token" } }],
-        });
-        std::fs::write(folder.path().join("config"), kubeconfig.to_string()).unwrap();
+        std::fs::write(folder.path().join("config"), reviewer.kubeconfig()).unwrap();
         Self {
-            address,
+            address: reviewer.address,
             folder,
             state,
+            _reviewer: reviewer,
         }
     }
 
@@ -102,7 +80,7 @@ impl ApiServer {
         self.state.lock().allowed = paths.iter().map(|path| (*path).to_owned()).collect();
     }
 
-    pub fn fail(&self, fault: impl Into<Option<Fault>>) {
+    pub fn fail(&self, fault: impl Into<Option<Verdict>>) {
         self.state.lock().fault = fault.into();
     }
 
@@ -136,63 +114,25 @@ pub fn mk_user(name: &str) -> Value {
     json!({ "username": name, "uid": format!("uid-{name}"), "groups": ["staff", "system:authenticated"] })
 }
 
-async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let (mut head, mut length) = (String::new(), 0);
-        loop {
-            let start = head.len();
-            if !matches!(stream.read_line(&mut head).await, Ok(1..)) {
-                return;
-            }
-            let line = head[start..].to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await.unwrap();
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        let is_silent = matches!(state.lock().fault, Some(Fault::Silent));
-        if is_silent {
-            return std::future::pending().await;
-        }
-        let Some((code, answer)) = state.lock().answer(head, &body["spec"]) else {
-            return;
-        };
-        let head = format!(
-            "HTTP/1.1 {code} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            answer.len()
-        );
-        if stream.write_all((head + &answer).as_bytes()).await.is_err() {
-            return;
-        }
-    }
-}
-
 // === impl State ===
 
 impl State {
-    fn answer(&mut self, head: String, spec: &Value) -> Option<(u16, String)> {
-        let is_token = head.contains("/apis/authentication.k8s.io/v1/tokenreviews ");
-        assert!(is_token || head.contains("/apis/authorization.k8s.io/v1/subjectaccessreviews "));
+    fn judge(&mut self, review: Review) -> Verdict {
+        let Review {
+            about, head, spec, ..
+        } = review;
         self.heads.push(head);
-        let status = if is_token {
-            self.tokens.push(spec.clone());
-            self.token(spec)
-        } else {
-            self.questions.push(spec.clone());
-            json!({ "allowed": self.allows(spec) })
+        let status = match about {
+            About::Token => {
+                self.tokens.push(spec.clone());
+                self.token(&spec)
+            }
+            About::Access => {
+                self.questions.push(spec.clone());
+                json!({ "allowed": self.allows(&spec) })
+            }
         };
-        match &self.fault {
-            None => Some((201, json!({ "status": status }).to_string())),
-            Some(Fault::Breaks | Fault::Silent) => None,
-            Some(Fault::Code(code)) => Some((*code, "{}".to_owned())),
-            Some(Fault::Says(status)) => Some((201, json!({ "status": status }).to_string())),
-        }
+        self.fault.clone().unwrap_or(Verdict::Status(status))
     }
 
     fn token(&self, spec: &Value) -> Value {

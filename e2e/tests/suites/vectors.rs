@@ -15,8 +15,6 @@ mod compare;
 mod objects;
 #[path = "../vectors/upstream.rs"]
 mod upstream;
-#[path = "../vectors/wire.rs"]
-mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,11 +1,14 @@
 //! Sends one request as it stands and reads what comes.
 
-use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use genkan_kit::http1::Client;
+use genkan_kit::wire::{Broken, Headers, latin, values};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
 use super::case::Request;
-use super::wire::{Broken, Headers, Reader, has_token, latin, values};
 
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -23,81 +26,69 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// For what must not come.
 const SHORT: Duration = Duration::from_millis(300);
 
+/// For threads that have nothing else to do.
 pub fn exchange(address: SocketAddr, request: &Request) -> Answer {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let mut answer = Answer::default();
-    if let Err(problem) = attempt(address, request, &mut answer) {
+    if let Err(problem) = runtime.block_on(attempt(address, request, &mut answer)) {
         answer.problem = Some(problem);
     }
     answer
 }
 
-fn attempt(address: SocketAddr, request: &Request, answer: &mut Answer) -> Result<(), Broken> {
-    let ended = |_| Broken::Ended;
-    let mut stream = TcpStream::connect(address).map_err(ended)?;
+async fn attempt(address: SocketAddr, request: &Request, answer: &mut Answer) -> Result<(), Broken> {
+    let ended = |_| Broken::Ended { read: 0 };
+    let stream = TcpStream::connect(address).await.map_err(ended)?;
     stream.set_nodelay(true).map_err(ended)?;
-    stream.set_read_timeout(Some(LIMIT)).map_err(ended)?;
-    let mut reader = Reader::new(stream.try_clone().map_err(ended)?);
+    let mut client = Client::new(stream);
+    client.patience = LIMIT;
     let body = request.body.as_deref().unwrap_or_default();
     let expects = values(&request.headers, "expect").any(|value| value.eq_ignore_ascii_case("100-continue"));
-    stream.write_all(head(request).as_bytes()).map_err(ended)?;
+    let sent = client.stream.write_all(head(request).as_bytes()).await;
+    sent.map_err(ended)?;
     // A refusal may come, and the connection end, before all of the body is sent.
     if expects {
-        stream
-            .set_read_timeout(Some(Duration::from_secs(2)))
-            .map_err(ended)?;
-        let invited = matches!(reader.fill(), Ok(true)) && reader.buffer.starts_with(b"HTTP/1.1 100");
-        if invited || reader.buffer.is_empty() {
-            let _ = stream.write_all(body.as_bytes());
+        client.patience = Duration::from_secs(2);
+        let invited = matches!(client.fill().await, Ok(true)) && client.buffered.starts_with(b"HTTP/1.1 100");
+        client.patience = LIMIT;
+        if invited || client.buffered.is_empty() {
+            client.try_send(body).await;
         }
-        stream.set_read_timeout(Some(LIMIT)).map_err(ended)?;
     } else {
-        let _ = stream.write_all(body.as_bytes());
+        client.try_send(body).await;
     }
-    let status = final_head(&mut reader, answer)?;
-    let rest = if status == 101 {
+    let mut found = client.read_head().await?;
+    while found.is_interim() {
+        answer.interim.push((found.status, found.headers));
+        found = client.read_head().await?;
+    }
+    answer.status = Some(found.status);
+    answer.headers.clone_from(&found.headers);
+    let rest = if found.status == 101 {
         let after = request.bytes_after_101.as_deref().unwrap_or_default();
-        stream.write_all(after.as_bytes()).map_err(ended)?;
+        client.stream.write_all(after.as_bytes()).await.map_err(ended)?;
         let wanted = if after.is_empty() {
             0
         } else {
             "echo:".len() + after.len()
         };
-        reader.exactly(wanted)?
-    } else if request.method == "HEAD" || matches!(status, 204 | 304) {
-        stream.set_read_timeout(Some(SHORT)).map_err(ended)?;
-        let rest = reader.rest();
-        rest.unwrap_or_else(|_| std::mem::take(&mut reader.buffer))
-    } else if has_token(&answer.headers, "transfer-encoding", "chunked") {
-        let (body, trailers) = reader.chunked()?;
-        answer.trailers = trailers;
-        body
-    } else if let Some(length) = values(&answer.headers, "content-length").next() {
-        let length = length.parse().map_err(|_| Broken::Malformed(length.to_owned()))?;
-        reader.exactly(length)?
+        client.exactly(wanted).await?
+    } else if request.method == "HEAD" || matches!(found.status, 204 | 304) {
+        client.patience = SHORT;
+        match client.rest().await {
+            Ok(rest) => rest,
+            Err(_) => client.buffered.split().freeze(),
+        }
     } else {
-        reader.rest()?
+        client.read_body(&request.method, &mut found).await?;
+        found.body.into()
     };
+    answer.trailers = found.trailers;
     answer.body = latin(&rest);
     Ok(())
-}
-
-fn final_head(reader: &mut Reader<TcpStream>, answer: &mut Answer) -> Result<u16, Broken> {
-    loop {
-        let line = reader.line()?;
-        let status = line
-            .strip_prefix("HTTP/1.")
-            .and_then(|rest| rest.get(2..5))
-            .and_then(|code| code.parse().ok());
-        let status: u16 = status.ok_or_else(|| Broken::Malformed(line.clone()))?;
-        let headers = reader.headers()?;
-        if (100..200).contains(&status) && status != 101 {
-            answer.interim.push((status, headers));
-            continue;
-        }
-        answer.status = Some(status);
-        answer.headers = headers;
-        return Ok(status);
-    }
 }
 
 /// What is sent in front of the body.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::case::{Request, lines, text};
 use super::client::Answer;
 use super::upstream::Received;
-use super::wire::{Headers, has_token};
+use genkan_kit::wire::{Headers, has_token};
 
 /// What cases do not list: the framing, and the mark by which genkan knows a loop.
 const NEVER_UP: &[&str] = &["content-length", "transfer-encoding", "cdn-loop"];

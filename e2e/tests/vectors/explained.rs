@@ -17,7 +17,7 @@ use super::client::{Answer, head};
 use super::pair::{ALLOWED, Flags, Pair};
 use super::reviewer::Reviewer;
 use super::upstream::Received;
-use super::wire::{Headers, values};
+use genkan_kit::wire::{Headers, values};
 
 /// Reasons that only the way to the backend shows.
 const ON_THE_WAY: &[&str] = &[

@@ -93,7 +93,7 @@ fn carry_out(programs: &Programs, folder: &std::path::Path, flags: &Flags, keys:
 
 /// So that a row shows what it is there for.
 fn unexpected(row: &Row, flags: &Flags, answer: &super::client::Answer, is_taken: bool) -> Option<String> {
-    let reason = super::wire::values(&answer.headers, "x-genkan-reason").next();
+    let reason = genkan_kit::wire::values(&answer.headers, "x-genkan-reason").next();
     let got = match reason {
         Some(reason) => reason,
         None if is_taken => "ok",

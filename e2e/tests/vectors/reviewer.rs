@@ -1,19 +1,17 @@
 //! What the data plane takes for the API server: it knows the tokens of the case that runs, decides as the case says, and
 //! remembers what it was asked.
 
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use genkan_kit::reviewer::{self, About, Verdict};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::case::{Case, text};
-use super::wire::{Broken, Reader, values};
 
 pub struct Reviewer {
-    address: SocketAddr,
+    server: reviewer::Reviewer,
     shared: Arc<Mutex<State>>,
 }
 
@@ -33,29 +31,22 @@ pub const MARKER: &str = "/proxy-world-";
 
 impl Reviewer {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared: Arc<Mutex<State>> = Arc::default();
         let state = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                let state = Arc::clone(&state);
-                std::thread::spawn(move || drop(serve(stream, &state)));
-            }
+        let server = reviewer::Reviewer::start(move |review| {
+            let mut state = state.lock();
+            Verdict::Status(match review.about {
+                About::Token => state.token(&text(&review.spec["token"])),
+                About::Access => state.access(&review.spec),
+            })
         });
-        Self { address, shared }
+        Self { server, shared }
     }
 
     /// A kubeconfig that leads here.
     pub fn kubeconfig(&self, folder: &Path) -> PathBuf {
         let path = folder.join("reviewer.kubeconfig");
-        let text = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "r",
-            "contexts": [{ "name": "r", "context": { "cluster": "r", "user": "r" } }],
-            "clusters": [{ "name": "r", "cluster": { "server": format!("http://{}", self.address) } }],
-            "users": [{ "name": "r", "user": { "token": "own" } }],
-        });
-        std::fs::write(&path, text.to_string()).unwrap();
+        std::fs::write(&path, self.server.kubeconfig()).unwrap();
         path
     }
 
@@ -84,31 +75,6 @@ impl Reviewer {
     /// The access reviews since the last look at them.
     pub fn taken(&self) -> Vec<Value> {
         std::mem::take(&mut self.shared.lock().reviews)
-    }
-}
-
-fn serve(stream: TcpStream, state: &Mutex<State>) -> Result<(), Broken> {
-    let mut reader = Reader::new(stream);
-    loop {
-        let line = reader.line()?;
-        let headers = reader.headers()?;
-        let length = values(&headers, "content-length")
-            .next()
-            .and_then(|length| length.parse().ok());
-        let body: Value = serde_json::from_slice(&reader.exactly(length.unwrap_or(0))?).unwrap_or_default();
-        let spec = &body["spec"];
-        let status = match line.contains("/tokenreviews") {
-            true => state.lock().token(&text(&spec["token"])),
-            false => state.lock().access(spec),
-        };
-        let answer =
-            json!({ "apiVersion": body["apiVersion"], "kind": body["kind"], "status": status }).to_string();
-        let head = format!(
-            "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            answer.len()
-        );
-        let sent = reader.stream.write_all((head + &answer).as_bytes());
-        sent.map_err(|_| Broken::Ended)?;
     }
 }
 

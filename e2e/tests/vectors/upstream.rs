@@ -1,20 +1,23 @@
 //! The test backend: on a fresh port for each case, it records every request and answers as the case says.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_e2e::pki::Authority;
+use genkan_kit::wire::{Broken, Headers, Reader, has_token, latin, values};
 use parking_lot::Mutex;
+use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use super::case::text;
-use super::wire::{Broken, Headers, Reader, has_token, latin, values};
 
 /// Certificates of the TLS backend, and one that is another's.
 pub struct Keys {
@@ -26,12 +29,12 @@ pub struct Keys {
 pub struct Upstream {
     pub address: SocketAddr,
     shared: Arc<Shared>,
+    _end: oneshot::Sender<()>,
 }
 
 struct Shared {
     behaviour: Behaviour,
     requests: Mutex<Vec<Received>>,
-    over: Mutex<bool>,
 }
 
 struct Behaviour {
@@ -118,13 +121,17 @@ impl Upstream {
         let shared = Arc::new(Shared {
             behaviour,
             requests: Mutex::default(),
-            over: Mutex::new(false),
         });
+        let (end, ended) = oneshot::channel();
         if spec["mode"] != "down" {
             let shared = shared.clone();
-            std::thread::spawn(move || accept(&listener, &shared));
+            std::thread::spawn(move || listen(listener, shared, ended));
         }
-        Self { address, shared }
+        Self {
+            address,
+            shared,
+            _end: end,
+        }
     }
 
     /// Everything that arrived, in order.
@@ -133,57 +140,60 @@ impl Upstream {
     }
 }
 
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        *self.shared.over.lock() = true;
-        // Wakes the listener; if it is down already, nothing has to be woken.
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    while let Ok((stream, _)) = listener.accept() {
-        if *shared.over.lock() {
-            return;
+fn listen(listener: TcpListener, shared: Arc<Shared>, ended: oneshot::Receiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let accepting = async {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = shared.clone();
+                // A client that breaks off is none of the backend's business.
+                tokio::spawn(async move { drop(connection(stream, &shared).await) });
+            }
+        };
+        tokio::select! {
+            () = accepting => {}
+            _ = ended => {}
         }
-        let shared = shared.clone();
-        // A client that breaks off is none of the backend's business.
-        std::thread::spawn(move || drop(connection(stream, &shared)));
-    }
+    });
 }
 
-fn connection(stream: TcpStream, shared: &Shared) -> Result<(), Broken> {
-    let ended = |_| Broken::Ended;
+async fn connection(mut stream: TcpStream, shared: &Shared) -> Result<(), Broken> {
     stream.set_nodelay(true).map_err(ended)?;
-    stream.set_read_timeout(Some(LIMIT)).map_err(ended)?;
     match &shared.behaviour.tls {
         Some(config) => {
-            let tls = ServerConnection::new(config.clone()).map_err(|_| Broken::Ended)?;
-            let mut tls = StreamOwned::new(tls, stream);
-            serve(&mut tls, shared)?;
-            tls.conn.send_close_notify();
-            let _ = tls.flush();
-            linger(&tls.sock);
+            let mut tls = TlsAcceptor::from(config.clone())
+                .accept(stream)
+                .await
+                .map_err(ended)?;
+            serve(&mut tls, shared).await?;
+            let _ = tls.shutdown().await;
+            linger(tls.get_mut().0).await;
         }
         None => {
-            serve(&stream, shared)?;
-            linger(&stream);
+            serve(&mut stream, shared).await?;
+            linger(&mut stream).await;
         }
     }
     Ok(())
 }
 
 /// Lets the other side read before the connection goes away: a reset could overtake the answer.
-fn linger(mut stream: &TcpStream) {
-    let _ = stream.shutdown(std::net::Shutdown::Write);
-    let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+async fn linger(stream: &mut TcpStream) {
+    let _ = stream.shutdown().await;
     let mut rest = [0; 512];
-    while matches!(stream.read(&mut rest), Ok(read) if read > 0) {}
+    let reading = async { while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {} };
+    let _ = tokio::time::timeout(Duration::from_millis(500), reading).await;
 }
 
-fn serve<S: Read + Write>(stream: S, shared: &Shared) -> Result<(), Broken> {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: &Shared) -> Result<(), Broken> {
     let mut reader = Reader::new(stream);
-    let received = receive(&mut reader)?;
+    reader.patience = LIMIT;
+    let received = receive(&mut reader).await?;
     let is_head = received.method == "HEAD";
     shared.requests.lock().push(received);
     let behaviour = &shared.behaviour;
@@ -196,54 +206,51 @@ fn serve<S: Read + Write>(stream: S, shared: &Shared) -> Result<(), Broken> {
     } else {
         DEFAULT
     });
-    reader
-        .stream
-        .write_all(answer.as_bytes())
-        .map_err(|_| Broken::Ended)?;
-    reader.stream.flush().map_err(|_| Broken::Ended)?;
+    write(&mut reader, answer.as_bytes()).await?;
     if behaviour.echo && answer.starts_with("HTTP/1.1 101") {
-        echo(&mut reader)?;
+        echo(&mut reader).await?;
     }
     Ok(())
 }
 
-fn echo<S: Read + Write>(reader: &mut Reader<S>) -> Result<(), Broken> {
+async fn write<S: AsyncWrite + Unpin>(reader: &mut Reader<S>, bytes: &[u8]) -> Result<(), Broken> {
+    reader.stream.write_all(bytes).await.map_err(ended)?;
+    reader.stream.flush().await.map_err(ended)
+}
+
+fn ended(_: std::io::Error) -> Broken {
+    Broken::Ended { read: 0 }
+}
+
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(reader: &mut Reader<S>) -> Result<(), Broken> {
     let mut greeting: &[u8] = b"echo:";
-    while !reader.buffer.is_empty() || reader.fill()? {
-        let piece = std::mem::take(&mut reader.buffer);
-        let sent = reader
-            .stream
-            .write_all(&[greeting, &piece].concat())
-            .and_then(|()| reader.stream.flush());
-        sent.map_err(|_| Broken::Ended)?;
+    while !reader.buffered.is_empty() || reader.fill().await? {
+        let piece = reader.buffered.split();
+        write(reader, &[greeting, &piece].concat()).await?;
         greeting = b"";
     }
     Ok(())
 }
 
-fn receive<S: Read + Write>(reader: &mut Reader<S>) -> Result<Received, Broken> {
-    let line = reader.line()?;
+async fn receive<S: AsyncRead + AsyncWrite + Unpin>(reader: &mut Reader<S>) -> Result<Received, Broken> {
+    let line = reader.line().await?;
     let mut words = line.splitn(2, ' ');
     let (method, rest) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (target, _) = rest
         .rsplit_once(' ')
         .ok_or_else(|| Broken::Malformed(line.clone()))?;
     let (method, target) = (method.to_owned(), target.to_owned());
-    let headers = reader.headers()?;
-    if has_token(&headers, "expect", "100-continue") && reader.buffer.is_empty() {
-        reader
-            .stream
-            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-            .map_err(|_| Broken::Ended)?;
-        reader.stream.flush().map_err(|_| Broken::Ended)?;
+    let headers = reader.headers().await?;
+    if has_token(&headers, "expect", "100-continue") && reader.buffered.is_empty() {
+        write(reader, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
     let (body, trailers) = if has_token(&headers, "transfer-encoding", "chunked") {
-        reader.chunked()?
+        reader.chunked().await?
     } else {
         let length = values(&headers, "content-length")
             .next()
             .and_then(|length| length.parse().ok());
-        (reader.exactly(length.unwrap_or(0))?, Vec::new())
+        (reader.exactly(length.unwrap_or(0)).await?.into(), Vec::new())
     };
     Ok(Received {
         method,

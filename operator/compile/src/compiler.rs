@@ -1,31 +1,29 @@
 //! From objects to resources and verdicts. Pure: no clock, no client, no randomness; the cost of a compile is that of
 //! what changed and its neighbours.
 
-mod api_service;
 mod budget;
 mod bundle;
 mod endpoints;
 mod expressions;
-pub mod reverse_proxy;
+mod groups;
+mod paths;
+mod published;
 mod room;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use genkan_routing::model::{
-    EndpointSet, ObjectKey, Published, Resource, ResourceKey, Route, SetKey, Unavailable,
-};
-use genkan_routing::precedence::{Claims, Losers};
+use genkan_routing::model::{EndpointSet, ObjectKey, Resource, ResourceKey, Route, SetKey, Unavailable};
+use genkan_routing::precedence::Claims;
 
 use crate::index::{Dirty, Index};
 use crate::object::Key;
-use crate::sentence::bounded;
-use crate::verdict::{Finding, MAX_MESSAGE, Verdict};
+use crate::verdict::{Finding, Verdict};
 
 pub use room::{DEFAULT_BUDGET, MAX_OBJECT};
 
-use api_service::Groups;
 use expressions::Expressions;
+use groups::Groups;
 use room::{Part, Room};
 
 /// Remembers what depends on what between compiles.
@@ -103,11 +101,11 @@ impl Compiler {
     }
 
     pub fn compile(&mut self, index: &Index, dirty: &Dirty) -> Output {
-        let mut todo = self.claim(index, &dirty.reverse_proxies);
-        for name in &dirty.reverse_proxies {
-            todo.extend(self.weigh(index, name));
+        let mut todo = self.claim(index, &dirty.published);
+        for key in &dirty.published {
+            todo.extend(self.weigh(index, key));
         }
-        todo.extend(self.groups.contend(index, &dirty.api_services));
+        todo.extend(self.groups.contend(index, &dirty.published));
         for service in &dirty.services {
             todo.extend(self.users.get(service).into_iter().flatten().cloned());
         }
@@ -156,16 +154,8 @@ impl Compiler {
 
     /// `None`: there is no such object.
     fn judge(&self, index: &Index, key: &ObjectKey) -> Option<Compiled> {
-        match key.kind {
-            Published::ReverseProxy => index
-                .reverse_proxies
-                .get(&key.name)
-                .map(|r| reverse_proxy::compile(r, index, &self.claims, self.expressions.refusal(&key.name))),
-            Published::ApiService => index
-                .api_services
-                .get(&key.name)
-                .map(|r| api_service::compile(r, index, &self.groups.rivals(&key.name))),
-        }
+        let record = index.published.get(key)?;
+        Some(self.published(record, index))
     }
 
     /// Makes again what did not change by itself, but has room now, or has none any more.
@@ -265,28 +255,6 @@ impl Compiler {
 /// What is wrong with an endpoint by itself: one sentence each, behind the path of its field.
 pub fn endpoint_problems(spec: &genkan_crds::Endpoint, path: &str) -> Vec<String> {
     upstream::validate(spec, path).err().unwrap_or_default()
-}
-
-/// The winner of a conflict learns of it as well.
-fn won(losers: Losers<'_>, kind: &str) -> Option<String> {
-    let first = losers.first?;
-    let more = match losers.count {
-        0 | 1 => String::new(),
-        count => format!(" and {} more", count - 1),
-    };
-    Some(format!(
-        "it wins over {kind} {first}{more}, which asks for the same requests"
-    ))
-}
-
-/// Adds what is worth saying although nothing is wrong.
-fn remark(finding: &mut Finding, told: [Option<String>; 2]) {
-    for sentence in told.into_iter().flatten() {
-        *finding = Finding {
-            message: bounded(format!("{}; {sentence}", finding.message), MAX_MESSAGE),
-            ..*finding
-        };
-    }
 }
 
 /// The stub of a broken object answers with the condition that is false.

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use genkan_crds::{APIServiceSpec, ReverseProxySpec};
-
 use genkan_routing::model::{ObjectKey, Published};
 
 use crate::object::{Key, Kind, Object, Pod, Record, Service, Slice, Watched};
@@ -21,8 +19,7 @@ pub enum Change {
 /// What has to be compiled again.
 #[derive(Debug, Default)]
 pub struct Dirty {
-    pub reverse_proxies: BTreeSet<String>,
-    pub api_services: BTreeSet<String>,
+    pub published: BTreeSet<ObjectKey>,
     /// Services of which the object changed.
     pub services: BTreeSet<Key>,
     /// Services of which a slice changed: no route is compiled for that.
@@ -34,8 +31,7 @@ pub struct Dirty {
 
 #[derive(Debug, Default)]
 pub struct Index {
-    pub reverse_proxies: BTreeMap<String, Arc<Record<ReverseProxySpec>>>,
-    pub api_services: BTreeMap<String, Arc<Record<APIServiceSpec>>>,
+    pub published: BTreeMap<ObjectKey, Arc<Record>>,
     pub services: BTreeMap<Key, Service>,
     /// By Service, then by the name of the slice.
     pub slices: BTreeMap<Key, BTreeMap<String, Slice>>,
@@ -49,8 +45,7 @@ pub struct Index {
 
 impl Dirty {
     pub fn is_empty(&self) -> bool {
-        self.reverse_proxies.is_empty()
-            && self.api_services.is_empty()
+        self.published.is_empty()
             && self.services.is_empty()
             && self.endpoints.is_empty()
             && self.touched.is_empty()
@@ -72,21 +67,17 @@ impl Index {
 
     /// Has every watched kind been listed once?
     pub fn is_synced(&self) -> bool {
-        self.synced.len() == Kind::ALL.len()
+        Kind::all().all(|kind| self.synced.contains(&kind))
     }
 
     /// When a published object was created, in seconds since 1970; 0 if it does not exist or does not say.
     pub fn created(&self, key: &ObjectKey) -> i64 {
-        match key.kind {
-            Published::ReverseProxy => self.reverse_proxies.get(&key.name).map_or(0, |r| r.created),
-            Published::ApiService => self.api_services.get(&key.name).map_or(0, |r| r.created),
-        }
+        self.published.get(key).map_or(0, |r| r.created)
     }
 
     /// The kinds that have not been listed yet, for people who wait.
     pub fn missing(&self) -> Vec<&'static str> {
-        Kind::ALL
-            .iter()
+        Kind::all()
             .filter(|k| !self.synced.contains(k))
             .map(|k| k.name())
             .collect()
@@ -95,32 +86,7 @@ impl Index {
     fn apply(&mut self, object: Object, dirty: &mut Dirty) {
         let key = object.key();
         match object {
-            Object::ReverseProxy(mut r) => {
-                r.keep_status(self.reverse_proxies.get(&key.1).map(AsRef::as_ref));
-                if self
-                    .reverse_proxies
-                    .get(&key.1)
-                    .is_some_and(|old| old.compiles_as(&r))
-                {
-                    dirty.touched.insert(ObjectKey::reverse_proxy(&key.1));
-                } else {
-                    dirty.reverse_proxies.insert(key.1.clone());
-                }
-                self.reverse_proxies.insert(key.1, Arc::new(r));
-            }
-            Object::ApiService(mut r) => {
-                r.keep_status(self.api_services.get(&key.1).map(AsRef::as_ref));
-                if self
-                    .api_services
-                    .get(&key.1)
-                    .is_some_and(|old| old.compiles_as(&r))
-                {
-                    dirty.touched.insert(ObjectKey::api_service(&key.1));
-                } else {
-                    dirty.api_services.insert(key.1.clone());
-                }
-                self.api_services.insert(key.1, Arc::new(r));
-            }
+            Object::Published(record) => self.apply_record(record, dirty),
             Object::Service(s) => {
                 if self.services.get(&key) != Some(&s) {
                     dirty.services.insert(key.clone());
@@ -133,6 +99,20 @@ impl Index {
                 self.pods.insert(key, p);
             }
         }
+    }
+
+    fn apply_record(&mut self, mut record: Record, dirty: &mut Dirty) {
+        let key = record.key.clone();
+        let before = self.published.get(&key).map(AsRef::as_ref);
+        record.keep_status(before);
+        let same = before.is_some_and(|before| before.compiles_as(&record));
+        let concerned = if same {
+            &mut dirty.touched
+        } else {
+            &mut dirty.published
+        };
+        concerned.insert(key.clone());
+        self.published.insert(key, Arc::new(record));
     }
 
     fn apply_slice(&mut self, key: Key, slice: Slice, dirty: &mut Dirty) {
@@ -150,14 +130,10 @@ impl Index {
 
     fn delete(&mut self, kind: Kind, key: &Key, dirty: &mut Dirty) {
         match kind {
-            Kind::Published(Published::ReverseProxy) => {
-                if self.reverse_proxies.remove(&key.1).is_some() {
-                    dirty.reverse_proxies.insert(key.1.clone());
-                }
-            }
-            Kind::Published(Published::ApiService) => {
-                if self.api_services.remove(&key.1).is_some() {
-                    dirty.api_services.insert(key.1.clone());
+            Kind::Published(kind) => {
+                let key = ObjectKey::cluster(kind, key.1.as_str());
+                if self.published.remove(&key).is_some() {
+                    dirty.published.insert(key);
                 }
             }
             Kind::Watched(Watched::Service) => {
@@ -198,31 +174,30 @@ impl Index {
         after: &str,
         status: serde_json::Value,
     ) {
-        match key.kind {
-            Published::ReverseProxy => {
-                if let Some(r) = self.reverse_proxies.get_mut(&key.name) {
-                    Arc::make_mut(r).written(uid, before, after, status);
-                }
-            }
-            Published::ApiService => {
-                if let Some(r) = self.api_services.get_mut(&key.name) {
-                    Arc::make_mut(r).written(uid, before, after, status);
-                }
-            }
+        if let Some(record) = self.published.get_mut(key) {
+            Arc::make_mut(record).written(uid, before, after, status);
         }
     }
 
     fn keys(&self, kind: Kind) -> Vec<Key> {
-        let cluster_scoped = |name: &String| (String::new(), name.clone());
         match kind {
-            Kind::Published(Published::ReverseProxy) => {
-                self.reverse_proxies.keys().map(cluster_scoped).collect()
-            }
-            Kind::Published(Published::ApiService) => self.api_services.keys().map(cluster_scoped).collect(),
+            Kind::Published(kind) => self
+                .published_of(kind)
+                .map(|record| (record.key.namespace.clone(), record.key.name.clone()))
+                .collect(),
             Kind::Watched(Watched::Service) => self.services.keys().cloned().collect(),
             Kind::Watched(Watched::EndpointSlice) => self.slice_owners.keys().cloned().collect(),
             Kind::Watched(Watched::Pod) => self.pods.keys().cloned().collect(),
         }
+    }
+
+    /// The objects of a kind, in the order of their names.
+    pub fn published_of(&self, kind: Published) -> impl Iterator<Item = &Record> {
+        let first = ObjectKey::cluster(kind, "");
+        self.published
+            .range(first..)
+            .map(|(_, record)| record.as_ref())
+            .take_while(move |record| record.key.kind == kind)
     }
 
     /// Names of the Pods that a Service selects and that are not being deleted.

@@ -5,6 +5,7 @@
 
 pub mod compiler;
 pub mod index;
+pub mod kinds;
 pub mod named;
 pub mod object;
 pub mod sentence;

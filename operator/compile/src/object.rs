@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use genkan_crds::{APIServiceSpec, ReverseProxySpec};
-use genkan_routing::model::Published;
+use genkan_crds::reverse_proxy::{TARGET_CONSOLE, TARGET_LABEL};
+use genkan_routing::model::{Matcher, ObjectKey, Published};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The label with which a ReverseProxy is left to the KubeSphere console.
-const TARGET_LABEL: &str = "kubesphere.io/reverse-proxy-target";
-const CONSOLE: &str = "ks-console";
+use crate::kinds::{self, Spec};
 
 /// The kinds that are followed. No `_` arm matches on one: the compiler names every place that a new kind concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,17 +30,16 @@ pub type Key = (String, String);
 /// An object of one of the watched kinds.
 #[derive(Clone, Debug)]
 pub enum Object {
-    ReverseProxy(Record<ReverseProxySpec>),
-    ApiService(Record<APIServiceSpec>),
+    Published(Record),
     Service(Service),
     EndpointSlice(Slice),
     Pod(Pod),
 }
 
-/// A custom resource.
+/// An object that takes requests.
 #[derive(Clone, Debug)]
-pub struct Record<S> {
-    pub name: String,
+pub struct Record {
+    pub key: ObjectKey,
     pub uid: String,
     pub generation: i64,
     pub resource_version: String,
@@ -50,17 +47,12 @@ pub struct Record<S> {
     pub created: i64,
     /// It is served by the KubeSphere console, not by genkan.
     pub console: bool,
-    pub spec: Result<S, Unreadable>,
+    /// What it asks for, also where its specification cannot be read as a whole; `None` if it does not say.
+    pub matcher: Option<Matcher>,
+    /// What does not fit the schema is an error, in one sentence.
+    pub spec: Result<Spec, String>,
     /// As stored; null if there is none.
     pub status: Value,
-}
-
-/// A stored specification that does not fit the schema.
-#[derive(Clone, Debug)]
-pub struct Unreadable {
-    pub message: String,
-    /// The specification as it stands, from which a matcher may still be read.
-    pub raw: Value,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,16 +102,20 @@ pub struct Pod {
     pub leaving: bool,
 }
 
+// === impl Watched ===
+
+impl Watched {
+    pub const ALL: [Self; 3] = [Self::Service, Self::EndpointSlice, Self::Pod];
+}
+
 // === impl Kind ===
 
 impl Kind {
-    pub const ALL: [Self; 5] = [
-        Self::Published(Published::ReverseProxy),
-        Self::Published(Published::ApiService),
-        Self::Watched(Watched::Service),
-        Self::Watched(Watched::EndpointSlice),
-        Self::Watched(Watched::Pod),
-    ];
+    /// Those that take requests come first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let published = Published::ALL.map(Self::Published).into_iter();
+        published.chain(Watched::ALL.map(Self::Watched))
+    }
 
     /// Of the API group and kind of an object, if it is watched.
     pub fn of(api_version: &str, kind: &str) -> Option<Self> {
@@ -153,15 +149,14 @@ impl Kind {
 // === impl Object ===
 
 impl Object {
-    /// Reads a JSON object of a kind. A specification that does not fit is kept as [`Unreadable`]; anything else that
-    /// does not fit is an error, in one sentence.
+    /// Reads a JSON object of a kind. A specification that does not fit is kept with what is wrong with it; anything
+    /// else that does not fit is an error, in one sentence.
     ///
     /// # Errors
     /// When there is no name, or a Service, EndpointSlice or Pod does not have the form of its kind.
     pub fn read(kind: Kind, value: Value) -> Result<Self, String> {
         Ok(match kind {
-            Kind::Published(Published::ReverseProxy) => Self::ReverseProxy(record(value)?),
-            Kind::Published(Published::ApiService) => Self::ApiService(record(value)?),
+            Kind::Published(kind) => Self::Published(record(kind, value)?),
             Kind::Watched(Watched::Service) => Self::Service(service(decode(kind, value)?)),
             Kind::Watched(Watched::EndpointSlice) => Self::EndpointSlice(slice(decode(kind, value)?)),
             Kind::Watched(Watched::Pod) => Self::Pod(pod(decode(kind, value)?)),
@@ -170,8 +165,7 @@ impl Object {
 
     pub fn kind(&self) -> Kind {
         match self {
-            Self::ReverseProxy(_) => Kind::Published(Published::ReverseProxy),
-            Self::ApiService(_) => Kind::Published(Published::ApiService),
+            Self::Published(record) => Kind::Published(record.key.kind),
             Self::Service(_) => Kind::Watched(Watched::Service),
             Self::EndpointSlice(_) => Kind::Watched(Watched::EndpointSlice),
             Self::Pod(_) => Kind::Watched(Watched::Pod),
@@ -180,8 +174,7 @@ impl Object {
 
     pub fn key(&self) -> Key {
         match self {
-            Self::ReverseProxy(r) => (String::new(), r.name.clone()),
-            Self::ApiService(r) => (String::new(), r.name.clone()),
+            Self::Published(r) => (r.key.namespace.clone(), r.key.name.clone()),
             Self::Service(s) => (s.namespace.clone(), s.name.clone()),
             Self::EndpointSlice(s) => (s.namespace.clone(), s.name.clone()),
             Self::Pod(p) => (p.namespace.clone(), p.name.clone()),
@@ -191,7 +184,7 @@ impl Object {
 
 // === impl Record ===
 
-impl<S> Record<S> {
+impl Record {
     /// Nothing that a compile looks at differs. Within one uid the generation tells specifications apart.
     pub fn compiles_as(&self, other: &Self) -> bool {
         self.uid == other.uid
@@ -231,7 +224,7 @@ fn decode<T: DeserializeOwned>(kind: Kind, value: Value) -> Result<T, String> {
         .map_err(|e| format!("{} {namespace}/{name} cannot be read: {e}", kind.name()))
 }
 
-fn record<S: DeserializeOwned>(mut value: Value) -> Result<Record<S>, String> {
+fn record(kind: Published, mut value: Value) -> Result<Record, String> {
     let raw = value["spec"].take();
     let meta = &value["metadata"];
     let text = |name: &str| meta[name].as_str().unwrap_or_default().to_string();
@@ -242,18 +235,16 @@ fn record<S: DeserializeOwned>(mut value: Value) -> Result<Record<S>, String> {
     let created = meta["creationTimestamp"]
         .as_str()
         .and_then(|t| t.parse::<jiff::Timestamp>().ok());
-    let spec = S::deserialize(&raw).map_err(|e| Unreadable {
-        message: format!("spec cannot be read: {e}"),
-        raw,
-    });
+    let form = kinds::of(kind);
     Ok(Record {
-        name,
+        key: ObjectKey::cluster(kind, name),
         uid: text("uid"),
         generation: meta["generation"].as_i64().unwrap_or_default(),
         resource_version: text("resourceVersion"),
         created: created.map_or(0, |t| t.as_second()),
-        console: meta["labels"][TARGET_LABEL] == CONSOLE,
-        spec,
+        console: kind == Published::ReverseProxy && meta["labels"][TARGET_LABEL] == TARGET_CONSOLE,
+        matcher: form.matcher(&raw),
+        spec: form.read(&raw).map_err(|e| format!("spec cannot be read: {e}")),
         status: value["status"].take(),
     })
 }

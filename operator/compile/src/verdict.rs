@@ -36,16 +36,8 @@ pub struct Verdict {
     /// Proxies get it, as a route or as a stub.
     pub sent: bool,
     pub backend: Backend,
-    pub columns: Columns,
-}
-
-/// What JSONPath cannot compute for `kubectl get`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Columns {
-    /// `/kapis/{group}/{version}`; APIService only.
-    pub prefix: String,
-    /// `svc/{namespace}/{name}:{port}`, or the URL.
-    pub upstream: String,
+    /// Members of the status that JSONPath cannot compute for `kubectl get`, such as where requests go.
+    pub columns: Vec<(&'static str, String)>,
 }
 
 // === impl Finding ===

@@ -1,4 +1,3 @@
-use genkan_compile::verdict::Columns;
 use genkan_routing::model::{Health, ObjectKey, ObjectRef, Objection, SetKey};
 
 use super::*;
@@ -27,7 +26,7 @@ fn mk_case() -> Case {
         resolved: Finding::yes(reason::RESOLVED_REFS, "fine"),
         sent: true,
         backend: Backend::None,
-        columns: Columns::default(),
+        columns: Vec::new(),
     };
     Case {
         verdict,

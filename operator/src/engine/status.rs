@@ -1,8 +1,7 @@
 //! The engine's way from assessments to status writes.
 
-use genkan_compile::object::Record;
 use genkan_compile::verdict::{Backend, Verdict};
-use genkan_routing::model::{ObjectKey, Published};
+use genkan_routing::model::ObjectKey;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -76,17 +75,12 @@ impl Engine {
     }
 
     fn stored(&self, key: &ObjectKey, verdict: &Verdict) -> Option<Stored<'_>> {
-        fn of<'r, S>(record: &'r Record<S>, verdict: &Verdict) -> Option<Stored<'r>> {
-            let same = record.uid == verdict.object.uid && record.generation == verdict.object.generation;
-            same.then_some(Stored {
-                resource_version: &record.resource_version,
-                status: &record.status,
-            })
-        }
-        match key.kind {
-            Published::ReverseProxy => of(self.index.reverse_proxies.get(&key.name)?, verdict),
-            Published::ApiService => of(self.index.api_services.get(&key.name)?, verdict),
-        }
+        let record = self.index.published.get(key)?;
+        let same = record.uid == verdict.object.uid && record.generation == verdict.object.generation;
+        same.then_some(Stored {
+            resource_version: &record.resource_version,
+            status: &record.status,
+        })
     }
 
     pub(super) fn written(&mut self, outcome: Outcome, now: Instant) {

@@ -51,7 +51,7 @@ impl Rig {
     }
 
     async fn sync(&self) {
-        self.tell(Kind::ALL.map(|kind| Change::Reset(kind, vec![])).into())
+        self.tell(Kind::all().map(|kind| Change::Reset(kind, vec![])).collect())
             .await;
         self.inputs.send(Input::Leading(true)).await.unwrap();
     }

@@ -181,7 +181,7 @@ mod tests {
                     changes
                         .into_iter()
                         .for_each(|change| index.take(change, &mut dirty));
-                    if index.reverse_proxies.keys().eq(wanted) {
+                    if index.published.keys().map(|key| &key.name).eq(wanted) {
                         return;
                     }
                 }

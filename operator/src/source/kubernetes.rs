@@ -30,7 +30,7 @@ const SILENT: Duration = Duration::from_secs(90);
 /// Watches every kind until the engine is gone; Pods only in the namespace of the data-plane Service.
 pub async fn run(client: Client, dataplane_namespace: String, engine: mpsc::Sender<Input>) {
     let mut watches = JoinSet::new();
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let namespace = match kind {
             Kind::Watched(Watched::Pod) => dataplane_namespace.as_str(),
             Kind::Published(_) | Kind::Watched(Watched::Service | Watched::EndpointSlice) => "",

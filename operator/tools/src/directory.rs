@@ -3,7 +3,7 @@
 mod file;
 mod parse;
 
-pub use parse::split;
+pub use parse::{documents, split};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -198,8 +198,7 @@ impl Directory {
             // Else the file has changed since a moment ago: the next reading will tell. Until then nothing has.
             if let Some(mut object) = object {
                 match &mut object {
-                    Object::ReverseProxy(r) => r.generation = generation,
-                    Object::ApiService(r) => r.generation = generation,
+                    Object::Published(record) => record.generation = generation,
                     Object::Service(_) | Object::EndpointSlice(_) | Object::Pod(_) => {}
                 }
                 objects.push(object);
@@ -210,8 +209,7 @@ impl Directory {
             let changed = objects.into_iter().map(|object| Change::Apply(Box::new(object)));
             return gone.into_iter().chain(changed).collect();
         }
-        let mut lists: BTreeMap<Kind, Vec<Object>> =
-            Kind::ALL.into_iter().map(|kind| (kind, Vec::new())).collect();
+        let mut lists: BTreeMap<Kind, Vec<Object>> = Kind::all().map(|kind| (kind, Vec::new())).collect();
         for object in objects {
             lists.entry(object.kind()).or_default().push(object);
         }

@@ -1,9 +1,8 @@
 //! Where the API server keeps each kind.
 
-use genkan_routing::model::Published;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 
 use genkan_compile::object::{Kind, Watched};
@@ -11,8 +10,10 @@ use genkan_compile::object::{Kind, Watched};
 /// Group, version and plural of a kind.
 pub fn of(kind: Kind) -> ApiResource {
     match kind {
-        Kind::Published(Published::ReverseProxy) => ApiResource::erase::<genkan_crds::ReverseProxy>(&()),
-        Kind::Published(Published::ApiService) => ApiResource::erase::<genkan_crds::APIService>(&()),
+        Kind::Published(kind) => {
+            let version = GroupVersionKind::gvk(genkan_crds::GROUP, genkan_crds::VERSION, kind.name());
+            ApiResource::from_gvk(&version)
+        }
         Kind::Watched(Watched::Service) => ApiResource::erase::<Service>(&()),
         Kind::Watched(Watched::EndpointSlice) => ApiResource::erase::<EndpointSlice>(&()),
         Kind::Watched(Watched::Pod) => ApiResource::erase::<Pod>(&()),
@@ -25,5 +26,35 @@ pub fn api(client: &Client, resource: &ApiResource, namespace: &str) -> Api<Dyna
         Api::all_with(client.clone(), resource)
     } else {
         Api::namespaced_with(client.clone(), namespace, resource)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use genkan_routing::model::Published;
+
+    use super::*;
+
+    #[test]
+    fn published_kinds_are_where_their_definitions_say() {
+        let definitions = genkan_crds::all();
+        assert_eq!(definitions.len(), Published::ALL.len());
+        for kind in Published::ALL {
+            let resource = of(Kind::Published(kind));
+            let spec = definitions
+                .iter()
+                .map(|definition| &definition.spec)
+                .find(|spec| spec.names.kind == kind.name());
+            let spec = spec.unwrap();
+            assert_eq!(
+                (&resource.plural, &resource.group),
+                (&spec.names.plural, &spec.group)
+            );
+            assert!(
+                spec.versions
+                    .iter()
+                    .any(|version| version.name == resource.version)
+            );
+        }
     }
 }

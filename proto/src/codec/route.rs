@@ -1,30 +1,37 @@
-use genkan_routing::model::{Action, Matcher, ObjectRef, Route, Unavailable};
+use genkan_routing::answer::reason;
+use genkan_routing::model::{Action, Matcher, ObjectRef, Published, Route, Unavailable};
 
 use super::{directives, upstream};
 use crate::v1alpha1::resource::Resource as Body;
 use crate::v1alpha1::{self as wire, api_service, reverse_proxy};
 
+/// Each kind has a message of its own, whatever the form of its match: who does not know the kind takes it for nothing else.
 pub fn to_wire(route: &Route) -> Body {
-    match &route.matcher {
-        Matcher::ReverseProxy { path, method } => Body::ReverseProxy(wire::ReverseProxy {
-            path: path.clone(),
-            method: method.clone(),
-            directives: route.directives.as_ref().map(directives::to_wire),
-            action: Some(match &route.action {
-                Action::Forward(to) => reverse_proxy::Action::Upstream(upstream::to_wire(to)),
-                Action::Unavailable(why) => reverse_proxy::Action::Unavailable(unavailable(why)),
-            }),
-            forward_authorization: route.forward_authorization,
-        }),
-        Matcher::ApiService { group, version } => Body::ApiService(wire::ApiService {
-            group: group.clone(),
-            version: version.clone(),
-            action: Some(match &route.action {
-                Action::Forward(to) => api_service::Action::Upstream(upstream::to_wire(to)),
-                Action::Unavailable(why) => api_service::Action::Unavailable(unavailable(why)),
-            }),
-            forward_authorization: route.forward_authorization,
-        }),
+    let forward_authorization = route.forward_authorization;
+    match (&route.matcher, route.object.key.kind) {
+        (Matcher::ReverseProxy { path, method }, Published::ReverseProxy | Published::ApiService) => {
+            Body::ReverseProxy(wire::ReverseProxy {
+                path: path.clone(),
+                method: method.clone(),
+                directives: route.directives.as_ref().map(directives::to_wire),
+                action: Some(match &route.action {
+                    Action::Forward(to) => reverse_proxy::Action::Upstream(upstream::to_wire(to)),
+                    Action::Unavailable(why) => reverse_proxy::Action::Unavailable(unavailable(why)),
+                }),
+                forward_authorization,
+            })
+        }
+        (Matcher::ApiService { group, version }, Published::ReverseProxy | Published::ApiService) => {
+            Body::ApiService(wire::ApiService {
+                group: group.clone(),
+                version: version.clone(),
+                action: Some(match &route.action {
+                    Action::Forward(to) => api_service::Action::Upstream(upstream::to_wire(to)),
+                    Action::Unavailable(why) => api_service::Action::Unavailable(unavailable(why)),
+                }),
+                forward_authorization,
+            })
+        }
     }
 }
 
@@ -84,7 +91,7 @@ impl Received {
         let (action, problem) = match action {
             Ok(action) => (action, None),
             Err(problem) => {
-                let why = Unavailable::new("Invalid", problem.as_str());
+                let why = Unavailable::new(reason::INVALID, problem.as_str());
                 (Action::Unavailable(why), Some(problem))
             }
         };

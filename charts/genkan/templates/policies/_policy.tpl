@@ -1,7 +1,5 @@
 {{/*
-A policy and its binding for one kind. Called with a dict: root, resource, kind, path (CEL: where the object `variables.spec`
-publishes), oldPath (the same of `variables.oldSpec`), endpoint (CEL: what holds url and service) and headers (CEL: the
-items of headerUp).
+A policy and its binding for one kind. Called with a dict: root, and what _kinds.tpl says of it.
 
 Whoever changes what is served answers for the whole of it, as if they had written it; what changes nothing that is
 served, such as a label or a finalizer, passes. Statuses are a subresource, which no rule here matches. No expression has
@@ -42,7 +40,7 @@ spec:
     - name: path
       expression: {{ .path | quote }}
     - name: oldPath
-      expression: {{ .oldPath | quote }}
+      expression: {{ .path | replace "variables.spec" "variables.oldSpec" | quote }}
     - name: endpoint
       expression: {{ .endpoint | quote }}
     - name: url

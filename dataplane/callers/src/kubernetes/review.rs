@@ -49,7 +49,7 @@ enum AttributesSpec<'a> {
     #[serde(rename = "resourceAttributes")]
     Resource(BTreeMap<&'static str, &'a str>),
     #[serde(rename = "nonResourceAttributes")]
-    NonResource { path: &'a str, verb: &'a str },
+    NonResource(BTreeMap<&'static str, &'a str>),
 }
 
 #[derive(Deserialize)]
@@ -98,28 +98,10 @@ impl<'a> Review<TokenSpec<'a>> {
 
 impl<'a> Review<AccessSpec<'a>> {
     pub fn of_access(subject: Subject<'a>, attributes: &'a Attributes<'a>) -> Self {
+        let fields = attributes.fields().collect();
         let attributes = match attributes {
-            Attributes::NonResource { path, verb } => AttributesSpec::NonResource { path, verb },
-            Attributes::Resource {
-                verb,
-                group,
-                version,
-                resource,
-                subresource,
-                namespace,
-                name,
-            } => {
-                let all = [
-                    ("verb", &**verb),
-                    ("group", group),
-                    ("version", version),
-                    ("resource", resource),
-                    ("subresource", subresource),
-                    ("namespace", namespace),
-                    ("name", name),
-                ];
-                AttributesSpec::Resource(all.into_iter().filter(|(_, value)| !value.is_empty()).collect())
-            }
+            Attributes::NonResource { .. } => AttributesSpec::NonResource(fields),
+            Attributes::Resource { .. } => AttributesSpec::Resource(fields),
         };
         Self {
             api_version: "authorization.k8s.io/v1",

@@ -1,3 +1,4 @@
+use crate::answer::reason;
 use std::fmt;
 
 use super::{Attributes, Reading};
@@ -24,7 +25,7 @@ const LONGEST_SHOWN: usize = 512;
 impl Refusal<'_> {
     /// The answer to the caller.
     pub fn refused(&self) -> Refused {
-        Refused::new(403, "AccessDenied", self.to_string())
+        Refused::new(403, reason::ACCESS_DENIED, self.to_string())
     }
 }
 

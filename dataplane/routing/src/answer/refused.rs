@@ -1,5 +1,7 @@
 //! Refusals: code, reason and sentence.
 
+use crate::answer::reason;
+
 /// Why a request is refused, as the answer to give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -30,20 +32,20 @@ impl Refused {
 
     /// The head or its framing can be read in more than one way.
     pub fn framing(message: impl Into<String>) -> Self {
-        Self::bad_request("Framing", message)
+        Self::bad_request(reason::FRAMING, message)
     }
 
     pub(crate) fn host(message: impl Into<String>) -> Self {
-        Self::bad_request("HostRefused", message)
+        Self::bad_request(reason::HOST_REFUSED, message)
     }
 
     pub(crate) fn target(message: impl Into<String>) -> Self {
-        Self::bad_request("PathRefused", message)
+        Self::bad_request(reason::PATH_REFUSED, message)
     }
 
     pub(crate) fn nomination(token: &str) -> Self {
         Self::bad_request(
-            "ConnectionRefused",
+            reason::CONNECTION_REFUSED,
             format!("the Connection header must not name {token}"),
         )
     }
@@ -51,7 +53,7 @@ impl Refused {
     pub(crate) fn method(method: &str) -> Self {
         Self {
             code: 405,
-            reason: "MethodRefused",
+            reason: reason::METHOD_REFUSED,
             message: format!("the method {method} is not served"),
         }
     }
@@ -60,7 +62,7 @@ impl Refused {
     pub fn timeout(seconds: u64) -> Self {
         Self {
             code: 408,
-            reason: "RequestTimeout",
+            reason: reason::REQUEST_TIMEOUT,
             message: format!("the request head did not arrive within {seconds} seconds"),
         }
     }
@@ -69,7 +71,7 @@ impl Refused {
     pub fn busy() -> Self {
         Self {
             code: 503,
-            reason: "TooManyAtOnce",
+            reason: reason::TOO_MANY_AT_ONCE,
             message: "too many requests are being answered; try again".to_owned(),
         }
     }
@@ -77,7 +79,7 @@ impl Refused {
     pub(crate) fn target_too_long(limit: usize) -> Self {
         Self {
             code: 414,
-            reason: "TargetTooLong",
+            reason: reason::TARGET_TOO_LONG,
             message: format!("the request target is longer than {limit} bytes"),
         }
     }
@@ -85,7 +87,7 @@ impl Refused {
     pub(crate) fn head_too_large(limit: usize) -> Self {
         Self {
             code: 431,
-            reason: "HeaderTooLarge",
+            reason: reason::HEADER_TOO_LARGE,
             message: format!("the request head is larger than {limit} bytes"),
         }
     }
@@ -93,19 +95,19 @@ impl Refused {
     pub(crate) fn too_many_headers(limit: usize) -> Self {
         Self {
             code: 431,
-            reason: "HeaderTooLarge",
+            reason: reason::HEADER_TOO_LARGE,
             message: format!("the request has more than {limit} header lines"),
         }
     }
 
     pub(crate) fn expectation() -> Self {
-        Self::new(417, "Framing", "the Expect header must be 100-continue")
+        Self::new(417, reason::FRAMING, "the Expect header must be 100-continue")
     }
 
     pub(crate) fn trailers_too_large(limit: usize) -> Self {
         Self {
             code: 431,
-            reason: "HeaderTooLarge",
+            reason: reason::HEADER_TOO_LARGE,
             message: format!("the trailers of the request are larger than {limit} bytes"),
         }
     }
@@ -113,7 +115,7 @@ impl Refused {
     pub(crate) fn transfer_coding() -> Self {
         Self {
             code: 501,
-            reason: "TransferCoding",
+            reason: reason::TRANSFER_CODING,
             message: "no transfer coding but chunked is understood".to_owned(),
         }
     }
@@ -121,7 +123,7 @@ impl Refused {
     pub(crate) fn version() -> Self {
         Self {
             code: 505,
-            reason: "VersionRefused",
+            reason: reason::VERSION_REFUSED,
             message: "only HTTP/1.0 and HTTP/1.1 are spoken in this form".to_owned(),
         }
     }

@@ -1,3 +1,4 @@
+use crate::answer::reason;
 use http::Method;
 
 use crate::access::Questions;
@@ -98,7 +99,7 @@ impl Answer<'_> {
     pub fn nothing() -> Self {
         Self::Refused(Refused::new(
             404,
-            "NoRouteMatched",
+            reason::NO_ROUTE_MATCHED,
             "nothing is published under this path",
         ))
     }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -18,15 +19,18 @@ pub struct Route {
     pub forward_authorization: bool,
 }
 
-/// What a request is compared with, by kind of object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What a request is compared with. The forms have the names of the kinds that they were made for; another kind may use one
+/// as well.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Matcher {
+    /// A path below `/proxy`.
     ReverseProxy {
         /// As written; a trailing `*` makes it a prefix.
         path: String,
         /// As written; `*` is any.
         method: String,
     },
+    /// An API group and version.
     ApiService {
         /// May be empty.
         group: String,
@@ -117,6 +121,17 @@ impl Matcher {
         match self {
             Self::ReverseProxy { path, .. } => Door::ReverseProxy { path },
             Self::ApiService { .. } => Door::ApiService,
+        }
+    }
+}
+
+/// What it takes, as people write it: `GET /proxy/shop/*`, `/kapis/shop.example/v1`.
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReverseProxy { path, method } => write!(f, "{method} {path}"),
+            Self::ApiService { group, version } if group.is_empty() => write!(f, "/kapi/{version}"),
+            Self::ApiService { group, version } => write!(f, "/kapis/{group}/{version}"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use genkan_routing::matcher::method_problem;
+use genkan_routing::model::ObjectKey;
 use genkan_routing::{Claim, Claims, DirectiveSpec, Directives, Endpoint, Scheme, Standing, Table};
 use serde_json::Value;
 
@@ -51,7 +52,7 @@ pub fn build(case: &Case) -> World {
             );
             Directives::default()
         });
-        if claims.standing(&text(&proxy["name"])) == Some(Standing::Wins) {
+        if claims.standing(&ObjectKey::reverse_proxy(text(&proxy["name"]))) == Some(Standing::Wins) {
             let route = Route {
                 directives: Arc::new(directives),
                 endpoint,
@@ -99,7 +100,7 @@ pub fn claims(config: &Value) -> Claims {
             .filter(char::is_ascii_digit)
             .collect();
         claims.insert(Claim {
-            name: text(&proxy["name"]),
+            object: ObjectKey::reverse_proxy(text(&proxy["name"])),
             path: text(&matcher["path"]),
             method: text(&matcher["method"]),
             created: digits.parse().unwrap_or_default(),

@@ -119,7 +119,7 @@ impl Attack {
         for _ in 0..2 {
             let mut client = Client::connect(process.address).await;
             client.send(self.ask.head(index)).await;
-            told = self.judge(&client.rest().await);
+            told = self.judge(&client.rest_of_it().await);
         }
         Row {
             name: self.name,

@@ -2,7 +2,7 @@
 
 use super::stage::Stage;
 use super::{Row, Section, part, quoted};
-use crate::frames::{Outcome, RawHttp2};
+use genkan_kit::http2::{Outcome, RawHttp2};
 
 struct Attack {
     name: &'static str,

@@ -112,7 +112,7 @@ impl Attack {
         }
         let book = stage.ledger.book();
         let new = &book.whole[before.whole.len()..];
-        let what = format!("{name}: {} and {new:?}", answer.head);
+        let what = format!("{name}: {} and {new:?}", answer.line);
         let begun = book.begun - before.begun;
         match self.then {
             Then::Refused(code) | Then::BrokenOff(code) => {
@@ -126,7 +126,7 @@ impl Attack {
                 format!("{code} `{reason}`; for the backend it is broken off")
             }
             Then::Answered(code) => {
-                assert_eq!((answer.code, begun), (code, 0), "{what}");
+                assert_eq!((answer.status, begun), (code, 0), "{what}");
                 format!("{code} from genkan itself")
             }
             Then::Passes(with, without) => {

@@ -122,7 +122,7 @@ impl Step {
         let Some(answer) = client.answer().await else {
             panic!("{}: no answer", self.name)
         };
-        assert_eq!(answer.code, self.code, "{}: {answer:?}", self.name);
+        assert_eq!(answer.status, self.code, "{}: {answer:?}", self.name);
         match self.code {
             101 => {
                 let wanted = before.tunnelled.len() + self.tunnelled.len();

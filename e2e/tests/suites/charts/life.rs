@@ -116,7 +116,7 @@ pub async fn installed_upgraded_rolled_back_and_removed(world: Arc<World>) -> Re
 
 /// Definitions that another program has made are taken over, and then are what the types say.
 pub async fn definitions_of_others_are_adopted(world: Arc<World>) -> Result<()> {
-    let other: String = genkan_crds::definition::all()
+    let other: String = genkan_crds::all()
         .iter()
         .map(|definition| {
             let mut definition = definition.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use genkan_e2e::pki::Authority;
-use genkan_e2e::stranger;
+use genkan_e2e::rogue;
 use genkan_e2e::wait;
 use genkan_e2e::world::World;
 use k8s_openapi::api::core::v1::Secret;
@@ -131,7 +131,7 @@ pub async fn a_given_secret_is_used_and_never_written(world: Arc<World>) -> Resu
         .await?;
     secured.operator.start().await?;
     assert_eq!(secured.authority().await?, authority.pem);
-    stranger::connect(secured.operator.grpc, &authority.pem).await?;
+    rogue::connect(secured.operator.grpc, &authority.pem).await?;
     assert!(
         secured.secrets().get_opt("genkan-stream-ca").await?.is_none(),
         "there is nothing to sign"
@@ -146,7 +146,7 @@ pub async fn a_given_secret_is_used_and_never_written(world: Arc<World>) -> Resu
     secured
         .says(&["genkan-system/genkan-stream", "tls.key", "stays in use"])
         .await?;
-    stranger::connect(secured.operator.grpc, &authority.pem).await?;
+    rogue::connect(secured.operator.grpc, &authority.pem).await?;
 
     // Renewed by another authority.
     let other = Authority::new(&secured.folder, "other")?;
@@ -159,7 +159,7 @@ pub async fn a_given_secret_is_used_and_never_written(world: Arc<World>) -> Resu
         )
         .await?;
     wait::until_true("the new one is used", MENDED, || async {
-        Ok(stranger::connect(secured.operator.grpc, &other.pem).await.is_ok())
+        Ok(rogue::connect(secured.operator.grpc, &other.pem).await.is_ok())
     })
     .await
     .with_context(|| secured.operator.tail(10))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use genkan_e2e::publish::{self, is_programmed, reverse_proxy};
-use genkan_e2e::stranger::{Named, Stranger};
+use genkan_e2e::rogue::{Named, Rogue};
 use genkan_e2e::tokens;
 use genkan_e2e::wait;
 use genkan_e2e::world::World;
@@ -97,7 +97,7 @@ pub async fn a_forged_acknowledgement_changes_nothing(world: Arc<World>) -> Resu
         instance: &instance,
     };
     let channel = secured.channel().await?;
-    let mut stranger = Stranger::open(&channel, Some(&token), named).await?;
+    let mut stranger = Rogue::open(&channel, Some(&token), named).await?;
     stranger.acknowledge_all(Duration::from_millis(500)).await?;
     proxy.pause()?;
     let changed = reverse_proxy("forged", "/proxy/forged", "elsewhere.default.svc", json!({}));
@@ -139,14 +139,14 @@ pub async fn a_stream_ends_with_its_token(world: Arc<World>) -> Result<()> {
         name: "brief",
         instance: "1",
     };
-    let mut stranger = Stranger::open(&channel, Some(&token), named).await?;
+    let mut stranger = Rogue::open(&channel, Some(&token), named).await?;
     assert_eq!(stranger.acknowledge_all(Duration::from_millis(500)).await?, 1);
     let status = stranger.ended(Duration::from_secs(10)).await?;
     assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
     assert!(status.message().contains("expired"), "{status:?}");
     let now = jiff::Timestamp::now().as_second();
     assert!((end..end + 3).contains(&now), "{now} for {end}");
-    let again = Stranger::open(&channel, Some(&token), named).await;
+    let again = Rogue::open(&channel, Some(&token), named).await;
     assert_eq!(
         again.err().map(|status| status.code()),
         Some(Code::Unauthenticated)
@@ -165,10 +165,10 @@ pub async fn an_api_server_that_is_away_keeps_newcomers_waiting(world: Arc<World
         name: NAMESPACE,
         instance: "1",
     };
-    let mut stream = Stranger::open(&channel, Some(&token), named).await?;
+    let mut stream = Rogue::open(&channel, Some(&token), named).await?;
     stream.acknowledge_all(Duration::from_millis(300)).await?;
     world.control_plane.kill_api_server();
-    let refused = Stranger::open(&channel, Some(&newcomer), named).await.err();
+    let refused = Rogue::open(&channel, Some(&newcomer), named).await.err();
     assert_eq!(refused.map(|status| status.code()), Some(Code::Unavailable));
     assert_eq!(
         stream.acknowledge_all(Duration::from_millis(300)).await?,
@@ -177,7 +177,7 @@ pub async fn an_api_server_that_is_away_keeps_newcomers_waiting(world: Arc<World
     );
     world.control_plane.start_api_server().await?;
     wait::until_true("the newcomer is let in", SOON, || async {
-        Ok(Stranger::open(&channel, Some(&newcomer), named).await.is_ok())
+        Ok(Rogue::open(&channel, Some(&newcomer), named).await.is_ok())
     })
     .await?;
     for pod in [&known, &new] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use genkan_e2e::product::{Operator, Proxy, Source};
-use genkan_e2e::stranger;
+use genkan_e2e::rogue;
 use genkan_e2e::tokens;
 use genkan_e2e::wait;
 use genkan_e2e::world::{self, RBAC, World};
@@ -94,7 +94,7 @@ impl Secured {
 
     /// A new connection, which trusts what is published.
     pub async fn channel(&self) -> Result<Channel> {
-        stranger::connect(self.operator.grpc, &self.authority().await?).await
+        rogue::connect(self.operator.grpc, &self.authority().await?).await
     }
 
     /// A Pod of the data plane, and a token as the kubelet would mount it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use genkan_e2e::stranger::{Named, Stranger};
+use genkan_e2e::rogue::{Named, Rogue};
 use genkan_e2e::tokens;
 use genkan_e2e::world::World;
 use genkan_proto::AUDIENCE;
@@ -82,7 +82,7 @@ pub async fn strangers_are_refused_and_get_nothing(world: Arc<World>) -> Result<
         ),
     ] {
         let before = secured.operator.refused(reason).await?;
-        let opened = Stranger::open(&channel, token, named).await;
+        let opened = Rogue::open(&channel, token, named).await;
         // A status instead of a stream: there was no message.
         let status = opened.err();
         assert_eq!(
@@ -100,7 +100,7 @@ pub async fn strangers_are_refused_and_get_nothing(world: Arc<World>) -> Result<
     }
     assert!(!secured.operator.output().contains("proxy connected"));
     assert!(
-        Stranger::open(&channel, Some(&good), named).await.is_ok(),
+        Rogue::open(&channel, Some(&good), named).await.is_ok(),
         "the good one is good"
     );
     for pod in [&pod, &foreign_pod] {

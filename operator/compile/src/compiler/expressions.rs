@@ -1,10 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use genkan_crds::ReverseProxySpec;
 use genkan_routing::directives::{Directives, MOST_STATES};
 use genkan_routing::model::ObjectKey;
 
-use super::{Compiler, reverse_proxy};
+use super::Compiler;
 use crate::index::Index;
 use crate::object::Record;
 
@@ -13,9 +12,9 @@ use crate::object::Record;
 #[derive(Debug, Default)]
 pub(super) struct Expressions {
     /// By age, then name: those that want more than every object may have.
-    large: BTreeMap<(i64, String), BTreeMap<String, u64>>,
-    created: HashMap<String, i64>,
-    refused: BTreeMap<String, Refusal>,
+    large: BTreeMap<(i64, ObjectKey), BTreeMap<String, u64>>,
+    created: HashMap<ObjectKey, i64>,
+    refused: BTreeMap<ObjectKey, Refusal>,
 }
 
 /// What an object wants, and what the older ones have left.
@@ -34,19 +33,18 @@ const TOTAL: u64 = 16 * MOST_STATES;
 
 impl Compiler {
     /// Renews what an object wants. Returns every object that may have got its room by that, or lost it.
-    pub(super) fn weigh(&mut self, index: &Index, name: &str) -> Vec<ObjectKey> {
-        let record = index.reverse_proxies.get(name).filter(|record| !record.console);
+    pub(super) fn weigh(&mut self, index: &Index, key: &ObjectKey) -> BTreeSet<ObjectKey> {
+        let record = index.published.get(key).filter(|record| !record.console);
         let wanted = record.and_then(|record| Some((record.created, wanted(record)?)));
-        let changed = self.expressions.enter(name, wanted);
-        changed.into_iter().map(ObjectKey::reverse_proxy).collect()
+        self.expressions.enter(key, wanted)
     }
 }
 
 /// The expressions with their sizes; `None` where they are few, or no rule of the object is valid anyway.
-fn wanted(record: &Record<ReverseProxySpec>) -> Option<BTreeMap<String, u64>> {
+fn wanted(record: &Record) -> Option<BTreeMap<String, u64>> {
     let written = record.spec.as_ref().ok()?.directives.as_ref()?;
-    written.path_regexp.as_ref().filter(|rules| !rules.is_empty())?;
-    let directives = Directives::compile(&reverse_proxy::rules(written)).ok()?;
+    let rules = Some(written).filter(|written| !written.path_regexp.is_empty())?;
+    let directives = Directives::compile(rules).ok()?;
     let expressions = directives.expressions();
     let sizes = expressions
         .into_iter()
@@ -58,38 +56,42 @@ fn wanted(record: &Record<ReverseProxySpec>) -> Option<BTreeMap<String, u64>> {
 
 impl Expressions {
     /// Why an object gets no room.
-    pub(super) fn refusal(&self, name: &str) -> Option<Refusal> {
-        self.refused.get(name).copied()
+    pub(super) fn refusal(&self, key: &ObjectKey) -> Option<Refusal> {
+        self.refused.get(key).copied()
     }
 
     /// Returns the other objects for which something changed.
-    fn enter(&mut self, name: &str, wanted: Option<(i64, BTreeMap<String, u64>)>) -> BTreeSet<String> {
-        let old = self.created.remove(name);
-        let old = old.and_then(|created| self.large.remove(&(created, name.to_owned())));
+    fn enter(
+        &mut self,
+        key: &ObjectKey,
+        wanted: Option<(i64, BTreeMap<String, u64>)>,
+    ) -> BTreeSet<ObjectKey> {
+        let old = self.created.remove(key);
+        let old = old.and_then(|created| self.large.remove(&(created, key.clone())));
         if old.is_none() && wanted.is_none() {
             return BTreeSet::new();
         }
         if let Some((created, sizes)) = wanted {
-            self.created.insert(name.to_owned(), created);
-            self.large.insert((created, name.to_owned()), sizes);
+            self.created.insert(key.clone(), created);
+            self.large.insert((created, key.clone()), sizes);
         }
         let now = self.judge();
         let before = std::mem::replace(&mut self.refused, now);
         let now = &self.refused;
-        let names = before.keys().chain(now.keys());
-        let changed = names.filter(|other| *other != name && before.get(*other) != now.get(*other));
+        let keys = before.keys().chain(now.keys());
+        let changed = keys.filter(|other| *other != key && before.get(*other) != now.get(*other));
         changed.cloned().collect()
     }
 
-    fn judge(&self) -> BTreeMap<String, Refusal> {
+    fn judge(&self) -> BTreeMap<ObjectKey, Refusal> {
         let (mut held, mut left) = (BTreeSet::new(), TOTAL);
         let mut refused = BTreeMap::new();
-        for ((_, name), sizes) in &self.large {
+        for ((_, key), sizes) in &self.large {
             // Equal expressions are held once, whoever wrote them.
             let new = sizes.iter().filter(|(text, _)| !held.contains(*text));
             let wanted = new.map(|(_, size)| size).sum::<u64>().saturating_sub(FREE);
             if wanted > left {
-                refused.insert(name.clone(), Refusal { wanted, left });
+                refused.insert(key.clone(), Refusal { wanted, left });
                 continue;
             }
             left -= wanted;
@@ -117,6 +119,10 @@ impl std::fmt::Display for Refusal {
 mod tests {
     use super::*;
 
+    fn mk_key(name: &str) -> ObjectKey {
+        ObjectKey::reverse_proxy(name)
+    }
+
     fn mk_sizes(name: &str, size: u64) -> BTreeMap<String, u64> {
         BTreeMap::from([(format!("expression of {name}"), size)])
     }
@@ -126,14 +132,20 @@ mod tests {
         let mut expressions = Expressions::default();
         for (age, name) in ["a", "b"].into_iter().enumerate() {
             let wanted = (age as i64, mk_sizes(name, TOTAL / 2 + FREE));
-            assert!(expressions.enter(name, Some(wanted)).is_empty());
+            assert!(expressions.enter(&mk_key(name), Some(wanted)).is_empty());
         }
-        expressions.enter("c", Some((2, mk_sizes("c", FREE + 1))));
-        assert_eq!(expressions.refusal("c"), Some(Refusal { wanted: 1, left: 0 }));
-        assert!(expressions.refusal("a").is_none() && expressions.refusal("b").is_none());
-        assert_eq!(expressions.enter("a", None), BTreeSet::from(["c".to_owned()]));
-        assert_eq!(expressions.refusal("c"), None);
-        assert!(expressions.enter("d", None).is_empty());
+        expressions.enter(&mk_key("c"), Some((2, mk_sizes("c", FREE + 1))));
+        assert_eq!(
+            expressions.refusal(&mk_key("c")),
+            Some(Refusal { wanted: 1, left: 0 })
+        );
+        assert!(expressions.refusal(&mk_key("a")).is_none() && expressions.refusal(&mk_key("b")).is_none());
+        assert_eq!(
+            expressions.enter(&mk_key("a"), None),
+            BTreeSet::from([mk_key("c")])
+        );
+        assert_eq!(expressions.refusal(&mk_key("c")), None);
+        assert!(expressions.enter(&mk_key("d"), None).is_empty());
     }
 
     #[test]
@@ -142,12 +154,12 @@ mod tests {
         let enter = |order: &[usize]| {
             let mut expressions = Expressions::default();
             for (name, created, text) in order.iter().map(|at| all[*at]) {
-                expressions.enter(name, Some((created, mk_sizes(text, TOTAL / 2 + FREE))));
+                expressions.enter(&mk_key(name), Some((created, mk_sizes(text, TOTAL / 2 + FREE))));
             }
             expressions.refused
         };
         let refused = enter(&[0, 1, 2, 3]);
-        assert_eq!(refused.keys().collect::<Vec<_>>(), ["d"]);
+        assert_eq!(refused.keys().collect::<Vec<_>>(), [&mk_key("d")]);
         for order in [[3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
             assert_eq!(enter(&order), refused, "{order:?}");
         }

@@ -1,6 +1,9 @@
 use bytes::Bytes;
 use genkan_proto::codec;
 use genkan_routing::model::Published;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::json;
 
 use super::*;
@@ -209,55 +212,51 @@ fn both_sides_of_a_conflict_learn_of_it_and_of_its_end() {
     );
 }
 
-/// Whatever the order of events, the outcome is that of a fresh compile of what exists at the end.
-#[test]
-fn incremental_equals_from_scratch() {
-    let mut seed = 11u64;
-    let mut next = |n: u64| {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) % n
-    };
-    let mut rig = Rig::default();
-    let mut live: BTreeMap<(Kind, String), Change> = BTreeMap::new();
-    for step in 0..1_500 {
-        let service = format!("s{}", next(3));
-        let (kind, name, change) = match next(3) {
-            0 => {
-                let name = format!("p{}", next(6));
-                let path = ["/proxy/a*", "/proxy/b", "*", "/proxy*", "/proxy/a/b*"][next(5) as usize];
-                let change = mk_proxy(&name, path, to(&service));
-                (Kind::Published(Published::ReverseProxy), name, change)
+/// One event: its kind and name, and what it makes of them.
+fn event() -> impl Strategy<Value = (Kind, String, Option<Change>)> {
+    let paths = select(&["/proxy/a*", "/proxy/b", "*", "/proxy*", "/proxy/a/b*"][..]);
+    let service = || (0..3u8).prop_map(|n| format!("s{n}"));
+    let applied = prop_oneof![
+        (0..6u8, paths, service()).prop_map(|(n, path, service)| {
+            let name = format!("p{n}");
+            let change = mk_proxy(&name, path, to(&service));
+            (Kind::Published(Published::ReverseProxy), name, change)
+        }),
+        (service(), 0..4u8).prop_map(|(service, n)| {
+            let change = mk_service(&service, if n == 0 { 81 } else { 80 });
+            (Kind::Watched(Watched::Service), service, change)
+        }),
+        (service(), 1..5u8).prop_map(|(service, last)| {
+            let change = mk_slice(&service, &format!("10.0.0.{last}"));
+            (Kind::Watched(Watched::EndpointSlice), service, change)
+        }),
+    ];
+    (applied, 0..3u8).prop_map(|((kind, name, change), fate)| (kind, name, (fate > 0).then_some(change)))
+}
+
+proptest! {
+    /// Whatever the order of events, the outcome is that of a fresh compile of what exists at the end.
+    #[test]
+    fn incremental_equals_from_scratch(events in vec(event(), 1..60)) {
+        let mut rig = Rig::default();
+        let mut live: BTreeMap<(Kind, String), Change> = BTreeMap::new();
+        for (kind, name, change) in events {
+            match change {
+                None => {
+                    live.remove(&(kind, name.clone()));
+                    rig.take(vec![delete(kind, &name)]);
+                }
+                Some(change) => {
+                    live.insert((kind, name), change.clone());
+                    rig.take(vec![change]);
+                }
             }
-            1 => (
-                Kind::Watched(Watched::Service),
-                service.clone(),
-                mk_service(&service, if next(4) == 0 { 81 } else { 80 }),
-            ),
-            _ => (
-                Kind::Watched(Watched::EndpointSlice),
-                service.clone(),
-                mk_slice(&service, &format!("10.0.0.{}", next(4) + 1)),
-            ),
-        };
-        if next(3) == 0 {
-            live.remove(&(kind, name.clone()));
-            rig.take(vec![delete(kind, &name)]);
-        } else {
-            live.insert((kind, name), change.clone());
-            rig.take(vec![change]);
         }
-        if step % 50 == 0 {
-            let mut fresh = Rig::default();
-            fresh.take(live.values().cloned().collect());
-            assert_eq!(rig.keys(), fresh.keys(), "step {step}");
-            assert_eq!(rig.world.bytes(), fresh.world.bytes(), "step {step}");
-            assert!(
-                rig.compiler.verdicts().eq(fresh.compiler.verdicts()),
-                "step {step}"
-            );
-        }
+        let mut fresh = Rig::default();
+        fresh.take(live.values().cloned().collect());
+        prop_assert_eq!(rig.keys(), fresh.keys());
+        prop_assert_eq!(rig.world.bytes(), fresh.world.bytes());
+        prop_assert!(rig.compiler.verdicts().eq(fresh.compiler.verdicts()));
     }
 }
 

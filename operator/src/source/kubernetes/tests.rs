@@ -118,11 +118,11 @@ async fn a_kind_without_a_definition_has_no_objects_until_it_appears() {
     let mut rig = mk_rig(PROXY, (404, 404));
     assert_eq!(rig.hears().await, Some(Absence::Definition));
     rig.changes().await;
-    assert!(rig.has_listed("ReverseProxy") && rig.index.reverse_proxies.is_empty());
+    assert!(rig.has_listed("ReverseProxy") && rig.index.published.is_empty());
     *rig.codes.lock() = (200, 200);
     assert_eq!(rig.hears().await, None);
     rig.changes().await;
-    assert_eq!(rig.index.reverse_proxies.len(), 1);
+    assert_eq!(rig.index.published.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,7 +27,7 @@ impl Held {
 
     fn put(&mut self, object: &Object) {
         match object {
-            Object::ReverseProxy(r) => drop(self.0.insert(r.name.clone(), r.generation)),
+            Object::Published(r) => drop(self.0.insert(r.key.name.clone(), r.generation)),
             other => panic!("{other:?}"),
         }
     }

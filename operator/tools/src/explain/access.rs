@@ -8,11 +8,10 @@ use genkan_routing::Refused;
 use genkan_routing::access::{Attributes, Mode, Questions, Reading, Refusal};
 use genkan_routing::decide;
 use genkan_routing::identity::{ANONYMOUS, Introduction, Unsendable};
-use k8s_openapi::api::authorization::v1::{
-    NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 /// Somebody who might send the request.
@@ -133,7 +132,7 @@ impl fmt::Debug for ApiServer {
 
 impl Reviewer for ApiServer {
     fn allows(&self, user: &str, groups: &[String], attributes: &Attributes<'_>) -> Result<bool> {
-        let review = review(user, groups, attributes);
+        let review = review(user, groups, attributes)?;
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
         let answer = self
             .runtime
@@ -150,45 +149,14 @@ impl Reviewer for ApiServer {
     }
 }
 
-fn review(user: &str, groups: &[String], attributes: &Attributes<'_>) -> SubjectAccessReview {
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let mut spec = SubjectAccessReviewSpec {
-        user: Some(user.to_owned()),
-        groups: Some(groups.to_vec()),
-        ..SubjectAccessReviewSpec::default()
+fn review(user: &str, groups: &[String], attributes: &Attributes<'_>) -> Result<SubjectAccessReview> {
+    let field = match attributes {
+        Attributes::NonResource { .. } => "nonResourceAttributes",
+        Attributes::Resource { .. } => "resourceAttributes",
     };
-    match attributes {
-        Attributes::NonResource { path, verb } => {
-            spec.non_resource_attributes = Some(NonResourceAttributes {
-                path: text(path),
-                verb: text(verb),
-            });
-        }
-        Attributes::Resource {
-            verb,
-            group,
-            version,
-            resource,
-            subresource,
-            namespace,
-            name,
-        } => {
-            spec.resource_attributes = Some(ResourceAttributes {
-                verb: text(verb),
-                group: text(group),
-                version: text(version),
-                resource: text(resource),
-                subresource: text(subresource),
-                namespace: text(namespace),
-                name: text(name),
-                ..ResourceAttributes::default()
-            });
-        }
-    }
-    SubjectAccessReview {
-        spec,
-        ..SubjectAccessReview::default()
-    }
+    let fields: BTreeMap<&str, &str> = attributes.fields().collect();
+    let spec = json!({ "user": user, "groups": groups, field: fields });
+    Ok(serde_json::from_value(json!({ "spec": spec }))?)
 }
 
 #[cfg(test)]
@@ -231,7 +199,7 @@ mod tests {
             namespace: "".into(),
             name: "".into(),
         };
-        let spec = serde_json::json!(review("jane", &[], &attributes).spec);
+        let spec = serde_json::json!(review("jane", &[], &attributes).unwrap().spec);
         let expected = serde_json::json!({ "verb": "list", "group": "shop.example", "version": "v1", "resource": "carts" });
         assert_eq!(spec["resourceAttributes"], expected);
     }

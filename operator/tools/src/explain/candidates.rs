@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use genkan_routing::model::{Matcher, ObjectKey};
+use genkan_routing::model::Matcher;
 use genkan_routing::{Decision, Pattern, RequestInfo, comparable};
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ pub(super) fn of(world: &World, method: &str, found: Option<Found<'_>>) -> Vec<C
     }
 }
 
-/// ReverseProxies whose path matches, the winner first, then by how near they came.
+/// Objects whose path below `/proxy` matches, the winner first, then by how near they came.
 fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<Candidate> {
     let path = comparable(&info.path);
     let winner = world
@@ -54,23 +54,23 @@ fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<C
         .reverse_proxies
         .lookup(method, &path)
         .map(|taking| &taking.route);
-    let winner_name = winner.map(|route| route.object.key.name.as_str());
+    let winner_key = winner.map(|route| &route.object.key);
     let mut found = Vec::new();
-    for (name, record) in &world.index.reverse_proxies {
-        let Some(matcher) = genkan_compile::compiler::reverse_proxy::matcher(record) else {
-            continue;
+    for (key, record) in &world.index.published {
+        let Some(matcher) = &record.matcher else { continue };
+        let (asked, own) = match matcher {
+            Matcher::ReverseProxy { path, method } => (path, method),
+            Matcher::ApiService { .. } => continue,
         };
-        let pattern = Pattern::parse(&matcher.path);
+        let pattern = Pattern::parse(asked);
         if !pattern.matches(&path) {
             continue;
         }
-        let takes_method = matcher.method == "*" || matcher.method == method;
-        let wins = winner_name == Some(name);
-        let refusal = world
-            .verdict(&ObjectKey::reverse_proxy(name))
-            .filter(|verdict| !verdict.sent);
+        let takes_method = own == "*" || own == method;
+        let wins = winner_key == Some(key);
+        let refusal = world.verdict(key).filter(|verdict| !verdict.sent);
         let why = if !takes_method {
-            format!("it takes only {}", matcher.method)
+            format!("it takes only {own}")
         } else if let Some(verdict) = refusal {
             format!("{}: {}", verdict.accepted.reason, verdict.accepted.message)
         } else if wins {
@@ -85,13 +85,13 @@ fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<C
             !wins,
             !takes_method,
             std::cmp::Reverse(pattern.literal.len()),
-            matcher.method == "*",
+            own == "*",
         );
         found.push((
             rank,
             Candidate {
-                object: format!("ReverseProxy {name}"),
-                takes: format!("{} {}", matcher.method, matcher.path),
+                object: key.title(),
+                takes: matcher.to_string(),
                 wins,
                 why,
             },
@@ -112,31 +112,32 @@ fn lost(pattern: &Pattern, winner: &str) -> String {
     }
 }
 
-/// APIServices of the group, those of the version first.
+/// Objects that publish a version of the group, those of the version first.
 fn api_services(world: &World, group: &str, version: &str) -> Vec<Candidate> {
     let winner = world
         .doors
         .api_services
         .get(group, version)
-        .map(|taking| taking.route.object.key.name.as_str());
+        .map(|taking| &taking.route.object.key);
     let mut found = Vec::new();
-    for (name, record) in &world.index.api_services {
-        let Ok(spec) = &record.spec else { continue };
-        if spec.group != group {
-            continue;
-        }
-        let wins = winner == Some(name);
-        let same = spec.version == version;
-        let verdict = world.verdict(&ObjectKey::api_service(name));
+    for (key, record) in world.index.published.iter().filter(|(_, r)| r.spec.is_ok()) {
+        let Some(matcher) = &record.matcher else { continue };
+        let own = match matcher {
+            Matcher::ApiService { group: of, version } if of == group => version,
+            Matcher::ApiService { .. } | Matcher::ReverseProxy { .. } => continue,
+        };
+        let wins = winner == Some(key);
+        let same = own == version;
+        let verdict = world.verdict(key);
         let why = match verdict {
             _ if wins => "it publishes this group and version".to_owned(),
-            _ if !same => format!("it publishes version {}", spec.version),
+            _ if !same => format!("it publishes version {own}"),
             Some(verdict) => format!("{}: {}", verdict.accepted.reason, verdict.accepted.message),
             None => String::new(),
         };
         let candidate = Candidate {
-            object: format!("APIService {name}"),
-            takes: spec.prefix(),
+            object: key.title(),
+            takes: matcher.to_string(),
             wins,
             why,
         };

@@ -10,7 +10,7 @@ use genkan_compile::index::{Change, Dirty, Index};
 use genkan_compile::object::{Kind, Object, Watched};
 use genkan_compile::verdict::Verdict;
 use genkan_routing::Table;
-use genkan_routing::model::{EndpointSet, Matcher, ObjectKey, Published, ResourceBody, ResourceKey, SetKey};
+use genkan_routing::model::{EndpointSet, ObjectKey, Published, ResourceBody, ResourceKey, SetKey};
 use kube::Client;
 use kube::api::ListParams;
 
@@ -48,14 +48,7 @@ impl World {
                 (_, ResourceBody::Endpoints(_)) => {}
                 (_, ResourceBody::Route(route)) => {
                     let taking = Arc::new(Destination::new(*route));
-                    match &taking.route.matcher {
-                        Matcher::ReverseProxy { path, method } => {
-                            doors.reverse_proxies.insert(path, method, Arc::clone(&taking));
-                        }
-                        Matcher::ApiService { group, version } => {
-                            doors.api_services.insert(group, version, Arc::clone(&taking));
-                        }
-                    }
+                    doors.insert(&taking.route.matcher, Arc::clone(&taking));
                 }
             }
         }

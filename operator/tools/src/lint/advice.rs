@@ -1,6 +1,5 @@
 //! What works, but does nothing, or not what it reads like.
 
-use genkan_crds::ReverseProxySpec;
 use genkan_routing::directives::{DirectiveSpec, Directives, Input};
 use genkan_routing::headers::is_reserved;
 use genkan_routing::identity::{is_impersonation_header, is_trusted_elsewhere, is_user_header};
@@ -8,16 +7,16 @@ use genkan_routing::identity::{is_impersonation_header, is_trusted_elsewhere, is
 use super::document::Document;
 use super::{Level, Remark};
 
-pub(super) fn reverse_proxy(
+/// About an object that takes a path and a method below `/proxy`.
+pub(super) fn proxied(
     document: &Document<'_>,
-    spec: &ReverseProxySpec,
+    (path, method): (&str, &str),
     rules: &DirectiveSpec,
     remarks: &mut Vec<Remark>,
 ) {
     let mut warn = |field: &str, message: String| {
         remarks.push(document.remark(Level::Warning, &format!("spec.{field}"), message));
     };
-    let path = &spec.matcher.path;
     if path.contains('%') {
         warn(
             "matcher.path",
@@ -30,20 +29,20 @@ pub(super) fn reverse_proxy(
             "only a * at the end stands for anything; the others are literal".into(),
         );
     }
-    if spec.matcher.method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
         warn(
             "matcher.method",
             format!(
                 "{:?} is compared with case; clients send {}",
-                spec.matcher.method,
-                spec.matcher.method.to_ascii_uppercase()
+                method,
+                method.to_ascii_uppercase()
             ),
         );
     }
-    if ["CONNECT", "TRACE"].contains(&spec.matcher.method.as_str()) {
+    if ["CONNECT", "TRACE"].contains(&method) {
         warn(
             "matcher.method",
-            format!("no request matches: {} is answered with 405", spec.matcher.method),
+            format!("no request matches: {method} is answered with 405"),
         );
     }
     if let Some(prefix) = rules

@@ -2,14 +2,15 @@
 
 use std::sync::LazyLock;
 
-use genkan_compile::compiler::{endpoint_problems, reverse_proxy};
+use genkan_compile::compiler::endpoint_problems;
+use genkan_compile::kinds;
 use genkan_compile::named::{is_label, is_subdomain};
 use genkan_compile::object::Kind;
-use genkan_crds::{APIServiceSpec, Endpoint, ReverseProxySpec};
+use genkan_crds::Endpoint;
 use genkan_routing::directives::Directives;
-use genkan_routing::model::Published;
+use genkan_routing::model::Matcher;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::document::Document;
 use super::{Level, Remark, advice, legacy, schema};
@@ -40,17 +41,18 @@ pub(super) fn check(document: &Document<'_>, remarks: &mut Vec<Remark>) {
             remarks.push(document.remark(Level::Error, &field, message));
         }
     }
-    match kind {
-        Published::ReverseProxy => {
-            if let Ok(spec) = ReverseProxySpec::deserialize(spec) {
-                reverse_proxy(document, &spec, &unknown, remarks);
-            }
-        }
-        Published::ApiService => {
-            if let Ok(spec) = APIServiceSpec::deserialize(spec) {
-                api_service(document, &spec, &unknown, remarks);
-            }
-        }
+    let form = kinds::of(kind);
+    let Ok(read) = form.read(spec) else { return };
+    for (field, message) in form.remarks(spec) {
+        remarks.push(document.remark(Level::Error, field, message));
+    }
+    let rules = read.directives.unwrap_or_default();
+    for problem in Directives::compile(&rules).err().into_iter().flatten() {
+        remarks.push(document.remark(Level::Error, &format!("spec.{}", problem.field), problem.reason));
+    }
+    endpoint(document, &read.endpoint, form.endpoint, &unknown, remarks);
+    if let Some(Matcher::ReverseProxy { path, method }) = form.matcher(spec) {
+        advice::proxied(document, (&path, &method), &rules, remarks);
     }
 }
 
@@ -75,51 +77,6 @@ fn metadata(document: &Document<'_>, remarks: &mut Vec<Remark>) {
     }
 }
 
-fn reverse_proxy(
-    document: &Document<'_>,
-    spec: &ReverseProxySpec,
-    unknown: &[String],
-    remarks: &mut Vec<Remark>,
-) {
-    let method = &document.value["spec"]["matcher"]["method"];
-    if let Some(message) = method.as_str().and_then(genkan_routing::matcher::method_problem) {
-        remarks.push(document.remark(Level::Error, "spec.matcher.method", message));
-    }
-    let rules = spec
-        .directives
-        .as_ref()
-        .map(reverse_proxy::rules)
-        .unwrap_or_default();
-    for problem in Directives::compile(&rules).err().into_iter().flatten() {
-        remarks.push(document.remark(Level::Error, &format!("spec.{}", problem.field), problem.reason));
-    }
-    endpoint(document, &spec.upstream, "spec.upstream", unknown, remarks);
-    advice::reverse_proxy(document, spec, &rules, remarks);
-}
-
-fn api_service(
-    document: &Document<'_>,
-    spec: &APIServiceSpec,
-    unknown: &[String],
-    remarks: &mut Vec<Remark>,
-) {
-    if !spec.group.is_empty() && !is_segment(&spec.group) {
-        let message = format!(
-            "{:?} is no API group: it is one segment of a path, such as shop.example",
-            spec.group
-        );
-        remarks.push(document.remark(Level::Error, "spec.group", message));
-    }
-    if document.value["spec"]["version"].is_string() && !is_segment(&spec.version) {
-        let message = format!(
-            "{:?} is no API version: it is one segment of a path, such as v1alpha1",
-            spec.version
-        );
-        remarks.push(document.remark(Level::Error, "spec.version", message));
-    }
-    endpoint(document, &spec.endpoint, "spec", unknown, remarks);
-}
-
 fn endpoint(
     document: &Document<'_>,
     endpoint: &Endpoint,
@@ -133,7 +90,8 @@ fn endpoint(
     if named_otherwise {
         return;
     }
-    if at.starts_with("spec.") && document.value["spec"]["upstream"].is_null() {
+    let written = document.value.pointer(&format!("/{}", at.replace('.', "/")));
+    if written.is_none_or(Value::is_null) {
         // The schema has said so.
         return;
     }
@@ -148,10 +106,8 @@ fn endpoint(
         }
         Some(service) => {
             for (name, value) in [("namespace", &service.namespace), ("name", &service.name)] {
-                let written = document
-                    .value
-                    .pointer(&format!("/{}/service/{name}", at.replace('.', "/")));
-                if written.is_some_and(serde_json::Value::is_string) && !is_label(value) {
+                let written = written.and_then(|endpoint| endpoint.pointer(&format!("/service/{name}")));
+                if written.is_some_and(Value::is_string) && !is_label(value) {
                     let message = format!("{value:?} is no {name} of a Service");
                     remarks.push(document.remark(Level::Error, &format!("{at}.service.{name}"), message));
                 }
@@ -159,10 +115,4 @@ fn endpoint(
         }
         None => {}
     }
-}
-
-/// One segment of a path that a request can have.
-fn is_segment(text: &str) -> bool {
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().all(unreserved) && !text.bytes().all(|byte| byte == b'.')
 }

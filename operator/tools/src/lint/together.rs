@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use genkan_compile::Compiler;
 use genkan_compile::index::{Change, Dirty, Index};
+use genkan_compile::kinds;
 use genkan_compile::object::{Kind, Object};
 use genkan_crds::condition::reason;
-use genkan_routing::model::{ObjectKey, Published};
+use genkan_routing::model::{Matcher, ObjectKey};
 use genkan_routing::precedence::{Claim, Claims, Standing};
 use serde_json::{Value, json};
 
@@ -36,7 +37,6 @@ pub(super) fn check(documents: &[Document<'_>], remarks: &mut Vec<Remark>) {
         }
     }
     matches(&first, remarks);
-    groups(&first, remarks);
     references(&first, remarks);
 }
 
@@ -44,65 +44,60 @@ type Objects<'d, 't> = BTreeMap<(Kind, &'d str, &'d str), &'d Document<'t>>;
 
 fn matches(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
     let mut claims = Claims::new();
-    let proxies = || {
-        objects
-            .iter()
-            .filter(|((kind, ..), _)| *kind == Kind::Published(Published::ReverseProxy))
-    };
-    for ((_, _, name), document) in proxies() {
-        let matcher = &document.value["spec"]["matcher"];
-        if let (Some(path), Some(method)) = (matcher["path"].as_str(), matcher["method"].as_str()) {
-            claims.insert(Claim {
-                name: (*name).to_owned(),
-                path: path.to_owned(),
-                method: method.to_owned(),
-                created: created(&document.value),
-            });
+    let mut publishers: BTreeMap<Matcher, ObjectKey> = BTreeMap::new();
+    let mut standing = Vec::new();
+    for ((kind, _, name), document) in objects {
+        let Some(kind) = kind.published() else { continue };
+        let (form, object) = (kinds::of(kind), ObjectKey::cluster(kind, *name));
+        let Some(matcher) = form.matcher(&document.value["spec"]) else {
+            continue;
+        };
+        match matcher {
+            Matcher::ReverseProxy { path, method } => {
+                claims.insert(Claim {
+                    object: object.clone(),
+                    path,
+                    method,
+                    created: created(&document.value),
+                });
+                standing.push((form, object, document));
+            }
+            Matcher::ApiService { .. } => match publishers.get(&matcher) {
+                Some(other) => {
+                    let message = format!(
+                        "{} has the same group and version; the older one wins, the other is Conflicted",
+                        other.title()
+                    );
+                    remarks.push(document.remark(Level::Warning, form.matched, message));
+                }
+                None => {
+                    publishers.insert(matcher, object);
+                }
+            },
         }
     }
-    for ((_, _, name), document) in proxies() {
-        let (level, message) = match claims.standing(name) {
+    for (form, object, document) in standing {
+        let (level, message) = match claims.standing(&object) {
             Some(Standing::Conflicted { winner, .. }) => (
                 Level::Warning,
                 format!(
-                    "ReverseProxy {winner} has the same path and method; the older one wins, the other is Conflicted"
+                    "{} has the same path and method; the older one wins, the other is Conflicted",
+                    winner.title()
                 ),
             ),
             Some(Standing::Shadowed { winner, rule }) => (
                 Level::Warning,
-                format!("every request goes to ReverseProxy {winner}, because {rule}; this one is Shadowed"),
+                format!(
+                    "every request goes to {}, because {rule}; this one is Shadowed",
+                    winner.title()
+                ),
             ),
             Some(Standing::Unreachable { reason }) => {
                 (Level::Error, format!("no request can match: {reason}"))
             }
             Some(Standing::Wins) | None => continue,
         };
-        remarks.push(document.remark(level, "spec.matcher.path", message));
-    }
-}
-
-fn groups(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
-    let mut publishers: BTreeMap<(&str, &str), &str> = BTreeMap::new();
-    for ((kind, _, name), document) in objects {
-        let spec = &document.value["spec"];
-        let Some(version) = spec["version"]
-            .as_str()
-            .filter(|_| *kind == Kind::Published(Published::ApiService))
-        else {
-            continue;
-        };
-        let group = spec["group"].as_str().unwrap_or_default();
-        match publishers.get(&(group, version)) {
-            Some(other) => {
-                let message = format!(
-                    "APIService {other} has the same group and version; the older one wins, the other is Conflicted"
-                );
-                remarks.push(document.remark(Level::Warning, "spec.version", message));
-            }
-            None => {
-                publishers.insert((group, version), name);
-            }
-        }
+        remarks.push(document.remark(level, form.matched, message));
     }
 }
 
@@ -149,10 +144,7 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
                     .message
                     .contains(&format!("Service {namespace}/{name} is of type"))
         }) {
-            let at = match verdict.object.key.kind {
-                Published::ReverseProxy => "spec.upstream",
-                Published::ApiService => "spec",
-            };
+            let at = kinds::of(verdict.object.key.kind).endpoint;
             remarks.push(document.remark(Level::Warning, at, verdict.resolved.message.clone()));
         }
     }

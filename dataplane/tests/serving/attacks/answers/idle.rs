@@ -54,7 +54,7 @@ impl Backend {
             stream.read_buf(&mut head).await.unwrap();
         }
         stream.write_all(OK).await.unwrap();
-        assert_eq!(client.answer().await.unwrap().body, "ok");
+        assert_eq!(client.answer().await.unwrap().text(), "ok");
         stream
     }
 }

@@ -1,7 +1,7 @@
 use super::super::requests::NOTHING;
 use super::Then::{self, BrokenOff, Ends, Passes};
 use super::{Attack, Field, stream, with_body};
-use crate::frames::Outcome;
+use genkan_kit::http2::Outcome;
 
 const RESET: Then = Ends(Outcome::Reset);
 const CLOSED: Then = Ends(Outcome::GoAway);

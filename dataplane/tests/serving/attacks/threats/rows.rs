@@ -216,14 +216,7 @@ pub const THREATS: &[Threat] = &[
         "a head that two parsers read differently",
         "what is accepted has one reading, for the engine too; see Framing",
         &[
-            (
-                "dataplane/routing/tests/strict_mutation.rs",
-                "accepted_heads_have_one_reading",
-            ),
-            (
-                "dataplane/tests/front_mutation.rs",
-                "the_engine_reads_accepted_heads_in_the_same_way",
-            ),
+            ("e2e/tests/fuzz/heads.rs", "accepted_heads_have_one_reading"),
             (
                 "dataplane/tests/front.rs",
                 "a_head_cut_at_every_byte_is_read_the_same",

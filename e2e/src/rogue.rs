@@ -1,4 +1,4 @@
-//! A client of the configuration stream that says what a proxy would not.
+//! A rogue client of the configuration stream: it says what a proxy would not.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Named<'a> {
 
 /// An open stream.
 #[derive(Debug)]
-pub struct Stranger {
+pub struct Rogue {
     out: mpsc::Sender<ProxyMessage>,
     messages: Streaming<OperatorMessage>,
 }
@@ -33,9 +33,9 @@ pub async fn connect(operator: SocketAddr, ca: &str) -> Result<Channel> {
     Ok(endpoint.connect().await?)
 }
 
-// === impl Stranger ===
+// === impl Rogue ===
 
-impl Stranger {
+impl Rogue {
     /// Opens a stream, with or without a token.
     pub async fn open(channel: &Channel, token: Option<&str>, named: Named<'_>) -> Result<Self, Status> {
         let (out, queue) = mpsc::channel(8);

@@ -1,13 +1,14 @@
-//! HTTP/2 frames written and read by hand, for what a proper client library would not send.
-
-#![allow(dead_code, clippy::unwrap_used, missing_debug_implementations)]
+//! Clients of HTTP/2: one that a library keeps proper, and frames written and read by hand, for what it would not send.
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::kit::Client;
+use crate::http1::{Answer, Client};
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -30,9 +31,51 @@ pub struct Frame {
 }
 
 /// A client of HTTP/2 that can say anything.
+#[derive(Debug)]
 pub struct RawHttp2<S = TcpStream> {
     pub client: Client<S>,
     next: u32,
+}
+
+/// A proper client over a connection, which lives for as long as the client does.
+///
+/// # Panics
+/// When the other side does not speak HTTP/2.
+pub async fn client(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> SendRequest<Bytes> {
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    client
+}
+
+/// Sends a request, and reads the whole answer.
+///
+/// # Panics
+/// When the stream is refused or reset.
+pub async fn ask(client: &SendRequest<Bytes>, request: Request<()>, body: Option<&'static str>) -> Answer {
+    let mut client = client.clone().ready().await.unwrap();
+    let (answer, mut sender) = client.send_request(request, body.is_none()).unwrap();
+    if let Some(body) = body {
+        sender
+            .send_data(Bytes::from_static(body.as_bytes()), true)
+            .unwrap();
+    }
+    let (head, mut body) = answer.await.unwrap().into_parts();
+    let mut answer = Answer {
+        status: head.status.as_u16(),
+        ..Answer::default()
+    };
+    for (name, value) in &head.headers {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        answer.headers.push((name.to_string(), value));
+    }
+    while let Some(piece) = body.data().await {
+        let piece = piece.unwrap();
+        answer.body.extend_from_slice(&piece);
+        body.flow_control().release_capacity(piece.len()).unwrap();
+    }
+    answer
 }
 
 // === impl RawHttp2 ===
@@ -102,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawHttp2<S> {
     /// The next frame; `None` at the end of the connection.
     pub async fn frame(&mut self) -> Option<Frame> {
         while self.client.buffered.len() < 9 {
-            if !self.client.more().await {
+            if !self.client.fill().await.unwrap() {
                 return None;
             }
         }
@@ -111,12 +154,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawHttp2<S> {
         let (kind, flags) = (buffered[3], buffered[4]);
         let stream = u32::from_be_bytes(buffered[5..9].try_into().unwrap());
         while self.client.buffered.len() < 9 + length {
-            if !self.client.more().await {
+            if !self.client.fill().await.unwrap() {
                 return None;
             }
         }
-        let payload = self.client.buffered[9..9 + length].to_vec();
-        self.client.buffered.drain(..9 + length);
+        let payload = self.client.buffered.split_to(9 + length)[9..].to_vec();
         Some(Frame {
             kind,
             flags,

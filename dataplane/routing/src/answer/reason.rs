@@ -1,0 +1,107 @@
+//! Why genkan answers itself: the values of `x-genkan-reason`, each spelled here and nowhere else. The reasons of
+//! conditions are those of the API; a stub answers with them as well.
+
+/// No rule allows it.
+pub const ACCESS_DENIED: &str = "AccessDenied";
+/// The API server did not say whether it is allowed.
+pub const ACCESS_UNAVAILABLE: &str = "AccessUnavailable";
+/// The address of the backend is one that is never dialled.
+pub const ADDRESS_REFUSED: &str = "AddressRefused";
+/// The backend broke off in the middle of its answer.
+pub const BACKEND_BROKE: &str = "BackendBroke";
+/// The backend closed the connection instead of answering.
+pub const BACKEND_CLOSED: &str = "BackendClosed";
+/// The backend takes no connection.
+pub const BACKEND_CONNECT_FAILED: &str = "BackendConnectFailed";
+/// The backend did not speak as it should.
+pub const BACKEND_PROTOCOL: &str = "BackendProtocol";
+/// The certificate of the backend is not what it has to be.
+pub const BACKEND_TLS_VERIFY: &str = "BackendTLSVerify";
+/// The backend took too long.
+pub const BACKEND_TIMEOUT: &str = "BackendTimeout";
+/// The host of the backend has no address.
+pub const BACKEND_UNRESOLVED: &str = "BackendUnresolved";
+/// A redirect to the same path with a slash.
+pub const BARE_PREFIX: &str = "BarePrefix";
+/// The body of the request came too slowly.
+pub const BODY_TIMEOUT: &str = "BodyTimeout";
+/// The client certificate is not good.
+pub const CERTIFICATE_REJECTED: &str = "CertificateRejected";
+/// The client went away.
+pub const CLIENT_GONE: &str = "ClientGone";
+/// The path names a cluster that does not exist.
+pub const CLUSTER_NOT_FOUND: &str = "ClusterNotFound";
+/// `Connection` names a header that it must not.
+pub const CONNECTION_REFUSED: &str = "ConnectionRefused";
+/// A client certificate cannot be handed on.
+pub const CREDENTIAL_NOT_FORWARDABLE: &str = "CredentialNotForwardable";
+/// The credential cannot be read as one.
+pub const CREDENTIAL_NOT_UNDERSTOOD: &str = "CredentialNotUnderstood";
+/// A list of what is published.
+pub const DISCOVERY: &str = "Discovery";
+/// The request ended before anything was decided.
+pub const DROPPED: &str = "Dropped";
+/// The head or the body can be read in more than one way.
+pub const FRAMING: &str = "Framing";
+/// The head, or its trailers, are larger than is allowed.
+pub const HEADER_TOO_LARGE: &str = "HeaderTooLarge";
+/// There is no host, or more than one.
+pub const HOST_REFUSED: &str = "HostRefused";
+/// The caller cannot be written as headers.
+pub const IDENTITY_NOT_SENDABLE: &str = "IdentityNotSendable";
+/// The API server did not say who calls.
+pub const IDENTITY_UNAVAILABLE: &str = "IdentityUnavailable";
+/// Nobody acts as somebody else here.
+pub const IMPERSONATION_NOT_SUPPORTED: &str = "ImpersonationNotSupported";
+/// A mistake of genkan itself.
+pub const INTERNAL_ERROR: &str = "InternalError";
+/// The object is not valid.
+pub const INVALID: &str = "Invalid";
+/// The CA bundle of the object holds no certificate.
+pub const INVALID_CA_BUNDLE: &str = "InvalidCABundle";
+/// The request has been here before.
+pub const LOOP_DETECTED: &str = "LoopDetected";
+/// The method is never passed on.
+pub const METHOD_REFUSED: &str = "MethodRefused";
+/// The backend has no endpoint.
+pub const NO_READY_ENDPOINTS: &str = "NoReadyEndpoints";
+/// Nothing is published there.
+pub const NO_ROUTE_MATCHED: &str = "NoRouteMatched";
+/// There are no tables yet.
+pub const NOT_CONFIGURED: &str = "NotConfigured";
+/// A page of another host uses a credential that browsers send by themselves.
+pub const ORIGIN_REFUSED: &str = "OriginRefused";
+/// The request met a mistake of genkan itself.
+pub const PANIC: &str = "Panic";
+/// The path can be read in more than one way.
+pub const PATH_REFUSED: &str = "PathRefused";
+/// The query cannot be read.
+pub const QUERY_REFUSED: &str = "QueryRefused";
+/// The path says nothing that Kubernetes would understand.
+pub const REQUEST_NOT_UNDERSTOOD: &str = "RequestNotUnderstood";
+/// The head came too slowly.
+pub const REQUEST_TIMEOUT: &str = "RequestTimeout";
+/// The directives take too long for this path.
+pub const REWRITE_TOO_COSTLY: &str = "RewriteTooCostly";
+/// `OPTIONS *`, which asks about the server.
+pub const SERVER_OPTIONS: &str = "ServerOptions";
+/// The target is longer than is allowed.
+pub const TARGET_TOO_LONG: &str = "TargetTooLong";
+/// The API server does not accept the token.
+pub const TOKEN_REJECTED: &str = "TokenRejected";
+/// There are as many requests as there is room for.
+pub const TOO_MANY_AT_ONCE: &str = "TooManyAtOnce";
+/// This caller makes the API server answer too many questions.
+pub const TOO_MANY_QUESTIONS: &str = "TooManyQuestions";
+/// This caller shows too many tokens.
+pub const TOO_MANY_TOKENS: &str = "TooManyTokens";
+/// No coding but chunked is understood.
+pub const TRANSFER_CODING: &str = "TransferCoding";
+/// The reason of a condition, in the metric of answers, which has no room for each.
+pub const UNAVAILABLE: &str = "Unavailable";
+/// A reason that cannot stand in a header.
+pub const UNKNOWN: &str = "Unknown";
+/// The object needs a data plane that knows more.
+pub const UNSUPPORTED: &str = "Unsupported";
+/// The version of HTTP is not spoken.
+pub const VERSION_REFUSED: &str = "VersionRefused";

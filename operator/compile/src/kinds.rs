@@ -1,0 +1,71 @@
+//! What each published kind is to the operator. A new kind is a line of [`of`] and a file beside those of the others;
+//! everything else goes by what it said here, and by the form of its match.
+
+mod api_service;
+mod reverse_proxy;
+
+use genkan_crds::Endpoint;
+use genkan_routing::directives::DirectiveSpec;
+use genkan_routing::model::{Matcher, Published};
+use serde_json::Value;
+
+/// How the manifests of a kind are read, and where in them its users find what is said of it.
+#[derive(Debug)]
+pub struct Form {
+    /// Path of what holds url and service.
+    pub endpoint: &'static str,
+    /// Path of the field that others are in conflict about.
+    pub matched: &'static str,
+    /// Of its status: where requests go.
+    pub column: &'static str,
+    read: fn(&Value) -> serde_json::Result<Spec>,
+    matcher: fn(&Value) -> Option<Matcher>,
+    remarks: fn(&Value) -> Vec<(&'static str, String)>,
+}
+
+/// A specification, as far as the operator goes by it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spec {
+    pub endpoint: Endpoint,
+    /// Absent where the author wrote none, and for kinds that have none.
+    pub directives: Option<DirectiveSpec>,
+    pub forward_authorization: bool,
+    /// What is wrong with the rest of it, one sentence each, behind the path of its field.
+    pub problems: Vec<String>,
+}
+
+/// The form of a kind.
+pub fn of(kind: Published) -> &'static Form {
+    match kind {
+        Published::ReverseProxy => &reverse_proxy::FORM,
+        Published::ApiService => &api_service::FORM,
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    /// Reads a specification.
+    ///
+    /// # Errors
+    /// When it does not fit the schema.
+    pub fn read(&self, spec: &Value) -> serde_json::Result<Spec> {
+        (self.read)(spec)
+    }
+
+    /// What a specification takes, also where it cannot be read as a whole; `None` if it does not say.
+    pub fn matcher(&self, spec: &Value) -> Option<Matcher> {
+        (self.matcher)(spec)
+    }
+
+    /// What is wrong with a specification beyond its schema, its endpoint and its directives: fields, and a sentence about
+    /// each. It is served all the same, as far as it can be.
+    pub fn remarks(&self, spec: &Value) -> Vec<(&'static str, String)> {
+        (self.remarks)(spec)
+    }
+}
+
+/// A member of a specification, where it is text.
+fn text(spec: &Value, pointer: &str) -> Option<String> {
+    spec.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+}

@@ -1,0 +1,66 @@
+use genkan_crds::{Directives, ReverseProxySpec};
+use genkan_routing::directives::DirectiveSpec;
+use genkan_routing::matcher::method_problem;
+use genkan_routing::model::Matcher;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Form, Spec, text};
+
+pub(super) static FORM: Form = Form {
+    endpoint: "spec.upstream",
+    matched: "spec.matcher.path",
+    column: "upstream",
+    read,
+    matcher,
+    remarks,
+};
+
+fn read(spec: &Value) -> serde_json::Result<Spec> {
+    let spec = ReverseProxySpec::deserialize(spec)?;
+    let mut problems = Vec::new();
+    if spec.matcher.method.is_empty() {
+        problems.push("spec.matcher.method: is empty; give a method, or * for any".to_owned());
+    }
+    Ok(Spec {
+        endpoint: spec.upstream,
+        directives: spec.directives.map(rules),
+        forward_authorization: spec.forward_authorization.unwrap_or(false),
+        problems,
+    })
+}
+
+fn matcher(spec: &Value) -> Option<Matcher> {
+    let method = text(spec, "/matcher/method").filter(|method| !method.is_empty())?;
+    let path = match spec.pointer("/matcher/path") {
+        Some(path) => path.as_str()?.to_owned(),
+        None => String::new(),
+    };
+    Some(Matcher::ReverseProxy { path, method })
+}
+
+fn remarks(spec: &Value) -> Vec<(&'static str, String)> {
+    let method = spec.pointer("/matcher/method").and_then(Value::as_str);
+    let problem = method.and_then(method_problem);
+    problem
+        .map(|problem| ("spec.matcher.method", problem))
+        .into_iter()
+        .collect()
+}
+
+/// The directives in the words of the routing library.
+fn rules(spec: Directives) -> DirectiveSpec {
+    DirectiveSpec {
+        method: spec.method,
+        strip_path_prefix: spec.strip_path_prefix,
+        strip_path_suffix: spec.strip_path_suffix,
+        header_up: spec.header_up.unwrap_or_default(),
+        header_down: spec.header_down.unwrap_or_default(),
+        rewrite: spec.rewrite.unwrap_or_default(),
+        replace: spec.replace.unwrap_or_default(),
+        path_regexp: spec.path_regexp.unwrap_or_default(),
+        auth_proxy: spec.auth_proxy.unwrap_or(false),
+        wrap_transport: spec.wrap_transport.unwrap_or(false),
+        reject_forwarding_redirects: spec.reject_forwarding_redirects.unwrap_or(false),
+    }
+}
