@@ -5,6 +5,8 @@ mod map;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use crate::alphabet::TOKEN;
+
 /// Header fields that can be read.
 pub trait HeaderView {
     /// The values of all lines of this name, in order.
@@ -198,13 +200,8 @@ pub fn is_reserved(name: &str) -> bool {
     is_hop_by_hop(name) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// RFC 9110 `tchar`.
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
+    !text.is_empty() && TOKEN.covers(text.as_bytes())
 }
 
 fn check_name(name: &str) -> Result<(), String> {

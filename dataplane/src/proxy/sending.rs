@@ -10,6 +10,7 @@ use genkan_routing::sending::Shipment;
 
 use super::failing;
 use super::fields::Fields;
+use crate::address::AddressText;
 use crate::context::Context;
 
 /// Makes the request for the backend out of the engine's copy of the client's, once for each attempt.
@@ -30,7 +31,8 @@ pub async fn prepare(
     request.set_method(outgoing.method.clone());
     request.set_raw_path(&outgoing.target)?;
     let caller = context.user.as_ref().filter(|_| route.introduces_caller);
-    let client = context.line.client.map(|client| client.ip().to_canonical());
+    let client = context.line.client;
+    let client = client.map(|client| AddressText::of_ip(client.ip().to_canonical()));
     let shipment = Shipment {
         method: &outgoing.method,
         is_empty: session.is_body_empty(),
