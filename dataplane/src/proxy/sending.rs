@@ -1,7 +1,7 @@
 use std::fmt::Display;
 
 use http::Version;
-use http::header::EXPECT;
+use http::header::{EXPECT, TRANSFER_ENCODING};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -28,8 +28,12 @@ pub async fn prepare(
         context.verdict = Some(failing::no_http2(&route));
         return Err(Error::new_up(ErrorType::HandshakeError));
     }
+    // The engine frames the body anew, in its own spelling.
+    request.remove_header(&TRANSFER_ENCODING);
     request.set_method(outgoing.method.clone());
-    request.set_raw_path(&outgoing.target)?;
+    if request.uri.authority().is_some() || request.raw_path() != outgoing.target {
+        request.set_raw_path(&outgoing.target)?;
+    }
     let caller = context.user.as_ref().filter(|_| route.introduces_caller);
     let client = context.line.client;
     let client = client.map(|client| AddressText::of_ip(client.ip().to_canonical()));
