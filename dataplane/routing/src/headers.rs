@@ -1,11 +1,13 @@
 //! `headerUp` and `headerDown`: rules on header fields, compiled once.
 
 mod map;
+mod present;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use crate::alphabet::TOKEN;
+pub(crate) use present::{Name, Present};
 
 /// Header fields that can be read.
 pub trait HeaderView {

@@ -6,7 +6,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use genkan_routing::sending::Shipment;
+use genkan_routing::sending::{Shipment, expects_body};
 
 use super::failing;
 use super::fields::Fields;
@@ -37,9 +37,10 @@ pub async fn prepare(
     let caller = context.user.as_ref().filter(|_| route.introduces_caller);
     let client = context.line.client;
     let client = client.map(|client| AddressText::of_ip(client.ip().to_canonical()));
+    let is_empty = expects_body(&outgoing.method) && session.is_body_empty();
     let shipment = Shipment {
         method: &outgoing.method,
-        is_empty: session.is_body_empty(),
+        is_empty,
         target: &outgoing.target,
         directives: route.directives.as_ref(),
         host: &upstream.host,
