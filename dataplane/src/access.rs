@@ -16,8 +16,9 @@ use json::Object;
 /// What is written about a request when it has ended.
 #[derive(Debug, Default)]
 pub struct Line {
+    /// Of letters, digits and dashes; [`choose`](crate::request_id::choose) sees to that.
     pub request_id: String,
-    /// From `traceparent`, where the client sent one.
+    /// From `traceparent`, where the client sent one; hexadecimal digits.
     pub trace_id: String,
     pub client: Option<SocketAddr>,
     /// Empty while nobody knows who it is.
@@ -71,14 +72,14 @@ impl Access {
             return;
         }
         let mut text = Object::with_capacity(USUAL_LENGTH);
-        text.text("{\"timestamp\":", &Timestamp::now());
-        text.text(",\"level\":\"INFO\",\"request_id\":", &line.request_id);
-        text.text(",\"trace_id\":", &line.trace_id);
+        text.plain("{\"timestamp\":", &Timestamp::now());
+        text.plain(",\"level\":\"INFO\",\"request_id\":", &line.request_id);
+        text.plain(",\"trace_id\":", &line.trace_id);
         if let Some(client) = line.client {
             text.address(",\"client\":", client);
         }
         text.text(",\"user\":", shown(&line.user));
-        text.text(",\"protocol\":", line.protocol);
+        text.plain(",\"protocol\":", line.protocol);
         text.text(",\"method\":", shown(&line.method));
         text.text(",\"host\":", shown(&line.host));
         text.text(",\"path\":", shown(&line.path));
@@ -97,7 +98,7 @@ impl Access {
         }
         text.number(",\"received\":", line.received as u64);
         text.number(",\"sent\":", line.sent as u64);
-        text.text(",\"target\":", "access");
+        text.plain(",\"target\":", "access");
         self.log.send(text.end());
     }
 }

@@ -13,6 +13,28 @@ pub struct AddressText {
 /// An address of IPv6 with its scope and port has at most 58.
 const LONGEST: usize = 64;
 
+/// Every octet as it is written, and how many digits it has.
+static OCTETS: [([u8; 3], u8); 256] = octets();
+
+const fn octets() -> [([u8; 3], u8); 256] {
+    let mut octets = [([b'0'; 3], 1); 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let digits = [
+            b'0' + (octet / 100) as u8,
+            b'0' + (octet / 10 % 10) as u8,
+            b'0' + (octet % 10) as u8,
+        ];
+        octets[octet] = match octet {
+            100.. => (digits, 3),
+            10.. => ([digits[1], digits[2], b'0'], 2),
+            _ => ([digits[2], b'0', b'0'], 1),
+        };
+        octet += 1;
+    }
+    octets
+}
+
 // === impl AddressText ===
 
 impl AddressText {
@@ -36,8 +58,15 @@ impl AddressText {
             if at > 0 {
                 self.push(b'.');
             }
-            self.push_number(octet.into());
+            let (digits, count) = OCTETS[usize::from(octet)];
+            self.bytes[self.length..self.length + 3].copy_from_slice(&digits);
+            self.length += usize::from(count);
         }
+    }
+
+    /// The same in bytes, which need no check.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 
     fn push(&mut self, byte: u8) {
@@ -45,15 +74,17 @@ impl AddressText {
         self.length += 1;
     }
 
-    fn push_number(&mut self, number: u16) {
-        let mut unit = 10_000;
-        while unit > 1 && number < unit {
-            unit /= 10;
+    fn push_port(&mut self, mut port: u16) {
+        let mut digits = [b'0'; 5];
+        let mut at = digits.len();
+        while at == digits.len() || port > 0 {
+            at -= 1;
+            digits[at] = b'0' + (port % 10) as u8;
+            port /= 10;
         }
-        while unit > 0 {
-            self.push(b'0' + u8::try_from(number / unit % 10).unwrap_or_default());
-            unit /= 10;
-        }
+        let digits = &digits[at..];
+        self.bytes[self.length..self.length + digits.len()].copy_from_slice(digits);
+        self.length += digits.len();
     }
 }
 
@@ -64,7 +95,7 @@ impl From<SocketAddr> for AddressText {
             SocketAddr::V4(address) => {
                 text.push_ip(*address.ip());
                 text.push(b':');
-                text.push_number(address.port());
+                text.push_port(address.port());
             }
             SocketAddr::V6(address) => write!(text, "{address}").unwrap_or_default(),
         }
@@ -76,7 +107,7 @@ impl Deref for AddressText {
     type Target = str;
 
     fn deref(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 

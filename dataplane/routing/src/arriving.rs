@@ -182,7 +182,7 @@ impl Kind {
             && headers.lines(ACCEPT).any(|value| {
                 tokens(value).any(|token| media_type(token).eq_ignore_ascii_case(b"text/event-stream"))
             });
-        let is_endless = query.split('&').any(|pair| {
+        let is_endless = !query.is_empty() && query.split('&').any(|pair| {
             matches!(pair.split_once('='), Some(("watch" | "follow", value)) if !matches!(value, "false" | "0"))
         });
         Self {

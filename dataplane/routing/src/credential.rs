@@ -145,9 +145,9 @@ impl Places {
     /// Takes every credential out that was, or could have been, verified here.
     pub fn clear(&self, headers: &mut (impl HeaderView + HeaderStore)) {
         if headers.lines(AUTHORIZATION).any(|line| !is_basic(line)) {
-            headers.remove(AUTHORIZATION.as_str());
+            headers.remove_name(&AUTHORIZATION);
         }
-        headers.remove(KUBESPHERE_AUTHORIZATION.as_str());
+        headers.remove_name(&KUBESPHERE_AUTHORIZATION);
         subprotocol::remove(headers);
         if let Some(name) = &self.cookie {
             cookie::remove(headers, name);

@@ -35,6 +35,10 @@ pub trait HeaderStore {
     fn append(&mut self, name: &str, value: &[u8]);
     /// Removes every line of this name, whatever its case.
     fn remove(&mut self, name: &str);
+    /// The same of a name that need not be read again.
+    fn remove_name(&mut self, name: &HeaderName) {
+        self.remove(name.as_str());
+    }
     /// Removes every line whose name is not kept.
     fn retain(&mut self, keep: &dyn Fn(&str) -> bool);
 

@@ -234,7 +234,10 @@ impl<'a> Segments<'a> {
     fn new(path: &'a str) -> Self {
         let is_part = |byte: &u8| *byte != b'/';
         let bytes = path.as_bytes();
-        let ends = bytes.iter().position(is_part).zip(bytes.iter().rposition(is_part));
+        let ends = bytes
+            .iter()
+            .position(is_part)
+            .zip(bytes.iter().rposition(is_part));
         Self {
             rest: ends.map(|(first, last)| &path[first..=last]),
         }

@@ -19,8 +19,27 @@ impl Object {
         Self(Vec::with_capacity(capacity))
     }
 
+    #[inline]
     pub fn text(&mut self, start: Start, value: &str) {
         self.0.extend_from_slice(start.as_bytes());
+        self.push_text(value);
+    }
+
+    /// A text of letters, digits and such signs as mean nothing in JSON.
+    #[inline]
+    pub fn plain(&mut self, start: Start, value: &str) {
+        self.0.extend_from_slice(start.as_bytes());
+        self.push_quoted(value.as_bytes());
+    }
+
+    fn push_quoted(&mut self, plain: &[u8]) {
+        self.0.reserve(plain.len() + 2);
+        self.0.push(b'"');
+        self.0.extend_from_slice(plain);
+        self.0.push(b'"');
+    }
+
+    fn push_text(&mut self, value: &str) {
         // Looks at every byte, which goes many at a time.
         let is_special = |byte: &u8| (*byte < b' ') | (*byte == b'"') | (*byte == b'\\');
         if value
@@ -32,11 +51,10 @@ impl Object {
             let _ = serde_json::to_writer(&mut self.0, value);
             return;
         }
-        self.0.push(b'"');
-        self.0.extend_from_slice(value.as_bytes());
-        self.0.push(b'"');
+        self.push_quoted(value.as_bytes());
     }
 
+    #[inline]
     pub fn number(&mut self, start: Start, value: u64) {
         self.0.extend_from_slice(start.as_bytes());
         push_number(&mut self.0, value);
@@ -49,9 +67,7 @@ impl Object {
 
     pub fn address(&mut self, start: Start, value: SocketAddr) {
         self.0.extend_from_slice(start.as_bytes());
-        self.0.push(b'"');
-        self.0.extend_from_slice(AddressText::from(value).as_bytes());
-        self.0.push(b'"');
+        self.push_quoted(AddressText::from(value).as_bytes());
     }
 
     /// The line, with its end.
@@ -96,11 +112,13 @@ mod tests {
                 object.number(",\"number\":", numbers[at]);
                 object.number(",\"large\":", numbers[at + 2]);
                 object.flag(",\"flag\":", at == 0);
+                object.plain(",\"plain\":", "a-9");
                 let line = object.end();
                 assert!(line.ends_with(b"}\n"));
                 let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
                 let expected = serde_json::json!({
                     "text": text, "address": address, "number": numbers[at], "large": numbers[at + 2], "flag": at == 0,
+                    "plain": "a-9",
                 });
                 assert_eq!(read, expected);
             }

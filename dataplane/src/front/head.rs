@@ -1,7 +1,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -41,8 +41,11 @@ pub(super) enum Wait {
 /// What a connection waits with for its requests, set up once for all of them.
 pub(super) struct Patience {
     deadline: Deadline,
+    watch: ShutdownWatch,
     /// Resolves once the connection is not to wait for long any more.
     ending: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Whom `ending` wakes.
+    waker: Option<Waker>,
     is_ending: bool,
 }
 
@@ -96,15 +99,32 @@ impl Patience {
     pub(super) fn new(shutdown: &ShutdownWatch) -> Self {
         Self {
             deadline: Deadline::default(),
+            watch: shutdown.clone(),
             ending: Box::pin(told(shutdown.clone())),
+            waker: None,
             is_ending: false,
         }
     }
 
     /// The first request has come; from now on `draining` counts.
     pub(super) fn keep(&mut self, draining: &ShutdownWatch) {
+        self.watch = draining.clone();
         self.ending = Box::pin(told(draining.clone()));
+        self.waker = None;
         self.is_ending = false;
+    }
+
+    /// To look costs less than to wait: whoever is going to be woken waits already.
+    fn poll_ending(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let is_waiting = self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()));
+        if is_waiting && !*self.watch.borrow() {
+            return Poll::Pending;
+        }
+        self.waker = Some(context.waker().clone());
+        self.ending.as_mut().poll(context)
     }
 
     /// Waits for the first bytes without holding any memory for them.
@@ -132,7 +152,7 @@ impl Patience {
                 if self.deadline.poll(until, context).is_ready() {
                     return Poll::Ready(None);
                 }
-                if self.is_ending || self.ending.as_mut().poll(context).is_pending() {
+                if self.is_ending || self.poll_ending(context).is_pending() {
                     return Poll::Pending;
                 }
                 self.is_ending = true;

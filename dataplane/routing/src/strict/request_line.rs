@@ -21,8 +21,10 @@ pub(super) enum Form<'h> {
 
 /// Splits the request line from the header lines.
 pub(super) fn split(head: &[u8]) -> Result<(RequestLine<'_>, &[u8]), Refused> {
-    let end =
-        memchr::memmem::find(head, b"\r\n").ok_or_else(|| Refused::framing("the request line has no end"))?;
+    let mut returns = memchr::memchr_iter(b'\r', head);
+    let end = returns
+        .find(|at| head.get(at + 1) == Some(&b'\n'))
+        .ok_or_else(|| Refused::framing("the request line has no end"))?;
     Ok((RequestLine::parse(&head[..end])?, &head[end + 2..]))
 }
 
