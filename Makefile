@@ -1,7 +1,7 @@
 # The verbs of this workspace. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run look test every check fmt lint unit e2e node fuzz golden crds images bench deny clean
+.PHONY: help run look test every check fmt lint unit e2e node fuzz golden crds images budget bench deny clean
 
 CARGO ?= cargo
 ARGS ?=
@@ -57,6 +57,11 @@ images: ## Build the static programs, an image of each and its SBOM in target/im
 	sh images/build "$$target/$$host/release/genkan" "$$target/$$host/release/genkan-dataplane" "$$target/images" \
 		"$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" && \
 	sh images/verify "$$target/images" && sh images/sbom "$$target/images" "$$host"
+
+budget: ## Check what a request costs the programs that `make images` built against e2e/budget.json; needs valgrind
+	@host=$$(rustc -vV | sed -n 's/^host: //p'); release="$$(realpath "$${CARGO_TARGET_DIR:-target}/$$host/release")"; \
+	export GENKAN_BUDGET=published GENKAN_BIN="$$release/genkan" GENKAN_DATAPLANE_BIN="$$release/genkan-dataplane"; \
+	$(CARGO) test --locked --workspace --test budget -- --nocapture
 
 bench: ## Build the programs as published, and print tables of what they cost; takes some minutes
 	$(CARGO) build --locked --workspace --release --bin genkan --bin genkan-dataplane --example bare

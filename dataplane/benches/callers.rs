@@ -62,7 +62,7 @@ async fn main() {
         let shown = places
             .read_usable(&request.headers, "GET", "gw.example", false, true)
             .unwrap();
-        callers.identity.of_token(shown.token(), None)
+        callers.identity.of_token(shown.token(), None, &mut None)
     };
     let Ok(Step::Unknown(question)) = recognize(&request) else {
         panic!("nobody is known yet");

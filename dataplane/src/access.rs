@@ -1,21 +1,24 @@
+pub mod json;
+
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_routing::identity::ANONYMOUS;
-use serde::Serialize;
 
 use crate::front::{Refusals, RefusedRequest};
 use crate::log::Lines;
 use crate::metrics::Metrics;
 use crate::timestamp::Timestamp;
+use json::Object;
 
 /// What is written about a request when it has ended.
 #[derive(Debug, Default)]
 pub struct Line {
+    /// Of letters, digits and dashes; [`choose`](crate::request_id::choose) sees to that.
     pub request_id: String,
-    /// From `traceparent`, where the client sent one.
+    /// From `traceparent`, where the client sent one; hexadecimal digits.
     pub trace_id: String,
     pub client: Option<SocketAddr>,
     /// Empty while nobody knows who it is.
@@ -53,36 +56,6 @@ pub struct Access {
     log: Lines,
 }
 
-/// The line as it is written. A generic formatter of events would take more instructions than all the rest of a request.
-#[derive(Serialize)]
-struct Record<'l> {
-    timestamp: &'l str,
-    level: &'static str,
-    request_id: &'l str,
-    trace_id: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<SocketAddr>,
-    user: &'l str,
-    protocol: &'static str,
-    method: &'l str,
-    host: &'l str,
-    path: &'l str,
-    status: u16,
-    reason: &'l str,
-    detail: &'l str,
-    object: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream: Option<SocketAddr>,
-    attempts: u32,
-    reused: bool,
-    took_us: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answered_us: Option<u64>,
-    received: usize,
-    sent: usize,
-    target: &'static str,
-}
-
 /// Most lines fit.
 const USUAL_LENGTH: usize = 640;
 
@@ -98,35 +71,35 @@ impl Access {
         if !tracing::enabled!(target: "access", tracing::Level::INFO) {
             return;
         }
-        let record = Record {
-            timestamp: &Timestamp::now(),
-            level: "INFO",
-            request_id: &line.request_id,
-            trace_id: &line.trace_id,
-            client: line.client,
-            user: shown(&line.user),
-            protocol: line.protocol,
-            method: shown(&line.method),
-            host: shown(&line.host),
-            path: shown(&line.path),
-            status: line.status,
-            reason: &line.reason,
-            detail: shown(&line.detail),
-            object: &line.object,
-            upstream: line.upstream,
-            attempts: line.attempts,
-            reused: line.is_reused,
-            took_us: micros(line.took),
-            answered_us: line.answered.map(micros),
-            received: line.received,
-            sent: line.sent,
-            target: "access",
-        };
-        let mut text = Vec::with_capacity(USUAL_LENGTH);
-        // Strings and numbers in a struct, written into a Vec: there is nothing to fail.
-        let _ = serde_json::to_writer(&mut text, &record);
-        text.push(b'\n');
-        self.log.send(text);
+        let mut text = Object::with_capacity(USUAL_LENGTH);
+        text.plain("{\"timestamp\":", &Timestamp::now());
+        text.plain(",\"level\":\"INFO\",\"request_id\":", &line.request_id);
+        text.plain(",\"trace_id\":", &line.trace_id);
+        if let Some(client) = line.client {
+            text.address(",\"client\":", client);
+        }
+        text.text(",\"user\":", shown(&line.user));
+        text.plain(",\"protocol\":", line.protocol);
+        text.text(",\"method\":", shown(&line.method));
+        text.text(",\"host\":", shown(&line.host));
+        text.text(",\"path\":", shown(&line.path));
+        text.number(",\"status\":", line.status.into());
+        text.text(",\"reason\":", &line.reason);
+        text.text(",\"detail\":", shown(&line.detail));
+        text.text(",\"object\":", &line.object);
+        if let Some(upstream) = line.upstream {
+            text.address(",\"upstream\":", upstream);
+        }
+        text.number(",\"attempts\":", line.attempts.into());
+        text.flag(",\"reused\":", line.is_reused);
+        text.number(",\"took_us\":", micros(line.took));
+        if let Some(answered) = line.answered {
+            text.number(",\"answered_us\":", micros(answered));
+        }
+        text.number(",\"received\":", line.received as u64);
+        text.number(",\"sent\":", line.sent as u64);
+        text.plain(",\"target\":", "access");
+        self.log.send(text.end());
     }
 }
 

@@ -73,8 +73,8 @@ impl ClientCertificate {
 
     /// Lets a connection to this peer show the certificate.
     pub fn equip(&self, mut peer: HttpPeer) -> HttpPeer {
-        if let Some(pair) = &*self.pair.load()
-            && peer.is_tls()
+        if peer.is_tls()
+            && let Some(pair) = &*self.pair.load()
             && !self.is_withheld_from(&peer)
         {
             peer.client_cert_key = Some(Arc::clone(&pair.engine));

@@ -2,7 +2,7 @@ use genkan_routing::answer::reason;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use genkan_callers::User;
+use genkan_callers::{Recent, User};
 use genkan_routing::answer::Answer;
 use genkan_routing::arriving::Kind;
 use http::Method;
@@ -28,6 +28,8 @@ pub struct Context {
     pub route: Option<Arc<Route>>,
     /// Who calls, once that is known.
     pub user: Option<Arc<User>>,
+    /// The token that its connection showed last.
+    pub recent: Option<Recent>,
     pub outgoing: Option<Outgoing>,
     pub kind: Kind,
     pub attempt: Attempt,
@@ -99,6 +101,7 @@ impl Context {
             endless: None,
             route: None,
             user: None,
+            recent: None,
             outgoing: None,
             kind: Kind::default(),
             attempt: Attempt::default(),

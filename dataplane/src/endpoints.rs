@@ -79,10 +79,9 @@ impl Endpoints {
     /// and that did not fail a moment ago. When only the latter are left, one of them.
     pub fn choose(&self, may_be_tried: impl Fn(SocketAddr) -> bool) -> Option<Lease> {
         let list = self.list.load();
-        let now = Instant::now();
         let fit =
             |endpoint: &&Arc<Endpoint>| endpoint.is_dialable(&self.check) && may_be_tried(endpoint.address);
-        let healthy = |endpoint: &&Arc<Endpoint>| !endpoint.is_shunned(now) && fit(endpoint);
+        let healthy = |endpoint: &&Arc<Endpoint>| !endpoint.is_shunned() && fit(endpoint);
         draw(&list, healthy)
             .or_else(|| pick(&list, healthy))
             .or_else(|| pick(&list, fit))
@@ -147,10 +146,10 @@ impl Endpoint {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    fn is_shunned(&self, now: Instant) -> bool {
+    fn is_shunned(&self) -> bool {
         match self.failed_at.load(Ordering::Relaxed) {
             0 => false,
-            at => now.duration_since(self.birth) < Duration::from_millis(at) + SHUNNED,
+            at => self.birth.elapsed() < Duration::from_millis(at) + SHUNNED,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod chunks;
+mod deadline;
 mod endless;
 mod head;
 mod http2;
@@ -36,7 +37,7 @@ use pingora_core::server::ShutdownWatch;
 use crate::listening::{ProxyProtocol, Socket};
 use answer::Client;
 use chunks::{Body, Judged};
-use head::{Head, Wait};
+use head::{Head, Patience, Wait};
 use http2::Http2;
 use silence::Silence;
 
@@ -180,13 +181,14 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
         let mut memo: Option<HttpPersistentSettings> = None;
         let mut served = 0;
         let silence = Arc::<Silence>::default();
+        let mut patience = Patience::new(shutdown);
         loop {
             let wait = match served {
                 0 => Wait::First,
                 _ if place.is_crowded() => Wait::Next(self.config.crowded_idle),
                 _ => Wait::Next(self.config.idle_timeout),
             };
-            let (bytes, end) = match head::read(&mut stream, wait, &self.config, shutdown).await {
+            let (bytes, end) = match head::read(&mut stream, wait, &mut patience, &self.config).await {
                 Head::Whole { bytes, end } => (bytes, end),
                 Head::Http2Preface { bytes } => return http2::rewind(stream, &bytes),
                 Head::Refused { bytes, refused } => {
@@ -197,6 +199,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
             };
             if call.is_none() {
                 call = Some(place.begin()?);
+                patience.keep(&self.config.draining);
             }
             let _request = self.traffic.request();
             if self.traffic.requests() > self.config.most_requests {

@@ -1,6 +1,7 @@
 //! The data plane of genkan: takes compiled routes from the operator and forwards requests.
 
 pub mod access;
+pub mod address;
 pub mod admin;
 pub mod answer;
 pub mod authority;

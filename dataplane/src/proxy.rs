@@ -9,6 +9,7 @@ mod sending;
 
 pub use failing::DOES_NOT_RESOLVE;
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,16 +47,17 @@ pub struct Proxy {
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = Context;
+    /// Behind a pointer: the engine moves it from one future into the next, and so does every byte of it.
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(Arc::clone(&self.access), Arc::clone(&self.metrics))
+    fn new_ctx(&self) -> Box<Context> {
+        Box::new(Context::new(Arc::clone(&self.access), Arc::clone(&self.metrics)))
     }
 
     /// None: the engine's own would add one for compression.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, context: &mut Self::CTX) -> Result<bool> {
         arriving::note(session, context);
         if session.req_header().version == http::Version::HTTP_10 {
             session.set_ignore_info_resp(true);
@@ -67,7 +69,7 @@ impl ProxyHttp for Proxy {
         Ok(true)
     }
 
-    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         self.choose_peer(session, context).await
     }
 
@@ -75,7 +77,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         peer: &HttpPeer,
-        context: &mut Context,
+        context: &mut Self::CTX,
         error: Box<Error>,
     ) -> Box<Error> {
         self.connection_failed(peer, context, error)
@@ -88,7 +90,7 @@ impl ProxyHttp for Proxy {
         _: &HttpPeer,
         _: std::os::unix::io::RawFd,
         digest: Option<&Digest>,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<()> {
         self.connected(is_reused, digest, context)
     }
@@ -97,7 +99,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<()> {
         sending::prepare(session, request, context).await
     }
@@ -106,7 +108,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<()> {
         self.receive(response, context)
     }
@@ -115,7 +117,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<()> {
         receiving::dress(session, response, context)
     }
@@ -125,7 +127,7 @@ impl ProxyHttp for Proxy {
         _: &mut Session,
         _: &mut Option<Bytes>,
         is_end: bool,
-        _: &mut Context,
+        _: &mut Self::CTX,
     ) -> Result<()> {
         front::body_moved(is_end);
         Ok(())
@@ -136,7 +138,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         body: &mut Option<Bytes>,
         is_end: bool,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         match is_end {
             // Who is waited for from now on is the client.
@@ -151,7 +153,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         _: &mut http::HeaderMap,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<Option<Bytes>> {
         let mut rest = None;
         receiving::body(session, &mut rest, true, context)?;
@@ -163,7 +165,7 @@ impl ProxyHttp for Proxy {
         _: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        context: &mut Context,
+        context: &mut Self::CTX,
         is_reused: bool,
     ) -> Box<Error> {
         failing::judge(session, error, context, is_reused)
@@ -173,7 +175,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         error: &Error,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> FailToProxy {
         let error_code = self.fail(session, error, context).await;
         FailToProxy {
@@ -182,16 +184,34 @@ impl ProxyHttp for Proxy {
         }
     }
 
+    fn persist_connection_context(
+        &self,
+        _: &Session,
+        context: &Self::CTX,
+    ) -> Option<Box<dyn Any + Send + Sync>> {
+        let recent = context.recent.clone()?;
+        Some(Box::new(recent))
+    }
+
+    fn on_connection_reuse(
+        &self,
+        _: &mut Session,
+        context: &mut Self::CTX,
+        last: Box<dyn Any + Send + Sync>,
+    ) {
+        context.recent = last.downcast().ok().map(|recent| *recent);
+    }
+
     /// Everything that the engine would say stands in the access line.
-    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Context, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Self::CTX, _: &Error, _: ProxyWarnLogContext) -> bool {
         true
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Self::CTX) {
         if let (false, Some(written)) = (context.is_own_answer, session.response_written()) {
             context.line.status = written.status.as_u16();
         }

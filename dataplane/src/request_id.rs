@@ -17,9 +17,9 @@ pub fn choose(sent: Option<&[u8]>) -> String {
 }
 
 fn new() -> String {
-    uuid::Builder::from_random_bytes(rand::random())
-        .into_uuid()
-        .to_string()
+    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    (*id.hyphenated().encode_lower(&mut text)).to_owned()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use http::HeaderValue;
 use pingora_core::Error;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::tls::SslDigest;
-use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -265,6 +265,8 @@ impl Upstream {
             options.h2_connection_window_size = Some(HTTP2_WINDOW);
         } else {
             options.alpn = ALPN::H1;
+            // What concerns one connection only is taken out when the request is made ready to be sent.
+            options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         }
         if let Some(tls) = &self.tls {
             let is_verified = !tls.insecure && !manner.is_pinned;

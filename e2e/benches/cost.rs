@@ -18,12 +18,10 @@ use genkan_e2e::product;
 use genkan_e2e::programs::Programs;
 use genkan_e2e::wait;
 
-#[path = "installation.rs"]
-mod installation;
 #[path = "machine.rs"]
 mod machine;
 
-use installation::{Installation, PATH, free_port};
+use genkan_e2e::installation::{Installation, PATH, free_port};
 
 const ROUNDS: usize = 5;
 const START: Duration = Duration::from_secs(60);
@@ -75,9 +73,16 @@ async fn measure() -> Result<String> {
     let mut operators = Vec::new();
     for routes in [1, 10_000] {
         let name = format!("genkan-{routes}");
-        let on_a_core = ["taskset", "-c", "0"];
-        let genkan =
-            Installation::start(&programs, &folder.join(&name), routes, backend, &on_a_core, &[]).await?;
+        let (on_a_core, nobody) = (["taskset", "-c", "0"], ["--authentication", "disabled"]);
+        let genkan = Installation::start(
+            &programs,
+            &folder.join(&name),
+            routes,
+            backend,
+            &on_a_core,
+            &nobody,
+        )
+        .await?;
         operators.push(genkan.operator);
         candidates.push(Candidate {
             name: format!("genkan, {routes} routes"),

@@ -5,29 +5,26 @@
 //! `dataplane/examples/bare.rs`: one address that is always chosen, and nothing else. Counts are the same on every machine
 //! of one architecture, but for what the scheduler makes of them.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use genkan_e2e::backend::Backend;
-use genkan_e2e::http1::{self, Connection, Request};
-use genkan_e2e::process::{Launch, Process};
+use genkan_e2e::counting::{Counted, Counts, Load};
+use genkan_e2e::http1;
+use genkan_e2e::installation::{Caller, PATH, Runs, count, free_port};
+use genkan_e2e::process::Launch;
 use genkan_e2e::product::local;
 use genkan_e2e::programs::Programs;
 use genkan_e2e::wait;
 
-#[path = "installation.rs"]
-mod installation;
-
-use installation::{Installation, PATH, free_port};
-
-const SHORT: usize = 400;
-const LONG: usize = 2_400;
-const CONNECTIONS: usize = 8;
+const RUNS: Runs = Runs {
+    short: 400,
+    long: 2_400,
+    connections: 8,
+};
 const START: Duration = Duration::from_secs(120);
-const END: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -51,91 +48,59 @@ async fn measure() -> Result<String> {
     let bare = PathBuf::from(std::env::var_os("GENKAN_BARE_BIN").context(
         "GENKAN_BARE_BIN names no program; `make bench` builds dataplane/examples/bare.rs and says where it is",
     )?);
-    let folder = tempfile::tempdir()?;
+    let temporary = tempfile::tempdir()?;
+    let folder = match std::env::var_os("GENKAN_COUNTS") {
+        // So that callgrind_annotate can say more.
+        Some(kept) => PathBuf::from(kept),
+        None => temporary.path().to_owned(),
+    };
+    let folder = folder.as_path();
     let address = local(free_port()?);
     let _backend = Backend::start("backend", address).await?;
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for (name, run) in [("short", SHORT), ("long", LONG)] {
-        let folder = folder.path().join(name);
-        std::fs::create_dir_all(&folder)?;
-        let engine = of_bare(&bare, &folder, address.port(), run).await?;
-        let whole = of_genkan(&programs, &folder, address.port(), run).await?;
-        counts.insert(if run == SHORT { "bare short" } else { "bare long" }, engine);
-        counts.insert(if run == SHORT { "whole short" } else { "whole long" }, whole);
+    let engine = of_bare(&bare, folder, address.port()).await?;
+    let anybody = count(&programs, folder, address.port(), Caller::Anybody, RUNS).await?;
+    let known = count(&programs, folder, address.port(), Caller::Known, RUNS).await?;
+    let mut table = String::from(
+        "\nproxy                          | instructions a request | beyond the engine | allocations | system calls\n",
+    );
+    for (name, counts) in [
+        ("bare engine", engine),
+        ("genkan, nobody judged", anybody),
+        ("genkan, a caller that is known", known),
+    ] {
+        let Counts {
+            instructions,
+            allocations,
+            system_calls,
+        } = counts;
+        let beyond = instructions - engine.instructions;
+        table += &format!(
+            "{name:30} | {instructions:22.0} | {beyond:17.0} | {allocations:11.1} | {system_calls:12.1}\n"
+        );
     }
-    let a_request = |name: &str| -> u64 {
-        let of = |length: &str| {
-            counts
-                .get(format!("{name} {length}").as_str())
-                .copied()
-                .unwrap_or_default()
-        };
-        of("long").saturating_sub(of("short")) / (LONG - SHORT) as u64
+    Ok(table)
+}
+
+async fn of_bare(bare: &Path, folder: &Path, backend: u16) -> Result<Counts> {
+    let load = Load {
+        path: PATH,
+        headers: &[],
+        connections: RUNS.connections,
     };
-    let (engine, whole) = (a_request("bare"), a_request("whole"));
-    Ok(format!(
-        "\nproxy                      | instructions a request\n\
-         bare engine                | {engine:22}\n\
-         genkan, with access lines  | {whole:22}\n\
-         beyond the bare engine     | {:22}",
-        whole.saturating_sub(engine)
-    ))
-}
-
-async fn of_bare(bare: &Path, folder: &Path, backend: u16, requests: usize) -> Result<u64> {
-    let port = free_port()?;
-    let (program, counted) = under(folder, "bare");
-    let mut process = Launch::new("bare", &program[0])
-        .args(program[1..].iter().map(String::as_str))
-        .arg(bare.display().to_string())
-        .args([port.to_string(), backend.to_string()])
-        .start(folder)?;
-    wait::until_true("the bare engine answers", START, || async {
-        Ok(http1::get(local(port), PATH).await?.status == 200)
-    })
-    .await?;
-    count(&mut process, port, requests, &counted).await
-}
-
-async fn of_genkan(programs: &Programs, folder: &Path, backend: u16, requests: usize) -> Result<u64> {
-    let (program, counted) = under(folder, "genkan");
-    let program: Vec<&str> = program.iter().map(String::as_str).collect();
-    let flags = ["--workers", "1", "--drain-delay", "0s"];
-    let genkan = Installation::start(programs, &folder.join("genkan"), 1, backend, &program, &flags).await?;
-    let Installation {
-        operator,
-        port,
-        mut process,
-    } = genkan;
-    let counted = count(&mut process, port, requests, &counted).await;
-    operator.stop().await?;
-    counted
-}
-
-fn under(folder: &Path, name: &str) -> (Vec<String>, PathBuf) {
-    let counted = folder.join(format!("{name}.callgrind"));
-    let out = format!("--callgrind-out-file={}", counted.display());
-    let program = ["valgrind", "--tool=callgrind", out.as_str()].map(str::to_owned);
-    (program.to_vec(), counted)
-}
-
-/// Sends requests, ends the process and reads what was counted.
-async fn count(process: &mut Process, port: u16, requests: usize, counted: &Path) -> Result<u64> {
-    let client = |_| async move {
-        let mut connection = Connection::open(local(port)).await?;
-        for _ in 0..requests / CONNECTIONS {
-            let answer = connection.send(Request::get(PATH)).await?;
-            ensure!(answer.status == 200, "the answer is {}", answer.status);
-        }
-        anyhow::Ok(())
-    };
-    let clients: Vec<_> = (0..CONNECTIONS).map(|n| tokio::spawn(client(n))).collect();
-    for client in clients {
-        client.await??;
+    let mut counts = Vec::new();
+    for requests in [RUNS.short, RUNS.long] {
+        let port = free_port()?;
+        let (under, counted) = Counted::under(folder, &format!("bare-{requests}"));
+        let mut process = Launch::new(format!("bare-{requests}"), &under[0])
+            .args(under[1..].iter().map(String::as_str))
+            .arg(bare.display().to_string())
+            .args([port.to_string(), backend.to_string()])
+            .start(folder)?;
+        wait::until_true("the bare engine answers", START, || async {
+            Ok(http1::get(local(port), PATH).await?.status == 200)
+        })
+        .await?;
+        counts.push((requests, counted.take(&mut process, port, requests, load).await?));
     }
-    process.stop(END).await?;
-    let text = std::fs::read_to_string(counted).context("valgrind wrote no counts; is it installed?")?;
-    let total = text.lines().rev().find_map(|line| line.strip_prefix("totals: "));
-    let total = total.and_then(|total| total.split_whitespace().next()?.parse().ok());
-    total.with_context(|| format!("{} has no totals", counted.display()))
+    Ok(Counts::of_one(counts[0], counts[1]))
 }

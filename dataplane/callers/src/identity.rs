@@ -1,6 +1,7 @@
 //! Who calls: where a request shows it, and what the API server says about it.
 
 mod expiry;
+mod recent;
 mod tokens;
 mod user;
 
@@ -17,6 +18,7 @@ use crate::certificates::{CallerAuthorities, CallerCertificate};
 use crate::decisions::{Key, Keys, Owner};
 use crate::kubernetes::Unavailable;
 use genkan_routing::answer::Answer;
+pub use recent::Recent;
 pub use tokens::Tokens;
 pub use user::{AUTHENTICATED, User};
 
@@ -92,13 +94,18 @@ impl Identity {
         }
     }
 
-    /// Whom a token belongs to, as far as that is known.
+    /// Whom a token belongs to, as far as that is known. `recent` is the token that its connection showed last.
     ///
     /// # Errors
     /// The answer to one that is known to be bad.
-    pub fn of_token(&self, token: &str, client: Option<IpAddr>) -> Result<Step, Answer> {
+    pub fn of_token(
+        &self,
+        token: &str,
+        client: Option<IpAddr>,
+        recent: &mut Option<Recent>,
+    ) -> Result<Step, Answer> {
         match &self.tokens {
-            Some(tokens) => tokens.recognize(token, client),
+            Some(tokens) => tokens.recognize(token, client, recent),
             None => Ok(Step::Known(self.anonymous())),
         }
     }

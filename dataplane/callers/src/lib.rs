@@ -14,5 +14,5 @@ pub use authorization::{Authorization, Reviewer};
 pub use certificates::{AuthorityError, CallerAuthorities, CallerCertificate};
 pub use decided::{Decided, register};
 pub use decisions::{Decisions, Key, Keys, Limits, Owner};
-pub use identity::{Identity, Question, Step, Tokens, User};
+pub use identity::{Identity, Question, Recent, Step, Tokens, User};
 pub use kubernetes::{Kubernetes, Source, SourceError, Unavailable};

@@ -9,11 +9,11 @@ use http::{HeaderName, HeaderValue};
 
 use crate::answer::Refused;
 use crate::connection::{remove_nominated, tokens, upgrade_protocols};
-use crate::headers::{HeaderStore, HeaderView};
+use crate::headers::{HeaderStore, HeaderView, Name, Present};
 use crate::identity::{imitates_ours, is_identity_header, is_impersonation_header};
 use crate::info::InfoError;
 use crate::path;
-use crate::repair::{query_that_counts, repair_credential};
+use crate::repair::{query_that_counts, repair_credential, repair_query};
 use crate::table::Decision;
 
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -34,12 +34,24 @@ pub fn admit<'q>(
     headers: &mut (impl HeaderView + HeaderStore),
     query: Option<&'q [u8]>,
 ) -> Result<Option<Cow<'q, [u8]>>, Refused> {
-    remove_nominated(headers);
+    let present = Present::of(headers);
+    if present.has(Name::Connection) {
+        remove_nominated(headers);
+    }
     headers.retain(&|name| !is_identity_header(name) && !imitates_ours(name));
-    repair_credential(headers);
-    join_cookies(headers);
-    let query = query_that_counts(headers, query)?;
-    refuse_loops(headers)?;
+    if present.has(Name::KubesphereAuthorization) {
+        repair_credential(headers);
+    }
+    if present.has(Name::Cookie) {
+        join_cookies(headers);
+    }
+    let query = match present.has(Name::KubesphereQuery) {
+        true => query_that_counts(headers, query)?,
+        false => query.map(repair_query),
+    };
+    if present.has(Name::ForwardedFor) || present.has(Name::CdnLoop) {
+        refuse_loops(headers)?;
+    }
     Ok(query)
 }
 
@@ -159,23 +171,28 @@ fn media_type(value: &[u8]) -> &[u8] {
 impl Kind {
     /// Of a request as it came.
     pub fn of(headers: &impl HeaderView, query: &str) -> Self {
-        let is_upgrade = upgrade_protocols(headers.lines(CONNECTION), headers.lines(UPGRADE)).is_some();
-        let content_type = headers
-            .first(CONTENT_TYPE)
-            .map_or(&b""[..], HeaderValue::as_bytes);
+        let present = Present::of(headers);
+        let is_upgrade = present.has(Name::Connection)
+            && upgrade_protocols(headers.lines(CONNECTION), headers.lines(UPGRADE)).is_some();
+        let content_type = present
+            .has(Name::ContentType)
+            .then(|| headers.first(CONTENT_TYPE));
+        let content_type = content_type.flatten().map_or(&b""[..], HeaderValue::as_bytes);
         let is_grpc = is_grpc(content_type);
-        let accepts_events = headers.lines(ACCEPT).any(|value| {
-            tokens(value).any(|token| media_type(token).eq_ignore_ascii_case(b"text/event-stream"))
-        });
-        let is_endless = query.split('&').any(|pair| {
+        let accepts_events = present.has(Name::Accept)
+            && headers.lines(ACCEPT).any(|value| {
+                tokens(value).any(|token| media_type(token).eq_ignore_ascii_case(b"text/event-stream"))
+            });
+        let is_endless = !query.is_empty() && query.split('&').any(|pair| {
             matches!(pair.split_once('='), Some(("watch" | "follow", value)) if !matches!(value, "false" | "0"))
         });
         Self {
             upgrade: is_upgrade.then(|| headers.first(UPGRADE).cloned()).flatten(),
             is_grpc,
-            wants_trailers: headers
-                .lines(TE)
-                .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))),
+            wants_trailers: present.has(Name::Te)
+                && headers
+                    .lines(TE)
+                    .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"))),
             may_be_silent: is_upgrade || is_grpc || is_grpc_web(content_type) || accepts_events || is_endless,
             has_no_end: (accepts_events || is_endless) && !is_upgrade && !is_grpc,
         }

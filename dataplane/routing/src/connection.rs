@@ -45,6 +45,9 @@ pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Removes the fields that `Connection` names, except those that are still read after it.
 pub fn remove_nominated(headers: &mut (impl HeaderView + HeaderStore)) {
+    if headers.first(CONNECTION).is_none() {
+        return;
+    }
     let named = headers.lines(CONNECTION).flat_map(tokens);
     // What most clients say names no field that would still be there.
     let named = named

@@ -1,9 +1,13 @@
 //! `headerUp` and `headerDown`: rules on header fields, compiled once.
 
 mod map;
+mod present;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+
+use crate::alphabet::TOKEN;
+pub(crate) use present::{Name, Present};
 
 /// Header fields that can be read.
 pub trait HeaderView {
@@ -31,6 +35,10 @@ pub trait HeaderStore {
     fn append(&mut self, name: &str, value: &[u8]);
     /// Removes every line of this name, whatever its case.
     fn remove(&mut self, name: &str);
+    /// The same of a name that need not be read again.
+    fn remove_name(&mut self, name: &HeaderName) {
+        self.remove(name.as_str());
+    }
     /// Removes every line whose name is not kept.
     fn retain(&mut self, keep: &dyn Fn(&str) -> bool);
 
@@ -198,13 +206,8 @@ pub fn is_reserved(name: &str) -> bool {
     is_hop_by_hop(name) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// RFC 9110 `tchar`.
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
+    !text.is_empty() && TOKEN.covers(text.as_bytes())
 }
 
 fn check_name(name: &str) -> Result<(), String> {

@@ -232,9 +232,14 @@ struct Segments<'a> {
 
 impl<'a> Segments<'a> {
     fn new(path: &'a str) -> Self {
-        let trimmed = path.trim_matches('/');
+        let is_part = |byte: &u8| *byte != b'/';
+        let bytes = path.as_bytes();
+        let ends = bytes
+            .iter()
+            .position(is_part)
+            .zip(bytes.iter().rposition(is_part));
         Self {
-            rest: (!trimmed.is_empty()).then_some(trimmed),
+            rest: ends.map(|(first, last)| &path[first..=last]),
         }
     }
 
@@ -248,13 +253,15 @@ impl<'a> Segments<'a> {
     }
 
     fn nth(&self, at: usize) -> Option<&'a str> {
-        self.rest?.split('/').nth(at)
+        let mut left = self.clone();
+        left.skip(at);
+        left.take()
     }
 
     fn take(&mut self) -> Option<&'a str> {
         let rest = self.rest?;
-        let (first, below) = match rest.split_once('/') {
-            Some((first, below)) => (first, Some(below)),
+        let (first, below) = match memchr::memchr(b'/', rest.as_bytes()) {
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
             None => (rest, None),
         };
         self.rest = below;

@@ -4,6 +4,7 @@
 //! a question asked offline is answered by the code that serves.
 
 pub mod access;
+mod alphabet;
 pub mod answer;
 pub mod arriving;
 pub mod connection;

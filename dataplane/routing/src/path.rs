@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use crate::alphabet::{PATH, UNRESERVED};
+
 /// Bytes of a target at most: as it is sent, in its canonical form, and as a backend gets it.
 pub const LONGEST_TARGET: usize = 32 * 1024;
 
@@ -37,10 +39,7 @@ pub enum Refusal {
 /// Escapes of unreserved characters are decoded, other escapes get upper-case digits, bytes that a path may not hold are
 /// escaped, everything else stays as it came. The result is ASCII. Borrows when the input is canonical already.
 pub fn canonicalize(raw: &[u8]) -> Result<Cow<'_, str>, Refusal> {
-    let mut clean = 0;
-    while clean < raw.len() && is_kept(raw[clean]) {
-        clean += 1;
-    }
+    let clean = PATH.span(raw);
     if clean == raw.len() {
         let text = ascii(raw);
         check_segments(text)?;
@@ -168,16 +167,11 @@ pub(crate) fn escape(byte: u8) -> [u8; 3] {
 }
 
 pub(crate) fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+    UNRESERVED.has(byte)
 }
 
-/// RFC 3986 `pchar` without escapes, and the slash.
 fn is_kept(byte: u8) -> bool {
-    is_unreserved(byte)
-        || matches!(
-            byte,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'/'
-        )
+    PATH.has(byte)
 }
 
 fn push_decoded(out: &mut String, byte: u8) -> Result<(), Refusal> {

@@ -41,7 +41,7 @@ pub struct Shipment<'s> {
     /// Who the connection comes from, for `X-Forwarded-For`.
     pub client: Option<&'s (dyn fmt::Display + Sync)>,
     pub kind: &'s Kind,
-    /// There is no body, and there will be none.
+    /// There is no body, and there will be none; matters only where [`expects_body`] says so.
     pub is_empty: bool,
 }
 
@@ -151,10 +151,14 @@ impl Shipment<'_> {
         Ok(())
     }
 
-    /// Whether a server may ask for the length of a body of this method, and answer 411 where it is not told.
     fn expects_body(&self) -> bool {
-        self.kind.upgrade.is_none() && matches!(*self.method, Method::POST | Method::PUT | Method::PATCH)
+        self.kind.upgrade.is_none() && expects_body(self.method)
     }
+}
+
+/// Whether a server may ask for the length of a body of this method, and answer 411 where it is not told.
+pub fn expects_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 fn is_framed(headers: &impl HeaderView) -> bool {

@@ -1,7 +1,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::ready;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -9,9 +9,10 @@ use genkan_routing::strict::{HeadScan, Progress, Refused};
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::FrontConfig;
+use super::deadline::Deadline;
 use super::http2::PREFACE;
 
 /// One read; heads that are longer take several.
@@ -37,23 +38,34 @@ pub(super) enum Wait {
     Next(Duration),
 }
 
+/// What a connection waits with for its requests, set up once for all of them.
+pub(super) struct Patience {
+    deadline: Deadline,
+    watch: ShutdownWatch,
+    /// Resolves once the connection is not to wait for long any more.
+    ending: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Whom `ending` wakes.
+    waker: Option<Waker>,
+    is_ending: bool,
+}
+
 /// Reads until a head is whole. The deadline of the head begins with its first byte.
 pub(super) async fn read(
     stream: &mut Stream,
     wait: Wait,
+    patience: &mut Patience,
     config: &FrontConfig,
-    shutdown: &ShutdownWatch,
 ) -> Head {
-    let began = Instant::now();
-    let Some(mut bytes) = first_bytes(stream, wait, config, shutdown).await else {
+    let (until, mut deadline) = match wait {
+        Wait::First => {
+            let deadline = Instant::now() + config.head_timeout;
+            (deadline, Some(deadline))
+        }
+        Wait::Next(limit) => (Instant::now() + limit, None),
+    };
+    let Some(mut bytes) = patience.first_bytes(stream, until, config.drain_idle).await else {
         return Head::Gone;
     };
-    let from = if wait == Wait::First {
-        began
-    } else {
-        Instant::now()
-    };
-    let deadline = from + config.head_timeout;
     let mut scan = HeadScan::default();
     loop {
         let preface = wait == Wait::First && PREFACE.starts_with(&bytes[..bytes.len().min(PREFACE.len())]);
@@ -67,7 +79,8 @@ pub(super) async fn read(
                 Err(refused) => return Head::Refused { bytes, refused },
             }
         }
-        match timeout_at(deadline, chunk(stream)).await {
+        let end = *deadline.get_or_insert_with(|| Instant::now() + config.head_timeout);
+        match timeout_at(end, chunk(stream)).await {
             Ok(Ok(more)) if !more.is_empty() => bytes.extend_from_slice(&more),
             Ok(_) => return Head::Gone,
             Err(_) => {
@@ -78,38 +91,82 @@ pub(super) async fn read(
     }
 }
 
-/// Waits for the first bytes without holding any memory for them.
-///
-/// Connections that are kept end soon after draining has begun; new ones are served until the listeners
-/// have closed, because clients may still be sent here.
-async fn first_bytes(
-    stream: &mut Stream,
-    wait: Wait,
-    config: &FrontConfig,
-    shutdown: &ShutdownWatch,
-) -> Option<BytesMut> {
-    let (patience, mut ending) = match wait {
-        Wait::First => (config.head_timeout, shutdown.clone()),
-        Wait::Next(patience) => (patience, config.draining.clone()),
-    };
-    let mut deadline = Instant::now() + patience;
-    let mut told = false;
-    let mut lead = Lead::default();
-    loop {
-        tokio::select! {
-            biased;
-            bytes = chunk(stream) => {
-                let bytes = bytes.ok().filter(|bytes| !bytes.is_empty())?;
-                if let Some(bytes) = lead.pass(bytes) {
-                    return Some(bytes);
-                }
-            }
-            () = sleep_until(deadline) => return None,
-            Ok(_) = ending.wait_for(|ending| *ending), if !told => {
-                told = true;
-                deadline = deadline.min(Instant::now() + config.drain_idle);
-            }
+// === impl Patience ===
+
+impl Patience {
+    /// New connections are served until the listeners have closed, which `shutdown` tells, because clients may still be
+    /// sent here. Those that are kept end soon after draining has begun.
+    pub(super) fn new(shutdown: &ShutdownWatch) -> Self {
+        Self {
+            deadline: Deadline::default(),
+            watch: shutdown.clone(),
+            ending: Box::pin(told(shutdown.clone())),
+            waker: None,
+            is_ending: false,
         }
+    }
+
+    /// The first request has come; from now on `draining` counts.
+    pub(super) fn keep(&mut self, draining: &ShutdownWatch) {
+        self.watch = draining.clone();
+        self.ending = Box::pin(told(draining.clone()));
+        self.waker = None;
+        self.is_ending = false;
+    }
+
+    /// To look costs less than to wait: whoever is going to be woken waits already.
+    fn poll_ending(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let is_waiting = self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()));
+        if is_waiting && !*self.watch.borrow() {
+            return Poll::Pending;
+        }
+        self.waker = Some(context.waker().clone());
+        self.ending.as_mut().poll(context)
+    }
+
+    /// Waits for the first bytes without holding any memory for them.
+    async fn first_bytes(
+        &mut self,
+        stream: &mut Stream,
+        mut until: Instant,
+        drain_idle: Duration,
+    ) -> Option<BytesMut> {
+        if self.is_ending {
+            until = until.min(Instant::now() + drain_idle);
+        }
+        let mut lead = Lead::default();
+        std::future::poll_fn(|context| {
+            loop {
+                if let Poll::Ready(bytes) = poll_chunk(stream, context) {
+                    let Some(bytes) = bytes.ok().filter(|bytes| !bytes.is_empty()) else {
+                        return Poll::Ready(None);
+                    };
+                    if let Some(bytes) = lead.pass(bytes) {
+                        return Poll::Ready(Some(bytes));
+                    }
+                    continue;
+                }
+                if self.deadline.poll(until, context).is_ready() {
+                    return Poll::Ready(None);
+                }
+                if self.is_ending || self.poll_ending(context).is_pending() {
+                    return Poll::Pending;
+                }
+                self.is_ending = true;
+                until = until.min(Instant::now() + drain_idle);
+            }
+        })
+        .await
+    }
+}
+
+/// Resolves when it is true; never, if nobody is left to say so.
+async fn told(mut ending: ShutdownWatch) {
+    if ending.wait_for(|ending| *ending).await.is_err() {
+        std::future::pending().await
     }
 }
 
@@ -144,14 +201,15 @@ impl Lead {
 }
 
 /// One read into memory that exists only while bytes are there.
+fn poll_chunk(stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
+    let mut space = [const { MaybeUninit::<u8>::uninit() }; CHUNK];
+    let mut buffer = ReadBuf::uninit(&mut space);
+    ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+    Poll::Ready(Ok(BytesMut::from(buffer.filled())))
+}
+
 async fn chunk(stream: &mut Stream) -> io::Result<BytesMut> {
-    std::future::poll_fn(|context| {
-        let mut space = [const { MaybeUninit::<u8>::uninit() }; CHUNK];
-        let mut buffer = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
-        std::task::Poll::Ready(Ok(BytesMut::from(buffer.filled())))
-    })
-    .await
+    std::future::poll_fn(|context| poll_chunk(stream, context)).await
 }
 
 #[cfg(test)]

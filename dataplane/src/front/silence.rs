@@ -1,11 +1,12 @@
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
+
+use super::deadline::Deadline;
 
 /// How long the backend of a request may say nothing. The engine fixes its own limit before the backend has said whether its
 /// answer is one that may be silent.
@@ -21,8 +22,9 @@ pub(super) struct Silence {
 /// HTTP/2 it is the backend's, if no other request uses it.
 #[derive(Debug, Default)]
 pub struct Vigil {
-    sleep: Option<Pin<Box<Sleep>>>,
-    seen: Option<u64>,
+    deadline: Deadline,
+    /// The moves that were seen last, and when.
+    seen: Option<(u64, Instant)>,
 }
 
 /// The backend said nothing for too long.
@@ -85,17 +87,12 @@ impl Vigil {
             self.seen = None;
             return Poll::Pending;
         };
-        let end = || Instant::now() + Duration::from_millis(limit);
-        if self.seen.replace(moves) != Some(moves) {
-            match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(end()),
-                None => self.sleep = Some(Box::pin(sleep_until(end()))),
-            }
-        }
-        let Some(sleep) = &mut self.sleep else {
-            return Poll::Pending;
+        let since = match self.seen {
+            Some((seen, since)) if seen == moves => since,
+            _ => Instant::now(),
         };
-        ready!(sleep.as_mut().poll(context));
+        self.seen = Some((moves, since));
+        ready!(self.deadline.poll(since + Duration::from_millis(limit), context));
         // Once: the answer to it may have to read on.
         allow_silence(None);
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, Silent))

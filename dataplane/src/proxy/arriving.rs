@@ -1,3 +1,4 @@
+use http::HeaderName;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -46,6 +47,7 @@ pub enum Rest {
     Withheld,
 }
 
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const LITTLE: u64 = 64 * 1024;
 
 pub fn rest(session: &mut Session) -> Rest {
@@ -71,7 +73,7 @@ pub fn rest(session: &mut Session) -> Rest {
 
 /// The second field of `traceparent`, which itself passes untouched.
 fn trace_id(request: &RequestHeader) -> Option<String> {
-    let mut fields = request.headers.get("traceparent")?.to_str().ok()?.split('-');
+    let mut fields = request.headers.get(TRACE_PARENT)?.to_str().ok()?.split('-');
     let id = fields.nth(1)?;
     let is_hex = id
         .bytes()

@@ -29,6 +29,7 @@ impl Proxy {
             user: calling,
             outgoing,
             kind,
+            recent,
             ..
         } = context;
         let sent = session.req_header().raw_path().to_vec();
@@ -64,7 +65,8 @@ impl Proxy {
                             identity.of_certificate(certificate).map(Step::Known)
                         }
                         Shown::Token(token) => {
-                            identity.of_token(token.token(), line.client.map(|client| client.ip()))
+                            let client = line.client.map(|client| client.ip());
+                            identity.of_token(token.token(), client, recent)
                         }
                     };
                     line.path = deciding.path().unwrap_or_default().to_owned();

@@ -14,6 +14,7 @@ pub trait Head {
     fn insert(&mut self, name: impl IntoCaseHeaderName, value: HeaderValue);
     fn append(&mut self, name: impl IntoCaseHeaderName, value: HeaderValue);
     fn remove(&mut self, name: &str);
+    fn remove_name(&mut self, name: &HeaderName);
 }
 
 macro_rules! head {
@@ -30,6 +31,9 @@ macro_rules! head {
                 let _ = self.append_header(name, value);
             }
             fn remove(&mut self, name: &str) {
+                let _ = self.remove_header(name);
+            }
+            fn remove_name(&mut self, name: &HeaderName) {
                 let _ = self.remove_header(name);
             }
         }
@@ -72,11 +76,15 @@ impl<H: Head> HeaderStore for Fields<'_, H> {
         self.0.remove(name);
     }
 
+    fn remove_name(&mut self, name: &HeaderName) {
+        self.0.remove_name(name);
+    }
+
     /// Allocates only when there is something to remove.
     fn retain(&mut self, keep: &dyn Fn(&str) -> bool) {
         let names = self.0.headers().keys();
         let unwanted: Vec<HeaderName> = names.filter(|name| !keep(name.as_str())).cloned().collect();
-        unwanted.iter().for_each(|name| self.0.remove(name.as_str()));
+        unwanted.iter().for_each(|name| self.0.remove_name(name));
     }
 
     fn put(&mut self, name: &'static str, value: HeaderValue) {

@@ -91,11 +91,10 @@ impl Proxy {
 /// Whether this is an answer in which nothing may be said for any time: events, messages, a watch, a tunnel.
 fn may_be_silent(response: &ResponseHeader) -> bool {
     let kind = response.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let mut parts = kind
-        .unwrap_or_default()
-        .split(|byte| *byte == b';')
-        .map(<[u8]>::trim_ascii);
-    let essence = parts.next().unwrap_or_default();
+    let kind = kind.unwrap_or_default();
+    let (essence, rest) = kind.split_at(memchr::memchr(b';', kind).unwrap_or(kind.len()));
+    let essence = essence.trim_ascii();
+    let mut parts = rest.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     response.status == StatusCode::SWITCHING_PROTOCOLS
         || essence.eq_ignore_ascii_case(b"text/event-stream")
         || essence
@@ -133,7 +132,8 @@ fn judge(
         ));
     }
     let mut codings = response.headers.get_all(TRANSFER_ENCODING).into_iter();
-    let is_plain = match (codings.next(), codings.next()) {
+    let coding = codings.next();
+    let is_plain = match (coding, codings.next()) {
         (None, _) => true,
         (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
@@ -141,7 +141,7 @@ fn judge(
     if !is_plain {
         return Err("its Transfer-Encoding is something else than chunked".to_owned());
     }
-    if removed_length::shows(response) {
+    if coding.is_some() && removed_length::shows(response) {
         return Err("it has both Content-Length and Transfer-Encoding".to_owned());
     }
     let rejects = route
@@ -165,9 +165,11 @@ fn judge(
 /// Equal lengths on several lines are one; the engine has refused those that differ.
 fn unite_lengths(response: &mut ResponseHeader) {
     let mut lengths = response.headers.get_all(CONTENT_LENGTH).into_iter();
-    let Some(first) = lengths.next().cloned() else {
+    let Some(first) = lengths.next() else { return };
+    if first.as_bytes().iter().all(u8::is_ascii_digit) && lengths.size_hint().0 == 0 {
         return;
-    };
+    }
+    let first = first.clone();
     let one = tokens(first.as_bytes())
         .next()
         .and_then(|length| HeaderValue::from_bytes(length).ok());

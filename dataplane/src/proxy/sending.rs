@@ -1,15 +1,16 @@
 use std::fmt::Display;
 
 use http::Version;
-use http::header::EXPECT;
+use http::header::{EXPECT, TRANSFER_ENCODING};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use genkan_routing::sending::Shipment;
+use genkan_routing::sending::{Shipment, expects_body};
 
 use super::failing;
 use super::fields::Fields;
+use crate::address::AddressText;
 use crate::context::Context;
 
 /// Makes the request for the backend out of the engine's copy of the client's, once for each attempt.
@@ -27,13 +28,19 @@ pub async fn prepare(
         context.verdict = Some(failing::no_http2(&route));
         return Err(Error::new_up(ErrorType::HandshakeError));
     }
+    // The engine frames the body anew, in its own spelling.
+    request.remove_header(&TRANSFER_ENCODING);
     request.set_method(outgoing.method.clone());
-    request.set_raw_path(&outgoing.target)?;
+    if request.uri.authority().is_some() || request.raw_path() != outgoing.target {
+        request.set_raw_path(&outgoing.target)?;
+    }
     let caller = context.user.as_ref().filter(|_| route.introduces_caller);
-    let client = context.line.client.map(|client| client.ip().to_canonical());
+    let client = context.line.client;
+    let client = client.map(|client| AddressText::of_ip(client.ip().to_canonical()));
+    let is_empty = expects_body(&outgoing.method) && session.is_body_empty();
     let shipment = Shipment {
         method: &outgoing.method,
-        is_empty: session.is_body_empty(),
+        is_empty,
         target: &outgoing.target,
         directives: route.directives.as_ref(),
         host: &upstream.host,

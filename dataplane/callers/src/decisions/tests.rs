@@ -243,6 +243,21 @@ async fn what_is_over_is_swept_away_with_its_owner() {
 }
 
 #[test]
+fn parts_are_hashed_alike_however_long_they_are() {
+    let keys = Keys::default();
+    for length in [0, 1, 231, 239, 240, 241, 248, 249, 256, 257, 1_000] {
+        let long = vec![7; length];
+        let parts = [&b"x"[..], &long, b"y"];
+        let mut hasher = blake3::Hasher::new_keyed(&keys.secret);
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        assert_eq!(keys.of(parts), Key::from(hasher.finalize()), "{length}");
+    }
+}
+
+#[test]
 fn parts_cannot_be_shifted_into_each_other() {
     let keys = Keys::default();
     let of = |parts: &[&str]| keys.of(parts.iter().map(|part| part.as_bytes()));

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use genkan_routing::credential::Places;
 use tokio::time::Instant;
 
-use super::{Question, Step, User, expiry, rejected, too_many, unavailable};
+use super::{Question, Recent, Step, User, expiry, rejected, too_many, unavailable};
 use crate::bucket::Buckets;
 use crate::decided::Decided;
-use crate::decisions::{Answered, Decisions, Keys, Limits, Owner, Verdict};
+use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
 use crate::kubernetes::{Kubernetes, Lane, TokenStatus, Unavailable};
 use genkan_routing::answer::Answer;
 
@@ -65,9 +65,14 @@ impl Tokens {
     ///
     /// # Errors
     /// The answer to one that is known to be bad.
-    pub fn recognize(&self, token: &str, client: Option<IpAddr>) -> Result<Step, Answer> {
-        let audiences = self.audiences.iter().map(String::as_bytes);
-        let key = self.keys.of(std::iter::once(token.as_bytes()).chain(audiences));
+    pub fn recognize(
+        &self,
+        token: &str,
+        client: Option<IpAddr>,
+        recent: &mut Option<Recent>,
+    ) -> Result<Step, Answer> {
+        let same = recent.as_ref().and_then(|recent| recent.key(token));
+        let key = same.unwrap_or_else(|| self.key(token));
         let known = self
             .decisions
             .known(&key, Instant::now(), self.kubernetes.is_away());
@@ -82,7 +87,16 @@ impl Tokens {
             self.decisions
                 .renew(key, owner, || self.review(Lane::Renewal, token.to_owned()));
         }
-        known.verdict.map(Step::Known).ok_or_else(rejected)
+        let user = known.verdict.ok_or_else(rejected)?;
+        if same.is_none() {
+            *recent = Recent::of(token, key);
+        }
+        Ok(Step::Known(user))
+    }
+
+    fn key(&self, token: &str) -> Key {
+        let audiences = self.audiences.iter().map(String::as_bytes);
+        self.keys.of(std::iter::once(token.as_bytes()).chain(audiences))
     }
 
     /// Asks about a token, if its address has not asked about too many bad ones.
@@ -271,7 +285,9 @@ mod tests {
     }
 
     async fn call(tokens: &Tokens, token: &str) -> Result<Arc<User>, u16> {
-        let step = tokens.recognize(token, None).map_err(|answer| answer.code)?;
+        let step = tokens
+            .recognize(token, None, &mut None)
+            .map_err(|answer| answer.code)?;
         match step {
             Step::Known(user) => Ok(user),
             Step::Unknown(question) => tokens.ask(question).await.map_err(|answer| answer.code),
@@ -287,7 +303,7 @@ mod tests {
         assert!(call(&tokens, "jane").await.is_ok());
         assert!(tokens.kubernetes.is_away());
         assert!(
-            matches!(tokens.recognize("jane", None), Ok(Step::Known(_))),
+            matches!(tokens.recognize("jane", None, &mut None), Ok(Step::Known(_))),
             "without another attempt"
         );
         assert_eq!(call(&tokens, "joe").await.unwrap_err(), 503);

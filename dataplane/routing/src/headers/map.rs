@@ -34,6 +34,10 @@ impl HeaderStore for HeaderMap {
         HeaderMap::remove(self, name);
     }
 
+    fn remove_name(&mut self, name: &HeaderName) {
+        HeaderMap::remove(self, name);
+    }
+
     fn retain(&mut self, keep: &dyn Fn(&str) -> bool) {
         let unwanted = self.keys().filter(|name| !keep(name.as_str()));
         let unwanted: Vec<HeaderName> = unwanted.cloned().collect();

@@ -1,6 +1,6 @@
 use super::Refused;
 use super::fields::is_value_byte;
-use super::request_line::is_token_byte;
+use crate::alphabet::TOKEN;
 
 /// The strict reading of a chunked body, in the pieces in which it arrives. Nothing of it is kept.
 ///
@@ -141,8 +141,8 @@ impl ChunkScan {
             (Size, _) => Err(malformed("a chunk size is not plain hexadecimal digits")),
             (Name, b'=') => Ok(ValueStart),
             (ValueStart, b'"') => Ok(Quoted),
-            (NameStart | Name, byte) if is_token_byte(byte) => Ok(Name),
-            (ValueStart | Value, byte) if is_token_byte(byte) => Ok(Value),
+            (NameStart | Name, byte) if TOKEN.has(byte) => Ok(Name),
+            (ValueStart | Value, byte) if TOKEN.has(byte) => Ok(Value),
             (Quoted, b'"') => Ok(Unquoted),
             (Quoted, b'\\') => Ok(Escaped),
             (Quoted | Escaped, b'\t' | b' '..=b'~') => Ok(Quoted),
@@ -158,7 +158,7 @@ impl ChunkScan {
             (Line, b'\r') => Ok(LastFeed),
             (Line, b' ' | b'\t') => Err(malformed("a trailer is folded over several lines")),
             (TrailerName, b':') => Ok(TrailerValue),
-            (Line | TrailerName, byte) if is_token_byte(byte) => Ok(TrailerName),
+            (Line | TrailerName, byte) if TOKEN.has(byte) => Ok(TrailerName),
             (Line | TrailerName, _) => Err(malformed("a trailer is not a name, a colon and a value")),
             (TrailerValue, b'\r') => Ok(TrailerFeed),
             (TrailerValue, byte) if is_value_byte(byte) => Ok(TrailerValue),

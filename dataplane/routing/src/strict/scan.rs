@@ -1,4 +1,5 @@
 use super::{Limits, Refused};
+use crate::alphabet::TOKEN;
 
 /// Looks for the end of a head in bytes that arrive piece by piece.
 ///
@@ -29,7 +30,7 @@ impl HeadScan {
     /// Goes on where the last call ended; `bytes` is everything that arrived since the head began.
     pub fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Progress, Refused> {
         if let Some(first) = bytes.first()
-            && !super::request_line::is_token_byte(*first)
+            && !TOKEN.has(*first)
         {
             return Err(Refused::framing("this is not an HTTP request"));
         }
