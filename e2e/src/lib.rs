@@ -24,7 +24,6 @@ pub mod product;
 pub mod programs;
 pub mod publish;
 pub mod relay;
-pub mod reviews;
 pub mod rogue;
 pub mod run;
 pub mod seeds;
