@@ -7,8 +7,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use genkan_compile::compiler::Compiler;
 use genkan_compile::index::{Change, Dirty, Index};
 use genkan_compile::object::{Kind, Object, Watched};
@@ -29,6 +31,13 @@ use tokio::time::Instant;
 const STEPS: usize = 80;
 const PROXIES: usize = 3;
 const RUNS: u64 = 150;
+
+static BUNDLES: LazyLock<[String; 2]> = LazyLock::new(|| {
+    [(); 2].map(|()| {
+        let made = rcgen::generate_simple_self_signed(vec!["b.example".into()]).unwrap();
+        STANDARD.encode(made.cert.pem())
+    })
+});
 
 /// One operator: it is restarted by making another one of the same objects.
 struct Operator {
@@ -215,10 +224,11 @@ impl Proxy {
             .values()
             .map(|route| {
                 format!(
-                    "{:?} {:?} {:?}",
+                    "{:?} {:?} {:?} {:?}",
                     route.object,
                     route.matcher,
-                    route.upstream().map(|u| &u.authority)
+                    route.upstream().map(|u| (&u.authority, u.is_tls())),
+                    route.action.unavailable()
                 )
             })
             .collect();
@@ -244,9 +254,13 @@ fn object(
         0 => {
             let path = ["/proxy/a/*", "/proxy/b", "*", "/proxy/c"][random.random_range(0..4)];
             // One that proxies refuse and operators do not know of: they learn of it from the acknowledgement.
-            let upstream = match random.random_range(0..4) {
+            let upstream = match random.random_range(0..6) {
                 0 => json!({"url": "http://b.example"}),
                 1 => json!({"url": "not a url"}),
+                // Several objects with one CA bundle, and one object with several.
+                2 | 3 => {
+                    json!({"url": "https://b.example", "caBundle": BUNDLES[random.random_range(0..2)].as_str()})
+                }
                 _ => json!({"service": {"namespace": "n", "name": service, "port": 80, "scheme": "http"}}),
             };
             let name = format!("p{}", random.random_range(0..5));

@@ -296,7 +296,7 @@ impl Engine {
         for key in &out.removals {
             match key {
                 ResourceKey::Endpoints(set) => drop(self.sets.remove(set)),
-                ResourceKey::Object(_) => {}
+                ResourceKey::Object(_) | ResourceKey::Blob(_) => {}
             }
         }
         for key in out.gone {

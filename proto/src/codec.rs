@@ -1,6 +1,7 @@
 //! Between the types of the middle ([`genkan_routing::model`]) and the messages of the wire, both ways. Nothing else
 //! turns the one into the other.
 
+mod blob;
 mod directives;
 mod endpoints;
 mod object;
@@ -11,15 +12,16 @@ mod upstream;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use genkan_routing::model::{EndpointSet, ObjectKey, Resource, ResourceBody, Route, SetKey};
+use genkan_routing::model::{Blob, BlobKey, EndpointSet, ObjectKey, Resource, ResourceBody, Route, SetKey};
 use prost::Message;
 
 use crate::v1alpha1 as wire;
 
+pub use blob::blob_key;
 pub use report::{health_from_wire, health_to_wire, objection_from_wire, objection_to_wire};
 
 /// What this version can do beyond the protocol version: the words of `Hello.capabilities` and `Resource.requires`.
-pub const CAPABILITIES: [&str; 1] = ["health"];
+pub const CAPABILITIES: [&str; 2] = ["health", "blobs"];
 
 /// The bytes of one resource, read.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ pub fn route_len(route: &Route) -> usize {
     let message = wire::Resource {
         key: route.object.key.to_string(),
         object: Some(object::to_wire(&route.object)),
-        requires: Vec::new(),
+        requires: route.requires(),
         resource: Some(route::to_wire(route)),
     };
     message.encoded_len()
@@ -82,10 +84,21 @@ pub fn endpoints_len(key: &SetKey, set: &EndpointSet) -> usize {
     message.encoded_len()
 }
 
+/// How many bytes [`encode`] makes of a blob.
+pub fn blob_len(key: &BlobKey, blob: &Blob) -> usize {
+    let message = wire::Resource {
+        key: key.to_string(),
+        resource: Some(blob::to_wire(blob)),
+        ..wire::Resource::default()
+    };
+    message.encoded_len()
+}
+
 fn to_wire(resource: &Resource) -> wire::Resource {
     let (object, body) = match &resource.body {
         ResourceBody::Route(route) => (Some(object::to_wire(&route.object)), route::to_wire(route)),
         ResourceBody::Endpoints(set) => (None, endpoints::to_wire(set)),
+        ResourceBody::Blob(blob) => (None, blob::to_wire(blob)),
     };
     wire::Resource {
         key: resource.key.to_string(),
@@ -145,15 +158,20 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
         wire::resource::Resource::ApiService(service) => service.into(),
         wire::resource::Resource::EndpointSet(set) => {
             let key = SetKey::parse(&key).ok_or_else(|| malformed("is none of endpoints"))?;
-            let body = ResourceBody::Endpoints(endpoints::from_wire(&set));
-            return Ok(Some((
-                Resource {
-                    key: key.into(),
-                    requires: message.requires,
-                    body,
-                },
-                None,
-            )));
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::endpoints(key, endpoints::from_wire(&set))
+            };
+            return Ok(Some((resource, None)));
+        }
+        wire::resource::Resource::Blob(blob) => {
+            let blob = blob::from_wire(blob);
+            let key = BlobKey::parse(&key).filter(|key| *key == blob_key(&blob));
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::blob(key.ok_or_else(|| malformed("is not that of its content"))?, blob)
+            };
+            return Ok(Some((resource, None)));
         }
     };
     let object = message.object.and_then(|object| object::from_wire(object).ok());
@@ -172,6 +190,22 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
         },
         problem,
     )))
+}
+
+// === impl Content ===
+
+impl Content {
+    /// A published object, and not what others are built with.
+    pub fn is_route(&self) -> bool {
+        let resource = match self {
+            Self::Resource(resource) => Some(resource),
+            Self::Stub(stub) => stub.resource.as_ref(),
+        };
+        resource.is_some_and(|resource| match &resource.body {
+            ResourceBody::Route(_) => true,
+            ResourceBody::Endpoints(_) | ResourceBody::Blob(_) => false,
+        })
+    }
 }
 
 // === impl Stub ===

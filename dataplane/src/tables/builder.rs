@@ -1,3 +1,5 @@
+mod build;
+mod parts;
 mod sets;
 
 use std::net::SocketAddr;
@@ -7,16 +9,16 @@ use bytes::Bytes;
 use genkan_proto::codec::{self, Content, DecodeError};
 use genkan_proto::v1alpha1::Verdict;
 use genkan_proto::{Buckets, Hash, Hashed, resource_hash};
-use genkan_routing::model::{
-    self, Matcher, ObjectRef, Objection, ResourceBody, ResourceKey, SetKey, Unavailable,
-};
-use genkan_routing::{Directives, Table};
+use genkan_routing::Table;
+use genkan_routing::model::{self, BlobKey, Matcher, ObjectRef, SetKey};
 
-use super::{Action, Route, Routes, Tables};
+use super::{Route, Routes, Tables};
 use crate::endpoints::Endpoints;
 use crate::metrics::Metrics;
 use crate::names::Names;
-use crate::upstream::{Target, Upstream, UpstreamError};
+use crate::upstream::Target;
+use build::Made;
+use parts::Parts;
 use sets::Sets;
 
 /// Owns what the tables are made of and builds new ones beside those that are served. What did not change is shared, so
@@ -27,6 +29,7 @@ pub struct Builder {
     metrics: Arc<Metrics>,
     built: Buckets<Built>,
     sets: Sets,
+    parts: Parts,
     doors: Table<Arc<Route>, Arc<Route>>,
     routes: Routes,
     hosts: Routes,
@@ -37,6 +40,8 @@ pub struct Builder {
 struct Built {
     hash: [u8; 32],
     place: Place,
+    /// Of a route that is built with what other resources hold: it is built again when they change.
+    model: Option<Box<model::Route>>,
     /// It is a stub, or has a reservation.
     verdict: Option<Box<Verdict>>,
 }
@@ -46,6 +51,7 @@ struct Built {
 enum Place {
     Route(Arc<Route>),
     Endpoints(SetKey),
+    Blob(BlobKey),
     /// It is not built yet, or its kind is not known.
     Nowhere,
 }
@@ -112,6 +118,7 @@ impl Builder {
             names,
             metrics,
             built: Buckets::default(),
+            parts: Parts::default(),
             doors: Table::default(),
             routes: Routes::new_sync(),
             hosts: Routes::new_sync(),
@@ -180,6 +187,7 @@ impl Builder {
             let entry = Built {
                 hash,
                 place: Place::Nowhere,
+                model: None,
                 verdict: None,
             };
             let before = self.built.insert(&resource.key, entry);
@@ -210,29 +218,27 @@ impl Builder {
     fn build_all(&mut self, fresh: Vec<Fresh>, old: Old) -> Applied {
         let mut gone = Vec::new();
         // What goes is taken out before what comes is put in: both may stand in the same place.
-        for built in old.iter().filter_map(|(_, built)| built.as_ref()) {
+        for (key, built) in old.iter().filter_map(|(key, built)| Some((key, built.as_ref()?))) {
             match &built.place {
                 Place::Route(route) => {
                     self.take_out(route);
+                    self.parts.leave(key, built.model.as_deref());
                     gone.push(route.object.clone());
                 }
                 Place::Endpoints(key) => self.sets.remove(key),
+                Place::Blob(key) => self.parts.remove(key),
                 Place::Nowhere => {}
             }
         }
-        let (mut routes, mut verdicts) = (Vec::new(), Vec::new());
-        for Fresh { key, content } in fresh {
-            let (place, verdict) = self.build(content);
-            if let Place::Route(route) = &place {
-                self.put_in(route);
-                routes.push(Arc::clone(route));
-            }
-            verdicts.extend(verdict.clone());
-            if let Some(built) = self.built.amend(&key) {
-                built.place = place;
-                built.verdict = verdict.map(Box::new);
-            }
-        }
+        // What routes are built with comes before them.
+        let (fresh, parts): (Vec<_>, Vec<_>) =
+            (fresh.into_iter()).partition(|fresh| fresh.content.is_route());
+        let mut made: Vec<Made> = parts.into_iter().map(|fresh| self.build(fresh)).collect();
+        let again = self.parts.settle();
+        made.extend(fresh.into_iter().map(|fresh| self.build(fresh)));
+        made.extend(again.iter().filter_map(|key| self.rebuild(key)));
+        let routes = made.iter().filter_map(|made| made.route.clone()).collect();
+        let verdicts = made.into_iter().filter_map(|made| made.verdict).collect();
         gone.retain(|object| {
             let served = self.routes.get(&object.key);
             if served.is_none() {
@@ -299,85 +305,6 @@ impl Builder {
             self.sets.leave(key);
         }
     }
-
-    fn build(&mut self, content: Content) -> (Place, Option<Verdict>) {
-        let (resource, mut verdict) = match content {
-            Content::Resource(resource) => (Some(resource), None),
-            Content::Stub(stub) => {
-                let verdict = stub.verdict();
-                (stub.resource, verdict)
-            }
-        };
-        let place = match resource.map(|resource| (resource.key, resource.body)) {
-            Some((ResourceKey::Endpoints(key), ResourceBody::Endpoints(set))) => {
-                let address = |endpoint: &model::Endpoint| SocketAddr::new(endpoint.address, endpoint.port);
-                self.sets.fill(&key, set.endpoints.iter().map(address).collect());
-                Place::Endpoints(key)
-            }
-            Some((_, ResourceBody::Route(route))) => {
-                let (route, objection) = self.build_route(*route);
-                verdict = verdict.or_else(|| objection.as_ref().map(codec::objection_to_wire));
-                Place::Route(Arc::new(route))
-            }
-            Some((ResourceKey::Object(_), ResourceBody::Endpoints(_))) | None => Place::Nowhere,
-        };
-        (place, verdict)
-    }
-
-    /// What cannot be built becomes a stub and an objection.
-    fn build_route(&mut self, model: model::Route) -> (Route, Option<Objection>) {
-        let (mut action, mut objection) = match &model.action {
-            model::Action::Forward(upstream) => self.forward(&model.object, upstream),
-            model::Action::Unavailable(why) => (Action::Unavailable(why.clone()), None),
-        };
-        let mut directives = None;
-        match &model.matcher {
-            Matcher::ReverseProxy { .. } => {
-                let spec = model.directives.clone().unwrap_or_default();
-                match Directives::compile(&spec) {
-                    Ok(compiled) => directives = Some(compiled),
-                    Err(problems) => {
-                        let sentences = problems
-                            .iter()
-                            .map(|problem| format!("{}: {}", problem.field, problem.reason));
-                        let message = sentences.collect::<Vec<_>>().join("; ");
-                        // A stub that it was already says more.
-                        if let Action::Forward(_) = action {
-                            (action, objection) = refuse(&model.object, "Invalid", message);
-                        }
-                    }
-                }
-            }
-            Matcher::ApiService { .. } => {}
-        }
-        let meter = self.metrics.meter(&model.object.key);
-        (Route::new(model, action, directives, meter), objection)
-    }
-
-    fn forward(&mut self, object: &ObjectRef, upstream: &model::Upstream) -> (Action, Option<Objection>) {
-        let Self { sets, names, .. } = self;
-        match Upstream::build(upstream, names, |key| sets.get(key)) {
-            Ok(upstream) => (Action::Forward(Arc::new(upstream)), None),
-            Err(error) => {
-                let reason = match error {
-                    UpstreamError::CaBundle(_) => "InvalidCABundle",
-                    UpstreamError::Authority => "Invalid",
-                };
-                refuse(object, reason, error.to_string())
-            }
-        }
-    }
-}
-
-/// A stub, and the word about it.
-fn refuse(object: &ObjectRef, reason: &str, message: String) -> (Action, Option<Objection>) {
-    let action = Action::Unavailable(Unavailable::new(reason, message.as_str()));
-    let objection = Objection {
-        object: object.clone(),
-        reason: reason.to_owned(),
-        message,
-    };
-    (action, Some(objection))
 }
 
 // === impl Applied ===

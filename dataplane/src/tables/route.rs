@@ -39,6 +39,18 @@ const SUSPICIONS: [BackendState; 3] = [
     BackendState::TlsFailed,
 ];
 
+// === impl Action ===
+
+impl Action {
+    /// Why it fails closed, if it does.
+    pub fn unavailable(&self) -> Option<&Unavailable> {
+        match self {
+            Self::Forward(_) => None,
+            Self::Unavailable(why) => Some(why),
+        }
+    }
+}
+
 // === impl Route ===
 
 impl Route {

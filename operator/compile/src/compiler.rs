@@ -4,6 +4,7 @@
 mod api_service;
 mod budget;
 mod bundle;
+mod bundles;
 mod endpoints;
 mod expressions;
 pub mod reverse_proxy;
@@ -13,7 +14,7 @@ mod upstream;
 use std::collections::{BTreeMap, BTreeSet};
 
 use genkan_routing::model::{
-    EndpointSet, ObjectKey, Published, Resource, ResourceKey, Route, SetKey, Unavailable,
+    Blob, BlobKey, EndpointSet, ObjectKey, Published, Resource, ResourceKey, Route, SetKey, Unavailable,
 };
 use genkan_routing::precedence::{Claims, Losers};
 
@@ -25,6 +26,7 @@ use crate::verdict::{Finding, MAX_MESSAGE, Verdict};
 pub use room::{DEFAULT_BUDGET, MAX_OBJECT};
 
 use api_service::Groups;
+use bundles::{Bundles, Touched};
 use expressions::Expressions;
 use room::{Part, Room};
 
@@ -40,6 +42,7 @@ pub struct Compiler {
     uses: BTreeMap<ObjectKey, Use>,
     users: BTreeMap<Key, BTreeSet<ObjectKey>>,
     sets: BTreeMap<SetKey, usize>,
+    bundles: Bundles,
     verdicts: BTreeMap<ObjectKey, Verdict>,
 }
 
@@ -70,6 +73,8 @@ struct Compiled {
     /// What proxies are sent; `None` if the object is absent for them.
     route: Option<Route>,
     needs: Option<Use>,
+    /// What its route trusts, to be sent beside it.
+    bundle: Option<(BlobKey, Blob)>,
 }
 
 /// What one compile has made so far; nothing of it is sent before there is room for it.
@@ -77,6 +82,7 @@ struct Compiled {
 struct Made {
     objects: BTreeMap<ObjectKey, Option<Compiled>>,
     sets: BTreeMap<SetKey, Option<EndpointSet>>,
+    blobs: Vec<(BlobKey, Option<Blob>)>,
 }
 
 // === impl Compiler ===
@@ -98,6 +104,7 @@ impl Compiler {
             uses: BTreeMap::new(),
             users: BTreeMap::new(),
             sets: BTreeMap::new(),
+            bundles: Bundles::default(),
             verdicts: BTreeMap::new(),
         }
     }
@@ -116,12 +123,15 @@ impl Compiler {
             .map(|(set, _)| set.clone())
             .collect();
         let mut made = Made::default();
-        let mut claims = Vec::new();
+        let (mut claims, mut touched) = (Vec::new(), Touched::default());
         for key in todo {
             let compiled = self.judge(index, &key);
             let needs = compiled.as_ref().and_then(|c| c.needs.clone());
             self.depend(&key, needs, &mut sets);
-            claims.extend(self.room.claims(&key, compiled.as_ref(), index.created(&key)));
+            let created = index.created(&key);
+            claims.extend(self.room.claims(&key, compiled.as_ref(), created));
+            let bundle = compiled.as_ref().and_then(|c| self.room.bundle(c));
+            self.bundles.note(&key, created, bundle, &mut touched);
             made.objects.insert(key, compiled);
         }
         for key in sets {
@@ -129,10 +139,35 @@ impl Compiler {
             claims.push(self.room.set_claim(&key, set.as_ref()));
             made.sets.insert(key, set);
         }
-        for part in self.room.settle(claims) {
+        let owners = self.bundles.owners(&touched).into_iter();
+        claims.extend(owners.map(|(owner, owned)| self.room.bundle_claim(owner, owned)));
+        let moved = self.room.settle(claims);
+        self.turn(index, touched, &moved, &mut made);
+        for part in moved {
             self.make(index, part, &mut made);
         }
         self.emit(made)
+    }
+
+    /// CA bundles that have room now, or have none any more, concern all who use them.
+    fn turn(&mut self, index: &Index, touched: Touched, moved: &BTreeSet<Part>, made: &mut Made) {
+        let owner = |part: &Part| match part {
+            Part::Bundle(owner) => Some(owner.clone()),
+            Part::Stub(_) | Part::Rest(_) | Part::Set(_) => None,
+        };
+        let owners: Vec<ObjectKey> = moved.iter().filter_map(owner).collect();
+        let room = &self.room;
+        let turned = self
+            .bundles
+            .turn(touched, &owners, |owner| room.takes_bundle(owner));
+        for (key, blob) in turned {
+            for user in self.bundles.users(&key) {
+                if !made.objects.contains_key(user) {
+                    made.objects.insert(user.clone(), self.judge(index, user));
+                }
+            }
+            made.blobs.push((key, blob));
+        }
     }
 
     /// Bytes that count of what is sent, and how many objects and sets have no room.
@@ -176,7 +211,7 @@ impl Compiler {
             }
         };
         match part {
-            Part::Stub(key) | Part::Rest(key) => object(&key),
+            Part::Stub(key) | Part::Rest(key) | Part::Bundle(key) => object(&key),
             Part::Set(set) => {
                 let service = (set.namespace.clone(), set.service.clone());
                 let users = self.users.get(&service).into_iter().flatten();
@@ -191,6 +226,12 @@ impl Compiler {
 
     fn emit(&mut self, made: Made) -> Output {
         let mut out = Output::default();
+        for (key, blob) in made.blobs {
+            match blob {
+                Some(blob) => out.upserts.push(Resource::blob(key, blob)),
+                None => out.removals.push(key.into()),
+            }
+        }
         for (key, compiled) in made.objects {
             let Some(mut compiled) = compiled else {
                 out.removals.push(key.clone().into());
@@ -198,7 +239,7 @@ impl Compiler {
                 out.gone.insert(key);
                 continue;
             };
-            self.room.fit(&key, &mut compiled);
+            self.room.fit(&key, &mut compiled, &self.bundles);
             match compiled.route {
                 Some(route) => out.upserts.push(Resource::route(route)),
                 None => out.removals.push(key.clone().into()),

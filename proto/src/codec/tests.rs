@@ -1,6 +1,7 @@
 use genkan_routing::DirectiveSpec;
 use genkan_routing::model::{
-    Action, Endpoint, EndpointSet, Matcher, ObjectRef, ResourceKey, Route, Target, Tls, Unavailable, Upstream,
+    Action, Authorities, Endpoint, EndpointSet, Matcher, ObjectRef, ResourceKey, Route, Target, Tls,
+    Unavailable, Upstream,
 };
 use prost::encoding::{WireType, encode_key, encode_varint};
 
@@ -13,11 +14,17 @@ fn mk_upstream(target: Target) -> Upstream {
         target,
         tls: Some(Tls {
             server_name: "shop.example".into(),
-            ca: b"PEM".as_slice().into(),
+            ca: Authorities::Bundle(blob_key(&mk_blob())),
             insecure_skip_verify: true,
         }),
         http2: true,
         https_by_default: true,
+    }
+}
+
+fn mk_blob() -> Blob {
+    Blob {
+        content: b"PEM".as_slice().into(),
     }
 }
 
@@ -87,7 +94,11 @@ fn what_is_encoded_is_decoded() {
         ],
     };
     let routes = [mk_route(), api, stub].map(Resource::route);
-    for resource in routes.into_iter().chain([Resource::endpoints(mk_set(), set)]) {
+    let blob = Resource::blob(blob_key(&mk_blob()), mk_blob());
+    for resource in routes
+        .into_iter()
+        .chain([Resource::endpoints(mk_set(), set), blob])
+    {
         let decoded = decode(&encode(&resource)).unwrap();
         assert_eq!(decoded.key, resource.key.to_string());
         match decoded.content {
@@ -162,7 +173,7 @@ fn a_kind_that_is_not_known_is_a_verdict_and_nothing_more() {
         ..Default::default()
     };
     let mut bytes = later.encode_to_vec();
-    encode_key(15, WireType::LengthDelimited, &mut bytes);
+    encode_key(14, WireType::LengthDelimited, &mut bytes);
     encode_varint(2, &mut bytes);
     bytes.extend([8, 1]);
     let stub = stub_of(bytes);
@@ -206,6 +217,33 @@ fn what_makes_no_sense_is_a_stub_with_a_sentence() {
 }
 
 #[test]
+fn authorities_are_read_in_the_old_form_too() {
+    let mut message = to_wire(&Resource::route(mk_route()));
+    assert_eq!(message.requires, ["blobs"]);
+    let tls = |message: &mut wire::Resource, change: fn(&mut wire::Tls)| match &mut message.resource {
+        Some(wire::resource::Resource::ReverseProxy(proxy)) => match &mut proxy.action {
+            Some(wire::reverse_proxy::Action::Upstream(upstream)) => change(upstream.tls.as_mut().unwrap()),
+            _ => panic!(),
+        },
+        _ => panic!(),
+    };
+    tls(&mut message, |tls| {
+        assert!(tls.ca.is_empty());
+        (tls.ca, tls.ca_bundle) = (b"PEM".to_vec(), String::new());
+    });
+    let Content::Resource(read) = decode(&message.encode_to_vec().into()).unwrap().content else {
+        panic!()
+    };
+    let ResourceBody::Route(route) = read.body else {
+        panic!()
+    };
+    let ca = route.upstream().unwrap().tls.as_ref().unwrap().ca.clone();
+    assert_eq!(ca, Authorities::Inline(mk_blob().content));
+    tls(&mut message, |tls| tls.ca_bundle = "Blob/x".into());
+    assert!(stub_of(message.encode_to_vec()).message.contains("is no key"));
+}
+
+#[test]
 fn keys_that_belong_to_something_else_refuse_everything() {
     let mut resource = to_wire(&Resource::route(mk_route()));
     resource.key = "ReverseProxy/other".into();
@@ -213,6 +251,13 @@ fn keys_that_belong_to_something_else_refuse_everything() {
         decode(&resource.encode_to_vec().into()),
         Err(DecodeError::Key { .. })
     ));
+    let blob = Resource::blob(
+        blob_key(&mk_blob()),
+        Blob {
+            content: b"other".as_slice().into(),
+        },
+    );
+    assert!(matches!(decode(&encode(&blob)), Err(DecodeError::Key { .. })));
     resource.object = None;
     assert!(matches!(
         decode(&resource.encode_to_vec().into()),

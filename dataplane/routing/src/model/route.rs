@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{ObjectRef, SetKey};
+use super::{BlobKey, ObjectRef, SetKey};
 use crate::access::Door;
 use crate::directives::DirectiveSpec;
 
@@ -80,10 +80,21 @@ pub enum Target {
 pub struct Tls {
     /// What the certificate must be for, and the SNI where it is a name.
     pub server_name: String,
-    /// PEM; empty: the roots of the data plane. Equal bundles share one allocation.
-    #[serde(serialize_with = "pem")]
-    pub ca: Arc<[u8]>,
+    pub ca: Authorities,
     pub insecure_skip_verify: bool,
+}
+
+/// Who may sign the certificate of a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Authorities {
+    /// The roots of the data plane.
+    #[default]
+    System,
+    /// A CA bundle that is sent beside the route.
+    Bundle(BlobKey),
+    /// PEM, as operators sent it before there were blobs.
+    #[serde(serialize_with = "pem")]
+    Inline(Arc<[u8]>),
 }
 
 fn pem<S: Serializer>(pem: &Arc<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -106,6 +117,19 @@ impl Route {
             Action::Forward(upstream) => Some(upstream),
             Action::Unavailable(_) => None,
         }
+    }
+
+    /// The CA bundle that is sent beside it.
+    pub fn bundle(&self) -> Option<BlobKey> {
+        match self.upstream()?.tls.as_ref()?.ca {
+            Authorities::Bundle(key) => Some(key),
+            Authorities::System | Authorities::Inline(_) => None,
+        }
+    }
+
+    /// What a data plane must be able to do for it, in the words of the stream.
+    pub fn requires(&self) -> Vec<String> {
+        self.bundle().map(|_| "blobs".to_owned()).into_iter().collect()
     }
 }
 

@@ -152,6 +152,7 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
             verdict,
             route: None,
             needs: resolved.and_then(|r| r.needs),
+            bundle: None,
         };
     };
     if let Some((winner, rule)) = &rivals.winner {
@@ -161,10 +162,12 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
             verdict,
             route: None,
             needs: resolved.and_then(|r| r.needs),
+            bundle: None,
         };
     }
     verdict.sent = true;
     let mut needs = None;
+    let mut bundle = None;
     let mut forward_authorization = false;
     let action = match (checked, resolved) {
         (Ok((spec, endpoint)), Some(resolved)) => {
@@ -176,6 +179,7 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
             needs = resolved.needs;
             match resolved.upstream {
                 Some(upstream) => {
+                    bundle = endpoint.bundle;
                     verdict.backend = resolved.backend;
                     Action::Forward(upstream)
                 }
@@ -202,6 +206,7 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
         verdict,
         route: Some(route),
         needs,
+        bundle,
     }
 }
 

@@ -84,6 +84,7 @@ pub(super) fn compile(
             verdict,
             route: None,
             needs: resolved.and_then(|r| r.needs),
+            bundle: None,
         };
     };
     if let Some(finding) = standing(record, &matcher, claims) {
@@ -92,12 +93,14 @@ pub(super) fn compile(
             verdict,
             route: None,
             needs: resolved.and_then(|r| r.needs),
+            bundle: None,
         };
     }
     verdict.sent = true;
     let mut directives = None;
     let mut forward_authorization = false;
     let mut needs = None;
+    let mut bundle = None;
     let action = match (checked, resolved) {
         (Ok(_), Some(resolved)) if let Some(refusal) = refusal => {
             verdict.accepted = Finding::no(reason::OVER_BUDGET, refusal.to_string());
@@ -114,6 +117,7 @@ pub(super) fn compile(
             needs = resolved.needs;
             match resolved.upstream {
                 Some(upstream) => {
+                    bundle = checked.endpoint.bundle;
                     directives = checked.directives;
                     verdict.backend = resolved.backend;
                     Action::Forward(upstream)
@@ -144,6 +148,7 @@ pub(super) fn compile(
         verdict,
         route: Some(route),
         needs,
+        bundle,
     }
 }
 
