@@ -155,6 +155,7 @@ pub async fn run(args: Args) -> Result<()> {
                 client.clone(),
                 &namespace,
                 kept(&args.stream, &namespace, &certificate),
+                args.stream.ca_overlap,
             );
             let stopped = stopped.clone();
             parts.spawn(async move {

@@ -1,9 +1,12 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use genkan_tools::source::Source;
 
 use super::review::Account;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Flags of the configuration stream, and of the identities of the data plane.
 #[derive(Clone, Debug, ClapArgs)]
@@ -44,6 +47,16 @@ pub struct Args {
         value_name = "NAME"
     )]
     pub grpc_ca_configmap: String,
+    /// How long proxies and backends take to read that there is another authority, such as 5m; before that nothing that
+    /// it signed is used
+    #[arg(
+        long,
+        env = "GENKAN_CA_OVERLAP",
+        default_value = "5m",
+        value_parser = overlap,
+        value_name = "TIME"
+    )]
+    pub ca_overlap: Duration,
     /// ServiceAccount of the proxies [default: genkan-dataplane in --namespace]
     #[arg(long, env = "GENKAN_DATAPLANE_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
     pub dataplane_service_account: Option<String>,
@@ -111,6 +124,14 @@ impl Args {
     }
 }
 
+fn overlap(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    let duration = parsed.and_then(|parsed| Duration::try_from(parsed).ok());
+    duration
+        .filter(|duration| *duration <= DAY)
+        .ok_or_else(|| "must be a time up to a day, such as 30s, 5m or 1h".into())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -140,6 +161,17 @@ mod tests {
         let secured = mk_args(&["--grpc-listen", "10.0.0.1:1"]);
         assert_eq!(secured.check(&Source::Kubernetes), Ok(()));
         assert!(secured.check(&folder).unwrap_err().contains("--grpc-plaintext"));
+    }
+
+    #[test]
+    fn an_overlap_is_a_time() {
+        assert_eq!(mk_args(&[]).ca_overlap, Duration::from_secs(300));
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("1h", 3600), ("24h", 86400)] {
+            assert_eq!(overlap(text), Ok(Duration::from_secs(seconds)));
+        }
+        for wrong in ["", "5", "-5m", "25h", "x"] {
+            assert!(overlap(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Secured {
             .await?;
         let folder = world.folder("secured")?;
         let source = Source::Kubernetes(kubeconfig);
-        let arguments = ["--namespace", NAMESPACE];
+        let arguments = ["--namespace", NAMESPACE, "--ca-overlap", "3s"];
         let operator = Operator::with(world.programs(), &folder, &source, (9300, 9301), &arguments);
         let secured = Self {
             world: Arc::clone(world),
