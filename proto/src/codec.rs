@@ -7,21 +7,25 @@ mod endpoints;
 mod object;
 mod report;
 mod route;
+mod secret;
 mod upstream;
 
 use std::str::FromStr;
 
 use bytes::Bytes;
-use genkan_routing::model::{Blob, BlobKey, EndpointSet, ObjectKey, Resource, ResourceBody, Route, SetKey};
+use genkan_routing::model::{
+    Blob, BlobKey, EndpointSet, ObjectKey, Resource, ResourceBody, Route, SecretKey, SetKey,
+};
 use prost::Message;
 
 use crate::v1alpha1 as wire;
 
 pub use blob::blob_key;
-pub use report::{health_from_wire, health_to_wire, objection_from_wire, objection_to_wire};
+pub use report::{health_from_wire, health_to_wire, objection_from_wire, objection_to_wire, reports_len};
+pub use secret::{SealedSecret, encode_secret, fit_together, value_from_wire, value_to_wire};
 
 /// What this version can do beyond the protocol version: the words of `Hello.capabilities` and `Resource.requires`.
-pub const CAPABILITIES: [&str; 2] = ["health", "blobs"];
+pub const CAPABILITIES: [&str; 3] = ["health", "blobs", "secrets"];
 
 /// The bytes of one resource, read.
 #[derive(Debug)]
@@ -69,6 +73,7 @@ pub fn route_len(route: &Route) -> usize {
         key: route.object.key.to_string(),
         object: Some(object::to_wire(&route.object)),
         requires: route.requires(),
+        secrets: route::secrets(route),
         resource: Some(route::to_wire(route)),
     };
     message.encoded_len()
@@ -95,15 +100,21 @@ pub fn blob_len(key: &BlobKey, blob: &Blob) -> usize {
 }
 
 fn to_wire(resource: &Resource) -> wire::Resource {
-    let (object, body) = match &resource.body {
-        ResourceBody::Route(route) => (Some(object::to_wire(&route.object)), route::to_wire(route)),
-        ResourceBody::Endpoints(set) => (None, endpoints::to_wire(set)),
-        ResourceBody::Blob(blob) => (None, blob::to_wire(blob)),
+    let (object, secrets, body) = match &resource.body {
+        ResourceBody::Route(route) => (
+            Some(object::to_wire(&route.object)),
+            route::secrets(route),
+            route::to_wire(route),
+        ),
+        ResourceBody::Endpoints(set) => (None, Vec::new(), endpoints::to_wire(set)),
+        ResourceBody::Blob(blob) => (None, Vec::new(), blob::to_wire(blob)),
+        ResourceBody::Secret(hash) => (None, Vec::new(), secret::to_wire(hash)),
     };
     wire::Resource {
         key: resource.key.to_string(),
         object,
         requires: resource.requires.clone(),
+        secrets,
         resource: Some(body),
     }
 }
@@ -173,6 +184,15 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
             };
             return Ok(Some((resource, None)));
         }
+        wire::resource::Resource::Secret(named) => {
+            let key = SecretKey::parse(&key).ok_or_else(|| malformed("is none of a secret"))?;
+            let hash = secret::from_wire(&named).ok_or_else(|| malformed("comes with no hash"))?;
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::secret(key, hash)
+            };
+            return Ok(Some((resource, None)));
+        }
     };
     let object = message.object.and_then(|object| object::from_wire(object).ok());
     let object = object.ok_or_else(|| malformed("comes without its object"))?;
@@ -180,7 +200,7 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
         return Err(malformed("is not that of its object"));
     }
     let key = object.key.clone().into();
-    let (route, problem) = received.read(object);
+    let (route, problem) = received.read(object, &message.secrets);
     let body = ResourceBody::Route(Box::new(route));
     Ok(Some((
         Resource {
@@ -203,7 +223,7 @@ impl Content {
         };
         resource.is_some_and(|resource| match &resource.body {
             ResourceBody::Route(_) => true,
-            ResourceBody::Endpoints(_) | ResourceBody::Blob(_) => false,
+            ResourceBody::Endpoints(_) | ResourceBody::Blob(_) | ResourceBody::Secret(_) => false,
         })
     }
 }

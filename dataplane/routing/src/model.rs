@@ -6,9 +6,11 @@ mod object;
 mod report;
 mod resource;
 mod route;
+mod secret;
 
 pub use blob::{Blob, BlobKey};
 pub use object::{ObjectKey, ObjectRef, Published};
 pub use report::{BackendState, Health, Objection};
 pub use resource::{Endpoint, EndpointSet, Resource, ResourceBody, ResourceKey, SetKey};
 pub use route::{Action, Authorities, Matcher, Route, Target, Tls, Unavailable, Upstream};
+pub use secret::{KeyedHash, Secret, SecretKey};

@@ -2,6 +2,7 @@ mod build;
 mod parts;
 mod sets;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use genkan_proto::codec::{self, Content, DecodeError};
 use genkan_proto::v1alpha1::Verdict;
 use genkan_proto::{Buckets, Hash, Hashed, resource_hash};
 use genkan_routing::Table;
-use genkan_routing::model::{self, BlobKey, Matcher, ObjectRef, SetKey};
+use genkan_routing::model::{self, BlobKey, Matcher, ObjectRef, SecretKey, SetKey};
 
 use super::{Route, Routes, Tables};
 use crate::endpoints::Endpoints;
@@ -19,6 +20,7 @@ use crate::names::Names;
 use crate::upstream::Target;
 use build::Made;
 use parts::Parts;
+pub use parts::Value;
 use sets::Sets;
 
 /// Owns what the tables are made of and builds new ones beside those that are served. What did not change is shared, so
@@ -28,6 +30,8 @@ pub struct Builder {
     names: Arc<Names>,
     metrics: Arc<Metrics>,
     built: Buckets<Built>,
+    /// Keys of those that have a verdict.
+    objected: BTreeSet<String>,
     sets: Sets,
     parts: Parts,
     doors: Table<Arc<Route>, Arc<Route>>,
@@ -52,6 +56,7 @@ enum Place {
     Route(Arc<Route>),
     Endpoints(SetKey),
     Blob(BlobKey),
+    Secret(SecretKey),
     /// It is not built yet, or its kind is not known.
     Nowhere,
 }
@@ -77,6 +82,8 @@ pub struct Applied {
     pub fresh: Vec<Arc<Route>>,
     /// Versions of objects that are served no longer.
     pub gone: Vec<ObjectRef>,
+    /// The change concerned routes that it did not hold, by what they are built with.
+    pub concerns_others: bool,
     /// To be put in force together with the tables.
     endpoints: Vec<(Arc<Endpoints>, Vec<SocketAddr>)>,
 }
@@ -118,6 +125,7 @@ impl Builder {
             names,
             metrics,
             built: Buckets::default(),
+            objected: BTreeSet::new(),
             parts: Parts::default(),
             doors: Table::default(),
             routes: Routes::new_sync(),
@@ -132,21 +140,42 @@ impl Builder {
     /// When the message as such is wrong. A resource that is wrong becomes a stub and a verdict.
     pub fn apply(&mut self, change: Change<'_>) -> Result<Applied, ApplyError> {
         let held = self.built.hash();
-        if let Some(base) = change.base.filter(|base| *base != held) {
-            return Err(ApplyError::Base { base, held });
-        }
-        let (fresh, old) = self.exchange(change)?;
+        let exchanged = match change.base.filter(|base| *base != held) {
+            Some(base) => Err(ApplyError::Base { base, held }),
+            None => self.exchange(change),
+        };
+        let (fresh, old) = exchanged.inspect_err(|_| self.parts.secrets.forget_expected())?;
         self.sequence += 1;
         Ok(self.build_all(fresh, old))
     }
 
+    /// Takes values of secrets for the change that is applied next.
+    pub fn expect(&mut self, values: Vec<Value>) {
+        self.parts.secrets.expect(values);
+    }
+
+    /// Whether a secret that is named has not come.
+    pub fn lacks_secrets(&self) -> bool {
+        !self.parts.secrets.is_complete()
+    }
+
     /// What is wrong with everything that is served.
     pub fn verdicts(&self) -> Vec<Verdict> {
-        let built = self
-            .built
-            .iter()
-            .filter_map(|(_, built)| built.verdict.as_deref());
-        built.cloned().collect()
+        let objected = self.objected.iter().filter_map(|key| self.built.get(key));
+        let verdicts = objected.filter_map(|built| built.verdict.as_deref());
+        verdicts.cloned().collect()
+    }
+
+    /// What came of a resource.
+    fn note(&mut self, key: &str, place: Place, verdict: Option<&Verdict>) {
+        match verdict {
+            Some(_) => self.objected.insert(key.to_owned()),
+            None => self.objected.remove(key),
+        };
+        if let Some(built) = self.built.amend(key) {
+            built.place = place;
+            built.verdict = verdict.cloned().map(Box::new);
+        }
     }
 
     /// Puts entries that are to be built in the place of the old ones, which come back; takes that back when the hash is
@@ -219,6 +248,7 @@ impl Builder {
         let mut gone = Vec::new();
         // What goes is taken out before what comes is put in: both may stand in the same place.
         for (key, built) in old.iter().filter_map(|(key, built)| Some((key, built.as_ref()?))) {
+            self.objected.remove(key);
             match &built.place {
                 Place::Route(route) => {
                     self.take_out(route);
@@ -227,6 +257,10 @@ impl Builder {
                 }
                 Place::Endpoints(key) => self.sets.remove(key),
                 Place::Blob(key) => self.parts.remove(key),
+                Place::Secret(key) => {
+                    self.parts.secrets.remove(key);
+                    self.parts.touch(key.clone());
+                }
                 Place::Nowhere => {}
             }
         }
@@ -258,6 +292,7 @@ impl Builder {
             verdicts,
             fresh: routes,
             gone,
+            concerns_others: !again.is_empty(),
             endpoints: self.sets.settle(),
         }
     }

@@ -14,7 +14,8 @@ mod upstream;
 use std::collections::{BTreeMap, BTreeSet};
 
 use genkan_routing::model::{
-    Blob, BlobKey, EndpointSet, ObjectKey, Published, Resource, ResourceKey, Route, SetKey, Unavailable,
+    Blob, BlobKey, EndpointSet, ObjectKey, Published, Resource, ResourceKey, Route, Secret, SecretKey,
+    SetKey, Unavailable,
 };
 use genkan_routing::precedence::{Claims, Losers};
 
@@ -65,6 +66,9 @@ pub struct Output {
     pub gone: BTreeSet<ObjectKey>,
     /// Endpoint sets that were made again, and whether an endpoint is in them.
     pub sets: Vec<(SetKey, bool)>,
+    /// Values of the Secrets that objects refer to, where they changed; `None`: nobody refers to it any more, or it is gone.
+    /// No kind refers to a Secret yet.
+    pub secrets: Vec<(SecretKey, Option<Secret>)>,
 }
 
 /// What the compile of one kind gives.

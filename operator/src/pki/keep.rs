@@ -8,6 +8,7 @@
 //! other reads again.
 
 mod form;
+mod hash_key;
 mod store;
 mod told;
 
@@ -18,10 +19,12 @@ use arc_swap::ArcSwapOption;
 use kube::Client;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::{Authority, Examined, Pair, PkiError, Purpose};
+use crate::engine::Input;
+use hash_key::HashKeyCare;
 use store::{Store, StoreError};
 use told::Told;
 
@@ -58,6 +61,7 @@ pub struct Keeper {
     store: Store,
     pairs: Vec<Care>,
     overlap: Duration,
+    hash_key: Option<HashKeyCare>,
 }
 
 /// A pair and what is remembered of it.
@@ -133,12 +137,23 @@ impl Keeper {
             store: Store::new(client, namespace),
             pairs: pairs.into_iter().map(care).collect(),
             overlap,
+            hash_key: None,
         }
+    }
+
+    /// Looks after the key of hashes, too, and tells the engine.
+    #[must_use]
+    pub fn with_hash_key(mut self, secret: String, engine: mpsc::Sender<Input>) -> Self {
+        self.hash_key = Some(HashKeyCare::new(secret, engine));
+        self
     }
 
     /// Failures are told and tried again; they end nothing.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
+            if let Some(hash_key) = &mut self.hash_key {
+                hash_key.look(&self.store).await;
+            }
             for care in &mut self.pairs {
                 let terms = Terms {
                     now: SystemTime::now(),
@@ -241,7 +256,9 @@ impl Care {
             }
             let made = authority.sign(&purpose, now)?;
             // A conflict means that another replica was faster: its pair is read in the next round.
-            store.put(&name, form::of_pair(&made), stored.as_ref()).await?;
+            store
+                .put(&name, form::TLS, form::of_pair(&made), stored.as_ref())
+                .await?;
         }
         Err(KeepError::Contended(format!("Secret {}", store.name(&name))))
     }
@@ -273,7 +290,7 @@ impl Care {
                 None => Authority::make(&name, now)?,
             };
             store
-                .put(&name, form::of_authority(&made), stored.as_ref())
+                .put(&name, form::TLS, form::of_authority(&made), stored.as_ref())
                 .await?;
         }
         Err(KeepError::Contended(format!("Secret {}", store.name(&name))))

@@ -23,6 +23,9 @@ pub struct Args {
     /// Serve the stream in plain text and ask for no token; only between loopback addresses
     #[arg(long, env = "GENKAN_GRPC_PLAINTEXT")]
     pub grpc_plaintext: bool,
+    /// Send the values of Secrets in plain text too; without it a stream in plain text has none
+    #[arg(long, env = "GENKAN_GRPC_PLAINTEXT_SECRETS", requires = "grpc_plaintext")]
+    pub grpc_plaintext_secrets: bool,
     /// Service by which proxies reach the stream: the name in its certificate
     #[arg(
         long,
@@ -68,6 +71,14 @@ pub struct Args {
         value_name = "NAME"
     )]
     pub proxy_client_secret: String,
+    /// Secret with the key under which values of Secrets are hashed; made if there is none, and mounted nowhere
+    #[arg(
+        long,
+        env = "GENKAN_HASH_KEY_SECRET",
+        default_value = "genkan-hash-key",
+        value_name = "NAME"
+    )]
+    pub hash_key_secret: String,
     /// ConfigMap that tells extension API servers how to know the proxies by it
     #[arg(
         long,
@@ -172,6 +183,17 @@ mod tests {
         for wrong in ["", "5", "-5m", "25h", "x"] {
             assert!(overlap(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn secrets_in_plain_text_are_asked_for_by_name() {
+        let parse = |more: &[&str]| Line::try_parse_from([&["genkan"], more].concat());
+        assert!(parse(&["--grpc-plaintext-secrets"]).is_err());
+        let asked = parse(&["--grpc-plaintext", "--grpc-plaintext-secrets"])
+            .ok()
+            .unwrap();
+        assert!(asked.args.grpc_plaintext_secrets);
+        assert!(!mk_args(&["--grpc-plaintext"]).grpc_plaintext_secrets);
     }
 
     #[test]

@@ -4,10 +4,13 @@ use std::time::Duration;
 use genkan_accept::Call;
 use genkan_compile::sentence::bounded;
 use genkan_compile::verdict::MAX_MESSAGE;
+use genkan_proto::codec::SealedSecret;
 use genkan_proto::v1alpha1::operator_message::Message as Out;
 use genkan_proto::v1alpha1::proxy_message::Message as In;
-use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage, SnapshotChunk};
-use genkan_proto::{Hash, PROTOCOL_VERSION, codec};
+use genkan_proto::v1alpha1::{
+    Ack, Health, Hello, OperatorMessage, ProxyMessage, SecretValues, SnapshotChunk,
+};
+use genkan_proto::{Hash, MAX_REPORTS, PROTOCOL_VERSION, codec};
 use genkan_routing::model::Objection;
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -32,6 +35,9 @@ const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 /// Streams end by themselves after about this long, so that proxies spread over replicas again.
 const AGE: Duration = Duration::from_secs(30 * 60);
 
+/// What a proxy says that it can do, to be sent secrets.
+const SECRETS: &str = "secrets";
+
 /// The reason of streams that were ended for what was said on them.
 const PROTOCOL: &str = "Protocol";
 
@@ -45,6 +51,8 @@ pub struct Session {
     pub metrics: Arc<Metrics>,
     /// `None` in plain text.
     pub caller: Option<Caller>,
+    /// It was reviewed, over TLS; or this operator was told to send secrets in plain text.
+    pub may_have_secrets: bool,
     /// Its connection does not wait.
     pub _call: Call,
 }
@@ -63,6 +71,10 @@ struct Held {
     hash: Option<Hash>,
     /// It acknowledged something on this stream.
     has_acknowledged: bool,
+    /// It is to be sent secrets.
+    takes_secrets: bool,
+    /// It has not all that its hash names.
+    lacks_secrets: bool,
 }
 
 /// The end of a stream, which the engine learns of in any case: one that panics or is dropped is gone as well.
@@ -127,6 +139,8 @@ impl Session {
         let held = Held {
             hash: Hash::read(&hello.have_hash),
             has_acknowledged: false,
+            takes_secrets: self.may_have_secrets && hello.capabilities.iter().any(|word| word == SECRETS),
+            lacks_secrets: hello.lacks_secrets,
         };
         let Some(name) = self.connect(hello).await else {
             return;
@@ -206,7 +220,7 @@ impl Session {
                         continue;
                     }
                     nonce += 1;
-                    in_flight = Some(self.push(nonce, held.hash).await?);
+                    in_flight = Some(self.push(nonce, &held).await?);
                 }
                 message = messages.message() => match message? {
                     None => return Ok(()),
@@ -217,11 +231,22 @@ impl Session {
                             continue;
                         };
                         self.acknowledged(name, &held, &sent.push, ack).await?;
-                        held = Held { hash: Some(sent.push.version.hash), has_acknowledged: true };
+                        held = Held {
+                            hash: Some(sent.push.version.hash),
+                            has_acknowledged: true,
+                            lacks_secrets: false,
+                            ..held
+                        };
                         // It may be behind already: of what happened meanwhile nobody was told.
                         version.mark_changed();
                     }
                     Some(ProxyMessage { message: Some(In::Health(health)) }) => self.reported(name, health).await,
+                    Some(ProxyMessage { message: Some(In::Reports(reports)) }) => {
+                        if codec::reports_len(&reports) > MAX_REPORTS {
+                            return Err(Status::invalid_argument("Reports has more than 64 KiB"));
+                        }
+                        debug!(proxy = %name, "a report from a proxy that has no duty counts for nothing");
+                    }
                     Some(ProxyMessage { message: Some(In::Hello(_)) }) => {
                         return Err(Status::invalid_argument("Hello was said already"));
                     }
@@ -239,8 +264,9 @@ impl Session {
         }
     }
 
-    /// Sends what a proxy that holds `base` lacks. Who lacks everything waits for a turn.
-    async fn push(&self, nonce: u64, base: Option<Hash>) -> Result<InFlight, Status> {
+    /// Sends what a proxy that holds this lacks. Who lacks everything waits for a turn.
+    async fn push(&self, nonce: u64, held: &Held) -> Result<InFlight, Status> {
+        let base = held.hash;
         let is_behind = base.is_some_and(|base| self.feed.knows(&base));
         let _turn = match is_behind {
             true => None,
@@ -252,7 +278,20 @@ impl Session {
             error!(%error, "a change cannot be encoded; the proxy keeps what it has");
             Status::internal(error.to_string())
         })?;
-        let sent = tokio::time::timeout(ACK_WITHIN, self.send(nonce, &push)).await;
+        let all;
+        let secrets = match (held.takes_secrets, held.lacks_secrets) {
+            (false, _) => &[][..],
+            (true, false) => &push.secrets,
+            (true, true) => {
+                all = self.feed.resources().secrets();
+                &all
+            }
+        };
+        let send = async {
+            self.send_secrets(nonce, secrets).await?;
+            self.send(nonce, &push).await
+        };
+        let sent = tokio::time::timeout(ACK_WITHIN, send).await;
         sent.map_err(|_| Status::deadline_exceeded("the proxy takes no snapshot"))??;
         Ok(InFlight {
             nonce,
@@ -272,15 +311,27 @@ impl Session {
                 last: index + 1 == count,
                 payload: payload.clone(),
             };
-            let message = OperatorMessage {
-                message: Some(Out::Snapshot(chunk)),
-            };
-            self.out
-                .send(Ok(message))
-                .await
-                .map_err(|_| Status::cancelled("the proxy has gone"))?;
+            self.say(Out::Snapshot(chunk)).await?;
         }
         Ok(())
+    }
+
+    /// As many in a message as it may have bytes.
+    async fn send_secrets(&self, nonce: u64, secrets: &[Arc<SealedSecret>]) -> Result<(), Status> {
+        for some in secrets.chunk_by(codec::fit_together()) {
+            let values = some.iter().map(|sealed| codec::value_to_wire(sealed));
+            let values = values.collect();
+            self.say(Out::Secrets(SecretValues { nonce, values })).await?;
+        }
+        Ok(())
+    }
+
+    async fn say(&self, message: Out) -> Result<(), Status> {
+        let message = OperatorMessage {
+            message: Some(message),
+        };
+        let sent = self.out.send(Ok(message)).await;
+        sent.map_err(|_| Status::cancelled("the proxy has gone"))
     }
 
     async fn acknowledged(&self, name: &str, held: &Held, push: &Push, ack: Ack) -> Result<(), Status> {
@@ -304,7 +355,7 @@ impl Session {
                 ..objection
             })
             .collect();
-        let scope = if held.has_acknowledged {
+        let scope = if held.has_acknowledged && !ack.complete {
             push.scope.clone()
         } else {
             Scope::Everything

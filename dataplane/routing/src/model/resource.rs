@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Serialize, Serializer};
 
-use super::{Action, Blob, BlobKey, ObjectKey, Route, Unavailable};
+use super::{Action, Blob, BlobKey, KeyedHash, ObjectKey, Route, SecretKey, Unavailable};
 
 /// One unit of the configuration: it is sent, replaced and removed as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +22,7 @@ pub enum ResourceKey {
     Object(ObjectKey),
     Endpoints(SetKey),
     Blob(BlobKey),
+    Secret(SecretKey),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,6 +30,8 @@ pub enum ResourceBody {
     Route(Box<Route>),
     Endpoints(EndpointSet),
     Blob(Blob),
+    /// Which value it has now; that itself is sent beside the resources, to those who may have it.
+    Secret(KeyedHash),
 }
 
 /// One port of one Service.
@@ -79,6 +82,14 @@ impl Resource {
         }
     }
 
+    pub fn secret(key: SecretKey, hash: KeyedHash) -> Self {
+        Self {
+            key: ResourceKey::Secret(key),
+            requires: Vec::new(),
+            body: ResourceBody::Secret(hash),
+        }
+    }
+
     /// Fails closed: what took requests answers 503 with this, and what others depend on is empty. A stub that it was
     /// already says more.
     pub fn make_unavailable(&mut self, reason: &str, message: &str) {
@@ -91,6 +102,8 @@ impl Resource {
             ResourceBody::Endpoints(set) => set.endpoints.clear(),
             // Nobody trusts what it does not hold.
             ResourceBody::Blob(blob) => blob.content = Default::default(),
+            // Nothing has this hash.
+            ResourceBody::Secret(hash) => *hash = KeyedHash([0; 32]),
         }
     }
 }
@@ -115,6 +128,12 @@ impl From<BlobKey> for ResourceKey {
     }
 }
 
+impl From<SecretKey> for ResourceKey {
+    fn from(key: SecretKey) -> Self {
+        Self::Secret(key)
+    }
+}
+
 /// As the stream spells it.
 impl fmt::Display for ResourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,6 +141,7 @@ impl fmt::Display for ResourceKey {
             Self::Object(key) => key.fmt(f),
             Self::Endpoints(key) => key.fmt(f),
             Self::Blob(key) => key.fmt(f),
+            Self::Secret(key) => key.fmt(f),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{BlobKey, ObjectRef, SetKey};
+use super::{BlobKey, ObjectRef, SecretKey, SetKey};
 use crate::access::Door;
 use crate::directives::DirectiveSpec;
 
@@ -16,6 +16,8 @@ pub struct Route {
     pub action: Action,
     /// The backend gets the credential that genkan verified.
     pub forward_authorization: bool,
+    /// What it is served with: without one of them it answers 503 `SecretsUnavailable`.
+    pub secrets: Vec<SecretKey>,
 }
 
 /// What a request is compared with, by kind of object.
@@ -129,7 +131,12 @@ impl Route {
 
     /// What a data plane must be able to do for it, in the words of the stream.
     pub fn requires(&self) -> Vec<String> {
-        self.bundle().map(|_| "blobs".to_owned()).into_iter().collect()
+        let words = [
+            ("blobs", self.bundle().is_some()),
+            ("secrets", !self.secrets.is_empty()),
+        ];
+        let needed = words.into_iter().filter(|(_, is_needed)| *is_needed);
+        needed.map(|(word, _)| word.to_owned()).collect()
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use genkan_proto::codec::{self, Content};
 use genkan_proto::v1alpha1::Verdict;
 use genkan_routing::Directives;
-use genkan_routing::model::{self, Matcher, ObjectRef, Objection, ResourceBody, ResourceKey, Unavailable};
+use genkan_routing::model::{
+    self, Matcher, ObjectRef, Objection, ResourceBody, ResourceKey, Secret, SecretKey, Unavailable,
+};
 
 use super::{Builder, Fresh, Place};
 use crate::tables::{Action, Route};
@@ -42,6 +44,11 @@ impl Builder {
                 self.parts.insert(key, &blob);
                 Place::Blob(key)
             }
+            Some((ResourceKey::Secret(key), ResourceBody::Secret(hash))) => {
+                self.parts.secrets.name(key.clone(), hash);
+                self.parts.touch(key.clone());
+                Place::Secret(key)
+            }
             Some((_, ResourceBody::Route(described))) => {
                 model = self.parts.join(&key, &described).then(|| described.clone());
                 let (built, objection) = self.build_route(*described);
@@ -51,13 +58,13 @@ impl Builder {
                 route = Some(Arc::clone(&built));
                 Place::Route(built)
             }
-            Some((ResourceKey::Object(_) | ResourceKey::Blob(_), ResourceBody::Endpoints(_)))
-            | Some((ResourceKey::Object(_) | ResourceKey::Endpoints(_), ResourceBody::Blob(_)))
+            // The codec reads a key by the kind of its content.
+            Some((_, ResourceBody::Endpoints(_) | ResourceBody::Blob(_) | ResourceBody::Secret(_)))
             | None => Place::Nowhere,
         };
+        self.note(&key, place, verdict.as_ref());
         if let Some(built) = self.built.amend(&key) {
-            (built.place, built.model) = (place, model);
-            built.verdict = verdict.clone().map(Box::new);
+            built.model = model;
         }
         Made { route, verdict }
     }
@@ -73,10 +80,7 @@ impl Builder {
         let (route, objection) = self.build_route(model);
         let (route, verdict) = (Arc::new(route), objection.as_ref().map(codec::objection_to_wire));
         self.put_in(&route);
-        if let Some(built) = self.built.amend(key) {
-            built.place = Place::Route(Arc::clone(&route));
-            built.verdict = verdict.clone().map(Box::new);
-        }
+        self.note(key, Place::Route(Arc::clone(&route)), verdict.as_ref());
         Some(Made {
             route: Some(route),
             verdict,
@@ -85,9 +89,19 @@ impl Builder {
 
     /// What cannot be built becomes a stub and an objection.
     fn build_route(&mut self, model: model::Route) -> (Route, Option<Objection>) {
-        let (mut action, mut objection) = match &model.action {
-            model::Action::Forward(upstream) => self.forward(&model.object, upstream),
-            model::Action::Unavailable(why) => (Action::Unavailable(why.clone()), None),
+        let held = |key| self.parts.secrets.get(key).cloned().ok_or(key);
+        let secrets: Result<Vec<Arc<Secret>>, &SecretKey> = model.secrets.iter().map(held).collect();
+        let (mut action, mut objection) = match (&model.action, &secrets) {
+            (model::Action::Forward(_), Err(key)) => {
+                let message = format!(
+                    "{} has not come from the operator: nothing of it is kept over a restart, and none is sent in plain \
+                     text",
+                    key.title()
+                );
+                refuse(&model.object, "SecretsUnavailable", message)
+            }
+            (model::Action::Forward(upstream), Ok(_)) => self.forward(&model.object, upstream),
+            (model::Action::Unavailable(why), _) => (Action::Unavailable(why.clone()), None),
         };
         let mut directives = None;
         match &model.matcher {
@@ -109,8 +123,13 @@ impl Builder {
             }
             Matcher::ApiService { .. } => {}
         }
+        let secrets = match action {
+            Action::Forward(_) => secrets.unwrap_or_default(),
+            Action::Unavailable(_) => Vec::new(),
+        };
         let meter = self.metrics.meter(&model.object.key);
-        (Route::new(model, action, directives, meter), objection)
+        let route = Route::new(model, action, directives, secrets, meter);
+        (route, objection)
     }
 
     fn forward(&mut self, object: &ObjectRef, upstream: &model::Upstream) -> (Action, Option<Objection>) {

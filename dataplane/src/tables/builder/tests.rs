@@ -47,6 +47,7 @@ fn mk_model(key: ObjectKey, matcher: Matcher, service: &str, generation: i64) ->
             https_by_default: false,
         }),
         forward_authorization: false,
+        secrets: Vec::new(),
     })
 }
 

@@ -201,6 +201,7 @@ pub(super) fn compile(record: &Record<APIServiceSpec>, index: &Index, rivals: &R
         directives: None,
         action,
         forward_authorization,
+        secrets: Vec::new(),
     };
     Compiled {
         verdict,

@@ -143,6 +143,7 @@ pub(super) fn compile(
         directives,
         action,
         forward_authorization,
+        secrets: Vec::new(),
     };
     Compiled {
         verdict,

@@ -295,5 +295,6 @@ fn stub_of(route: &Route, finding: &Finding) -> Route {
         directives: None,
         action: Action::Unavailable(unavailable(finding)),
         forward_authorization: false,
+        secrets: Vec::new(),
     }
 }

@@ -16,6 +16,9 @@ pub(super) const MARK: (&str, &str) = ("app.kubernetes.io/managed-by", "genkan-o
 /// The annotation of a ConfigMap that says since when each authority of it is told of.
 pub(super) const NOTE: &str = "genkan.io/authorities";
 
+/// The type of a Secret with a certificate and its key.
+pub(super) const TLS: &str = "kubernetes.io/tls";
+
 /// A Secret as it was found.
 #[derive(Debug)]
 pub(super) struct Stored {

@@ -57,6 +57,7 @@ impl Store {
     pub async fn put(
         &self,
         name: &str,
+        kind: &str,
         data: BTreeMap<String, ByteString>,
         found: Option<&Stored>,
     ) -> Result<(), StoreError> {
@@ -64,7 +65,7 @@ impl Store {
         let params = PostParams::default();
         let secret = Secret {
             metadata: metadata(name, found.and_then(|f| f.secret.resource_version())),
-            type_: Some("kubernetes.io/tls".into()),
+            type_: Some(kind.to_owned()),
             data: Some(data),
             ..Secret::default()
         };
