@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use genkan_callers::Step;
 use genkan_dataplane::callers::Callers;
 use genkan_dataplane::cli::Cli;
-use genkan_dataplane::identity::Step;
 use genkan_dataplane::metrics::Metrics;
 use genkan_dataplane::proxy::fields::Fields;
 use genkan_routing::RequestInfo;

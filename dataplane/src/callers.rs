@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::authorization::{Authorization, Reviewer};
+use genkan_callers::{
+    Authorization, CallerAuthorities, Identity, Keys, Kubernetes, Limits, Reviewer, Source, SourceError,
+    Tokens,
+};
+
 use crate::cli::{AuthenticationArgs, ForwardAuthorization};
 use crate::client_certificate::{ClientCertificate, Files, PairError};
-use crate::decisions::{Keys, Limits};
-use crate::files;
-use crate::identity::{Identity, Tokens};
-use crate::kubernetes::{Kubernetes, Source, SourceError};
-use crate::listening::CallerAuthorities;
+use crate::files::{self, FromFiles};
 use crate::metrics::Metrics;
 
 /// Who calls, what they may do, and what backends learn of it.
@@ -118,5 +118,14 @@ impl Callers {
             }
         };
         tokio::join!(reload, sweep, watch);
+    }
+}
+
+impl FromFiles for Kubernetes {
+    type Error = SourceError;
+    const NAME: &'static str = "api-server-credential";
+
+    fn reload(&self) -> Result<bool, SourceError> {
+        Kubernetes::reload(self)
     }
 }

@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use genkan_callers::User;
+use genkan_routing::answer::Answer;
 use genkan_routing::arriving::Kind;
 use http::Method;
 use parking_lot::Mutex;
@@ -8,10 +10,8 @@ use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
 use crate::access::{Access, Line};
-use crate::answer::Answer;
 use crate::endpoints::Lease;
 use crate::front::EndlessAnswer;
-use crate::identity::User;
 use crate::metrics::Metrics;
 use crate::rewriting::{Left, LinkRewriter};
 use crate::tables::Route;

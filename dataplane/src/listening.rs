@@ -1,14 +1,12 @@
-mod caller_certificates;
 mod certificates;
 mod proxy_protocol;
 mod socket;
 mod tls;
 
-pub use caller_certificates::{AuthorityError, CallerAuthorities, CallerCertificate};
 pub use certificates::{CertificateError, Certificates};
 pub use proxy_protocol::ProxyProtocol;
 pub use socket::Socket;
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, certificate_of};
 
 use std::io;
 use std::net::SocketAddr;

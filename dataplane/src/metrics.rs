@@ -1,9 +1,9 @@
-mod decided;
 mod seconds;
 
 use std::time::Duration;
 
 use genkan_accept::Closed;
+use genkan_callers::{Decided, register};
 use genkan_routing::model::ObjectKey;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,7 +12,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use decided::Decided;
 use seconds::Seconds;
 
 /// Everything that `/metrics` shows. Labels come from objects and fixed words, never from requests.
@@ -23,6 +22,7 @@ pub struct Metrics {
     seconds: Family<ObjectLabels, Seconds>,
     answers: Family<ReasonLabels, Counter>,
     pub panics: Counter,
+    pub refreshers_restarted: Counter,
     /// Answers of which links were left as they are.
     pub answers_left_unmoved: Counter,
     pub log_lines_dropped: Counter,
@@ -87,12 +87,13 @@ impl Metrics {
     /// The log counts what it loses by itself, and from before there are metrics.
     pub fn new(log_lines_dropped: Counter) -> Self {
         let mut registry = Registry::with_prefix("genkan_dataplane");
-        let [tokens, access] = decided::register(&mut registry);
+        let [tokens, access] = register(&mut registry);
         let this = Self {
             requests: Family::default(),
             seconds: Family::default(),
             answers: Family::default(),
             panics: Counter::default(),
+            refreshers_restarted: Counter::default(),
             answers_left_unmoved: Counter::default(),
             log_lines_dropped,
             objects: Gauge::default(),
@@ -120,6 +121,8 @@ impl Metrics {
             this.answers.clone(),
         );
         registry.register("panics", "Requests that ended in a panic", this.panics.clone());
+        let help = "Tasks that keep a name resolved, started again after a panic";
+        registry.register("refreshers_restarted", help, this.refreshers_restarted.clone());
         let help = "Answers with wrapTransport of which links were left as they are, because they could not be read within the limits";
         registry.register("answers_left_unmoved", help, this.answers_left_unmoved.clone());
         let help = "Access lines lost because the log was slower than the traffic";

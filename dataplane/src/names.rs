@@ -1,3 +1,4 @@
+mod refresher;
 mod system;
 
 use std::collections::HashMap;
@@ -6,12 +7,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio::time::Instant;
 
 use crate::endpoints::Endpoints;
 use crate::net::AddressCheck;
 
+use refresher::Refresher;
 pub use system::System;
 
 /// Host names of backends, each kept resolved by a task of its own for as long as something uses it.
@@ -22,6 +24,7 @@ pub struct Names {
     hosts: Mutex<Hosts>,
     changed: Arc<Notify>,
     lanes: Arc<Lanes>,
+    refreshers_restarted: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +88,14 @@ impl Names {
                 new: Semaphore::new(AT_ONCE),
                 failed: Semaphore::new(AT_ONCE),
             }),
+            refreshers_restarted: Counter::default(),
         }
+    }
+
+    /// Counts the refreshers that had to be started again.
+    pub fn counting(mut self, refreshers_restarted: Counter) -> Self {
+        self.refreshers_restarted = refreshers_restarted;
+        self
     }
 
     /// Wakes when some name begins or ceases to resolve.
@@ -121,7 +131,8 @@ impl Names {
             changed: Arc::clone(&self.changed),
             lanes: Arc::clone(&self.lanes),
         };
-        let refresher = tokio::spawn(refresher.run()).abort_handle();
+        let refreshing = refresher.keep_on(self.refreshers_restarted.clone());
+        let refresher = tokio::spawn(refreshing).abort_handle();
         let named = Arc::new(Named {
             name: name.to_owned(),
             endpoints,
@@ -169,71 +180,12 @@ impl Drop for Named {
     }
 }
 
-struct Refresher {
-    source: Arc<dyn Source>,
-    name: String,
-    port: u16,
-    endpoints: Arc<Endpoints>,
-    outcome: watch::Sender<Lookup>,
-    changed: Arc<Notify>,
-    lanes: Arc<Lanes>,
-}
-
-impl Refresher {
-    async fn run(self) {
-        let mut failures: u32 = 0;
-        let mut lane = &self.lanes.new;
-        let mut told = None;
-        loop {
-            // A lane is never closed.
-            let turn = lane.acquire().await;
-            let answer = self.source.resolve(&self.name).await;
-            drop(turn);
-            let pause = match answer {
-                Ok((addresses, ttl)) if !addresses.is_empty() => {
-                    (failures, lane, told) = (0, &self.lanes.resolved, None);
-                    self.endpoints
-                        .replace(addresses.into_iter().map(|ip| (ip, self.port).into()));
-                    self.note(Lookup::Found);
-                    ttl.clamp(SHORTEST, LONGEST)
-                }
-                answer => {
-                    let error = answer
-                        .err()
-                        .unwrap_or_else(|| "the name has no address".to_owned());
-                    failures = failures.saturating_add(1);
-                    lane = &self.lanes.failed;
-                    // Once for each reason, not at each attempt.
-                    if told.as_ref() != Some(&error) {
-                        tracing::warn!(host = self.name, error, "a host does not resolve");
-                        told = Some(error.clone());
-                    }
-                    // The last good addresses stay in use; the failure shows only where there are none.
-                    if self.endpoints.is_empty() {
-                        self.note(Lookup::Failed(error));
-                    }
-                    SHORTEST * 2u32.saturating_pow(failures.min(5) - 1)
-                }
-            };
-            tokio::time::sleep_until(Instant::now() + pause).await;
-        }
-    }
-
-    fn note(&self, now: Lookup) {
-        let is_news = self.outcome.send_if_modified(|last| {
-            let is_news = *last != now;
-            *last = now;
-            is_news
-        });
-        if is_news {
-            self.changed.notify_one();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -345,6 +297,26 @@ mod tests {
         late.known().await.unwrap();
         assert!(began.elapsed() < PATIENCE);
         assert_eq!(good.lookup(), Lookup::Found);
+    }
+
+    /// Panics at first.
+    #[derive(Debug, Default)]
+    struct Clumsy(AtomicBool);
+
+    #[async_trait::async_trait]
+    impl Source for Clumsy {
+        async fn resolve(&self, _: &str) -> Answer {
+            assert!(self.0.swap(true, Ordering::Relaxed), "as the test wants");
+            mk_answer(1, 10)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refresher_that_panics_is_started_again_and_counted() {
+        let restarted = Counter::default();
+        let names = Names::new(Arc::new(Clumsy::default()), Arc::default()).counting(restarted.clone());
+        names.get("b.example", 80).known().await.unwrap();
+        assert_eq!(restarted.get(), 1);
     }
 
     #[tokio::test(start_paused = true)]

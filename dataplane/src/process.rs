@@ -8,6 +8,7 @@ use pingora_core::apps::HttpServerApp;
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
@@ -30,6 +31,7 @@ use crate::recovery::Recovery;
 use crate::roots;
 use crate::stream::Subscriber;
 use crate::tables::{Builder, Current};
+use crate::tasks::{Ended, Tasks};
 use crate::timestamp::Timestamp;
 
 /// Why the process cannot start, or had to end.
@@ -47,8 +49,8 @@ pub enum ProcessError {
     Signal(#[source] std::io::Error),
     #[error("a listener cannot be watched: {0}")]
     Listener(#[source] std::io::Error),
-    #[error("the task \"{0}\" ended, which it must not")]
-    Task(&'static str),
+    #[error(transparent)]
+    Task(#[from] Ended),
 }
 
 /// Connections to all backends together that are kept for later, and hundredths of the open files for them.
@@ -85,7 +87,8 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let current = Arc::new(Current::default());
     let board = Arc::new(Board::default());
     let metrics = Arc::new(Metrics::new(log.dropped()));
-    let names = Arc::new(Names::new(Arc::new(System::default()), Arc::clone(&check)));
+    let names = Names::new(Arc::new(System::default()), Arc::clone(&check));
+    let names = Arc::new(names.counting(metrics.refreshers_restarted.clone()));
     let is_draining = Arc::new(AtomicBool::new(false));
     let stop_stream = CancellationToken::new();
 
@@ -128,7 +131,8 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         }
     }
     let mut keeping = tokio::spawn(keep_on(keeper.zip(journal), stop_stream.clone()));
-    let mut stream = tokio::spawn(subscriber.run(stop_stream.clone()));
+    let mut tasks = Tasks::default();
+    tasks.spawn("configuration stream", subscriber.run(stop_stream.clone()));
     let workers = tokio::runtime::Handle::current().metrics().num_workers();
     let conf = engine_conf(ca_file, workers);
     let recovery = Recovery {
@@ -139,8 +143,8 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         connector: ConnectorOptions::from_server_conf(&conf),
         certificate: Arc::clone(&callers.certificate),
     };
-    let mut recovery = tokio::spawn(recovery.run());
-    let mut maintenance = tokio::spawn(callers.clone().maintain());
+    tasks.spawn("recovery", recovery.run());
+    tasks.spawn("callers", callers.clone().maintain());
     let router = Admin {
         current: Arc::clone(&current),
         metrics: Arc::clone(&metrics),
@@ -149,7 +153,9 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let listener = admin.into_tokio().map_err(ProcessError::Listener)?;
     let closed = metrics.connections_closed.clone();
     let places = Places::new("requests", listening::shares(), &closed);
-    let mut admin = tokio::spawn(async move { router.serve(listener, &closed).await });
+    tasks.spawn("administration", async move {
+        match router.serve(listener, &closed).await {}
+    });
 
     let reloads = Arc::clone(&metrics);
     let access = Arc::new(Access::new(Arc::clone(&metrics), log));
@@ -176,7 +182,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let keys = || Arc::clone(&callers.keys);
     let settings = secure.as_ref().map(|(tls, _)| tls.settings(keys())).transpose()?;
     let (tls, secure) = secure.unzip();
-    let mut certificates = tokio::spawn(async move {
+    tasks.spawn("certificates", async move {
         match tls {
             Some(tls) => files::watch(Arc::new(tls), reloads).await,
             None => std::future::pending().await,
@@ -194,13 +200,9 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
 
     tokio::select! {
         () = signals.next() => {}
-        _ = &mut stream => return Err(ProcessError::Task("configuration stream")),
-        _ = &mut keeping => return Err(ProcessError::Task("state")),
-        _ = &mut recovery => return Err(ProcessError::Task("recovery")),
-        _ = &mut maintenance => return Err(ProcessError::Task("callers")),
-        _ = &mut certificates => return Err(ProcessError::Task("certificates")),
-        _ = &mut admin => return Err(ProcessError::Task("administration")),
-        _ = &mut service => return Err(ProcessError::Task("requests")),
+        ended = tasks.ended() => return Err(ended.into()),
+        ended = &mut keeping => return Err(gone("state", &ended)),
+        ended = &mut service => return Err(gone("requests", &ended)),
     }
     is_draining.store(true, Ordering::Relaxed);
     tokio::select! {
@@ -214,6 +216,14 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     engine.http_cleanup().await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Of the two that the end of the process waits for.
+fn gone<T>(name: &'static str, ended: &Result<T, JoinError>) -> ProcessError {
+    match ended {
+        Ok(_) => Ended::Returned(name).into(),
+        Err(_) => Ended::Panicked(name).into(),
+    }
 }
 
 type Keeping = (Arc<Keeper>, Journal);

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use genkan_routing::answer::{Answer, Form};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -22,7 +23,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::access::Access;
-use crate::answer::{Manner, discard};
+use crate::answer::{self, Manner, discard};
 use crate::callers::Callers;
 use crate::context::Context;
 use crate::front;
@@ -204,12 +205,7 @@ impl ProxyHttp for Proxy {
 
 impl Proxy {
     /// Gives an answer of our own.
-    async fn answer(
-        &self,
-        session: &mut Session,
-        context: &mut Context,
-        answer: crate::answer::Answer,
-    ) -> Result<()> {
+    async fn answer(&self, session: &mut Session, context: &mut Context, answer: Answer) -> Result<()> {
         failing::account(&self.metrics, context, &answer);
         front::allow_silence(None);
         let rest = arriving::rest(session);
@@ -221,7 +217,11 @@ impl Proxy {
         let is_last = rest == Rest::Withheld;
         let manner = Manner {
             request_id: &request_id,
-            is_grpc: context.kind.is_grpc,
+            form: if context.kind.is_grpc {
+                Form::Grpc
+            } else {
+                Form::Http
+            },
             is_last,
         };
         let route = context
@@ -229,9 +229,10 @@ impl Proxy {
             .is_some()
             .then_some(context.route.as_ref())
             .flatten();
-        answer
-            .write(session, manner, |head| receiving::header_down(route, head))
-            .await?;
+        answer::write(&answer, session, manner, |head| {
+            receiving::header_down(route, head)
+        })
+        .await?;
         match rest {
             // Closing on unread bytes would reset the connection and could cost the client the answer.
             Rest::Much => {

@@ -118,14 +118,17 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("crds", &[]),
     ("dataplane/accept", &[]),
     ("dataplane/routing", &[]),
+    ("dataplane/callers", &["routing"]),
     ("proto", &["routing"]),
     ("operator/compile", &["crds", "proto", "routing"]),
     ("operator/tools", &["accept", "compile", "crds", "routing"]),
     (
         "operator",
-        &["accept", "compile", "crds", "proto", "routing", "tools"],
+        &[
+            "accept", "callers", "compile", "crds", "proto", "routing", "tools",
+        ],
     ),
-    ("dataplane", &["accept", "proto", "routing"]),
+    ("dataplane", &["accept", "callers", "proto", "routing"]),
     (
         "e2e",
         &[
@@ -144,6 +147,10 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
 const WITHOUT: &[(&str, &[&str])] = &[
     ("crds", &["tokio", "tonic", "hyper"]),
     ("dataplane", &["kube", "k8s-openapi"]),
+    (
+        "dataplane/callers",
+        &["kube", "k8s-openapi", "tonic", "pingora-core"],
+    ),
     (
         "dataplane/routing",
         &["kube", "k8s-openapi", "prost", "tokio", "tonic", "hyper", "rand"],

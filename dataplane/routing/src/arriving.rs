@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, COOKIE, TE, UPGRADE};
 use http::{HeaderName, HeaderValue};
 
+use crate::answer::Refused;
 use crate::connection::{remove_nominated, tokens, upgrade_protocols};
 use crate::headers::{HeaderStore, HeaderView};
 use crate::identity::{imitates_ours, is_identity_header, is_impersonation_header};
 use crate::info::InfoError;
 use crate::path;
-use crate::refused::Refused;
 use crate::repair::{query_that_counts, repair_credential};
 use crate::table::Decision;
 

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
+use crate::answer::Refused;
 use crate::headers::{HeaderStore, HeaderView};
-use crate::refused::Refused;
 
 pub use cookie::{is_by_browser, is_of_another_site};
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::refused::Refused;
+use crate::answer::Refused;
 use registry::{ROWS, Row, Treatment};
 
 /// Why an address is not dialled.

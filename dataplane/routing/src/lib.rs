@@ -4,6 +4,7 @@
 //! a question asked offline is answered by the code that serves.
 
 pub mod access;
+pub mod answer;
 pub mod arriving;
 pub mod connection;
 pub mod credential;
@@ -21,15 +22,14 @@ pub mod path;
 pub mod precedence;
 pub mod redirect;
 mod reference;
-pub mod refused;
 pub mod repair;
 pub mod sending;
-pub mod status;
 pub mod strict;
 pub mod table;
 pub mod target;
 pub mod version;
 
+pub use answer::{Refused, Status};
 pub use directives::{DirectiveSpec, Directives, Input, Outgoing, Problem, RewriteError};
 pub use endpoint::{Endpoint, EndpointError, Scheme, service_of_host};
 pub use headers::{HeaderRules, HeaderStore, HeaderView};
@@ -37,8 +37,6 @@ pub use info::{InfoError, RequestInfo, Scope};
 pub use matcher::{Pattern, RouteTable, is_served_path};
 pub use path::{Refusal, canonicalize, comparable};
 pub use precedence::{Claim, Claims, Losers, Standing};
-pub use refused::Refused;
 pub use repair::repair_query;
-pub use status::Status;
 pub use table::{Decision, Table};
 pub use target::Target;

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 
+use crate::answer::Refused;
 use crate::credential::KUBESPHERE_AUTHORIZATION;
 use crate::headers::{HeaderStore, HeaderView};
-use crate::refused::Refused;
 use crate::target::parameters;
 
 const KUBESPHERE_QUERY: HeaderName = HeaderName::from_static("x-kubesphere-rawquery");

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, InvalidHeaderValue, TRANSFER_ENCODING};
 use http::{HeaderValue, Method};
 
+use crate::answer::Refused;
 use crate::arriving::{CDN_LOOP, FORWARDED_FOR, Kind, OWN_MARK};
 use crate::connection::remove_hop_by_hop;
 use crate::directives::{Directives, Input, Outgoing};
 use crate::headers::{HeaderStore, HeaderView};
 use crate::identity::{Introduction, Unsendable};
 use crate::path::LONGEST_TARGET;
-use crate::refused::Refused;
 
 /// The request line for the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]

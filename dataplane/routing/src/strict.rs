@@ -10,7 +10,7 @@ mod request_line;
 mod rewrite;
 mod scan;
 
-pub use crate::refused::Refused;
+pub use crate::answer::Refused;
 pub use chunks::ChunkScan;
 pub use decoded::Decoded;
 pub use scan::{HeadScan, Progress};

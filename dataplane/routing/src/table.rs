@@ -4,10 +4,10 @@ mod api_services;
 
 use std::sync::Arc;
 
+use crate::answer::Refused;
 use crate::info::RequestInfo;
 use crate::matcher::{RouteTable, is_served_path};
 use crate::path::comparable;
-use crate::refused::Refused;
 
 pub use api_services::ApiServices;
 

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+use genkan_routing::answer::{Status, reason_of};
 use genkan_routing::connection::{forbidden_nomination, upgrade_protocols};
 use genkan_routing::headers::{is_hop_by_hop, is_reserved};
 use genkan_routing::identity::{
     imitates_ours, is_identity_header, is_impersonation_header, is_trusted_elsewhere, is_user_header,
 };
-use genkan_routing::status::{Status, reason_of};
 
 #[test]
 fn identity_headers_are_known_in_every_spelling() {

@@ -1,9 +1,8 @@
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use genkan_routing::strict::Refused;
+use genkan_routing::answer::{ALLOWED, Answer, Form, Refused};
 use pingora_core::protocols::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -112,24 +111,20 @@ pub(super) async fn refuse(
         "HTTP/1.1",
         refused,
     ));
-    let body = refused.status().to_json();
-    let mut answer = format!(
-        "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nX-Genkan-Reason: {}\r\n\
-         X-Request-Id: {request_id}\r\nConnection: close\r\n",
-        refused.code,
-        phrase(refused.code),
-        body.len(),
-        refused.reason,
-    );
-    if refused.code == 405 {
-        let _ = write!(answer, "Allow: {ALLOWED}\r\n");
+    let (head, body) = Answer::from(refused.clone()).render(Form::Http, &request_id);
+    let mut answer = format!("HTTP/1.1 {} {}\r\n", head.code, phrase(head.code)).into_bytes();
+    for (name, value) in &head.fields {
+        answer.extend_from_slice(name.as_bytes());
+        answer.extend_from_slice(b": ");
+        answer.extend_from_slice(value.as_bytes());
+        answer.extend_from_slice(b"\r\n");
     }
-    answer.push_str("\r\n");
+    answer.extend_from_slice(b"Connection: close\r\n\r\n");
     if method != b"HEAD" {
-        answer.push_str(&body);
+        answer.extend_from_slice(body.as_bytes());
     }
     let sent = timeout(config.write_timeout, async {
-        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(&answer).await?;
         stream.flush().await?;
         AsyncWriteExt::shutdown(&mut stream).await
     });
@@ -141,9 +136,6 @@ pub(super) async fn refuse(
         .await;
     }
 }
-
-/// What a server may be asked to do.
-pub(super) const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// What stands in the access line of `OPTIONS *`, which is no refusal but an answer of the front all the same.
 pub(super) const SERVER_OPTIONS: Refused = Refused {

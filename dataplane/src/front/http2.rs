@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use genkan_accept::Place;
+use genkan_routing::answer::{ALLOWED, Answer, Form, REQUEST_ID, Refused};
 use genkan_routing::arriving;
-use genkan_routing::strict::{Decoded, Refused};
-use pingora_core::Result;
+use genkan_routing::strict::Decoded;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{
@@ -18,7 +18,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use super::answer::{self, Client, RefusedRequest};
 use super::progress::Progress;
 use super::{FrontConfig, Traffic};
-use crate::answer::{REASON, REQUEST_ID, discard, give, grpc};
+use crate::answer::{discard, engine_head, give};
 use crate::listening::Socket;
 use crate::request_id;
 
@@ -163,19 +163,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
         let request_id = self.record(session, refused);
         let request = session.req_header();
         let (is_head, is_grpc) = (request.method == http::Method::HEAD, is_grpc(request));
-        let status = refused.status();
-        let (head, body) = if is_grpc {
-            (grpc::trailers_only(&status), String::new())
-        } else {
-            let body = status.to_json();
-            (head_of(refused, body.len()), body)
-        };
-        let answer = head.and_then(|mut head| {
-            head.insert_header(REASON, refused.reason)?;
-            head.insert_header(REQUEST_ID, request_id)?;
-            Ok(head)
-        });
-        let Ok(head) = answer else { return };
+        let form = if is_grpc { Form::Grpc } else { Form::Http };
+        let (head, body) = Answer::from(refused.clone()).render(form, &request_id);
+        let Ok(head) = engine_head(head) else { return };
         let body = if is_head { String::new() } else { body };
         self.send(session, head, Bytes::from(body)).await;
     }
@@ -216,7 +206,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
     async fn server_options(&self, session: &mut ServerSession) {
         let request_id = self.record(session, &answer::SERVER_OPTIONS);
         let answer = ResponseHeader::build(200, Some(3)).and_then(|mut header| {
-            header.insert_header(http::header::ALLOW, answer::ALLOWED)?;
+            header.insert_header(http::header::ALLOW, ALLOWED)?;
             header.insert_header(http::header::CONTENT_LENGTH, "0")?;
             header.insert_header(REQUEST_ID, request_id)?;
             Ok(header)
@@ -224,17 +214,6 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
         let Ok(header) = answer else { return };
         self.send(session, header, Bytes::new()).await;
     }
-}
-
-/// The head of an answer in JSON of so many bytes.
-fn head_of(refused: &Refused, length: usize) -> Result<ResponseHeader> {
-    let mut head = ResponseHeader::build(refused.code, Some(5))?;
-    head.insert_header(http::header::CONTENT_TYPE, "application/json")?;
-    head.insert_header(http::header::CONTENT_LENGTH, length)?;
-    if refused.code == 405 {
-        head.insert_header(http::header::ALLOW, answer::ALLOWED)?;
-    }
-    Ok(head)
 }
 
 fn is_grpc(request: &RequestHeader) -> bool {

@@ -1,12 +1,15 @@
+use std::any::Any;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use genkan_callers::{AuthorityError, CallerAuthorities, CallerCertificate, Keys};
+use pingora_core::listeners::TlsAccept;
 use pingora_core::listeners::tls::TlsSettings;
-use pingora_core::protocols::ALPN;
+use pingora_core::protocols::tls::TlsRef;
+use pingora_core::protocols::{ALPN, Digest};
 
-use super::caller_certificates::Keep;
-use super::{AuthorityError, CallerAuthorities, CertificateError, Certificates};
+use super::{CertificateError, Certificates};
 use crate::cli::Listener;
-use crate::decisions::Keys;
 use crate::files::FromFiles;
 
 /// What the TLS listener shows, and whom it believes.
@@ -14,6 +17,12 @@ use crate::files::FromFiles;
 pub struct Tls {
     certificates: Arc<Certificates>,
     authorities: Option<Arc<CallerAuthorities>>,
+}
+
+/// Keeps the client's certificate with its connection.
+#[derive(Debug)]
+struct Keep {
+    keys: Arc<Keys>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +74,19 @@ impl Tls {
         settings.set_alpn(ALPN::H2H1);
         Ok(settings)
     }
+}
+
+#[async_trait]
+impl TlsAccept for Keep {
+    async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
+        let certificate = CallerCertificate::read(tls.peer_cert_chain_der()?, &self.keys)?;
+        Some(Arc::new(certificate))
+    }
+}
+
+/// What the client of a connection proved to be.
+pub fn certificate_of(digest: Option<&Digest>) -> Option<&CallerCertificate> {
+    digest?.ssl_digest.as_ref()?.extension.get()
 }
 
 impl FromFiles for Tls {

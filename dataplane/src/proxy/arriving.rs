@@ -13,7 +13,7 @@ use crate::request_id;
 pub fn note(session: &Session, context: &mut Context) {
     let request = session.req_header();
     let line = &mut context.line;
-    let sent = request.headers.get(crate::answer::REQUEST_ID);
+    let sent = request.headers.get(genkan_routing::answer::REQUEST_ID);
     line.request_id = request_id::choose(sent.map(|id| id.as_bytes()));
     line.trace_id = trace_id(request).unwrap_or_default();
     line.client = session

@@ -1,24 +1,20 @@
 use std::sync::Arc;
 
-use http::HeaderValue;
 use pingora_proxy::Session;
-use serde_json::json;
 
 use genkan_routing::decide::{
-    self, Access, Backend, Caller, Deciding, Destination, Next, Plan, Question, Request, Room, Settings,
-    Shown,
+    Access, Backend, Deciding, Destination, Next, Plan, Question, Request, Room, Settings, Shown,
 };
-use genkan_routing::identity::{Introduction, Unsendable};
 use genkan_routing::model::{Matcher, Unavailable};
-use genkan_routing::version::priority;
 
 use super::Proxy;
 use super::fields::Fields;
 use crate::access::SHOWN;
-use crate::answer::{Answer, Hint};
 use crate::context::{Context, Outgoing};
-use crate::identity::{self, Step, User};
+use crate::listening::certificate_of;
 use crate::tables::{Action, Route};
+use genkan_callers::{Step, User};
+use genkan_routing::answer::Answer;
 
 impl Proxy {
     /// Decides where the request goes and what the backend will see of it; an error is the answer. Nothing is waited for
@@ -41,7 +37,7 @@ impl Proxy {
             target: &sent,
             host: &line.host,
             is_upgrade: kind.upgrade.is_some(),
-            has_certificate: identity.has_certificate(session.digest()),
+            has_certificate: identity.knows_certificates() && certificate_of(session.digest()).is_some(),
         };
         let settings = Settings {
             places: identity.places(),
@@ -62,7 +58,10 @@ impl Proxy {
                 Next::Ask(Question::Who(shown)) => {
                     let step = match shown {
                         Shown::Nothing => Ok(Step::Known(identity.anonymous())),
-                        Shown::Certificate => identity.of_connection(session.digest()).map(Step::Known),
+                        Shown::Certificate => {
+                            let certificate = certificate_of(session.digest());
+                            identity.of_certificate(certificate).map(Step::Known)
+                        }
                         Shown::Token(token) => {
                             identity.of_token(token.token(), line.client.map(|client| client.ip()))
                         }
@@ -150,54 +149,11 @@ impl Destination for Route {
     }
 }
 
-impl Caller for User {
-    fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
-        Self::introduction(self).map(Some)
-    }
-}
-
-impl From<decide::Answer<'_>> for Answer {
-    fn from(answer: decide::Answer<'_>) -> Self {
-        match answer {
-            decide::Answer::Refused(refused) => identity::refused(refused),
-            decide::Answer::Unsupported(refused) => Self::of(refused.code, refused.reason, refused.message),
-            decide::Answer::Unavailable { title, why } => {
-                Self::status(503, why.reason.clone(), format!("{title}: {}", why.message))
-            }
-            decide::Answer::Redirect { location } => match HeaderValue::from_bytes(&location) {
-                Ok(location) => Self::redirect(location),
-                Err(_) => decide::Answer::nothing().into(),
-            },
-            decide::Answer::ApiGroup { group, versions } => {
-                let mut body = group_json(group, &versions);
-                body["kind"] = json!("APIGroup");
-                body["apiVersion"] = json!("v1");
-                Self::json(body.to_string())
-            }
-            decide::Answer::ApiGroupList(groups) => {
-                let groups: Vec<_> = groups
-                    .iter()
-                    .map(|(group, versions)| group_json(group, versions))
-                    .collect();
-                let list = json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups });
-                Self::json(list.to_string())
-            }
-        }
-    }
-}
-
 /// Seconds after which the operator is likely to have been reached.
 const CONFIGURED_SOON: u32 = 5;
 
 fn not_configured() -> Answer {
     let message = "this data plane has had no configuration yet, so it cannot say what exists; if that lasts, its log and \
                    /readyz say why the operator is not reached";
-    Answer::status(503, "NotConfigured", message).with_hint(Hint::RetryAfter(CONFIGURED_SOON))
-}
-
-fn group_json(group: &str, versions: &[&str]) -> serde_json::Value {
-    let json = |version: &&str| json!({ "groupVersion": format!("{group}/{version}"), "version": version });
-    let preferred = versions.iter().max_by_key(|version| priority(version)).map(json);
-    let versions: Vec<_> = versions.iter().map(json).collect();
-    json!({ "name": group, "preferredVersion": preferred, "versions": versions })
+    Answer::status(503, "NotConfigured", message).with_retry_after(CONFIGURED_SOON)
 }

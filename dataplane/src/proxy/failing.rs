@@ -7,12 +7,12 @@ use pingora_core::{Error, ErrorSource, ErrorType, RetryType};
 use pingora_proxy::Session;
 
 use super::Proxy;
-use crate::answer::Answer;
 use crate::context::Context;
 use crate::front;
 use crate::metrics::Metrics;
 use crate::tables::Route;
 use crate::upstream::{NoEndpoint, STANDSTILL, Upstream};
+use genkan_routing::answer::Answer;
 
 /// Decides whether a request that failed on an open connection is sent again.
 pub fn judge(session: &Session, mut error: Box<Error>, context: &mut Context, is_reused: bool) -> Box<Error> {

@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use genkan_callers::decisions::{Answered, Verdict};
+use genkan_callers::{Decisions, Key, Keys, Limits, Owner, Unavailable};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use moka::Expiry;
-use moka::future::Cache;
 use parking_lot::Mutex;
-use rand::Rng;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tracing::warn;
@@ -25,9 +24,16 @@ pub use caller::Caller;
 pub use layer::{GateLayer, Guarded};
 
 /// How long an answer of the API server is believed.
-const ALLOW: Duration = Duration::from_secs(60);
-const DENY: Duration = Duration::from_secs(10);
-const ENTRIES: u64 = 4096;
+const LIMITS: Limits = Limits {
+    allow: Duration::from_secs(60),
+    deny: Duration::from_secs(10),
+    stale: Duration::ZERO,
+    most: ENTRIES,
+    // Nothing is known of who calls until it is decided: all of them are one owner.
+    most_of_one_owner: ENTRIES,
+};
+const ENTRIES: usize = 4096;
+const EVERYBODY: Owner = 0;
 /// Reviews at a time, and how long a call waits for its turn.
 const REVIEWS: usize = 32;
 const TURN: Duration = Duration::from_secs(1);
@@ -42,8 +48,8 @@ pub struct Gate {
     reviewer: Box<dyn Reviewer>,
     account: Account,
     /// By keyed hash: a table of tokens would be worth stealing.
-    cache: Cache<[u8; 32], Answer>,
-    key: [u8; 32],
+    decisions: Arc<Decisions<Judged>>,
+    keys: Keys,
     turns: Semaphore,
     pods: watch::Receiver<Pods>,
     metrics: Arc<Metrics>,
@@ -52,12 +58,13 @@ pub struct Gate {
 
 /// What is remembered of a token.
 #[derive(Clone, Debug)]
-struct Answer {
-    result: Result<Identity, Refusal>,
-    fresh: Duration,
-}
+struct Judged(Result<Identity, Refusal>);
 
-struct Freshness;
+impl Verdict for Judged {
+    fn is_allow(&self) -> bool {
+        self.0.is_ok()
+    }
+}
 
 // === impl Gate ===
 
@@ -71,11 +78,8 @@ impl Gate {
         Arc::new(Self {
             reviewer: Box::new(reviewer),
             account,
-            cache: Cache::builder()
-                .max_capacity(ENTRIES)
-                .expire_after(Freshness)
-                .build(),
-            key: rand::rng().random(),
+            decisions: Arc::new(Decisions::new(LIMITS)),
+            keys: Keys::default(),
             turns: Semaphore::new(REVIEWS),
             pods,
             metrics,
@@ -100,8 +104,18 @@ impl Gate {
             .ok()
             .and_then(Token::read)
             .ok_or(Refusal::Malformed)?;
-        let answered = self.cache.try_get_with(self.hash(&token), self.ask(&token)).await;
-        let identity = answered.map_err(|refusal| Refusal::clone(&refusal))?.result?;
+        let key = self.key(&token);
+        let known = self.decisions.known(&key, Instant::now(), false);
+        let judged = match known {
+            Some(known) => known.verdict,
+            None => {
+                let (this, token) = (Arc::clone(self), token.clone());
+                let review = || async move { this.ask(&token).await };
+                let asked = self.decisions.ask(key, EVERYBODY, review).await;
+                asked.map_err(Refusal::from)?
+            }
+        };
+        let identity = judged.0?;
         Ok(Caller {
             identity,
             token,
@@ -118,16 +132,16 @@ impl Gate {
     }
 
     /// Asks the API server, if it is this token's turn. Errors are not to be remembered.
-    async fn ask(&self, token: &Token) -> Result<Answer, Refusal> {
+    async fn ask(&self, token: &Token) -> Result<Answered<Judged>, Unavailable> {
         let turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
-            return Err(Refusal::Busy);
+            return Err(Unavailable::Busy);
         };
         let status = self.reviewer.review(token.clone()).await.map_err(|why| {
             if self.may_tell("review") {
                 warn!(%why, "a TokenReview failed; proxies that are connected stay so");
             }
-            Refusal::Unavailable
+            Unavailable::Away(why.into())
         })?;
         let left = left(token);
         let result = match judge(&status, &self.account) {
@@ -141,11 +155,9 @@ impl Gate {
             let said: String = said.chars().take(300).collect();
             warn!(reason = refusal.reason(), api_server = %said.escape_debug(), "token not accepted");
         }
-        let fresh = match &result {
-            Ok(_) => left.map_or(ALLOW, |left| left.min(ALLOW)),
-            Err(_) => DENY,
-        };
-        Ok(Answer { result, fresh })
+        let ends_in = if result.is_ok() { left } else { None };
+        let verdict = Judged(result);
+        Ok(Answered { verdict, ends_in })
     }
 
     fn may_tell(&self, what: &'static str) -> bool {
@@ -157,8 +169,8 @@ impl Gate {
         is_new
     }
 
-    fn hash(&self, token: &Token) -> [u8; 32] {
-        *blake3::keyed_hash(&self.key, token.text().as_bytes()).as_bytes()
+    fn key(&self, token: &Token) -> Key {
+        self.keys.of([token.text().as_bytes()])
     }
 }
 
@@ -167,24 +179,6 @@ impl std::fmt::Debug for Gate {
         f.debug_struct("Gate")
             .field("account", &self.account)
             .finish_non_exhaustive()
-    }
-}
-
-impl Expiry<[u8; 32], Answer> for Freshness {
-    #[allow(clippy::disallowed_types, reason = "the cache keeps its own time")]
-    fn expire_after_create(&self, _: &[u8; 32], answer: &Answer, _: std::time::Instant) -> Option<Duration> {
-        Some(answer.fresh)
-    }
-
-    #[allow(clippy::disallowed_types, reason = "the cache keeps its own time")]
-    fn expire_after_update(
-        &self,
-        _: &[u8; 32],
-        answer: &Answer,
-        _: std::time::Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(answer.fresh)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use genkan_callers::Unavailable;
 use genkan_compile::sentence::sentence;
 use genkan_proto::AUDIENCE;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
@@ -66,6 +67,15 @@ pub enum Refusal {
     Unavailable,
     #[error("too many tokens are being reviewed: try again")]
     Busy,
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(why: Unavailable) -> Self {
+        match why {
+            Unavailable::Busy => Self::Busy,
+            Unavailable::Away(_) | Unavailable::Unclear(_) => Self::Unavailable,
+        }
+    }
 }
 
 // === impl Refusal ===

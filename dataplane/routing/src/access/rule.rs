@@ -1,8 +1,8 @@
 use std::fmt;
 
 use super::{Attributes, Reading};
+use crate::answer::Refused;
 use crate::identity::ANONYMOUS;
-use crate::refused::Refused;
 
 /// The one rule of RBAC that allows what was asked, in the notation in which it can be pasted into a role.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,9 @@
 use http::Method;
 
 use crate::access::Questions;
+use crate::answer::Refused;
 use crate::credential::Credential;
 use crate::model::Unavailable;
-use crate::refused::Refused;
 
 /// How far a decision has come.
 #[allow(

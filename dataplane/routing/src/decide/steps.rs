@@ -5,12 +5,12 @@ use super::{
     Answer, Backend, Caller, Certificate, Credentials, Deciding, Destination, Family, Request, Shown,
 };
 use crate::access::Questions;
+use crate::answer::Refused;
 use crate::arriving;
 use crate::credential::{self, Credential};
 use crate::directives::Input;
 use crate::headers::{HeaderStore, HeaderView};
 use crate::info::RequestInfo;
-use crate::refused::Refused;
 use crate::sending::RequestLine;
 use crate::table::Decision;
 use crate::target::Target;

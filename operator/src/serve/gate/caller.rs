@@ -1,12 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use genkan_callers::decisions::Answered;
 use rand::Rng;
 use tokio::time::Instant;
 
 use super::super::review::{Identity, Refusal};
 use super::super::token::Token;
-use super::{ALLOW, Answer, Gate, left};
+use super::{EVERYBODY, Gate, Judged, left};
 
 /// A stream's first review comes soon: the one at its beginning may have been answered from a cache, ours or that of
 /// the API server.
@@ -37,7 +38,7 @@ impl Caller {
                 Ok(()) = pods.changed() => {
                     let exists = pods.borrow_and_update().contains(&self.identity.uid);
                     if seen && !exists {
-                        return self.bury().await;
+                        return self.bury();
                     }
                     seen |= exists;
                 }
@@ -52,25 +53,25 @@ impl Caller {
 
     /// Asks again, whatever is remembered.
     async fn review(&self) -> Result<(), Refusal> {
-        let answer = self.gate.ask(&self.token).await?;
-        self.gate
-            .cache
-            .insert(self.gate.hash(&self.token), answer.clone())
-            .await;
-        match answer.result? {
+        let gate = &self.gate;
+        let answered = gate.ask(&self.token).await.map_err(Refusal::from)?;
+        let judged = answered.verdict.clone();
+        gate.decisions.put(gate.key(&self.token), EVERYBODY, answered);
+        match judged.0? {
             identity if identity == self.identity => Ok(()),
             _ => Err(Refusal::Rejected),
         }
     }
 
     /// The API server may take the token of a deleted Pod for good a little longer; we know better.
-    async fn bury(&self) -> Refusal {
+    fn bury(&self) -> Refusal {
         let refusal = Refusal::PodGone(self.identity.pod.clone());
-        let answer = Answer {
-            result: Err(refusal.clone()),
-            fresh: ALLOW,
+        let answered = Answered {
+            verdict: Judged(Err(refusal.clone())),
+            ends_in: None,
         };
-        self.gate.cache.insert(self.gate.hash(&self.token), answer).await;
+        let gate = &self.gate;
+        gate.decisions.put(gate.key(&self.token), EVERYBODY, answered);
         refusal
     }
 }

@@ -1,13 +1,9 @@
-use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
-use pingora_core::listeners::TlsAccept;
-use pingora_core::protocols::tls::TlsRef;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -201,20 +197,6 @@ impl CallerCertificate {
             not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(not_after),
             generation: AtomicU64::new(0),
         })
-    }
-}
-
-/// Keeps the client's certificate with its connection.
-#[derive(Debug)]
-pub(super) struct Keep {
-    pub(super) keys: Arc<Keys>,
-}
-
-#[async_trait]
-impl TlsAccept for Keep {
-    async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
-        let certificate = CallerCertificate::read(tls.peer_cert_chain_der()?, &self.keys)?;
-        Some(Arc::new(certificate))
     }
 }
 

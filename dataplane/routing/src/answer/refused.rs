@@ -1,7 +1,5 @@
 //! Refusals: code, reason and sentence.
 
-use crate::status::Status;
-
 /// Why a request is refused, as the answer to give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -17,11 +15,6 @@ pub struct Refused {
 // === impl Refused ===
 
 impl Refused {
-    /// The answer's body.
-    pub fn status(&self) -> Status {
-        Status::new(self.code, self.message.clone())
-    }
-
     /// `reason` is explained to operators, `message` to clients.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self {

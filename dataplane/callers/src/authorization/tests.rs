@@ -5,20 +5,17 @@ use genkan_routing::RequestInfo;
 use genkan_routing::access::Door;
 use genkan_routing::identity::ANONYMOUS;
 
+use prometheus_client::registry::Registry;
+
 use super::*;
-use crate::kubernetes::{Source, UserInfo};
-use crate::metrics::Metrics;
+use crate::kubernetes::UserInfo;
 
 /// With an API server that is away.
 fn mk_reviewer() -> Reviewer {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("config");
-    let text = "{current-context: c, contexts: [{name: c, context: {cluster: c}}], \
-                clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}";
-    std::fs::write(&path, text).unwrap();
-    let kubernetes = Arc::new(Kubernetes::new(Source::Kubeconfig(path)).unwrap());
+    let kubernetes = Arc::new(crate::kubernetes::away());
     let limits = Limits::new(Duration::from_secs(300));
-    Reviewer::new(kubernetes, Arc::default(), limits, Metrics::default().access)
+    let [_, access] = crate::register(&mut Registry::default());
+    Reviewer::new(kubernetes, Arc::default(), limits, access)
 }
 
 fn mk_user(reviewer: &Reviewer, name: &str, extra: Option<&str>) -> User {
@@ -137,7 +134,11 @@ fn nobody_is_told_to_send_a_token() {
     let info = info("GET");
     let questions = Questions::of(GRAFANA, "GET", &info, None, Mode::Pattern);
     let reading = questions.readings().next().unwrap();
-    let message = |name| denied(&mk_user(&reviewer, name, None), reading).message();
+    let message = |name| {
+        denied(&mk_user(&reviewer, name, None), reading)
+            .message()
+            .to_owned()
+    };
     assert!(message(ANONYMOUS).ends_with("as somebody who may"));
     assert!(message("jane").ends_with(r#"verbs: ["get"]}"#));
 }

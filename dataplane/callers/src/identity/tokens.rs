@@ -7,11 +7,11 @@ use genkan_routing::credential::Places;
 use tokio::time::Instant;
 
 use super::{Question, Step, User, expiry, rejected, too_many, unavailable};
-use crate::answer::Answer;
 use crate::bucket::Buckets;
+use crate::decided::Decided;
 use crate::decisions::{Answered, Decisions, Keys, Limits, Owner, Verdict};
 use crate::kubernetes::{Kubernetes, Lane, TokenStatus, Unavailable};
-use crate::metrics::Decided;
+use genkan_routing::answer::Answer;
 
 /// Tells whom a token belongs to.
 #[derive(Debug)]
@@ -193,6 +193,8 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use std::time::Duration;
 
+    use prometheus_client::registry::Registry;
+
     use super::*;
     use crate::kubernetes::UserInfo;
 
@@ -245,19 +247,14 @@ mod tests {
 
     /// With an API server that is away.
     fn mk_tokens() -> Tokens {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config");
-        let text = "{current-context: c, contexts: [{name: c, context: {cluster: c}}], \
-                    clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}";
-        std::fs::write(&path, text).unwrap();
-        let kubernetes = Kubernetes::new(crate::kubernetes::Source::Kubeconfig(path)).unwrap();
+        let [tokens, _] = crate::register(&mut Registry::default());
         Tokens::new(
             Places::default(),
             Vec::new(),
-            Arc::new(kubernetes),
+            Arc::new(crate::kubernetes::away()),
             Arc::new(Keys::default()),
             Limits::new(Duration::from_secs(300)),
-            crate::metrics::Metrics::default().tokens.clone(),
+            tokens,
         )
     }
 

@@ -205,6 +205,11 @@ impl<V: Verdict> Decisions<V> {
         Entry::new(answered.verdict, owner, asked + life, asked + honoured, renewal)
     }
 
+    /// Keeps an answer that was got otherwise, in place of the one that is known.
+    pub fn put(&self, key: Key, owner: Owner, answered: Answered<V>) {
+        self.keep(key, self.entry(answered, owner, Instant::now()));
+    }
+
     fn keep(&self, key: Key, entry: Entry<V>) {
         let owner = entry.owner;
         if self.shard(&key).insert(key, entry) {

@@ -21,8 +21,6 @@ use review::{Review, read};
 pub use source::{Source, SourceError};
 use transport::{SendError, Transport};
 
-use crate::files::FromFiles;
-
 /// The connection to the API server. Two connections at most, and one where it speaks HTTP/2.
 #[derive(Debug)]
 pub struct Kubernetes {
@@ -102,6 +100,19 @@ impl Kubernetes {
             tried: AtomicU64::new(0),
             start: Instant::now(),
         })
+    }
+
+    /// Takes up what changed in the files of the credential; true if anything did.
+    ///
+    /// # Errors
+    /// When a file cannot be used; then everything stays as it is.
+    pub fn reload(&self) -> Result<bool, SourceError> {
+        let material = self.source.load()?;
+        if self.transport.load().is_made_of(&material) {
+            return Ok(false);
+        }
+        self.transport.store(Arc::new(Transport::new(material)?));
+        Ok(true)
     }
 
     /// Whether the last thing that was asked got no answer.
@@ -204,20 +215,6 @@ impl Kubernetes {
     }
 }
 
-impl FromFiles for Kubernetes {
-    type Error = SourceError;
-    const NAME: &'static str = "api-server-credential";
-
-    fn reload(&self) -> Result<bool, SourceError> {
-        let material = self.source.load()?;
-        if self.transport.load().is_made_of(&material) {
-            return Ok(false);
-        }
-        self.transport.store(Arc::new(Transport::new(material)?));
-        Ok(true)
-    }
-}
-
 /// An access review as it is sent.
 ///
 /// # Errors
@@ -232,4 +229,15 @@ fn encode(review: &impl Serialize) -> Result<Bytes, Unavailable> {
         let problem = format!("the review cannot be written: {error}");
         Unavailable::Unclear(problem.into())
     })
+}
+
+/// An API server that is away.
+#[cfg(test)]
+pub(crate) fn away() -> Kubernetes {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let text = "{current-context: c, contexts: [{name: c, context: {cluster: c}}], \
+                clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}";
+    std::fs::write(&path, text).unwrap();
+    Kubernetes::new(Source::Kubeconfig(path)).unwrap()
 }

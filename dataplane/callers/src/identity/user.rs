@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use genkan_routing::decide::Caller;
 use genkan_routing::identity::{ANONYMOUS, Introduction, Unsendable};
 
 use crate::decisions::{Key, Keys, Verdict};
@@ -94,6 +95,12 @@ fn digest(
         parts.extend(values.iter().map(|value| value.clone().into_bytes()));
     }
     keys.of(parts.iter().map(Vec::as_slice))
+}
+
+impl Caller for User {
+    fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
+        Self::introduction(self).map(Some)
+    }
 }
 
 #[cfg(test)]

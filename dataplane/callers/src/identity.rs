@@ -7,17 +7,15 @@ mod user;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use pingora_core::protocols::Digest;
 use tokio::time::Instant;
 
-use genkan_routing::Refused;
 use genkan_routing::credential::Places;
 
-use crate::answer::{Answer, Hint};
 use crate::bucket::Empty;
+use crate::certificates::{CallerAuthorities, CallerCertificate};
 use crate::decisions::{Key, Keys, Owner};
 use crate::kubernetes::Unavailable;
-use crate::listening::{CallerAuthorities, CallerCertificate};
+use genkan_routing::answer::Answer;
 pub use tokens::Tokens;
 pub use user::{AUTHENTICATED, User};
 
@@ -75,17 +73,17 @@ impl Identity {
         Arc::clone(&self.anonymous)
     }
 
-    /// Did the client of this connection show a certificate that counts, or once did?
-    pub fn has_certificate(&self, digest: Option<&Digest>) -> bool {
-        self.authorities.is_some() && certificate(digest).is_some()
+    /// Does anybody become known by the certificate of a connection?
+    pub fn knows_certificates(&self) -> bool {
+        self.authorities.is_some()
     }
 
     /// The user that the client certificate of a connection names.
     ///
     /// # Errors
     /// The answer to one that no longer counts.
-    pub fn of_connection(&self, digest: Option<&Digest>) -> Result<Arc<User>, Answer> {
-        match (&self.authorities, certificate(digest)) {
+    pub fn of_certificate(&self, certificate: Option<&CallerCertificate>) -> Result<Arc<User>, Answer> {
+        match (&self.authorities, certificate) {
             (Some(authorities), Some(certificate)) if authorities.accepts(certificate) => {
                 Ok(Arc::clone(&certificate.user))
             }
@@ -123,10 +121,6 @@ impl Identity {
     }
 }
 
-fn certificate(digest: Option<&Digest>) -> Option<&CallerCertificate> {
-    digest?.ssl_digest.as_ref()?.extension.get()
-}
-
 impl std::fmt::Debug for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Question").finish_non_exhaustive()
@@ -135,50 +129,27 @@ impl std::fmt::Debug for Question {
 
 // What callers are told who are not known. Nothing of a credential is repeated.
 
-/// A refusal as an answer: where it is about who calls, it says how one tells that.
-pub fn refused(refused: Refused) -> Answer {
-    let is_unknown = refused.code == 401;
-    let answer = Answer::from(refused);
-    if is_unknown {
-        answer.with_hint(Hint::Authenticate)
-    } else {
-        answer
-    }
-}
-
 fn rejected() -> Answer {
     let message = "the API server of this cluster does not accept the token; it may be expired or of another cluster or audience: \
          send a new one, or no Authorization header to call without a name";
-    refused(Refused::new(401, "TokenRejected", message))
+    Answer::status(401, "TokenRejected", message)
 }
 
 fn outlived() -> Answer {
     let message = "the client certificate of this connection is expired, or its authority is not trusted any more; \
          connect anew, with another certificate or with a token";
-    refused(Refused::new(401, "CertificateRejected", message))
+    Answer::status(401, "CertificateRejected", message)
 }
 
 fn too_many(empty: Empty) -> Answer {
     let message = "too many tokens that nobody knows came from this address; try again later";
-    Answer::status(429, "TooManyTokens", message).with_hint(Hint::RetryAfter(empty.seconds()))
+    Answer::status(429, "TooManyTokens", message).with_retry_after(empty.seconds())
 }
 
 fn unavailable(error: &Unavailable) -> Answer {
     let message =
         "nobody can say now whether the token is good, because the API server gives no answer; try again";
     Answer::status(503, "IdentityUnavailable", message)
-        .with_hint(Hint::RetryAfter(1))
+        .with_retry_after(1)
         .with_detail(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusal_says_how_to_authenticate() {
-        let answer = rejected();
-        assert_eq!(answer.code, 401);
-        assert_eq!(answer.hint, Some(Hint::Authenticate));
-    }
 }

@@ -8,12 +8,12 @@ use genkan_routing::access::{Attributes, Mode, Questions, Reading, Refusal};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Hint};
 use crate::bucket::{Buckets, Empty};
+use crate::decided::Decided;
 use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
 use crate::identity::User;
 use crate::kubernetes::{Kubernetes, Lane, Unavailable, access_question};
-use crate::metrics::Decided;
+use genkan_routing::answer::Answer;
 
 /// Tells what callers may do.
 #[derive(Debug)]
@@ -287,14 +287,14 @@ fn too_many(user: &User, empty: Empty) -> Answer {
         "user {} asks for more than can be decided at once; try again later, or have everything allowed that is below one path",
         serde_json::Value::from(&*user.name)
     );
-    Answer::status(429, "TooManyQuestions", message).with_hint(Hint::RetryAfter(empty.seconds()))
+    Answer::status(429, "TooManyQuestions", message).with_retry_after(empty.seconds())
 }
 
 fn unavailable(error: &Unavailable) -> Answer {
     let message =
         "nobody can say now whether this is allowed, because the API server gives no answer; try again";
     Answer::status(503, "AccessUnavailable", message)
-        .with_hint(Hint::RetryAfter(1))
+        .with_retry_after(1)
         .with_detail(error.to_string())
 }
 

@@ -1,17 +1,16 @@
 use std::fmt::Write;
 
-use genkan_routing::Status;
 use http::HeaderName;
-use pingora_core::Result;
-use pingora_http::ResponseHeader;
+
+use super::{Head, Status};
 
 /// The head of an answer to a gRPC client: it carries the status and nothing follows.
-pub fn trailers_only(status: &Status) -> Result<ResponseHeader> {
-    let mut head = ResponseHeader::build(200, Some(6))?;
-    head.insert_header("content-type", "application/grpc")?;
-    head.insert_header("grpc-status", code(status.code))?;
-    head.insert_header("grpc-message", percent_encode(&status.message))?;
-    Ok(head)
+pub fn trailers_only(status: &Status) -> Head {
+    let mut head = Head::new(200);
+    head.add("content-type", "application/grpc");
+    head.add("grpc-status", code(status.code));
+    head.add("grpc-message", &percent_encode(&status.message));
+    head
 }
 
 /// Whether a gRPC client needs this field of an answer to it.
@@ -51,9 +50,17 @@ mod tests {
 
     #[test]
     fn status_becomes_headers() {
-        let head = trailers_only(&Status::new(503, "100 % für nichts")).unwrap();
-        assert_eq!(head.status, 200);
-        assert_eq!(head.headers["grpc-status"], "14");
-        assert_eq!(head.headers["grpc-message"], "100 %25 f%C3%BCr nichts");
+        let head = trailers_only(&Status::new(503, "100 % für nichts"));
+        assert_eq!(head.code, 200);
+        let fields = head
+            .fields
+            .iter()
+            .map(|(name, value)| (*name, value.to_str().unwrap()));
+        let expected = [
+            ("content-type", "application/grpc"),
+            ("grpc-status", "14"),
+            ("grpc-message", "100 %25 f%C3%BCr nichts"),
+        ];
+        assert!(fields.eq(expected));
     }
 }
