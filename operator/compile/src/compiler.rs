@@ -215,7 +215,10 @@ impl Compiler {
             }
         };
         match part {
-            Part::Stub(key) | Part::Rest(key) | Part::Bundle(key) => object(&key),
+            Part::Stub(key) | Part::Rest(key) => object(&key),
+            // Why it has none may be another reason now; of one that is sent nothing has to be said.
+            Part::Bundle(key) if self.bundles.is_refused_to(&key) => object(&key),
+            Part::Bundle(_) => {}
             Part::Set(set) => {
                 let service = (set.namespace.clone(), set.service.clone());
                 let users = self.users.get(&service).into_iter().flatten();

@@ -18,7 +18,8 @@ use tonic::transport::Channel;
 pub const NAMESPACE: &str = "genkan-system";
 pub const ACCOUNT: (&str, &str) = (NAMESPACE, "genkan-dataplane");
 
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
+    "genkan-hash-key",
     "genkan-stream",
     "genkan-stream-ca",
     "genkan-proxy-client",

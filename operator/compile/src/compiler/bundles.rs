@@ -126,6 +126,12 @@ impl Bundles {
         turned
     }
 
+    /// Whether an object needs a bundle that is not sent.
+    pub fn is_refused_to(&self, object: &ObjectKey) -> bool {
+        let bundle = self.uses.get(object).and_then(|(key, _)| self.bundles.get(key));
+        bundle.is_some_and(|bundle| !bundle.is_sent)
+    }
+
     pub fn users(&self, key: &BlobKey) -> impl Iterator<Item = &ObjectKey> {
         let users = self.bundles.get(key).map(|bundle| &bundle.users);
         users.into_iter().flatten().map(|(_, user)| user)

@@ -358,21 +358,20 @@ fn a_bundle_without_room_is_a_verdict_on_all_who_trust_it() {
     assert_eq!((rig.bundles(), rig.stub("two")), (1, None));
 }
 
-/// Who takes up a bundle that another has serves both; only who brings a larger one has grown.
+/// Only who brings a larger bundle has grown: who comes later with the same one is new, and served as such.
 #[test]
 fn nobody_is_refused_because_another_grew_into_the_same_bundle() {
     let mut rig = with_budget(100_000);
     let bundle = mk_bundle("shared", 40_000);
-    rig.take(vec![
-        mk_large("old", 10_000, 1),
-        mk_trusting("victim", &bundle, 2),
-        mk_large("large", 45_000, 3),
-    ]);
-    assert_eq!(rig.compiler.room().1, 0);
+    rig.take(vec![mk_large("old", 10_000, 1), mk_large("stays", 70_000, 2)]);
     rig.take(vec![mk_trusting("old", &bundle, 1)]);
+    assert_eq!(rig.reasons(&["old", "stays"]), ["TooLarge", "Accepted"]);
+    assert!(rig.accepted("old").message.contains("has grown"));
+    rig.take(vec![mk_trusting("new", &bundle, 3)]);
     assert_eq!(
-        rig.reasons(&["large", "old", "victim"]),
-        ["Accepted", "Accepted", "Accepted"]
+        rig.reasons(&["new", "old", "stays"]),
+        ["Accepted", "Accepted", "TooLarge"]
     );
-    assert_eq!(rig.bundles(), 2);
+    assert_eq!((rig.bundles(), rig.stub("old")), (1, None));
+    rig.fits(100_000);
 }
