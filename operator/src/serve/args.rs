@@ -50,8 +50,7 @@ pub struct Args {
         value_name = "NAME"
     )]
     pub grpc_ca_configmap: String,
-    /// How long proxies and backends take to read that there is another authority, such as 5m; before that nothing that
-    /// it signed is used
+    /// How long another authority is told of before anything that it signed is used, such as 5m
     #[arg(
         long,
         env = "GENKAN_CA_OVERLAP",
@@ -71,7 +70,7 @@ pub struct Args {
         value_name = "NAME"
     )]
     pub proxy_client_secret: String,
-    /// Secret with the key under which values of Secrets are hashed; made if there is none, and mounted nowhere
+    /// Secret of the key under which values of Secrets are hashed; made if there is none
     #[arg(
         long,
         env = "GENKAN_HASH_KEY_SECRET",

@@ -173,7 +173,7 @@ pub const THREATS: &[Threat] = &[
                 "path_that_servers_read_differently_is_asked_about_in_every_reading",
             ),
             (
-                "dataplane/src/authorization/tests.rs",
+                "dataplane/callers/src/authorization/tests.rs",
                 "every_reading_of_a_path_has_to_be_allowed",
             ),
             (
