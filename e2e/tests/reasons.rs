@@ -43,6 +43,7 @@ const OTHERS: &[&str] = &[
     "TokenReview",
     "Workspace",
     // Headers and what stands in them.
+    "Allow",
     "Authorization",
     "Bearer",
     "Connection",
@@ -76,6 +77,8 @@ const OTHERS: &[&str] = &[
     "Pair",
     "Question",
     "Recovery",
+    "SealedSecret",
+    "SecretValue",
     "ServerOptions",
     "Shipment",
     "System",
