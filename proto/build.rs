@@ -7,6 +7,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .bytes(".genkan.config.v1alpha1.SnapshotChunk.payload")
         .bytes(".genkan.config.v1alpha1.Snapshot.upserts")
+        .skip_debug([
+            ".genkan.config.v1alpha1.SecretValue",
+            ".genkan.config.v1alpha1.SecretEntry",
+        ])
         .compile_fds(files)?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 pub mod assembly;
 mod backoff;
 mod connecting;
+mod values;
 mod verdicts;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::tables::{Applied, ApplyError, Builder, Change, Current, Tables};
 use assembly::{Assembly, AssemblyError};
 use backoff::Backoff;
 pub use connecting::{ConnectError, Credentials};
+use values::{Values, ValuesError};
 
 /// Keeps the tables in step with the operator.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub struct Subscriber {
 struct Progress {
     assembly: Assembly,
     has_acknowledged: bool,
+    values: Values,
 }
 
 /// Why a stream ended.
@@ -63,6 +66,8 @@ pub enum StreamError {
     Closed,
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
+    #[error(transparent)]
+    Values(#[from] ValuesError),
     #[error(transparent)]
     Apply(#[from] ApplyError),
 }
@@ -186,6 +191,7 @@ impl Subscriber {
             instance: self.instance.clone(),
             capabilities: codec::CAPABILITIES.map(str::to_owned).to_vec(),
             have_hash,
+            lacks_secrets: self.builder.lacks_secrets(),
         }
     }
 
@@ -195,32 +201,37 @@ impl Subscriber {
         progress: &mut Progress,
         answers: &mpsc::Sender<ProxyMessage>,
     ) -> Result<(), StreamError> {
-        let Some(operator_message::Message::Snapshot(chunk)) = received.message else {
-            return Ok(());
+        let chunk = match received.message {
+            Some(operator_message::Message::Snapshot(chunk)) => chunk,
+            Some(operator_message::Message::Secrets(values)) => return Ok(progress.values.add(values)?),
+            // None are given to who does not say that it can do them; or it is a message of a later version.
+            Some(operator_message::Message::Duties(_)) | None => return Ok(()),
         };
         let nonce = chunk.nonce;
-        let builder = &mut self.builder;
+        let (builder, values) = (&mut self.builder, &mut progress.values);
         // Large ones take a while, and the other tasks of this worker are requests.
         let outcome = tokio::task::block_in_place(|| match progress.assembly.add(chunk) {
             Ok(None) => None,
-            Ok(Some(complete)) => Some(
-                builder
-                    .apply(Change {
-                        base: complete.base,
-                        upserts: &complete.snapshot.upserts,
-                        removals: &complete.snapshot.removals,
-                        announced: &complete.hash,
-                    })
-                    .map(|applied| (applied, complete.base, complete.frame))
-                    .map_err(StreamError::from),
-            ),
+            Ok(Some(complete)) => {
+                builder.expect(values.take(nonce));
+                let change = Change {
+                    base: complete.base,
+                    upserts: &complete.snapshot.upserts,
+                    removals: &complete.snapshot.removals,
+                    announced: &complete.hash,
+                };
+                let applied = builder.apply(change);
+                let applied = applied.map(|applied| (applied, complete.base, complete.frame));
+                Some(applied.map_err(StreamError::from))
+            }
             Err(error) => Some(Err(error.into())),
         });
         let Some(outcome) = outcome else { return Ok(()) };
         let (answer, outcome) = match outcome {
             Ok((applied, base, frame)) => {
                 let hash = applied.tables.hash;
-                let all = base.is_none() || !std::mem::replace(&mut progress.has_acknowledged, true);
+                let is_first = !std::mem::replace(&mut progress.has_acknowledged, true);
+                let all = base.is_none() || is_first || applied.concerns_others;
                 self.is_lost = false;
                 let answer = tokio::task::block_in_place(|| self.publish(nonce, applied, all));
                 self.current.keep_since(0);
@@ -238,8 +249,8 @@ impl Subscriber {
                     Ack {
                         nonce,
                         hash: wire_hash(hash),
-                        verdicts: vec![],
                         error: error.to_string(),
+                        ..Ack::default()
                     },
                     Err(error),
                 )
@@ -281,6 +292,7 @@ impl Subscriber {
             hash: wire_hash(hash),
             verdicts: verdicts::bounded(verdicts),
             error: String::new(),
+            complete: all,
         }
     }
 }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rpds::HashTrieMapSync;
 use tokio::sync::watch;
 
-pub use builder::{Applied, ApplyError, Builder, Change};
+pub use builder::{Applied, ApplyError, Builder, Change, Value};
 pub use route::{Action, Route};
 
 /// Everything that a request is judged by; it keeps the one it started with.

@@ -1,4 +1,5 @@
 mod attentive;
+mod bundle;
 mod dial;
 mod patient;
 mod pin;
@@ -8,15 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use genkan_routing::model::{self, SetKey};
+use genkan_routing::model::{self, Authorities, BlobKey, SetKey};
 use http::HeaderValue;
 use pingora_core::Error;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::tls::SslDigest;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::utils::tls::{WrappedX509, parse_x509};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::endpoints::{Endpoints, Lease};
 use crate::listening::keepalive;
@@ -24,6 +23,7 @@ use crate::names::{Named, Names};
 use attentive::attention;
 use patient::patience;
 
+pub use bundle::Bundle;
 pub use pin::{Pin, PinError};
 
 /// A backend as one object describes it: where it is and how one talks to it.
@@ -58,7 +58,7 @@ struct Tls {
     server_name: String,
     ca: Option<Arc<[WrappedX509]>>,
     insecure: bool,
-    pins: Vec<Pin>,
+    pins: Arc<[Pin]>,
     /// The last connection was good only because of a pin: the next one need not try otherwise first.
     needs_pin: AtomicBool,
 }
@@ -78,12 +78,14 @@ pub struct Manner {
 }
 
 /// Why an upstream cannot be built; the message of a verdict.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum UpstreamError {
     #[error("the upstream's authority cannot be sent as Host")]
     Authority,
     #[error("caBundle holds no certificate that can be read: {0}")]
     CaBundle(String),
+    #[error("the operator did not send the caBundle with it")]
+    NoCaBundle,
 }
 
 /// Why there is nobody to send a request to.
@@ -118,6 +120,7 @@ impl Upstream {
         model: &model::Upstream,
         names: &Names,
         endpoints: impl FnOnce(&SetKey) -> (Arc<SetKey>, Arc<Endpoints>),
+        bundle: impl FnOnce(&BlobKey) -> Result<Arc<Bundle>, UpstreamError>,
     ) -> Result<Self, UpstreamError> {
         let target = match &model.target {
             model::Target::Endpoints(key) => {
@@ -140,9 +143,17 @@ impl Upstream {
             target,
             http2: model.http2,
             https_by_default: model.https_by_default,
-            tls: model.tls.as_ref().map(Tls::build).transpose()?,
+            tls: (model.tls.as_ref())
+                .map(|tls| Tls::build(tls, bundle))
+                .transpose()?,
             group: group(model),
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn trusts(&self, bundle: &Bundle) -> bool {
+        let ca = self.tls.as_ref().and_then(|tls| tls.ca.as_ref());
+        ca.is_some_and(|ca| Arc::ptr_eq(ca, &bundle.certificates))
     }
 
     pub fn is_tls(&self) -> bool {
@@ -154,7 +165,7 @@ impl Upstream {
     }
 
     fn pins(&self) -> &[Pin] {
-        self.tls.as_ref().map_or(&[], |tls| tls.pins.as_slice())
+        self.tls.as_ref().map_or(&[], |tls| &tls.pins)
     }
 
     pub fn needs_pin(&self) -> bool {
@@ -281,53 +292,27 @@ impl Upstream {
 // === impl Tls ===
 
 impl Tls {
-    fn build(model: &model::Tls) -> Result<Self, UpstreamError> {
+    fn build(
+        model: &model::Tls,
+        bundle: impl FnOnce(&BlobKey) -> Result<Arc<Bundle>, UpstreamError>,
+    ) -> Result<Self, UpstreamError> {
         let insecure = model.insecure_skip_verify;
-        let certificates = match model.ca.is_empty() || insecure {
-            true => Vec::new(),
-            false => read_pem(&model.ca)?,
+        let bundle = match &model.ca {
+            _ if insecure => None,
+            Authorities::System => None,
+            Authorities::Bundle(key) => Some(bundle(key)?),
+            Authorities::Inline(pem) => Some(Arc::new(Bundle::read(pem)?)),
         };
-        let pins = certificates.iter().filter_map(|der| Pin::read(der)).collect();
-        let ca: Option<Vec<_>> = match (insecure, certificates) {
-            (true, _) => Some(vec![PLACEHOLDER.to_vec()]),
-            (false, certificates) if certificates.is_empty() => None,
-            (false, certificates) => Some(certificates),
-        };
-        let ca = ca.map(|list| {
-            list.into_iter()
-                .map(|der| WrappedX509::new(der, parse_x509))
-                .collect()
-        });
+        let placeholder = || [WrappedX509::new(PLACEHOLDER.to_vec(), parse_x509)].into();
         Ok(Self {
             server_name: model.server_name.clone(),
-            ca,
+            ca: (bundle.as_ref().map(|bundle| Arc::clone(&bundle.certificates)))
+                .or_else(|| insecure.then(placeholder)),
             insecure,
-            pins,
+            pins: bundle.map_or_else(Default::default, |bundle| Arc::clone(&bundle.pins)),
             needs_pin: AtomicBool::new(false),
         })
     }
-}
-
-/// Every certificate is tried here, because the engine panics or refuses the whole bundle for one bad one.
-fn read_pem(pem: &[u8]) -> Result<Vec<Vec<u8>>, UpstreamError> {
-    let mut good = Vec::new();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let der = certificate.map_err(|error| UpstreamError::CaBundle(error.to_string()))?;
-        let is_readable = x509_parser::parse_x509_certificate(&der).is_ok_and(|(rest, _)| rest.is_empty())
-            && rustls::RootCertStore::empty().add(der.clone()).is_ok();
-        if !is_readable {
-            return Err(UpstreamError::CaBundle(
-                "one of its certificates is malformed".into(),
-            ));
-        }
-        good.push(der.to_vec());
-    }
-    if good.is_empty() {
-        return Err(UpstreamError::CaBundle(
-            "there is no CERTIFICATE block in it".into(),
-        ));
-    }
-    Ok(good)
 }
 
 fn group(upstream: &model::Upstream) -> u64 {
@@ -342,7 +327,11 @@ fn group(upstream: &model::Upstream) -> u64 {
     }
     if let Some(tls) = &upstream.tls {
         part(tls.server_name.as_bytes());
-        part(&tls.ca);
+        match &tls.ca {
+            Authorities::System => part(b""),
+            Authorities::Bundle(BlobKey(hash)) => part(hash),
+            Authorities::Inline(pem) => part(pem),
+        }
         part(&[u8::from(tls.insecure_skip_verify)]);
     }
     part(&HTTP2_WINDOW.to_le_bytes());

@@ -7,20 +7,23 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use genkan_compile::compiler::Compiler;
 use genkan_compile::index::{Change, Dirty, Index};
 use genkan_compile::object::{Kind, Object, Watched};
 use genkan_compile::verdict::{Backend, Verdict};
 use genkan_dataplane::names::{Names, System};
-use genkan_dataplane::tables::{Builder, Change as TableChange, Current};
+use genkan_dataplane::tables::{Builder, Change as TableChange, Current, Route};
 use genkan_operator::assess::{SetState, assess};
 use genkan_operator::fleet::Fleet;
-use genkan_operator::snapshot::{Feed, Push, Scope, Since};
-use genkan_proto::codec::objection_from_wire;
+use genkan_operator::snapshot::{Feed, HashKey, Push, Scope, Since};
+use genkan_proto::codec::{SealedSecret, decode, objection_from_wire, value_from_wire, value_to_wire};
 use genkan_proto::{Hash, decompress};
-use genkan_routing::model::{Published, SetKey};
+use genkan_routing::model::{Published, Resource, ResourceBody, Secret, SecretKey, SetKey};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -29,6 +32,13 @@ use tokio::time::Instant;
 const STEPS: usize = 80;
 const PROXIES: usize = 3;
 const RUNS: u64 = 150;
+
+static BUNDLES: LazyLock<[String; 2]> = LazyLock::new(|| {
+    [(); 2].map(|()| {
+        let made = rcgen::generate_simple_self_signed(vec!["b.example".into()]).unwrap();
+        STANDARD.encode(made.cert.pem())
+    })
+});
 
 /// One operator: it is restarted by making another one of the same objects.
 struct Operator {
@@ -46,6 +56,8 @@ struct Proxy {
     builder: Builder,
     current: Current,
     stream: Option<Stream>,
+    /// What it would find on its disk.
+    kept: BTreeMap<String, Bytes>,
 }
 
 #[derive(Default)]
@@ -54,7 +66,8 @@ struct Stream {
     /// What the operator believes that the proxy holds.
     held: Option<Hash>,
     has_acknowledged: bool,
-    in_flight: Option<Arc<Push>>,
+    lacks_secrets: bool,
+    in_flight: Option<(Arc<Push>, Vec<Arc<SealedSecret>>)>,
 }
 
 // === impl Operator ===
@@ -79,7 +92,10 @@ impl Operator {
         changes
             .into_iter()
             .for_each(|change| self.index.take(change, &mut dirty));
-        let out = self.compiler.compile(&self.index, &dirty);
+        let mut out = self.compiler.compile(&self.index, &dirty);
+        for resource in &mut out.upserts {
+            serve_with_secrets(resource);
+        }
         self.feed.resources().apply(out.upserts, &out.removals, now);
         let since = Since {
             sequence: self.feed.resources().sequence(),
@@ -93,6 +109,29 @@ impl Operator {
         for key in out.gone {
             self.fleet.forget_object(&key);
         }
+        self.feed.publish();
+    }
+
+    fn rekey(&mut self) {
+        let key = HashKey::read(&[7; HashKey::LENGTH]).unwrap();
+        self.feed.resources().rekey(key, Instant::now());
+    }
+
+    /// The value of a Secret is another one now, or it is gone.
+    fn keep_secret(&mut self, name: &str, value: Option<u8>) {
+        let secret = value.map(|value| Secret {
+            kind: "Opaque".into(),
+            data: [("key".to_owned(), vec![value].into())].into(),
+        });
+        let (mut upserts, mut removals) = (Vec::new(), Vec::new());
+        let mut resources = self.feed.resources();
+        resources.seal(
+            vec![(SecretKey::new("n", name), secret)],
+            &mut upserts,
+            &mut removals,
+        );
+        resources.apply(upserts, &removals, Instant::now());
+        drop(resources);
         self.feed.publish();
     }
 
@@ -129,7 +168,26 @@ impl Proxy {
             builder: Builder::new(Arc::new(names), Arc::default()),
             current: Current::default(),
             stream: None,
+            kept: BTreeMap::new(),
         }
+    }
+
+    /// It ends and begins with what is on its disk, which is no value of a secret.
+    fn restart(&mut self) {
+        let mut again = Self::start(&self.name);
+        let held = self.current.load();
+        if held.sequence > 0 {
+            let upserts: Vec<Bytes> = self.kept.values().cloned().collect();
+            let change = TableChange {
+                base: None,
+                upserts: &upserts,
+                removals: &[],
+                announced: &held.hash.0,
+            };
+            again.builder.apply(change).unwrap().publish(&again.current);
+            again.kept = std::mem::take(&mut self.kept);
+        }
+        *self = again;
     }
 
     fn connect(&mut self, operator: &mut Operator) {
@@ -142,6 +200,7 @@ impl Proxy {
         self.stream = Some(Stream {
             session: operator.sessions,
             held,
+            lacks_secrets: self.builder.lacks_secrets(),
             ..Stream::default()
         });
     }
@@ -161,14 +220,19 @@ impl Proxy {
         };
         let present = operator.feed.resources().hash();
         if !stream.has_acknowledged || stream.held != Some(present) {
-            stream.in_flight = Some(operator.feed.push(stream.held).await.unwrap());
+            let push = operator.feed.push(stream.held).await.unwrap();
+            let secrets = match std::mem::take(&mut stream.lacks_secrets) {
+                true => operator.feed.resources().secrets(),
+                false => push.secrets.clone(),
+            };
+            stream.in_flight = Some((push, secrets));
         }
     }
 
     /// What is on its way arrives, and the answer too unless it is lost with the stream.
     fn receive(&mut self, operator: &mut Operator, is_answer_lost: bool) {
         let Some(stream) = &mut self.stream else { return };
-        let Some(push) = stream.in_flight.take() else {
+        let Some((push, secrets)) = stream.in_flight.take() else {
             return;
         };
         let frame: Vec<u8> = push.chunks.concat();
@@ -179,8 +243,18 @@ impl Proxy {
             removals: &snapshot.removals,
             announced: &push.version.hash.0,
         };
+        let value = |sealed: &Arc<SealedSecret>| value_from_wire(&value_to_wire(sealed)).unwrap();
+        self.builder.expect(secrets.iter().map(value).collect());
         let mut applied = self.builder.apply(change).unwrap();
-        let all = push.base.is_none() || !stream.has_acknowledged;
+        if push.base.is_none() {
+            self.kept.clear();
+        }
+        self.kept.retain(|key, _| !snapshot.removals.contains(key));
+        for bytes in &snapshot.upserts {
+            self.kept.insert(decode(bytes).unwrap().key, bytes.clone());
+        }
+        let is_complete = applied.concerns_others;
+        let all = push.base.is_none() || !stream.has_acknowledged || is_complete;
         let verdicts = if all {
             self.builder.verdicts()
         } else {
@@ -191,7 +265,7 @@ impl Proxy {
             self.disconnect(operator);
             return;
         }
-        let scope = if stream.has_acknowledged {
+        let scope = if stream.has_acknowledged && !is_complete {
             push.scope.clone()
         } else {
             Scope::Everything
@@ -215,10 +289,11 @@ impl Proxy {
             .values()
             .map(|route| {
                 format!(
-                    "{:?} {:?} {:?}",
+                    "{:?} {:?} {:?} {:?}",
                     route.object,
                     route.matcher,
-                    route.upstream().map(|u| &u.authority)
+                    route.upstream().map(|u| (&u.authority, u.is_tls())),
+                    (route.action.unavailable(), values(route))
                 )
             })
             .collect();
@@ -235,6 +310,27 @@ impl Proxy {
     }
 }
 
+/// No kind refers to a Secret yet: some objects are made to.
+fn serve_with_secrets(resource: &mut Resource) {
+    if let ResourceBody::Route(route) = &mut resource.body {
+        let name = match route.object.key.name.as_str() {
+            "p1" | "p2" => "x",
+            "p3" => "y",
+            _ => return,
+        };
+        route.secrets = vec![SecretKey::new("n", name)];
+        *resource = Resource::route((**route).clone());
+    }
+}
+
+fn values(route: &Route) -> Vec<&[u8]> {
+    route
+        .secrets
+        .iter()
+        .map(|secret| secret.data["key"].as_slice())
+        .collect()
+}
+
 fn object(
     random: &mut StdRng,
     generations: &mut BTreeMap<String, i64>,
@@ -244,9 +340,13 @@ fn object(
         0 => {
             let path = ["/proxy/a/*", "/proxy/b", "*", "/proxy/c"][random.random_range(0..4)];
             // One that proxies refuse and operators do not know of: they learn of it from the acknowledgement.
-            let upstream = match random.random_range(0..4) {
+            let upstream = match random.random_range(0..6) {
                 0 => json!({"url": "http://b.example"}),
                 1 => json!({"url": "not a url"}),
+                // Several objects with one CA bundle, and one object with several.
+                2 | 3 => {
+                    json!({"url": "https://b.example", "caBundle": BUNDLES[random.random_range(0..2)].as_str()})
+                }
                 _ => json!({"service": {"namespace": "n", "name": service, "port": 80, "scheme": "http"}}),
             };
             let name = format!("p{}", random.random_range(0..5));
@@ -315,13 +415,23 @@ async fn run(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut objects: BTreeMap<(Kind, (String, String)), Value> = BTreeMap::new();
     let mut generations = BTreeMap::new();
-    let mut operator = Operator::start([]);
+    let mut secrets: BTreeMap<&str, u8> = BTreeMap::new();
+    let begin = |objects: &BTreeMap<(Kind, (String, String)), Value>, secrets: &BTreeMap<&str, u8>| {
+        let mut operator = Operator::start(objects.iter().map(|((kind, _), value)| apply(*kind, value)));
+        // Its key is the one that was kept.
+        operator.rekey();
+        for (name, value) in secrets {
+            operator.keep_secret(name, Some(*value));
+        }
+        operator
+    };
+    let mut operator = begin(&objects, &secrets);
     let mut proxies: Vec<Proxy> = (0..PROXIES)
         .map(|n| Proxy::start(&format!("proxy-{n}")))
         .collect();
     for _ in 0..STEPS {
         let at = random.random_range(0..PROXIES);
-        match random.random_range(0..12) {
+        match random.random_range(0..15) {
             0..=4 => {
                 let (kind, key, value) = object(&mut random, &mut generations);
                 let change = match value {
@@ -342,7 +452,7 @@ async fn run(seed: u64) {
                 for proxy in &mut proxies {
                     proxy.disconnect(&mut operator);
                 }
-                operator = Operator::start(objects.iter().map(|((kind, _), value)| apply(*kind, value)));
+                operator = begin(&objects, &secrets);
             }
             6 => proxies[at] = Proxy::start(&format!("proxy-{at}")),
             7 => proxies[at].disconnect(&mut operator),
@@ -353,18 +463,32 @@ async fn run(seed: u64) {
                 }
                 proxy.send(&operator).await;
             }
-            10 => proxies[at].receive(&mut operator, true),
+            10 => {
+                proxies[at].disconnect(&mut operator);
+                proxies[at].restart();
+            }
+            11 | 12 => {
+                let name = ["x", "y"][random.random_range(0..2)];
+                let value = random.random_range(0..4);
+                match value {
+                    0 => drop(secrets.remove(name)),
+                    value => drop(secrets.insert(name, value)),
+                }
+                operator.keep_secret(name, secrets.get(name).copied());
+            }
+            13 => proxies[at].receive(&mut operator, true),
             _ => proxies[at].receive(&mut operator, false),
         }
     }
     settle(&mut operator, &mut proxies).await;
-    let mut fresh = Operator::start(objects.iter().map(|((kind, _), value)| apply(*kind, value)));
+    let mut fresh = begin(&objects, &secrets);
     let mut newcomers: Vec<Proxy> = (0..PROXIES)
         .map(|n| Proxy::start(&format!("proxy-{n}")))
         .collect();
     settle(&mut fresh, &mut newcomers).await;
     for (old, new) in proxies.iter().zip(&newcomers) {
         assert_eq!(old.seen(), new.seen(), "tables; replay with GENKAN_SEED={seed}");
+        assert!(!old.builder.lacks_secrets(), "GENKAN_SEED={seed}");
         assert_eq!(
             old.current.load().hash,
             new.current.load().hash,

@@ -24,7 +24,7 @@ use crate::assess::SetState;
 use crate::fleet::{Fleet, SessionId};
 use crate::metrics::Metrics;
 use crate::serve::gate::Pods;
-use crate::snapshot::{Feed, Scope, Since};
+use crate::snapshot::{Feed, HashKey, Scope, Since};
 use crate::status::{Outcome, Queue};
 pub use absence::Absence;
 use waiting::Waiting;
@@ -63,6 +63,8 @@ pub enum Input {
         session: SessionId,
     },
     Written(Outcome),
+    /// Under which secrets are hashed from now on.
+    HashKey(HashKey),
     /// This replica writes status from now on, or no longer.
     Leading(bool),
 }
@@ -256,6 +258,12 @@ impl Engine {
                 self.fleet_changed(now);
             }
             Input::Written(outcome) => self.written(outcome, now),
+            Input::HashKey(key) => {
+                let changed = self.feed.resources().rekey(key, now);
+                if changed && self.feed.has_begun() {
+                    self.publish(now);
+                }
+            }
             Input::Leading(leading) => {
                 self.leading = leading;
                 self.view.write().leading = leading;
@@ -283,8 +291,11 @@ impl Engine {
 
     fn compile(&mut self, now: Instant) {
         let dirty = std::mem::take(&mut self.dirty);
-        let out = self.compiler.compile(&self.index, &dirty);
-        let changed = self.feed.resources().apply(out.upserts, &out.removals, now);
+        let mut out = self.compiler.compile(&self.index, &dirty);
+        let mut resources = self.feed.resources();
+        resources.seal(out.secrets, &mut out.upserts, &mut out.removals);
+        let changed = resources.apply(out.upserts, &out.removals, now);
+        drop(resources);
         if changed || !self.feed.has_begun() {
             self.publish(now);
         }
@@ -296,7 +307,7 @@ impl Engine {
         for key in &out.removals {
             match key {
                 ResourceKey::Endpoints(set) => drop(self.sets.remove(set)),
-                ResourceKey::Object(_) => {}
+                ResourceKey::Object(_) | ResourceKey::Blob(_) | ResourceKey::Secret(_) => {}
             }
         }
         for key in out.gone {

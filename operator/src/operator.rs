@@ -136,11 +136,17 @@ pub async fn run(args: Args) -> Result<()> {
         engine.run(engine_inputs).await;
         ("engine", Ok(()))
     });
-    let served = serve::Service::new(inputs.clone(), feed, stopped.clone(), Arc::clone(&metrics));
+    let served = serve::Service::new(inputs.clone(), feed, stopped.clone(), Arc::clone(&metrics))
+        .with_plaintext_secrets(args.stream.grpc_plaintext_secrets);
     let mut serving = None;
     match client.as_ref().filter(|_| !args.stream.grpc_plaintext) {
         None => {
             warn!("THE CONFIGURATION STREAM IS PLAIN TEXT: WHOEVER REACHES ITS PORT IS A PROXY");
+            if args.stream.grpc_plaintext_secrets {
+                warn!(
+                    "SECRETS ARE SENT IN PLAIN TEXT TO WHOEVER REACHES THE PORT OF THE CONFIGURATION STREAM"
+                );
+            }
             parts.spawn(async move {
                 served.serve_plaintext(grpc).await;
                 ("configuration stream", Ok(()))
@@ -155,7 +161,9 @@ pub async fn run(args: Args) -> Result<()> {
                 client.clone(),
                 &namespace,
                 kept(&args.stream, &namespace, &certificate),
-            );
+                args.stream.ca_overlap,
+            )
+            .with_hash_key(args.stream.hash_key_secret.clone(), inputs.clone());
             let stopped = stopped.clone();
             parts.spawn(async move {
                 keeper.run(stopped).await;

@@ -43,6 +43,7 @@ pub struct Service {
     stop: watch::Receiver<bool>,
     sessions: AtomicU64,
     metrics: Arc<Metrics>,
+    plaintext_secrets: bool,
 }
 
 // === impl Service ===
@@ -60,7 +61,15 @@ impl Service {
             stop,
             sessions: AtomicU64::new(1),
             metrics,
+            plaintext_secrets: false,
         }
+    }
+
+    /// Sends secrets to whoever reaches the listener in plain text, too.
+    #[must_use]
+    pub fn with_plaintext_secrets(mut self, is_wanted: bool) -> Self {
+        self.plaintext_secrets = is_wanted;
+        self
     }
 
     /// Serves in plain text, to whoever reaches the listener, until `stop` says true.
@@ -117,6 +126,7 @@ impl ConfigStream for Service {
         let Some(call) = place.and_then(Place::begin) else {
             return Err(Status::unavailable("the connection is being closed"));
         };
+        let caller = request.extensions().get::<Caller>().cloned();
         let id = self.sessions.fetch_add(1, Ordering::Relaxed);
         let (out, receiver) = mpsc::channel(4);
         let session = Session {
@@ -126,7 +136,8 @@ impl ConfigStream for Service {
             stop: self.stop.clone(),
             out,
             metrics: Arc::clone(&self.metrics),
-            caller: request.extensions().get::<Caller>().cloned(),
+            may_have_secrets: caller.is_some() || self.plaintext_secrets,
+            caller,
             _call: call,
         };
         tokio::spawn(session.run(request.into_inner()));

@@ -5,14 +5,20 @@
 
 mod feed;
 mod history;
+mod secrets;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
+use genkan_proto::codec::SealedSecret;
 use genkan_proto::{Buckets, Hash, Hashed, codec, resource_hash};
-use genkan_routing::model::{Resource, ResourceKey};
+use genkan_routing::model::{Resource, ResourceKey, Secret, SecretKey};
 use tokio::time::Instant;
 
 pub use feed::{Feed, FeedError, Push, Scope, Version};
 use history::History;
+pub use secrets::HashKey;
+use secrets::Secrets;
 
 /// One resource as it is now.
 #[derive(Debug)]
@@ -35,12 +41,13 @@ pub struct Since {
 pub struct Resources {
     entries: Buckets<Entry>,
     history: History,
+    secrets: Secrets,
     /// Counts changes; local to this process.
     sequence: u64,
 }
 
 /// What leads from one state to the present one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Difference {
     /// `None`: from nothing.
     pub base: Option<Hash>,
@@ -48,6 +55,8 @@ pub struct Difference {
     pub removals: Vec<String>,
     /// The keys of `upserts`, in their order; empty where there is no base.
     pub keys: Vec<String>,
+    /// The values that secrets among the upserts name.
+    pub secrets: Vec<Arc<SealedSecret>>,
 }
 
 impl Hashed for Entry {
@@ -89,6 +98,35 @@ impl Resources {
         self.sequence = since.sequence;
         self.history.note(base, changed);
         true
+    }
+
+    /// Takes in values of secrets, or that there is none any more: what is to be applied with everything else.
+    pub fn seal(
+        &mut self,
+        changes: Vec<(SecretKey, Option<Secret>)>,
+        upserts: &mut Vec<Resource>,
+        removals: &mut Vec<ResourceKey>,
+    ) {
+        for (key, secret) in changes {
+            match secret {
+                Some(secret) => upserts.push(self.secrets.insert(key, &secret)),
+                None => {
+                    self.secrets.remove(&key);
+                    removals.push(key.into());
+                }
+            }
+        }
+    }
+
+    /// Hashes secrets under this key from now on. Returns true if any byte differs from before.
+    pub fn rekey(&mut self, key: HashKey, now: Instant) -> bool {
+        let upserts = self.secrets.rekey(key);
+        self.apply(upserts, &[], now)
+    }
+
+    /// The values of all secrets.
+    pub fn secrets(&self) -> Vec<Arc<SealedSecret>> {
+        self.secrets.iter().cloned().collect()
     }
 
     /// When the resource last changed; `None` if it is sent to no proxy.
@@ -134,6 +172,7 @@ impl Resources {
                 upserts: self.entries.iter().map(|(_, e)| e.encoded.clone()).collect(),
                 removals: Vec::new(),
                 keys: Vec::new(),
+                secrets: self.secrets(),
             };
         };
         let mut difference = Difference {
@@ -141,11 +180,13 @@ impl Resources {
             upserts: Vec::new(),
             removals: Vec::new(),
             keys: Vec::new(),
+            secrets: Vec::new(),
         };
         for key in keys {
             match self.entries.get(&key) {
                 Some(entry) => {
                     difference.upserts.push(entry.encoded.clone());
+                    difference.secrets.extend(self.secrets.get(&key).cloned());
                     difference.keys.push(key);
                 }
                 None => difference.removals.push(key),

@@ -1,26 +1,32 @@
 //! Between the types of the middle ([`genkan_routing::model`]) and the messages of the wire, both ways. Nothing else
 //! turns the one into the other.
 
+mod blob;
 mod directives;
 mod endpoints;
 mod object;
 mod report;
 mod route;
+mod secret;
 mod upstream;
 
 use genkan_routing::answer::reason;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use genkan_routing::model::{EndpointSet, ObjectKey, Resource, ResourceBody, Route, SetKey};
+use genkan_routing::model::{
+    Blob, BlobKey, EndpointSet, ObjectKey, Resource, ResourceBody, Route, SecretKey, SetKey,
+};
 use prost::Message;
 
 use crate::v1alpha1 as wire;
 
-pub use report::{health_from_wire, health_to_wire, objection_from_wire, objection_to_wire};
+pub use blob::blob_key;
+pub use report::{health_from_wire, health_to_wire, objection_from_wire, objection_to_wire, reports_len};
+pub use secret::{SealedSecret, encode_secret, fit_together, value_from_wire, value_to_wire};
 
 /// What this version can do beyond the protocol version: the words of `Hello.capabilities` and `Resource.requires`.
-pub const CAPABILITIES: [&str; 1] = ["health"];
+pub const CAPABILITIES: [&str; 3] = ["health", "blobs", "secrets"];
 
 /// The bytes of one resource, read.
 #[derive(Debug)]
@@ -67,7 +73,8 @@ pub fn route_len(route: &Route) -> usize {
     let message = wire::Resource {
         key: route.object.key.to_string(),
         object: Some(object::to_wire(&route.object)),
-        requires: Vec::new(),
+        requires: route.requires(),
+        secrets: route::secrets(route),
         resource: Some(route::to_wire(route)),
     };
     message.encoded_len()
@@ -83,15 +90,32 @@ pub fn endpoints_len(key: &SetKey, set: &EndpointSet) -> usize {
     message.encoded_len()
 }
 
+/// How many bytes [`encode`] makes of a blob.
+pub fn blob_len(key: &BlobKey, blob: &Blob) -> usize {
+    let message = wire::Resource {
+        key: key.to_string(),
+        resource: Some(blob::to_wire(blob)),
+        ..wire::Resource::default()
+    };
+    message.encoded_len()
+}
+
 fn to_wire(resource: &Resource) -> wire::Resource {
-    let (object, body) = match &resource.body {
-        ResourceBody::Route(route) => (Some(object::to_wire(&route.object)), route::to_wire(route)),
-        ResourceBody::Endpoints(set) => (None, endpoints::to_wire(set)),
+    let (object, secrets, body) = match &resource.body {
+        ResourceBody::Route(route) => (
+            Some(object::to_wire(&route.object)),
+            route::secrets(route),
+            route::to_wire(route),
+        ),
+        ResourceBody::Endpoints(set) => (None, Vec::new(), endpoints::to_wire(set)),
+        ResourceBody::Blob(blob) => (None, Vec::new(), blob::to_wire(blob)),
+        ResourceBody::Secret(hash) => (None, Vec::new(), secret::to_wire(hash)),
     };
     wire::Resource {
         key: resource.key.to_string(),
         object,
         requires: resource.requires.clone(),
+        secrets,
         resource: Some(body),
     }
 }
@@ -148,15 +172,29 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
         wire::resource::Resource::ApiService(service) => service.into(),
         wire::resource::Resource::EndpointSet(set) => {
             let key = SetKey::parse(&key).ok_or_else(|| malformed("is none of endpoints"))?;
-            let body = ResourceBody::Endpoints(endpoints::from_wire(&set));
-            return Ok(Some((
-                Resource {
-                    key: key.into(),
-                    requires: message.requires,
-                    body,
-                },
-                None,
-            )));
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::endpoints(key, endpoints::from_wire(&set))
+            };
+            return Ok(Some((resource, None)));
+        }
+        wire::resource::Resource::Blob(blob) => {
+            let blob = blob::from_wire(blob);
+            let key = BlobKey::parse(&key).filter(|key| *key == blob_key(&blob));
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::blob(key.ok_or_else(|| malformed("is not that of its content"))?, blob)
+            };
+            return Ok(Some((resource, None)));
+        }
+        wire::resource::Resource::Secret(named) => {
+            let key = SecretKey::parse(&key).ok_or_else(|| malformed("is none of a secret"))?;
+            let hash = secret::from_wire(&named).ok_or_else(|| malformed("comes with no hash"))?;
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::secret(key, hash)
+            };
+            return Ok(Some((resource, None)));
         }
     };
     let object = message.object.and_then(|object| object::from_wire(object).ok());
@@ -165,7 +203,7 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
         return Err(malformed("is not that of its object"));
     }
     let key = object.key.clone().into();
-    let (route, problem) = received.read(object);
+    let (route, problem) = received.read(object, &message.secrets);
     let body = ResourceBody::Route(Box::new(route));
     Ok(Some((
         Resource {
@@ -175,6 +213,22 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
         },
         problem,
     )))
+}
+
+// === impl Content ===
+
+impl Content {
+    /// A published object, and not what others are built with.
+    pub fn is_route(&self) -> bool {
+        let resource = match self {
+            Self::Resource(resource) => Some(resource),
+            Self::Stub(stub) => stub.resource.as_ref(),
+        };
+        resource.is_some_and(|resource| match &resource.body {
+            ResourceBody::Route(_) => true,
+            ResourceBody::Endpoints(_) | ResourceBody::Blob(_) | ResourceBody::Secret(_) => false,
+        })
+    }
 }
 
 // === impl Stub ===

@@ -6,11 +6,12 @@
 
 pub mod codec;
 mod hash;
+mod redaction;
 mod snapshot;
 
 pub use hash::{Buckets, Hash, Hashed, resource_hash};
 pub use snapshot::{
-    MAX_CHUNK, MAX_FRAME, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress,
+    MAX_CHUNK, MAX_FRAME, MAX_REPORTS, MAX_SNAPSHOT, PROTOCOL_VERSION, SnapshotError, compress, decompress,
 };
 
 /// Of the ServiceAccount tokens with which proxies open the stream; no other token opens it, and these open nothing else.

@@ -12,6 +12,9 @@ pub const MAX_SNAPSHOT: usize = 128 << 20;
 /// Bytes of its compressed frame, at most: what cannot be compressed grows a little.
 pub const MAX_FRAME: usize = MAX_SNAPSHOT + MAX_CHUNK;
 
+/// Bytes of one message of reports, at most.
+pub const MAX_REPORTS: usize = 64 << 10;
+
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     #[error(

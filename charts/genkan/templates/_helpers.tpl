@@ -106,6 +106,7 @@ projected:
 
 {{/* Secrets that the operator makes, as a YAML array. */}}
 {{- define "genkan.ownSecrets" -}}
+- genkan-hash-key
 {{- if not .Values.stream.existingSecret }}
 - genkan-stream
 - genkan-stream-ca

@@ -1,12 +1,16 @@
 //! The types of the middle: what the operator compiles, what the stream carries, and what a data plane builds its tables
 //! from. They know neither the schema of the API nor the wire.
 
+mod blob;
 mod object;
 mod report;
 mod resource;
 mod route;
+mod secret;
 
+pub use blob::{Blob, BlobKey};
 pub use object::{ObjectKey, ObjectRef, Published};
 pub use report::{BackendState, Health, Objection};
 pub use resource::{Endpoint, EndpointSet, Resource, ResourceBody, ResourceKey, SetKey};
-pub use route::{Action, Matcher, Route, Target, Tls, Unavailable, Upstream};
+pub use route::{Action, Authorities, Matcher, Route, Target, Tls, Unavailable, Upstream};
+pub use secret::{KeyedHash, Secret, SecretKey};

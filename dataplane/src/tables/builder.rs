@@ -1,6 +1,8 @@
+mod build;
+mod parts;
 mod sets;
 
-use genkan_routing::answer::reason;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,16 +10,17 @@ use bytes::Bytes;
 use genkan_proto::codec::{self, Content, DecodeError};
 use genkan_proto::v1alpha1::Verdict;
 use genkan_proto::{Buckets, Hash, Hashed, resource_hash};
-use genkan_routing::model::{
-    self, Matcher, ObjectRef, Objection, ResourceBody, ResourceKey, SetKey, Unavailable,
-};
-use genkan_routing::{Directives, Table};
+use genkan_routing::Table;
+use genkan_routing::model::{self, BlobKey, ObjectRef, SecretKey, SetKey};
 
-use super::{Action, Route, Routes, Tables};
+use super::{Route, Routes, Tables};
 use crate::endpoints::Endpoints;
 use crate::metrics::Metrics;
 use crate::names::Names;
-use crate::upstream::{Target, Upstream, UpstreamError};
+use crate::upstream::Target;
+use build::Made;
+use parts::Parts;
+pub use parts::Value;
 use sets::Sets;
 
 /// Owns what the tables are made of and builds new ones beside those that are served. What did not change is shared, so
@@ -27,7 +30,10 @@ pub struct Builder {
     names: Arc<Names>,
     metrics: Arc<Metrics>,
     built: Buckets<Built>,
+    /// Keys of those that have a verdict.
+    objected: BTreeSet<String>,
     sets: Sets,
+    parts: Parts,
     doors: Table<Arc<Route>, Arc<Route>>,
     routes: Routes,
     hosts: Routes,
@@ -38,6 +44,8 @@ pub struct Builder {
 struct Built {
     hash: [u8; 32],
     place: Place,
+    /// Of a route that is built with what other resources hold: it is built again when they change.
+    model: Option<Box<model::Route>>,
     /// It is a stub, or has a reservation.
     verdict: Option<Box<Verdict>>,
 }
@@ -47,6 +55,8 @@ struct Built {
 enum Place {
     Route(Arc<Route>),
     Endpoints(SetKey),
+    Blob(BlobKey),
+    Secret(SecretKey),
     /// It is not built yet, or its kind is not known.
     Nowhere,
 }
@@ -72,6 +82,8 @@ pub struct Applied {
     pub fresh: Vec<Arc<Route>>,
     /// Versions of objects that are served no longer.
     pub gone: Vec<ObjectRef>,
+    /// The change concerned routes that it did not hold, by what they are built with.
+    pub concerns_others: bool,
     /// To be put in force together with the tables.
     endpoints: Vec<(Arc<Endpoints>, Vec<SocketAddr>)>,
 }
@@ -113,6 +125,8 @@ impl Builder {
             names,
             metrics,
             built: Buckets::default(),
+            objected: BTreeSet::new(),
+            parts: Parts::default(),
             doors: Table::default(),
             routes: Routes::new_sync(),
             hosts: Routes::new_sync(),
@@ -126,21 +140,42 @@ impl Builder {
     /// When the message as such is wrong. A resource that is wrong becomes a stub and a verdict.
     pub fn apply(&mut self, change: Change<'_>) -> Result<Applied, ApplyError> {
         let held = self.built.hash();
-        if let Some(base) = change.base.filter(|base| *base != held) {
-            return Err(ApplyError::Base { base, held });
-        }
-        let (fresh, old) = self.exchange(change)?;
+        let exchanged = match change.base.filter(|base| *base != held) {
+            Some(base) => Err(ApplyError::Base { base, held }),
+            None => self.exchange(change),
+        };
+        let (fresh, old) = exchanged.inspect_err(|_| self.parts.secrets.forget_expected())?;
         self.sequence += 1;
         Ok(self.build_all(fresh, old))
     }
 
+    /// Takes values of secrets for the change that is applied next.
+    pub fn expect(&mut self, values: Vec<Value>) {
+        self.parts.secrets.expect(values);
+    }
+
+    /// Whether a secret that is named has not come.
+    pub fn lacks_secrets(&self) -> bool {
+        !self.parts.secrets.is_complete()
+    }
+
     /// What is wrong with everything that is served.
     pub fn verdicts(&self) -> Vec<Verdict> {
-        let built = self
-            .built
-            .iter()
-            .filter_map(|(_, built)| built.verdict.as_deref());
-        built.cloned().collect()
+        let objected = self.objected.iter().filter_map(|key| self.built.get(key));
+        let verdicts = objected.filter_map(|built| built.verdict.as_deref());
+        verdicts.cloned().collect()
+    }
+
+    /// What came of a resource.
+    fn note(&mut self, key: &str, place: Place, verdict: Option<&Verdict>) {
+        match verdict {
+            Some(_) => self.objected.insert(key.to_owned()),
+            None => self.objected.remove(key),
+        };
+        if let Some(built) = self.built.amend(key) {
+            built.place = place;
+            built.verdict = verdict.cloned().map(Box::new);
+        }
     }
 
     /// Puts entries that are to be built in the place of the old ones, which come back; takes that back when the hash is
@@ -181,6 +216,7 @@ impl Builder {
             let entry = Built {
                 hash,
                 place: Place::Nowhere,
+                model: None,
                 verdict: None,
             };
             let before = self.built.insert(&resource.key, entry);
@@ -211,29 +247,32 @@ impl Builder {
     fn build_all(&mut self, fresh: Vec<Fresh>, old: Old) -> Applied {
         let mut gone = Vec::new();
         // What goes is taken out before what comes is put in: both may stand in the same place.
-        for built in old.iter().filter_map(|(_, built)| built.as_ref()) {
+        for (key, built) in old.iter().filter_map(|(key, built)| Some((key, built.as_ref()?))) {
+            self.objected.remove(key);
             match &built.place {
                 Place::Route(route) => {
                     self.take_out(route);
+                    self.parts.leave(key, built.model.as_deref());
                     gone.push(route.object.clone());
                 }
                 Place::Endpoints(key) => self.sets.remove(key),
+                Place::Blob(key) => self.parts.remove(key),
+                Place::Secret(key) => {
+                    self.parts.secrets.remove(key);
+                    self.parts.touch(key.clone());
+                }
                 Place::Nowhere => {}
             }
         }
-        let (mut routes, mut verdicts) = (Vec::new(), Vec::new());
-        for Fresh { key, content } in fresh {
-            let (place, verdict) = self.build(content);
-            if let Place::Route(route) = &place {
-                self.put_in(route);
-                routes.push(Arc::clone(route));
-            }
-            verdicts.extend(verdict.clone());
-            if let Some(built) = self.built.amend(&key) {
-                built.place = place;
-                built.verdict = verdict.map(Box::new);
-            }
-        }
+        // What routes are built with comes before them.
+        let (fresh, parts): (Vec<_>, Vec<_>) =
+            (fresh.into_iter()).partition(|fresh| fresh.content.is_route());
+        let mut made: Vec<Made> = parts.into_iter().map(|fresh| self.build(fresh)).collect();
+        let again = self.parts.settle();
+        made.extend(fresh.into_iter().map(|fresh| self.build(fresh)));
+        made.extend(again.iter().filter_map(|key| self.rebuild(key)));
+        let routes = made.iter().filter_map(|made| made.route.clone()).collect();
+        let verdicts = made.into_iter().filter_map(|made| made.verdict).collect();
         gone.retain(|object| {
             let served = self.routes.get(&object.key);
             if served.is_none() {
@@ -253,6 +292,7 @@ impl Builder {
             verdicts,
             fresh: routes,
             gone,
+            concerns_others: !again.is_empty(),
             endpoints: self.sets.settle(),
         }
     }
@@ -283,85 +323,6 @@ impl Builder {
             self.sets.leave(key);
         }
     }
-
-    fn build(&mut self, content: Content) -> (Place, Option<Verdict>) {
-        let (resource, mut verdict) = match content {
-            Content::Resource(resource) => (Some(resource), None),
-            Content::Stub(stub) => {
-                let verdict = stub.verdict();
-                (stub.resource, verdict)
-            }
-        };
-        let place = match resource.map(|resource| (resource.key, resource.body)) {
-            Some((ResourceKey::Endpoints(key), ResourceBody::Endpoints(set))) => {
-                let address = |endpoint: &model::Endpoint| SocketAddr::new(endpoint.address, endpoint.port);
-                self.sets.fill(&key, set.endpoints.iter().map(address).collect());
-                Place::Endpoints(key)
-            }
-            Some((_, ResourceBody::Route(route))) => {
-                let (route, objection) = self.build_route(*route);
-                verdict = verdict.or_else(|| objection.as_ref().map(codec::objection_to_wire));
-                Place::Route(Arc::new(route))
-            }
-            Some((ResourceKey::Object(_), ResourceBody::Endpoints(_))) | None => Place::Nowhere,
-        };
-        (place, verdict)
-    }
-
-    /// What cannot be built becomes a stub and an objection.
-    fn build_route(&mut self, model: model::Route) -> (Route, Option<Objection>) {
-        let (mut action, mut objection) = match &model.action {
-            model::Action::Forward(upstream) => self.forward(&model.object, upstream),
-            model::Action::Unavailable(why) => (Action::Unavailable(why.clone()), None),
-        };
-        let mut directives = None;
-        match &model.matcher {
-            Matcher::ReverseProxy { .. } => {
-                let spec = model.directives.clone().unwrap_or_default();
-                match Directives::compile(&spec) {
-                    Ok(compiled) => directives = Some(compiled),
-                    Err(problems) => {
-                        let sentences = problems
-                            .iter()
-                            .map(|problem| format!("{}: {}", problem.field, problem.reason));
-                        let message = sentences.collect::<Vec<_>>().join("; ");
-                        // A stub that it was already says more.
-                        if let Action::Forward(_) = action {
-                            (action, objection) = refuse(&model.object, reason::INVALID, message);
-                        }
-                    }
-                }
-            }
-            Matcher::ApiService { .. } => {}
-        }
-        let meter = self.metrics.meter(&model.object.key);
-        (Route::new(model, action, directives, meter), objection)
-    }
-
-    fn forward(&mut self, object: &ObjectRef, upstream: &model::Upstream) -> (Action, Option<Objection>) {
-        let Self { sets, names, .. } = self;
-        match Upstream::build(upstream, names, |key| sets.get(key)) {
-            Ok(upstream) => (Action::Forward(Arc::new(upstream)), None),
-            Err(error) => {
-                let reason = match error {
-                    UpstreamError::CaBundle(_) => reason::INVALID_CA_BUNDLE,
-                    UpstreamError::Authority => reason::INVALID,
-                };
-                refuse(object, reason, error.to_string())
-            }
-        }
-    }
-}
-
-/// A stub, and the word about it.
-fn refuse(object: &ObjectRef, reason: &str, message: String) -> (Action, Option<Objection>) {
-    let action = Action::Unavailable(Unavailable::new(reason, message.as_str()));
-    let objection = Objection {
-        object: object.clone(),
-        reason: reason.to_owned(),
-        message,
-    };
-    (action, Some(objection))
 }
 
 // === impl Applied ===

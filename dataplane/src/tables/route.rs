@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use genkan_routing::Directives;
-use genkan_routing::model::{self, BackendState, Matcher, ObjectRef, Unavailable};
+use genkan_routing::model::{self, BackendState, Matcher, ObjectRef, Secret, Unavailable};
 
 use crate::metrics::Meter;
 use crate::upstream::Upstream;
@@ -17,6 +17,8 @@ pub struct Route {
     pub directives: Option<Directives>,
     pub action: Action,
     pub forward_authorization: bool,
+    /// What it is served with, in the order in which it names them; empty for stubs.
+    pub secrets: Box<[Arc<Secret>]>,
     /// Its backend is told who calls.
     pub introduces_caller: bool,
     pub matcher: Matcher,
@@ -39,11 +41,29 @@ const SUSPICIONS: [BackendState; 3] = [
     BackendState::TlsFailed,
 ];
 
+// === impl Action ===
+
+impl Action {
+    /// Why it fails closed, if it does.
+    pub fn unavailable(&self) -> Option<&Unavailable> {
+        match self {
+            Self::Forward(_) => None,
+            Self::Unavailable(why) => Some(why),
+        }
+    }
+}
+
 // === impl Route ===
 
 impl Route {
     /// `model` is what `action` and `directives` were built from.
-    pub fn new(model: model::Route, action: Action, directives: Option<Directives>, meter: Meter) -> Self {
+    pub fn new(
+        model: model::Route,
+        action: Action,
+        directives: Option<Directives>,
+        secrets: Vec<Arc<Secret>>,
+        meter: Meter,
+    ) -> Self {
         Self {
             title: model.object.key.title().into(),
             introduces_caller: model.introduces_caller(),
@@ -52,6 +72,7 @@ impl Route {
             matcher: model.matcher,
             directives,
             action,
+            secrets: secrets.into(),
             meter,
             suspicion: AtomicU8::new(TRUSTED),
         }

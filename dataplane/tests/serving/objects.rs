@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use prost::Message as _;
+
 use genkan_proto::v1alpha1::{
-    ApiService, Directives, Endpoint, EndpointSet, Host, Resource, ResourceRef, ReverseProxy, Tls,
-    Unavailable, Upstream, api_service, resource, reverse_proxy, upstream,
+    ApiService, Blob, Directives, Endpoint, EndpointSet, Host, Resource, ResourceRef, ReverseProxy, Secret,
+    SecretData, SecretEntry, SecretValue, Tls, Unavailable, Upstream, api_service, resource, reverse_proxy,
+    upstream,
 };
 
 pub fn mk_ref(kind: &str, name: &str, generation: i64) -> ResourceRef {
@@ -40,10 +43,56 @@ pub fn mk_tls(address: SocketAddr, server_name: &str, ca: &str) -> Upstream {
         tls: Some(Tls {
             server_name: server_name.into(),
             ca: ca.as_bytes().to_vec(),
-            insecure_skip_verify: false,
+            ..Tls::default()
         }),
         ..mk_host(address)
     }
+}
+
+/// The same, with the bundle in a resource of its own.
+pub fn mk_bundled(address: SocketAddr, server_name: &str, ca: &str) -> (Upstream, Resource) {
+    let blob = Blob {
+        content: ca.as_bytes().to_vec(),
+    };
+    let key = format!("Blob/{}", blake3::hash(&blob.content).to_hex());
+    let mut upstream = mk_tls(address, server_name, "");
+    if let Some(tls) = &mut upstream.tls {
+        tls.ca_bundle.clone_from(&key);
+    }
+    let resource = Resource {
+        key,
+        resource: Some(resource::Resource::Blob(blob)),
+        ..Resource::default()
+    };
+    (upstream, resource)
+}
+
+/// That a Secret has a value, and the value.
+pub fn mk_secret(name: &str, value: &str) -> (Resource, SecretValue) {
+    let key = format!("Secret/n/{name}");
+    // As good as any: who receives it has no key to check it by.
+    let keyed_hash = blake3::hash(value.as_bytes()).as_bytes().to_vec();
+    let data = SecretData {
+        r#type: "Opaque".into(),
+        entries: vec![SecretEntry {
+            name: "key".into(),
+            value: value.as_bytes().to_vec(),
+        }],
+    };
+    let named = resource::Resource::Secret(Secret {
+        keyed_hash: keyed_hash.clone(),
+    });
+    let resource = Resource {
+        key: key.clone(),
+        resource: Some(named),
+        ..Resource::default()
+    };
+    let value = SecretValue {
+        key,
+        keyed_hash,
+        value: data.encode_to_vec(),
+    };
+    (resource, value)
 }
 
 /// An upstream that is a Service, and its endpoints.

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::health::told;
 use crate::kit::{Answer, Client};
-use crate::objects::{mk_proxy, mk_tls, none};
+use crate::objects::{mk_bundled, mk_proxy, mk_tls, none};
 use crate::process::Process;
 
 struct Server {
@@ -110,6 +110,37 @@ async fn get(process: &Process, upstream: Upstream) -> Answer {
         .send("GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n")
         .await;
     client.answer().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_bundle_that_many_name_is_trusted_by_all_and_one_that_is_missing_by_none() {
+    let (process, server) = (Process::start(&[]).await, signed(&["b.example"]).await);
+    let (upstream, bundle) = mk_bundled(server.address, "b.example", &server.ca);
+    let proxy = |name: &str| {
+        let mut proxy = mk_proxy(name, &format!("/proxy/{name}/*"), upstream.clone(), none());
+        proxy.requires = vec!["blobs".into()];
+        proxy
+    };
+    let ask = async |name: &str| {
+        let mut client = Client::connect(process.address).await;
+        client
+            .send(format!(
+                "GET /proxy/{name}/x HTTP/1.1\r\nHost: gw.example\r\nConnection: close\r\n\r\n"
+            ))
+            .await;
+        client.answer().await.unwrap()
+    };
+    let both = vec![proxy("a"), proxy("b")];
+    let ack = process.operator.publish(both.clone()).await;
+    assert_eq!(ack.verdicts.len(), 2);
+    let refused = ask("a").await;
+    refused.assert_status(503);
+    assert_eq!(refused.header("x-genkan-reason"), Some("InvalidCABundle"));
+    let ack = process.operator.publish([both, vec![bundle]].concat()).await;
+    assert!(ack.verdicts.is_empty(), "{ack:?}");
+    for name in ["a", "b"] {
+        assert_eq!(ask(name).await.code, 200);
+    }
 }
 
 #[tokio::test]

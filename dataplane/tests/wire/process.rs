@@ -13,7 +13,8 @@ use genkan_proto::v1alpha1::operator_message::Message as FromOperator;
 use genkan_proto::v1alpha1::proxy_message::Message as FromProxy;
 use genkan_proto::v1alpha1::{
     Ack, Endpoint, EndpointSet, Health, Hello, OperatorMessage, ProxyMessage, Resource, ResourceRef,
-    ReverseProxy, Snapshot, SnapshotChunk, Upstream, resource, reverse_proxy, upstream,
+    ReverseProxy, SecretValue, SecretValues, Snapshot, SnapshotChunk, Upstream, resource, reverse_proxy,
+    upstream,
 };
 use genkan_proto::{Buckets, Hash, MAX_CHUNK, compress, resource_hash};
 use parking_lot::Mutex;
@@ -43,6 +44,8 @@ pub struct Heard {
     pub acks: Mutex<Vec<Ack>>,
     pub health: Mutex<Vec<Health>>,
     pub hellos: Mutex<Vec<Hello>>,
+    /// What is sent before every snapshot.
+    pub secrets: Mutex<Vec<SecretValue>>,
     changed: tokio::sync::Notify,
 }
 
@@ -172,6 +175,7 @@ async fn converse(
                     heard.health.lock().push(health);
                     heard.changed.notify_waiters();
                 }
+                Some(FromProxy::Reports(reports)) => panic!("nobody gave it a duty: {reports:?}"),
                 None => return,
             },
             changed = wanted.changed() => {
@@ -180,6 +184,14 @@ async fn converse(
                 }
                 nonce += 1;
                 let resources = wanted.borrow_and_update().clone();
+                let values = heard.secrets.lock().clone();
+                if !values.is_empty() {
+                    let secrets = SecretValues { nonce, values };
+                    let message = OperatorMessage { message: Some(FromOperator::Secrets(secrets)) };
+                    if to_proxy.send(Ok(message)).await.is_err() {
+                        return;
+                    }
+                }
                 for chunk in chunks(nonce, resources) {
                     let message = OperatorMessage { message: Some(FromOperator::Snapshot(chunk)) };
                     if to_proxy.send(Ok(message)).await.is_err() {

@@ -30,6 +30,7 @@ pub fn suite() -> Suite {
                 an_api_server_that_is_away_keeps_newcomers_waiting,
                 the_operator_keeps_its_authority,
                 what_is_broken_by_hand_is_mended,
+                another_authority_comes_with_overlap,
                 a_given_secret_is_used_and_never_written,
             ],
         ),

@@ -3,6 +3,7 @@
 
 mod budget;
 mod bundle;
+mod bundles;
 mod endpoints;
 mod expressions;
 mod groups;
@@ -13,7 +14,10 @@ mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use genkan_routing::model::{EndpointSet, ObjectKey, Resource, ResourceKey, Route, SetKey, Unavailable};
+use genkan_routing::model::{
+    Blob, BlobKey, EndpointSet, ObjectKey, Resource, ResourceKey, Route, Secret, SecretKey, SetKey,
+    Unavailable,
+};
 use genkan_routing::precedence::Claims;
 
 use crate::index::{Dirty, Index};
@@ -22,6 +26,7 @@ use crate::verdict::{Finding, Verdict};
 
 pub use room::{DEFAULT_BUDGET, MAX_OBJECT};
 
+use bundles::{Bundles, Touched};
 use expressions::Expressions;
 use groups::Groups;
 use room::{Part, Room};
@@ -38,6 +43,7 @@ pub struct Compiler {
     uses: BTreeMap<ObjectKey, Use>,
     users: BTreeMap<Key, BTreeSet<ObjectKey>>,
     sets: BTreeMap<SetKey, usize>,
+    bundles: Bundles,
     verdicts: BTreeMap<ObjectKey, Verdict>,
 }
 
@@ -60,6 +66,9 @@ pub struct Output {
     pub gone: BTreeSet<ObjectKey>,
     /// Endpoint sets that were made again, and whether an endpoint is in them.
     pub sets: Vec<(SetKey, bool)>,
+    /// Values of the Secrets that objects refer to, where they changed; `None`: nobody refers to it any more, or it is gone.
+    /// No kind refers to a Secret yet.
+    pub secrets: Vec<(SecretKey, Option<Secret>)>,
 }
 
 /// What the compile of one kind gives.
@@ -68,6 +77,8 @@ struct Compiled {
     /// What proxies are sent; `None` if the object is absent for them.
     route: Option<Route>,
     needs: Option<Use>,
+    /// What its route trusts, to be sent beside it.
+    bundle: Option<(BlobKey, Blob)>,
 }
 
 /// What one compile has made so far; nothing of it is sent before there is room for it.
@@ -75,6 +86,7 @@ struct Compiled {
 struct Made {
     objects: BTreeMap<ObjectKey, Option<Compiled>>,
     sets: BTreeMap<SetKey, Option<EndpointSet>>,
+    blobs: Vec<(BlobKey, Option<Blob>)>,
 }
 
 // === impl Compiler ===
@@ -96,6 +108,7 @@ impl Compiler {
             uses: BTreeMap::new(),
             users: BTreeMap::new(),
             sets: BTreeMap::new(),
+            bundles: Bundles::default(),
             verdicts: BTreeMap::new(),
         }
     }
@@ -114,12 +127,15 @@ impl Compiler {
             .map(|(set, _)| set.clone())
             .collect();
         let mut made = Made::default();
-        let mut claims = Vec::new();
+        let (mut claims, mut touched) = (Vec::new(), Touched::default());
         for key in todo {
             let compiled = self.judge(index, &key);
             let needs = compiled.as_ref().and_then(|c| c.needs.clone());
             self.depend(&key, needs, &mut sets);
-            claims.extend(self.room.claims(&key, compiled.as_ref(), index.created(&key)));
+            let created = index.created(&key);
+            claims.extend(self.room.claims(&key, compiled.as_ref(), created));
+            let bundle = compiled.as_ref().and_then(|c| self.room.bundle(c));
+            self.bundles.note(&key, created, bundle, &mut touched);
             made.objects.insert(key, compiled);
         }
         for key in sets {
@@ -127,10 +143,35 @@ impl Compiler {
             claims.push(self.room.set_claim(&key, set.as_ref()));
             made.sets.insert(key, set);
         }
-        for part in self.room.settle(claims) {
+        let owners = self.bundles.owners(&touched).into_iter();
+        claims.extend(owners.map(|(owner, owned)| self.room.bundle_claim(owner, owned)));
+        let moved = self.room.settle(claims);
+        self.turn(index, touched, &moved, &mut made);
+        for part in moved {
             self.make(index, part, &mut made);
         }
         self.emit(made)
+    }
+
+    /// CA bundles that have room now, or have none any more, concern all who use them.
+    fn turn(&mut self, index: &Index, touched: Touched, moved: &BTreeSet<Part>, made: &mut Made) {
+        let owner = |part: &Part| match part {
+            Part::Bundle(owner) => Some(owner.clone()),
+            Part::Stub(_) | Part::Rest(_) | Part::Set(_) => None,
+        };
+        let owners: Vec<ObjectKey> = moved.iter().filter_map(owner).collect();
+        let room = &self.room;
+        let turned = self
+            .bundles
+            .turn(touched, &owners, |owner| room.takes_bundle(owner));
+        for (key, blob) in turned {
+            for user in self.bundles.users(&key) {
+                if !made.objects.contains_key(user) {
+                    made.objects.insert(user.clone(), self.judge(index, user));
+                }
+            }
+            made.blobs.push((key, blob));
+        }
     }
 
     /// Bytes that count of what is sent, and how many objects and sets have no room.
@@ -167,6 +208,9 @@ impl Compiler {
         };
         match part {
             Part::Stub(key) | Part::Rest(key) => object(&key),
+            // Why it has none may be another reason now; of one that is sent nothing has to be said.
+            Part::Bundle(key) if self.bundles.is_refused_to(&key) => object(&key),
+            Part::Bundle(_) => {}
             Part::Set(set) => {
                 let service = (set.namespace.clone(), set.service.clone());
                 let users = self.users.get(&service).into_iter().flatten();
@@ -181,6 +225,12 @@ impl Compiler {
 
     fn emit(&mut self, made: Made) -> Output {
         let mut out = Output::default();
+        for (key, blob) in made.blobs {
+            match blob {
+                Some(blob) => out.upserts.push(Resource::blob(key, blob)),
+                None => out.removals.push(key.into()),
+            }
+        }
         for (key, compiled) in made.objects {
             let Some(mut compiled) = compiled else {
                 out.removals.push(key.clone().into());
@@ -188,7 +238,7 @@ impl Compiler {
                 out.gone.insert(key);
                 continue;
             };
-            self.room.fit(&key, &mut compiled);
+            self.room.fit(&key, &mut compiled, &self.bundles);
             match compiled.route {
                 Some(route) => out.upserts.push(Resource::route(route)),
                 None => out.removals.push(key.clone().into()),

@@ -1,9 +1,12 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use genkan_tools::source::Source;
 
 use super::review::Account;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Flags of the configuration stream, and of the identities of the data plane.
 #[derive(Clone, Debug, ClapArgs)]
@@ -20,6 +23,9 @@ pub struct Args {
     /// Serve the stream in plain text and ask for no token; only between loopback addresses
     #[arg(long, env = "GENKAN_GRPC_PLAINTEXT")]
     pub grpc_plaintext: bool,
+    /// Send the values of Secrets in plain text too; without it a stream in plain text has none
+    #[arg(long, env = "GENKAN_GRPC_PLAINTEXT_SECRETS", requires = "grpc_plaintext")]
+    pub grpc_plaintext_secrets: bool,
     /// Service by which proxies reach the stream: the name in its certificate
     #[arg(
         long,
@@ -44,6 +50,15 @@ pub struct Args {
         value_name = "NAME"
     )]
     pub grpc_ca_configmap: String,
+    /// How long another authority is told of before anything that it signed is used, such as 5m
+    #[arg(
+        long,
+        env = "GENKAN_CA_OVERLAP",
+        default_value = "5m",
+        value_parser = overlap,
+        value_name = "TIME"
+    )]
+    pub ca_overlap: Duration,
     /// ServiceAccount of the proxies [default: genkan-dataplane in --namespace]
     #[arg(long, env = "GENKAN_DATAPLANE_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
     pub dataplane_service_account: Option<String>,
@@ -55,6 +70,14 @@ pub struct Args {
         value_name = "NAME"
     )]
     pub proxy_client_secret: String,
+    /// Secret of the key under which values of Secrets are hashed; made if there is none
+    #[arg(
+        long,
+        env = "GENKAN_HASH_KEY_SECRET",
+        default_value = "genkan-hash-key",
+        value_name = "NAME"
+    )]
+    pub hash_key_secret: String,
     /// ConfigMap that tells extension API servers how to know the proxies by it
     #[arg(
         long,
@@ -111,6 +134,14 @@ impl Args {
     }
 }
 
+fn overlap(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    let duration = parsed.and_then(|parsed| Duration::try_from(parsed).ok());
+    duration
+        .filter(|duration| *duration <= DAY)
+        .ok_or_else(|| "must be a time up to a day, such as 30s, 5m or 1h".into())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -140,6 +171,28 @@ mod tests {
         let secured = mk_args(&["--grpc-listen", "10.0.0.1:1"]);
         assert_eq!(secured.check(&Source::Kubernetes), Ok(()));
         assert!(secured.check(&folder).unwrap_err().contains("--grpc-plaintext"));
+    }
+
+    #[test]
+    fn an_overlap_is_a_time() {
+        assert_eq!(mk_args(&[]).ca_overlap, Duration::from_secs(300));
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("1h", 3600), ("24h", 86400)] {
+            assert_eq!(overlap(text), Ok(Duration::from_secs(seconds)));
+        }
+        for wrong in ["", "5", "-5m", "25h", "x"] {
+            assert!(overlap(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn secrets_in_plain_text_are_asked_for_by_name() {
+        let parse = |more: &[&str]| Line::try_parse_from([&["genkan"], more].concat());
+        assert!(parse(&["--grpc-plaintext-secrets"]).is_err());
+        let asked = parse(&["--grpc-plaintext", "--grpc-plaintext-secrets"])
+            .ok()
+            .unwrap();
+        assert!(asked.args.grpc_plaintext_secrets);
+        assert!(!mk_args(&["--grpc-plaintext"]).grpc_plaintext_secrets);
     }
 
     #[test]

@@ -1,19 +1,20 @@
+mod pushing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_accept::Call;
 use genkan_compile::sentence::bounded;
 use genkan_compile::verdict::MAX_MESSAGE;
-use genkan_proto::v1alpha1::operator_message::Message as Out;
 use genkan_proto::v1alpha1::proxy_message::Message as In;
-use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage, SnapshotChunk};
-use genkan_proto::{Hash, PROTOCOL_VERSION, codec};
+use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage};
+use genkan_proto::{Hash, MAX_REPORTS, PROTOCOL_VERSION, codec};
 use genkan_routing::model::Objection;
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use crate::engine::Input;
 use crate::fleet::SessionId;
@@ -25,12 +26,13 @@ use crate::snapshot::{Feed, Push, Scope};
 /// A stream that says nothing at first, or never answers a push, is ended.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const ACK_WITHIN: Duration = Duration::from_secs(60);
-/// How long one that is to be sent everything lets others go first.
-const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// Who reads nothing is not told why the stream ends.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 /// Streams end by themselves after about this long, so that proxies spread over replicas again.
 const AGE: Duration = Duration::from_secs(30 * 60);
+
+/// What a proxy says that it can do, to be sent secrets.
+const SECRETS: &str = "secrets";
 
 /// The reason of streams that were ended for what was said on them.
 const PROTOCOL: &str = "Protocol";
@@ -45,6 +47,8 @@ pub struct Session {
     pub metrics: Arc<Metrics>,
     /// `None` in plain text.
     pub caller: Option<Caller>,
+    /// It was reviewed, over TLS; or this operator was told to send secrets in plain text.
+    pub may_have_secrets: bool,
     /// Its connection does not wait.
     pub _call: Call,
 }
@@ -63,6 +67,10 @@ struct Held {
     hash: Option<Hash>,
     /// It acknowledged something on this stream.
     has_acknowledged: bool,
+    /// It is to be sent secrets.
+    takes_secrets: bool,
+    /// It has not all that its hash names.
+    lacks_secrets: bool,
 }
 
 /// The end of a stream, which the engine learns of in any case: one that panics or is dropped is gone as well.
@@ -127,6 +135,8 @@ impl Session {
         let held = Held {
             hash: Hash::read(&hello.have_hash),
             has_acknowledged: false,
+            takes_secrets: self.may_have_secrets && hello.capabilities.iter().any(|word| word == SECRETS),
+            lacks_secrets: hello.lacks_secrets,
         };
         let Some(name) = self.connect(hello).await else {
             return;
@@ -206,7 +216,7 @@ impl Session {
                         continue;
                     }
                     nonce += 1;
-                    in_flight = Some(self.push(nonce, held.hash).await?);
+                    in_flight = Some(self.push(nonce, &held).await?);
                 }
                 message = messages.message() => match message? {
                     None => return Ok(()),
@@ -217,11 +227,22 @@ impl Session {
                             continue;
                         };
                         self.acknowledged(name, &held, &sent.push, ack).await?;
-                        held = Held { hash: Some(sent.push.version.hash), has_acknowledged: true };
+                        held = Held {
+                            hash: Some(sent.push.version.hash),
+                            has_acknowledged: true,
+                            lacks_secrets: false,
+                            ..held
+                        };
                         // It may be behind already: of what happened meanwhile nobody was told.
                         version.mark_changed();
                     }
                     Some(ProxyMessage { message: Some(In::Health(health)) }) => self.reported(name, health).await,
+                    Some(ProxyMessage { message: Some(In::Reports(reports)) }) => {
+                        if codec::reports_len(&reports) > MAX_REPORTS {
+                            return Err(Status::invalid_argument("Reports has more than 64 KiB"));
+                        }
+                        debug!(proxy = %name, "a report from a proxy that has no duty counts for nothing");
+                    }
                     Some(ProxyMessage { message: Some(In::Hello(_)) }) => {
                         return Err(Status::invalid_argument("Hello was said already"));
                     }
@@ -237,50 +258,6 @@ impl Session {
                 _ = stop.changed() => return Ok(()),
             }
         }
-    }
-
-    /// Sends what a proxy that holds `base` lacks. Who lacks everything waits for a turn.
-    async fn push(&self, nonce: u64, base: Option<Hash>) -> Result<InFlight, Status> {
-        let is_behind = base.is_some_and(|base| self.feed.knows(&base));
-        let _turn = match is_behind {
-            true => None,
-            // Somebody who takes nothing must not keep the others waiting.
-            false => tokio::time::timeout(TURN_WITHIN, self.feed.admit()).await.ok(),
-        };
-        let push = self.feed.push(base).await;
-        let push = push.map_err(|error| {
-            error!(%error, "a change cannot be encoded; the proxy keeps what it has");
-            Status::internal(error.to_string())
-        })?;
-        let sent = tokio::time::timeout(ACK_WITHIN, self.send(nonce, &push)).await;
-        sent.map_err(|_| Status::deadline_exceeded("the proxy takes no snapshot"))??;
-        Ok(InFlight {
-            nonce,
-            push,
-            deadline: Instant::now() + ACK_WITHIN,
-        })
-    }
-
-    async fn send(&self, nonce: u64, push: &Push) -> Result<(), Status> {
-        let count = push.chunks.len();
-        for (index, payload) in push.chunks.iter().enumerate() {
-            let chunk = SnapshotChunk {
-                nonce,
-                base_hash: push.base.map(|base| base.0.to_vec()).unwrap_or_default(),
-                new_hash: push.version.hash.0.to_vec(),
-                index: u32::try_from(index).unwrap_or(u32::MAX),
-                last: index + 1 == count,
-                payload: payload.clone(),
-            };
-            let message = OperatorMessage {
-                message: Some(Out::Snapshot(chunk)),
-            };
-            self.out
-                .send(Ok(message))
-                .await
-                .map_err(|_| Status::cancelled("the proxy has gone"))?;
-        }
-        Ok(())
     }
 
     async fn acknowledged(&self, name: &str, held: &Held, push: &Push, ack: Ack) -> Result<(), Status> {
@@ -304,7 +281,7 @@ impl Session {
                 ..objection
             })
             .collect();
-        let scope = if held.has_acknowledged {
+        let scope = if held.has_acknowledged && !ack.complete {
             push.scope.clone()
         } else {
             Scope::Everything

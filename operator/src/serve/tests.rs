@@ -13,6 +13,7 @@ use tonic::Code;
 use super::*;
 
 mod closed;
+mod secrets;
 mod waiting;
 
 struct Rig {
@@ -28,12 +29,17 @@ struct Proxy {
 }
 
 async fn mk_rig() -> Rig {
+    mk_rig_that_sends_secrets(false).await
+}
+
+async fn mk_rig_that_sends_secrets(plaintext_secrets: bool) -> Rig {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, engine) = mpsc::channel(16);
     let feed = Arc::<Feed>::default();
     let (stop, stopped) = watch::channel(false);
-    let service = Service::new(sender, Arc::clone(&feed), stopped, Arc::default());
+    let service = Service::new(sender, Arc::clone(&feed), stopped, Arc::default())
+        .with_plaintext_secrets(plaintext_secrets);
     tokio::spawn(service.serve_plaintext(listener));
     Rig {
         address,
@@ -155,7 +161,7 @@ async fn one_push_in_flight_and_the_latest_wins() {
         nonce: chunk.nonce,
         hash: chunk.new_hash,
         verdicts: vec![objection],
-        error: String::new(),
+        ..Ack::default()
     };
     proxy.say(proxy_message::Message::Ack(ack)).await;
     match rig.engine.recv().await.unwrap() {

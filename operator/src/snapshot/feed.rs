@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use genkan_proto::codec::SealedSecret;
 use genkan_proto::v1alpha1::Snapshot;
 use genkan_proto::{Hash, MAX_CHUNK, SnapshotError, compress};
 use genkan_routing::model::ObjectKey;
@@ -37,6 +38,8 @@ pub struct Push {
     pub base: Option<Hash>,
     pub scope: Scope,
     pub chunks: Vec<Bytes>,
+    /// The values that it names, for those who may have them.
+    pub secrets: Vec<Arc<SealedSecret>>,
 }
 
 /// Which objects a push says something about.
@@ -178,6 +181,7 @@ impl Push {
             upserts,
             removals,
             keys,
+            secrets,
         } = difference;
         let scope = match base {
             None => Scope::Everything,
@@ -193,6 +197,7 @@ impl Push {
             base,
             scope,
             chunks,
+            secrets,
         })
     }
 }

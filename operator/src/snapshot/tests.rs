@@ -58,7 +58,8 @@ async fn insertion_order_does_not_show() {
     two.apply(vec![mk_set("b", 1)], &[], Instant::now());
     two.apply(vec![mk_set("a", 1)], &[], Instant::now());
     assert_eq!(one.hash(), two.hash());
-    assert_eq!(one.difference(None), two.difference(None));
+    let (one, two) = (one.difference(None), two.difference(None));
+    assert_eq!((one.base, one.upserts), (two.base, two.upserts));
 }
 
 #[tokio::test]
@@ -103,4 +104,78 @@ async fn bytes_are_made_once_for_all_streams() {
         (Some(again.version.hash), &Scope::Only(vec![]))
     );
     assert_eq!(one.version.hash, feed.resources().hash());
+}
+
+fn mk_secret(value: &str) -> Secret {
+    Secret {
+        kind: "Opaque".into(),
+        data: [("k".to_owned(), zeroize::Zeroizing::new(value.as_bytes().to_vec()))].into(),
+    }
+}
+
+fn seal(resources: &mut Resources, name: &str, value: Option<&str>) -> bool {
+    let (mut upserts, mut removals) = (Vec::new(), Vec::new());
+    let change = (SecretKey::new("n", name), value.map(mk_secret));
+    resources.seal(vec![change], &mut upserts, &mut removals);
+    resources.apply(upserts, &removals, Instant::now())
+}
+
+fn names(secrets: &[Arc<SealedSecret>]) -> Vec<String> {
+    secrets.iter().map(|sealed| sealed.key.to_string()).collect()
+}
+
+#[tokio::test]
+async fn the_hash_names_the_values_of_secrets_and_only_changed_ones_are_sent_again() {
+    let mut resources = Resources::default();
+    assert!(seal(&mut resources, "a", Some("one")) && seal(&mut resources, "b", Some("one")));
+    let before = resources.hash();
+    assert!(
+        !seal(&mut resources, "a", Some("one")),
+        "the same value is no change"
+    );
+    assert!(seal(&mut resources, "a", Some("two")));
+    let change = resources.difference(Some(before));
+    assert_eq!(names(&change.secrets), ["Secret/n/a"]);
+    assert_eq!(change.keys, ["Secret/n/a"]);
+    let everything = resources.difference(None);
+    assert_eq!(names(&everything.secrets), ["Secret/n/a", "Secret/n/b"]);
+    for bytes in everything.upserts.iter().chain(&change.upserts) {
+        assert!(
+            !bytes
+                .windows(3)
+                .any(|window| window == b"one" || window == b"two")
+        );
+    }
+    // What was there before has the name that it had: the content is what is hashed.
+    assert!(seal(&mut resources, "a", Some("one")));
+    assert_eq!(resources.hash(), before);
+    assert!(seal(&mut resources, "a", None) && !seal(&mut resources, "a", None));
+    assert_eq!(names(&resources.secrets()), ["Secret/n/b"]);
+}
+
+#[tokio::test]
+async fn nobody_without_the_key_can_tell_which_value_has_a_hash() {
+    let with = |key: &HashKey| {
+        let mut resources = Resources::default();
+        assert!(!resources.rekey(key.clone(), Instant::now()));
+        seal(&mut resources, "a", Some("one"));
+        seal(&mut resources, "b", Some("one"));
+        resources
+    };
+    let [key, other] = [(); 2].map(|()| HashKey::random());
+    assert_eq!(
+        with(&key).hash(),
+        with(&key).hash(),
+        "an operator that starts again"
+    );
+    assert_ne!(with(&key).hash(), with(&other).hash());
+    let secrets = with(&key).secrets();
+    assert_ne!(secrets[0].hash, secrets[1].hash, "equal values do not show");
+    let mut rekeyed = with(&other);
+    assert!(rekeyed.rekey(key.clone(), Instant::now()));
+    assert_eq!(rekeyed.hash(), with(&key).hash());
+    assert!(!rekeyed.rekey(key.clone(), Instant::now()));
+    assert_eq!(HashKey::read(key.bytes()), Some(key.clone()));
+    assert_eq!(HashKey::read(b"short"), None);
+    assert_eq!(format!("{key:?}"), "HashKey(..)");
 }

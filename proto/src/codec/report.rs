@@ -1,4 +1,5 @@
 use genkan_routing::model::{BackendState, Health, Objection};
+use prost::Message;
 
 use super::object;
 use crate::v1alpha1::health::State;
@@ -33,6 +34,11 @@ pub fn health_from_wire(health: wire::Health) -> Option<Health> {
         state,
         error: health.error,
     })
+}
+
+/// How many bytes a message of reports has.
+pub fn reports_len(reports: &wire::Reports) -> usize {
+    reports.encoded_len()
 }
 
 pub fn objection_to_wire(objection: &Objection) -> Verdict {

@@ -1,5 +1,5 @@
 use genkan_routing::answer::reason;
-use genkan_routing::model::{Action, Matcher, ObjectRef, Published, Route, Unavailable};
+use genkan_routing::model::{Action, Matcher, ObjectRef, Published, Route, SecretKey, Unavailable};
 
 use super::{directives, upstream};
 use crate::v1alpha1::resource::Resource as Body;
@@ -33,6 +33,11 @@ pub fn to_wire(route: &Route) -> Body {
             })
         }
     }
+}
+
+/// The keys of what it is served with.
+pub fn secrets(route: &Route) -> Vec<String> {
+    route.secrets.iter().map(SecretKey::to_string).collect()
 }
 
 /// A route as it came, but for its object.
@@ -82,11 +87,20 @@ impl From<wire::ApiService> for Received {
 
 impl Received {
     /// With what makes no sense in it, in one sentence; it is a stub then.
-    pub fn read(self, object: ObjectRef) -> (Route, Option<String>) {
+    pub fn read(self, object: ObjectRef, secrets: &[String]) -> (Route, Option<String>) {
+        let read = |key: &String| {
+            SecretKey::parse(key).ok_or_else(|| format!("it is served with {key:?}, which is no Secret"))
+        };
+        let secrets: Result<Vec<SecretKey>, String> = secrets.iter().map(read).collect();
         let action = match self.action {
             Some(Ok(to)) => upstream::from_wire(to).map(Action::Forward),
             Some(Err(why)) => Ok(Action::Unavailable(Unavailable::new(why.reason, why.message))),
             None => Err("the operator sent neither an upstream nor a reason why there is none".to_owned()),
+        };
+        let (secrets, action) = match (secrets, action) {
+            (Ok(secrets), action) => (secrets, action),
+            (Err(problem), Ok(Action::Forward(_))) => (Vec::new(), Err(problem)),
+            (Err(_), action) => (Vec::new(), action),
         };
         let (action, problem) = match action {
             Ok(action) => (action, None),
@@ -101,6 +115,7 @@ impl Received {
             directives: self.directives.map(directives::from_wire),
             action,
             forward_authorization: self.forward_authorization,
+            secrets,
         };
         (route, problem)
     }

@@ -1,8 +1,10 @@
 use genkan_routing::DirectiveSpec;
 use genkan_routing::model::{
-    Action, Endpoint, EndpointSet, Matcher, ObjectRef, ResourceKey, Route, Target, Tls, Unavailable, Upstream,
+    Action, Authorities, Endpoint, EndpointSet, KeyedHash, Matcher, ObjectRef, ResourceKey, Route, Secret,
+    Target, Tls, Unavailable, Upstream,
 };
 use prost::encoding::{WireType, encode_key, encode_varint};
+use zeroize::Zeroizing;
 
 use super::*;
 
@@ -13,11 +15,17 @@ fn mk_upstream(target: Target) -> Upstream {
         target,
         tls: Some(Tls {
             server_name: "shop.example".into(),
-            ca: b"PEM".as_slice().into(),
+            ca: Authorities::Bundle(blob_key(&mk_blob())),
             insecure_skip_verify: true,
         }),
         http2: true,
         https_by_default: true,
+    }
+}
+
+fn mk_blob() -> Blob {
+    Blob {
+        content: b"PEM".as_slice().into(),
     }
 }
 
@@ -47,6 +55,7 @@ fn mk_route() -> Route {
             port: 8443,
         })),
         forward_authorization: true,
+        secrets: vec![SecretKey::new("tools", "gitlab")],
     }
 }
 
@@ -68,6 +77,7 @@ fn what_is_encoded_is_decoded() {
         directives: None,
         action: Action::Forward(mk_upstream(Target::Endpoints(mk_set()))),
         forward_authorization: false,
+        secrets: Vec::new(),
     };
     let stub = Route {
         action: Action::Unavailable(Unavailable::new("Invalid", "no")),
@@ -87,7 +97,12 @@ fn what_is_encoded_is_decoded() {
         ],
     };
     let routes = [mk_route(), api, stub].map(Resource::route);
-    for resource in routes.into_iter().chain([Resource::endpoints(mk_set(), set)]) {
+    let blob = Resource::blob(blob_key(&mk_blob()), mk_blob());
+    let named = Resource::secret(SecretKey::new("tools", "gitlab"), KeyedHash([7; 32]));
+    for resource in routes
+        .into_iter()
+        .chain([Resource::endpoints(mk_set(), set), blob, named])
+    {
         let decoded = decode(&encode(&resource)).unwrap();
         assert_eq!(decoded.key, resource.key.to_string());
         match decoded.content {
@@ -162,7 +177,7 @@ fn a_kind_that_is_not_known_is_a_verdict_and_nothing_more() {
         ..Default::default()
     };
     let mut bytes = later.encode_to_vec();
-    encode_key(15, WireType::LengthDelimited, &mut bytes);
+    encode_key(14, WireType::LengthDelimited, &mut bytes);
     encode_varint(2, &mut bytes);
     bytes.extend([8, 1]);
     let stub = stub_of(bytes);
@@ -206,6 +221,33 @@ fn what_makes_no_sense_is_a_stub_with_a_sentence() {
 }
 
 #[test]
+fn authorities_are_read_in_the_old_form_too() {
+    let mut message = to_wire(&Resource::route(mk_route()));
+    assert_eq!(message.requires, ["blobs", "secrets"]);
+    let tls = |message: &mut wire::Resource, change: fn(&mut wire::Tls)| match &mut message.resource {
+        Some(wire::resource::Resource::ReverseProxy(proxy)) => match &mut proxy.action {
+            Some(wire::reverse_proxy::Action::Upstream(upstream)) => change(upstream.tls.as_mut().unwrap()),
+            _ => panic!(),
+        },
+        _ => panic!(),
+    };
+    tls(&mut message, |tls| {
+        assert!(tls.ca.is_empty());
+        (tls.ca, tls.ca_bundle) = (b"PEM".to_vec(), String::new());
+    });
+    let Content::Resource(read) = decode(&message.encode_to_vec().into()).unwrap().content else {
+        panic!()
+    };
+    let ResourceBody::Route(route) = read.body else {
+        panic!()
+    };
+    let ca = route.upstream().unwrap().tls.as_ref().unwrap().ca.clone();
+    assert_eq!(ca, Authorities::Inline(mk_blob().content));
+    tls(&mut message, |tls| tls.ca_bundle = "Blob/x".into());
+    assert!(stub_of(message.encode_to_vec()).message.contains("is no key"));
+}
+
+#[test]
 fn keys_that_belong_to_something_else_refuse_everything() {
     let mut resource = to_wire(&Resource::route(mk_route()));
     resource.key = "ReverseProxy/other".into();
@@ -213,6 +255,13 @@ fn keys_that_belong_to_something_else_refuse_everything() {
         decode(&resource.encode_to_vec().into()),
         Err(DecodeError::Key { .. })
     ));
+    let blob = Resource::blob(
+        blob_key(&mk_blob()),
+        Blob {
+            content: b"other".as_slice().into(),
+        },
+    );
+    assert!(matches!(decode(&encode(&blob)), Err(DecodeError::Key { .. })));
     resource.object = None;
     assert!(matches!(
         decode(&resource.encode_to_vec().into()),
@@ -250,4 +299,82 @@ fn reports_survive_the_wire() {
         objection_from_wire(objection_to_wire(&objection)),
         Some(objection)
     );
+}
+
+fn mk_secret() -> Secret {
+    let entry = |name: &str, value: &str| (name.to_owned(), Zeroizing::new(value.as_bytes().to_vec()));
+    Secret {
+        kind: "kubernetes.io/basic-auth".into(),
+        data: [entry("username", "root"), entry("password", "hunter2")].into(),
+    }
+}
+
+#[test]
+fn values_survive_the_wire_and_are_printed_nowhere() {
+    let sealed = SealedSecret {
+        key: SecretKey::new("tools", "gitlab"),
+        hash: KeyedHash([7; 32]),
+        encoded: encode_secret(&mk_secret()),
+    };
+    let value = value_to_wire(&sealed);
+    let sent = wire::SecretValues {
+        nonce: 1,
+        values: vec![value.clone()],
+    };
+    let message = wire::OperatorMessage {
+        message: Some(wire::operator_message::Message::Secrets(sent)),
+    };
+    let printed = format!("{sealed:?} {message:?}");
+    assert!(printed.contains("tools/gitlab"), "{printed}");
+    for word in ["hunter2", "104, 117", "password"] {
+        assert!(!printed.contains(word), "{printed}");
+    }
+    let (key, hash, read) = value_from_wire(&value).unwrap();
+    assert_eq!((key, hash, read), (sealed.key, sealed.hash, mk_secret()));
+    // What names it has nothing of it.
+    let named = encode(&Resource::secret(SecretKey::new("tools", "gitlab"), sealed.hash));
+    assert!(!named.windows(7).any(|window| window == b"hunter2"));
+}
+
+#[test]
+fn values_that_name_nothing_are_refused() {
+    let good = wire::SecretValue {
+        key: "Secret/tools/gitlab".into(),
+        keyed_hash: vec![7; 32],
+        value: Vec::new(),
+    };
+    assert!(value_from_wire(&good).is_ok());
+    let with = |change: fn(&mut wire::SecretValue)| {
+        let mut value = good.clone();
+        change(&mut value);
+        value_from_wire(&value).is_err()
+    };
+    assert!(with(|value| value.key = "Secret/x".into()));
+    assert!(with(|value| value.keyed_hash = vec![7]));
+    assert!(with(|value| value.value = vec![0xff]));
+    let resource = wire::Resource {
+        key: "Secret/tools/gitlab".into(),
+        resource: Some(wire::resource::Resource::Secret(wire::Secret::default())),
+        ..Default::default()
+    };
+    assert!(matches!(
+        decode(&resource.encode_to_vec().into()),
+        Err(DecodeError::Key { .. })
+    ));
+    let mut resource = to_wire(&Resource::route(mk_route()));
+    resource.secrets = vec!["Secret/x".into()];
+    assert!(stub_of(resource.encode_to_vec()).message.contains("is no Secret"));
+}
+
+#[test]
+fn values_are_cut_into_messages_that_are_read() {
+    let sealed = |size: usize| SealedSecret {
+        key: SecretKey::new("n", "x"),
+        hash: KeyedHash([7; 32]),
+        encoded: Zeroizing::new(vec![0; size]),
+    };
+    let sizes = [600_000, 600_000, 300_000, 10, 10, 1 << 20, 10, 10];
+    let all: Vec<_> = sizes.map(|size| std::sync::Arc::new(sealed(size))).into();
+    let cut: Vec<usize> = all.chunk_by(fit_together()).map(<[_]>::len).collect();
+    assert_eq!(cut, [1, 4, 1, 2]);
 }

@@ -1,4 +1,4 @@
-use genkan_routing::model::{SetKey, Target, Tls, Upstream};
+use genkan_routing::model::{Authorities, BlobKey, SetKey, Target, Tls, Upstream};
 
 use crate::v1alpha1 as wire;
 
@@ -15,8 +15,15 @@ pub fn to_wire(upstream: &Upstream) -> wire::Upstream {
         }),
         tls: upstream.tls.as_ref().map(|tls| wire::Tls {
             server_name: tls.server_name.clone(),
-            ca: tls.ca.to_vec(),
+            ca: match &tls.ca {
+                Authorities::Inline(pem) => pem.to_vec(),
+                Authorities::System | Authorities::Bundle(_) => Vec::new(),
+            },
             insecure_skip_verify: tls.insecure_skip_verify,
+            ca_bundle: match &tls.ca {
+                Authorities::Bundle(key) => key.to_string(),
+                Authorities::System | Authorities::Inline(_) => String::new(),
+            },
         }),
         http2: upstream.http2,
         https_by_default: upstream.https_by_default,
@@ -39,11 +46,7 @@ pub fn from_wire(wire: wire::Upstream) -> Result<Upstream, String> {
             Target::Host { name, port }
         }
     };
-    let tls = wire.tls.map(|tls| Tls {
-        server_name: tls.server_name,
-        ca: tls.ca.into(),
-        insecure_skip_verify: tls.insecure_skip_verify,
-    });
+    let tls = wire.tls.map(tls_from_wire).transpose()?;
     // Without a name nothing at all would be verified, in silence.
     if tls.as_ref().is_some_and(|tls| tls.server_name.is_empty()) {
         return Err("the upstream uses TLS and names no server to verify".to_owned());
@@ -55,5 +58,20 @@ pub fn from_wire(wire: wire::Upstream) -> Result<Upstream, String> {
         tls,
         http2: wire.http2,
         https_by_default: wire.https_by_default,
+    })
+}
+
+fn tls_from_wire(tls: wire::Tls) -> Result<Tls, String> {
+    let ca = match (tls.ca_bundle.as_str(), tls.ca) {
+        ("", pem) if pem.is_empty() => Authorities::System,
+        ("", pem) => Authorities::Inline(pem.into()),
+        (key, _) => Authorities::Bundle(
+            BlobKey::parse(key).ok_or_else(|| format!("the upstream's CA bundle {key:?} is no key"))?,
+        ),
+    };
+    Ok(Tls {
+        server_name: tls.server_name,
+        ca,
+        insecure_skip_verify: tls.insecure_skip_verify,
     })
 }

@@ -83,6 +83,8 @@ pub const REQUEST_NOT_UNDERSTOOD: &str = "RequestNotUnderstood";
 pub const REQUEST_TIMEOUT: &str = "RequestTimeout";
 /// The directives take too long for this path.
 pub const REWRITE_TOO_COSTLY: &str = "RewriteTooCostly";
+/// What the object needs a secret for has not come from the operator.
+pub const SECRETS_UNAVAILABLE: &str = "SecretsUnavailable";
 /// `OPTIONS *`, which asks about the server.
 pub const SERVER_OPTIONS: &str = "ServerOptions";
 /// The target is longer than is allowed.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Serialize, Serializer};
 
-use super::{Action, ObjectKey, Route, Unavailable};
+use super::{Action, Blob, BlobKey, KeyedHash, ObjectKey, Route, SecretKey, Unavailable};
 
 /// One unit of the configuration: it is sent, replaced and removed as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,12 +21,17 @@ pub struct Resource {
 pub enum ResourceKey {
     Object(ObjectKey),
     Endpoints(SetKey),
+    Blob(BlobKey),
+    Secret(SecretKey),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum ResourceBody {
     Route(Box<Route>),
     Endpoints(EndpointSet),
+    Blob(Blob),
+    /// Which value it has now; that itself is sent beside the resources, to those who may have it.
+    Secret(KeyedHash),
 }
 
 /// One port of one Service.
@@ -52,11 +57,11 @@ pub struct Endpoint {
 // === impl Resource ===
 
 impl Resource {
-    /// Of a published object. It requires nothing that every data plane could not do.
+    /// Of a published object.
     pub fn route(route: Route) -> Self {
         Self {
             key: ResourceKey::Object(route.object.key.clone()),
-            requires: Vec::new(),
+            requires: route.requires(),
             body: ResourceBody::Route(Box::new(route)),
         }
     }
@@ -66,6 +71,22 @@ impl Resource {
             key: ResourceKey::Endpoints(key),
             requires: Vec::new(),
             body: ResourceBody::Endpoints(set),
+        }
+    }
+
+    pub fn blob(key: BlobKey, blob: Blob) -> Self {
+        Self {
+            key: ResourceKey::Blob(key),
+            requires: Vec::new(),
+            body: ResourceBody::Blob(blob),
+        }
+    }
+
+    pub fn secret(key: SecretKey, hash: KeyedHash) -> Self {
+        Self {
+            key: ResourceKey::Secret(key),
+            requires: Vec::new(),
+            body: ResourceBody::Secret(hash),
         }
     }
 
@@ -79,6 +100,10 @@ impl Resource {
                 }
             }
             ResourceBody::Endpoints(set) => set.endpoints.clear(),
+            // Nobody trusts what it does not hold.
+            ResourceBody::Blob(blob) => blob.content = Default::default(),
+            // Nothing has this hash.
+            ResourceBody::Secret(hash) => *hash = KeyedHash([0; 32]),
         }
     }
 }
@@ -97,12 +122,26 @@ impl From<SetKey> for ResourceKey {
     }
 }
 
+impl From<BlobKey> for ResourceKey {
+    fn from(key: BlobKey) -> Self {
+        Self::Blob(key)
+    }
+}
+
+impl From<SecretKey> for ResourceKey {
+    fn from(key: SecretKey) -> Self {
+        Self::Secret(key)
+    }
+}
+
 /// As the stream spells it.
 impl fmt::Display for ResourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Object(key) => key.fmt(f),
             Self::Endpoints(key) => key.fmt(f),
+            Self::Blob(key) => key.fmt(f),
+            Self::Secret(key) => key.fmt(f),
         }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{ObjectRef, SetKey};
+use super::{BlobKey, ObjectRef, SecretKey, SetKey};
 use crate::access::Door;
 use crate::directives::DirectiveSpec;
 
@@ -17,6 +17,8 @@ pub struct Route {
     pub action: Action,
     /// The backend gets the credential that genkan verified.
     pub forward_authorization: bool,
+    /// What it is served with: without one of them it answers 503 `SecretsUnavailable`.
+    pub secrets: Vec<SecretKey>,
 }
 
 /// What a request is compared with. The forms have the names of the kinds that they were made for; another kind may use one
@@ -84,10 +86,21 @@ pub enum Target {
 pub struct Tls {
     /// What the certificate must be for, and the SNI where it is a name.
     pub server_name: String,
-    /// PEM; empty: the roots of the data plane. Equal bundles share one allocation.
-    #[serde(serialize_with = "pem")]
-    pub ca: Arc<[u8]>,
+    pub ca: Authorities,
     pub insecure_skip_verify: bool,
+}
+
+/// Who may sign the certificate of a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Authorities {
+    /// The roots of the data plane.
+    #[default]
+    System,
+    /// A CA bundle that is sent beside the route.
+    Bundle(BlobKey),
+    /// PEM, as operators sent it before there were blobs.
+    #[serde(serialize_with = "pem")]
+    Inline(Arc<[u8]>),
 }
 
 fn pem<S: Serializer>(pem: &Arc<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -110,6 +123,24 @@ impl Route {
             Action::Forward(upstream) => Some(upstream),
             Action::Unavailable(_) => None,
         }
+    }
+
+    /// The CA bundle that is sent beside it.
+    pub fn bundle(&self) -> Option<BlobKey> {
+        match self.upstream()?.tls.as_ref()?.ca {
+            Authorities::Bundle(key) => Some(key),
+            Authorities::System | Authorities::Inline(_) => None,
+        }
+    }
+
+    /// What a data plane must be able to do for it, in the words of the stream.
+    pub fn requires(&self) -> Vec<String> {
+        let words = [
+            ("blobs", self.bundle().is_some()),
+            ("secrets", !self.secrets.is_empty()),
+        ];
+        let needed = words.into_iter().filter(|(_, is_needed)| *is_needed);
+        needed.map(|(word, _)| word.to_owned()).collect()
     }
 }
 

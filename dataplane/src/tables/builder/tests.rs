@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use genkan_routing::model::{Endpoint, EndpointSet, ObjectKey, Resource, Route as Model};
+use genkan_routing::model::{
+    Action, Authorities, Blob, Endpoint, EndpointSet, ObjectKey, Resource, ResourceBody, Route as Model, Tls,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -44,6 +47,7 @@ fn mk_model(key: ObjectKey, matcher: Matcher, service: &str, generation: i64) ->
             https_by_default: false,
         }),
         forward_authorization: false,
+        secrets: Vec::new(),
     })
 }
 
@@ -63,6 +67,33 @@ fn mk_api(name: &str, version: &str, service: &str, generation: i64) -> Resource
     mk_model(ObjectKey::api_service(name), matcher, service, generation)
 }
 
+fn mk_blob(which: u8) -> Blob {
+    static PEMS: LazyLock<[String; 2]> = LazyLock::new(|| {
+        [(); 2].map(|()| {
+            let made = rcgen::generate_simple_self_signed(vec!["b.example".into()]).unwrap();
+            made.cert.pem()
+        })
+    });
+    Blob {
+        content: PEMS[usize::from(which)].as_bytes().into(),
+    }
+}
+
+/// With TLS, and the authorities of a bundle.
+fn trusting(resource: Resource, which: u8) -> Resource {
+    let ResourceBody::Route(mut route) = resource.body else {
+        panic!()
+    };
+    if let Action::Forward(upstream) = &mut route.action {
+        upstream.tls = Some(Tls {
+            server_name: "b.example".into(),
+            ca: Authorities::Bundle(codec::blob_key(&mk_blob(which))),
+            insecure_skip_verify: false,
+        });
+    }
+    Resource::route(*route)
+}
+
 fn hash_of(world: &BTreeMap<String, Bytes>) -> Hash {
     let mut held = Buckets::default();
     for (key, bytes) in world {
@@ -79,8 +110,12 @@ fn seen(tables: &Tables) -> String {
             Target::Set { key, endpoints } => format!("{key} {:?}", endpoints.addresses()),
             Target::Address(_) | Target::Named(_) => "host".into(),
         });
+        let why = match &route.action {
+            crate::tables::Action::Unavailable(why) => why.message.as_str(),
+            crate::tables::Action::Forward(_) => "",
+        };
         lines.push(format!(
-            "{what} {} {} {upstream:?}",
+            "{what} {} {} {upstream:?} {why}",
             route.title, route.object.generation
         ));
     };
@@ -116,10 +151,17 @@ async fn changes_lead_where_everything_leads() {
                 let service = ["s", "t"][random.random_range(0..2)];
                 let generation = random.random_range(1..4);
                 let path = ["/proxy/a/*", "/proxy/b", "/proxy/*"][random.random_range(0..3)];
-                let resource = match random.random_range(0..3) {
+                let which = random.random_range(0..2);
+                let resource = match random.random_range(0..5) {
                     // One object a match, as the operator sends it.
                     0 => mk_proxy(&path.replace(['/', '*'], "-"), path, service, generation),
                     1 => {
+                        let name = path.replace(['/', '*'], "-");
+                        trusting(mk_proxy(&name, path, service, generation), which)
+                    }
+                    // Whether or not somebody trusts it.
+                    2 => Resource::blob(codec::blob_key(&mk_blob(which)), mk_blob(which)),
+                    3 => {
                         let version = ["v1", "v2"][random.random_range(0..2)];
                         mk_api(version, version, service, generation)
                     }
@@ -270,4 +312,43 @@ async fn a_neighbour_of_a_change_is_the_same_route_as_before() {
     assert_eq!(applied.fresh.len(), 1);
     applied.publish(&current);
     assert!(Arc::ptr_eq(&before.routes[&key], &current.load().routes[&key]));
+}
+
+/// However many routes trust a bundle, it is held once.
+#[tokio::test]
+async fn an_equal_bundle_is_one_bundle() {
+    let (mut builder, current) = (mk_builder(), Current::default());
+    let mut world: BTreeMap<String, Bytes> = (0..20)
+        .map(|n| trusting(mk_proxy(&format!("p{n}"), &format!("/proxy/{n}"), "s", 1), 0))
+        .map(|resource| (resource.key.to_string(), codec::encode(&resource)))
+        .collect();
+    let blob = Resource::blob(codec::blob_key(&mk_blob(0)), mk_blob(0));
+    let apply = |builder: &mut Builder, world: &BTreeMap<String, Bytes>| {
+        let all: Vec<Bytes> = world.values().cloned().collect();
+        let everything = Change {
+            base: None,
+            upserts: &all,
+            removals: &[],
+            announced: &hash_of(world).0,
+        };
+        builder.apply(everything).unwrap()
+    };
+    let applied = apply(&mut builder, &world);
+    assert_eq!(
+        applied.verdicts.len(),
+        20,
+        "nobody is trusted for want of a bundle"
+    );
+    assert_eq!(applied.verdicts[0].reason, "InvalidCABundle");
+    applied.publish(&current);
+    world.insert(blob.key.to_string(), codec::encode(&blob));
+    let applied = apply(&mut builder, &world);
+    assert_eq!((applied.verdicts.len(), applied.fresh.len()), (0, 20));
+    assert!(applied.gone.is_empty() && builder.verdicts().is_empty());
+    applied.publish(&current);
+    let bundle = builder.parts.bundle(&codec::blob_key(&mk_blob(0))).unwrap();
+    let tables = current.load();
+    for route in tables.routes.values() {
+        assert!(route.upstream().unwrap().trusts(&bundle), "{}", route.title);
+    }
 }

@@ -211,6 +211,7 @@ async fn rights_are_what_they_were_meant_to_be(world: &World) -> Result<()> {
         "leases.coordination.k8s.io [] [genkan-operator] [get update]",
         "pods [] [] [get list watch]",
         "secrets [] [] [create]",
+        "secrets [] [genkan-hash-key] [get update]",
         "secrets [] [genkan-proxy-client-ca] [get update]",
         "secrets [] [genkan-proxy-client] [get update]",
         "secrets [] [genkan-stream-ca] [get update]",

@@ -101,6 +101,32 @@ pub async fn what_is_broken_by_hand_is_mended(world: Arc<World>) -> Result<()> {
     secured.operator.stop().await
 }
 
+/// The authority is gone, and nobody remembers its key: another takes its place, and no data plane is shut out meanwhile.
+pub async fn another_authority_comes_with_overlap(world: Arc<World>) -> Result<()> {
+    let secured = Secured::start(&world).await?;
+    let old = secured.authority().await?;
+    secured.operator.stop().await?;
+    gone(&secured.secrets(), "genkan-stream-ca").await?;
+    secured.operator.start().await?;
+    wait::until_true("both authorities are told of", MENDED, || async {
+        Ok(secured.authority().await?.len() > old.len())
+    })
+    .await?;
+    rogue::connect(secured.operator.grpc, &old).await?;
+    let both = secured.authority().await?;
+    let new = both
+        .strip_prefix(&old)
+        .context("the old one is told of no longer")?;
+    wait::until_true("a certificate of the new one is used", MENDED, || async {
+        Ok(rogue::connect(secured.operator.grpc, new).await.is_ok())
+    })
+    .await
+    .with_context(|| secured.operator.tail(10))?;
+    assert!(rogue::connect(secured.operator.grpc, &old).await.is_err());
+    secured.channel().await.context("with both")?;
+    secured.operator.stop().await
+}
+
 /// A Secret as cert-manager writes it.
 fn given(authority: &Authority, name: &str) -> Result<Secret> {
     let pair = authority.server(name, &["genkan-operator.genkan-system.svc", "127.0.0.1"])?;
@@ -158,12 +184,20 @@ pub async fn a_given_secret_is_used_and_never_written(world: Arc<World>) -> Resu
             &Patch::Merge(given(&other, "second")?),
         )
         .await?;
+    let both = format!("{}{}", authority.pem, other.pem);
+    wait::until_true("both authorities are told of", MENDED, || async {
+        Ok(secured.authority().await? == both)
+    })
+    .await?;
+    rogue::connect(secured.operator.grpc, &authority.pem)
+        .await
+        .context("the old certificate, while not everybody can know the new authority")?;
     wait::until_true("the new one is used", MENDED, || async {
         Ok(rogue::connect(secured.operator.grpc, &other.pem).await.is_ok())
     })
     .await
     .with_context(|| secured.operator.tail(10))?;
-    assert_eq!(secured.authority().await?, other.pem);
+    assert_eq!(secured.authority().await?, both, "for a while longer");
     let last = secured.secrets().get("genkan-stream").await?;
     assert_eq!(last.resource_version(), second.resource_version());
     assert_eq!(last.uid(), first.uid());

@@ -18,7 +18,8 @@ use tonic::transport::Channel;
 pub const NAMESPACE: &str = "genkan-system";
 pub const ACCOUNT: (&str, &str) = (NAMESPACE, "genkan-dataplane");
 
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
+    "genkan-hash-key",
     "genkan-stream",
     "genkan-stream-ca",
     "genkan-proxy-client",
@@ -47,7 +48,7 @@ impl Secured {
             .await?;
         let folder = world.folder("secured")?;
         let source = Source::Kubernetes(kubeconfig);
-        let arguments = ["--namespace", NAMESPACE];
+        let arguments = ["--namespace", NAMESPACE, "--ca-overlap", "3s"];
         let operator = Operator::with(world.programs(), &folder, &source, (9300, 9301), &arguments);
         let secured = Self {
             world: Arc::clone(world),

@@ -48,6 +48,7 @@ impl Compiler {
             verdict,
             route: None,
             needs: resolved.as_ref().and_then(|r| r.needs.clone()),
+            bundle: None,
         };
         let Some(matcher) = &record.matcher else {
             let problems = checked.err().unwrap_or_default();
@@ -63,6 +64,7 @@ impl Compiler {
         let mut directives = None;
         let mut forward_authorization = false;
         let mut needs = None;
+        let mut bundle = None;
         let action = match (checked, resolved) {
             (Ok(_), Some(resolved)) if let Some(refusal) = self.expressions.refusal(&record.key) => {
                 verdict.accepted = Finding::no(reason::OVER_BUDGET, refusal.to_string());
@@ -75,6 +77,7 @@ impl Compiler {
                 needs = resolved.needs;
                 match resolved.upstream {
                     Some(upstream) => {
+                        bundle = checked.endpoint.bundle;
                         directives = checked.directives;
                         verdict.backend = resolved.backend;
                         Action::Forward(upstream)
@@ -96,11 +99,13 @@ impl Compiler {
             directives,
             action,
             forward_authorization,
+            secrets: Vec::new(),
         };
         Compiled {
             verdict,
             route: Some(route),
             needs,
+            bundle,
         }
     }
 

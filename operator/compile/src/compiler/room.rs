@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use genkan_crds::condition::reason;
 use genkan_proto::codec;
-use genkan_routing::model::{Action, EndpointSet, ObjectKey, Route, SetKey};
+use genkan_routing::model::{Action, Blob, BlobKey, EndpointSet, ObjectKey, Route, SetKey};
 
 use super::budget::{Budget, Claim, Place};
+use super::bundles::{Bundles, Owned};
 use super::{Compiled, unavailable};
 use crate::verdict::{Backend, Finding};
 
@@ -28,6 +29,8 @@ pub enum Part {
     Stub(ObjectKey),
     Rest(ObjectKey),
     Set(SetKey),
+    /// The CA bundle that this object owns, for all who use it.
+    Bundle(ObjectKey),
 }
 
 /// Who has room in the snapshot.
@@ -36,7 +39,10 @@ pub struct Room(Budget<Part>);
 
 /// The bytes of an object that is sent.
 struct Sizes {
+    /// With its CA bundle.
     whole: usize,
+    /// Without what it may share with others.
+    own: usize,
     stub: usize,
 }
 
@@ -79,9 +85,9 @@ impl Room {
         };
         let weight = |size: usize| size.max(LEAST);
         let stub = sizes.as_ref().filter(|s| s.stub <= MAX_OBJECT);
-        let rest = stub.filter(|s| s.stub < s.whole && s.whole <= MAX_OBJECT);
+        let rest = stub.filter(|s| s.stub < s.own && s.whole <= MAX_OBJECT);
         let stub = stub.map(|s| claim(s.stub, weight(s.stub), true));
-        let rest = rest.map(|s| claim(s.whole, weight(s.whole) - weight(s.stub), false));
+        let rest = rest.map(|s| claim(s.own, weight(s.own) - weight(s.stub), false));
         [(Part::Stub(key.clone()), stub), (Part::Rest(key.clone()), rest)]
     }
 
@@ -97,9 +103,35 @@ impl Room {
         (Part::Set(key.clone()), claim)
     }
 
+    /// The CA bundle for which an object needs room; none if the object is refused with it.
+    pub(super) fn bundle(&self, compiled: &Compiled) -> Option<(BlobKey, Blob)> {
+        let sizes = self.sizes(compiled)?;
+        bundle_of(compiled).filter(|_| sizes.whole <= MAX_OBJECT).cloned()
+    }
+
+    /// What the owner of a CA bundle claims for it. One that others use as well may displace what is larger, as if it were
+    /// new: they did not grow.
+    pub(super) fn bundle_claim(&self, owner: ObjectKey, owned: Option<Owned<'_>>) -> (Part, Option<Claim>) {
+        let claim = owned.map(|owned| {
+            let size = codec::blob_len(&owned.key, owned.blob) + FRAMING;
+            Claim {
+                size,
+                weight: size.max(LEAST),
+                created: owned.created,
+                free_to_grow: owned.is_shared,
+            }
+        });
+        (Part::Bundle(owner), claim)
+    }
+
+    /// Has the CA bundle of this owner room?
+    pub fn takes_bundle(&self, owner: &ObjectKey) -> bool {
+        self.0.is_inside(&Part::Bundle(owner.clone()))
+    }
+
     /// Makes of an object what there is room for.
-    pub(super) fn fit(&self, key: &ObjectKey, compiled: &mut Compiled) {
-        let Some(Sizes { whole, stub }) = self.sizes(compiled) else {
+    pub(super) fn fit(&self, key: &ObjectKey, compiled: &mut Compiled, bundles: &Bundles) {
+        let Some(Sizes { whole, own, stub }) = self.sizes(compiled) else {
             return;
         };
         let place = |part| self.0.place(&part).unwrap_or(Place::Outside);
@@ -115,9 +147,9 @@ impl Room {
             return;
         }
         let refused = match place(Part::Rest(key.clone())) {
-            _ if whole <= stub => None,
             _ if whole > MAX_OBJECT => Some(over(whole)),
-            Place::Inside => None,
+            _ if own <= stub => self.bundle_finding(key, compiled, bundles, whole),
+            Place::Inside => self.bundle_finding(key, compiled, bundles, whole),
             Place::Outside => Some(self.no_room(whole)),
             Place::Held => Some(self.grown(whole)),
         };
@@ -142,10 +174,16 @@ impl Room {
 
     fn sizes(&self, compiled: &Compiled) -> Option<Sizes> {
         let route = compiled.route.as_ref()?;
-        let whole = framed(route);
+        let own = framed(route);
         if route.upstream().is_none() {
-            return Some(Sizes { whole, stub: whole });
+            return Some(Sizes {
+                whole: own,
+                own,
+                stub: own,
+            });
         }
+        let bundle = bundle_of(compiled).map(|(key, blob)| codec::blob_len(key, blob) + FRAMING);
+        let whole = own + bundle.unwrap_or(0);
         let set = compiled.needs.as_ref().and_then(|needs| needs.set.as_ref());
         let reasons = [
             Some(over(whole)),
@@ -157,8 +195,25 @@ impl Room {
         let longest = reasons.flatten().max_by_key(|finding| finding.message.len())?;
         let stub = framed(&stub_of(route, &longest));
         // What may become the stub counts as much as one from the beginning.
-        let whole = whole.max(stub);
-        Some(Sizes { whole, stub })
+        let (whole, own) = (whole.max(stub), own.max(stub));
+        Some(Sizes { whole, own, stub })
+    }
+
+    /// Only its owner can have grown: to all others the bundle came as it is.
+    fn bundle_finding(
+        &self,
+        key: &ObjectKey,
+        compiled: &Compiled,
+        bundles: &Bundles,
+        whole: usize,
+    ) -> Option<Finding> {
+        let (bundle, _) = bundle_of(compiled)?;
+        let owner = bundles.owner(bundle)?;
+        match self.0.place(&Part::Bundle(owner.clone())) {
+            Some(Place::Inside) => None,
+            Some(Place::Held) if owner == key => Some(self.grown(whole)),
+            Some(Place::Held | Place::Outside) | None => Some(self.no_room(whole)),
+        }
     }
 
     fn set_finding(&self, set: &SetKey) -> Option<Finding> {
@@ -222,6 +277,12 @@ fn large_set(set: &SetKey) -> Finding {
     Finding::no(reason::TOO_LARGE, message)
 }
 
+/// Of one that is forwarded: a stub trusts nobody.
+fn bundle_of(compiled: &Compiled) -> Option<&(BlobKey, Blob)> {
+    let key = compiled.route.as_ref()?.bundle()?;
+    compiled.bundle.as_ref().filter(|(own, _)| *own == key)
+}
+
 fn framed(route: &Route) -> usize {
     codec::route_len(route) + FRAMING
 }
@@ -234,5 +295,6 @@ fn stub_of(route: &Route, finding: &Finding) -> Route {
         directives: None,
         action: Action::Unavailable(unavailable(finding)),
         forward_authorization: false,
+        secrets: Vec::new(),
     }
 }

@@ -1,12 +1,11 @@
 //! Where an object's requests go: the one place that resolves what an endpoint names.
 
-use std::sync::Arc;
-
 use genkan_crds::Endpoint as Spec;
 use genkan_crds::condition::reason;
 use genkan_crds::endpoint::DEFAULT_SERVICE_PORT;
+use genkan_proto::codec::blob_key;
 use genkan_routing::endpoint::{Endpoint, Scheme, service_of_host};
-use genkan_routing::model::{SetKey, Target, Tls, Upstream};
+use genkan_routing::model::{Authorities, Blob, BlobKey, SetKey, Target, Tls, Upstream};
 
 use super::{Use, bundle};
 use crate::index::Index;
@@ -21,7 +20,8 @@ pub struct Valid {
     /// The Service that it names, by reference or by the host of its URL.
     service: Option<Key>,
     form: Form,
-    ca: Arc<[u8]>,
+    /// The authorities that it trusts beside those of the data plane.
+    pub bundle: Option<(BlobKey, Blob)>,
     insecure: bool,
     /// Worth saying although nothing is wrong.
     pub remark: Option<String>,
@@ -107,14 +107,16 @@ pub fn validate(spec: &Spec, path: &str) -> Result<Valid, Vec<String>> {
         }
     };
     let insecure = spec.skips_verification();
-    let mut ca = Arc::default();
+    let mut held = None;
     if let Some(bundle) = spec.ca_bundle.as_deref().filter(|b| !b.is_empty())
         && endpoint.scheme == Scheme::Https
         && !insecure
     {
-        ca = bundle::read(bundle)
-            .map_err(|e| vec![format!("{path}.caBundle: {e}")])?
-            .into();
+        let content = bundle::read(bundle).map_err(|e| vec![format!("{path}.caBundle: {e}")])?;
+        let blob = Blob {
+            content: content.into(),
+        };
+        held = Some((blob_key(&blob), blob));
     }
     let both = spec.url.is_some() && spec.service.is_some();
     let remark =
@@ -129,7 +131,7 @@ pub fn validate(spec: &Spec, path: &str) -> Result<Valid, Vec<String>> {
         endpoint,
         service,
         form,
-        ca,
+        bundle: held,
         insecure,
         remark,
     })
@@ -234,7 +236,10 @@ impl Valid {
             target,
             tls: https.then(|| Tls {
                 server_name: self.endpoint.host.clone(),
-                ca: Arc::clone(&self.ca),
+                ca: match &self.bundle {
+                    Some((key, _)) => Authorities::Bundle(*key),
+                    None => Authorities::System,
+                },
                 insecure_skip_verify: self.insecure,
             }),
             http2,

@@ -3,14 +3,21 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 use serde_json::json;
 
+use super::told::Told;
 use super::{Authority, Pair, Publication};
 
 /// What the operator made bears this label; what does not was given to it.
 pub(super) const MARK: (&str, &str) = ("app.kubernetes.io/managed-by", "genkan-operator");
+
+/// The annotation of a ConfigMap that says since when each authority of it is told of.
+pub(super) const NOTE: &str = "genkan.io/authorities";
+
+/// The type of a Secret with a certificate and its key.
+pub(super) const TLS: &str = "kubernetes.io/tls";
 
 /// A Secret as it was found.
 #[derive(Debug)]
@@ -70,12 +77,28 @@ fn data<const N: usize>(entries: [(&str, &String); N]) -> BTreeMap<String, ByteS
 // === impl Publication ===
 
 impl Publication {
-    pub(super) fn data(&self, pair: &Pair) -> BTreeMap<String, String> {
+    /// The key that holds authorities.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Authority => "ca.crt",
+            Self::RequestHeader { .. } => "requestheader-client-ca-file",
+        }
+    }
+
+    /// What clients were told of until now.
+    pub(super) fn told(&self, map: Option<&ConfigMap>) -> Told {
+        let text = map.and_then(|map| map.data.as_ref()?.get(self.key()));
+        let note = map.and_then(|map| map.annotations().get(NOTE));
+        Told::read(text.map_or("", String::as_str), note.map(String::as_str))
+    }
+
+    /// `pair` is in use, or will be.
+    pub(super) fn data(&self, pair: &Pair, told: &Told) -> BTreeMap<String, String> {
         let list = |text: &str| json!([text]).to_string();
         let entries = match self {
-            Self::Authority => vec![("ca.crt", pair.ca.clone())],
+            Self::Authority => vec![(self.key(), told.text())],
             Self::RequestHeader { client } => vec![
-                ("requestheader-client-ca-file", pair.ca.clone()),
+                (self.key(), told.text()),
                 (
                     "requestheader-allowed-names",
                     list(&pair.common_name().unwrap_or_else(|| client.clone())),

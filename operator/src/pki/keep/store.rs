@@ -8,7 +8,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Client, ResourceExt};
 use tracing::info;
 
-use super::form::{MARK, Stored};
+use super::form::{MARK, NOTE, Stored};
 
 /// For one answer of the API server.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,6 +57,7 @@ impl Store {
     pub async fn put(
         &self,
         name: &str,
+        kind: &str,
         data: BTreeMap<String, ByteString>,
         found: Option<&Stored>,
     ) -> Result<(), StoreError> {
@@ -64,7 +65,7 @@ impl Store {
         let params = PostParams::default();
         let secret = Secret {
             metadata: metadata(name, found.and_then(|f| f.secret.resource_version())),
-            type_: Some("kubernetes.io/tls".into()),
+            type_: Some(kind.to_owned()),
             data: Some(data),
             ..Secret::default()
         };
@@ -78,36 +79,53 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a ConfigMap if its keys differ from these; other keys are nobody's business.
-    pub async fn publish(&self, name: &str, data: &BTreeMap<String, String>) -> Result<(), StoreError> {
+    pub async fn config_map(&self, name: &str) -> Result<Option<ConfigMap>, StoreError> {
         let what = || format!("ConfigMap {}", self.name(name));
-        let found = answer(what, "read", self.config_maps.get_opt(name))
+        Ok(answer(what, "read", self.config_maps.get_opt(name))
             .await?
-            .flatten();
-        let held = found.as_ref().and_then(|f| f.data.clone()).unwrap_or_default();
-        if data.iter().all(|(key, value)| held.get(key) == Some(value)) {
-            return Ok(());
-        }
+            .flatten())
+    }
+
+    /// Writes a ConfigMap in place of what was found, if its keys or the note differ from these; other keys are nobody's
+    /// business. False if another was faster.
+    pub async fn publish(
+        &self,
+        name: &str,
+        found: Option<ConfigMap>,
+        data: &BTreeMap<String, String>,
+        note: &str,
+    ) -> Result<bool, StoreError> {
+        let what = || format!("ConfigMap {}", self.name(name));
         let params = PostParams::default();
         let put = match found {
             None => {
+                let mut metadata = metadata(name, None);
+                metadata.annotations = Some([(NOTE.to_owned(), note.to_owned())].into());
                 let map = ConfigMap {
-                    metadata: metadata(name, None),
+                    metadata,
                     data: Some(data.clone()),
                     ..ConfigMap::default()
                 };
                 answer(what, "created", self.config_maps.create(&params, &map)).await?
             }
             Some(mut map) => {
+                let held = map.data.get_or_insert_default();
+                let is_noted = map.metadata.annotations.as_ref().and_then(|all| all.get(NOTE));
+                if data.iter().all(|(key, value)| held.get(key) == Some(value))
+                    && is_noted.is_some_and(|noted| noted == note)
+                {
+                    return Ok(true);
+                }
+                held.extend(data.clone());
                 map.metadata.managed_fields = None;
-                map.data.get_or_insert_default().extend(data.clone());
+                map.annotations_mut().insert(NOTE.to_owned(), note.to_owned());
                 answer(what, "written", self.config_maps.replace(name, &params, &map)).await?
             }
         };
         if put.is_some() {
             info!(config_map = %self.name(name), "written");
         }
-        Ok(())
+        Ok(put.is_some())
     }
 }
 

@@ -45,7 +45,7 @@ impl World {
                 (ResourceKey::Endpoints(key), ResourceBody::Endpoints(set)) => {
                     endpoints.insert(key, set);
                 }
-                (_, ResourceBody::Endpoints(_)) => {}
+                (_, ResourceBody::Endpoints(_) | ResourceBody::Blob(_) | ResourceBody::Secret(_)) => {}
                 (_, ResourceBody::Route(route)) => {
                     let taking = Arc::new(Destination::new(*route));
                     doors.insert(&taking.route.matcher, Arc::clone(&taking));

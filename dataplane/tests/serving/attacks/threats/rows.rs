@@ -5,7 +5,7 @@ const STREAM: &str = "e2e/tests/suites/stream/proxies.rs";
 const CLOSED: &str = "operator/src/serve/tests/closed.rs";
 const WAITING: &str = "operator/src/serve/tests/waiting.rs";
 const GATE: &str = "operator/src/serve/gate/tests.rs";
-const DECISIONS: &str = "dataplane/src/decisions/tests.rs";
+const DECISIONS: &str = "dataplane/callers/src/decisions/tests.rs";
 const BUDGET: &str = "operator/compile/src/compiler/budget/tests.rs";
 const SIZES: &str = "operator/compile/src/compiler/tests/sizes.rs";
 const ADDRESSES: &str = "dataplane/routing/tests/addresses.rs";
@@ -173,7 +173,7 @@ pub const THREATS: &[Threat] = &[
                 "path_that_servers_read_differently_is_asked_about_in_every_reading",
             ),
             (
-                "dataplane/src/authorization/tests.rs",
+                "dataplane/callers/src/authorization/tests.rs",
                 "every_reading_of_a_path_has_to_be_allowed",
             ),
             (

@@ -21,9 +21,17 @@ static CERTIFICATE: LazyLock<String> = LazyLock::new(|| {
     made.cert.pem()
 });
 
-/// A ReverseProxy with a CA bundle of about so many bytes.
+/// A ReverseProxy with a CA bundle of about so many bytes, which no other has.
 fn mk_large(name: &str, bytes: usize, created: i64) -> Change {
-    let bundle = STANDARD.encode(CERTIFICATE.repeat(bytes / CERTIFICATE.len() + 1));
+    mk_trusting(name, &mk_bundle(name, bytes), created)
+}
+
+fn mk_bundle(name: &str, bytes: usize) -> String {
+    format!("{name}\n{}", CERTIFICATE.repeat(bytes / CERTIFICATE.len() + 1))
+}
+
+fn mk_trusting(name: &str, bundle: &str, created: i64) -> Change {
+    let bundle = STANDARD.encode(bundle);
     let spec = json!({
         "matcher": {"path": format!("/proxy/{name}/*"), "method": "*"},
         "upstream": {"url": "https://b.example", "caBundle": bundle},
@@ -45,6 +53,17 @@ fn mk_small(name: &str) -> Change {
 }
 
 impl Rig {
+    /// The keys of what was compiled again, without bundles.
+    fn moved(&mut self, changes: Vec<Change>) -> Vec<String> {
+        let mut keys = self.take(changes);
+        keys.retain(|key| !key.trim_start_matches('-').starts_with("Blob/"));
+        keys
+    }
+
+    fn bundles(&self) -> usize {
+        self.keys().iter().filter(|key| key.starts_with("Blob/")).count()
+    }
+
     fn reasons(&self, names: &[&str]) -> Vec<&'static str> {
         names.iter().map(|name| self.accepted(name).reason).collect()
     }
@@ -128,7 +147,7 @@ fn over_the_budget_the_largest_are_refused_then_the_youngest_and_everybody_else_
     ]);
     let keys = rig.keys();
     assert!(keys.contains(&"ReverseProxy/other") && !keys.contains(&"ReverseProxy/victim"));
-    let moved = rig.take(vec![delete(Kind::Published(Published::ReverseProxy), "small")]);
+    let moved = rig.moved(vec![delete(Kind::Published(Published::ReverseProxy), "small")]);
     assert_eq!(
         moved,
         ["-ReverseProxy/small", "ReverseProxy/young"],
@@ -231,16 +250,21 @@ fn endpoints_that_are_too_many_are_a_verdict_on_those_who_name_them() {
 #[test]
 fn sizes_are_judged_alike_in_whatever_order_objects_came() {
     let budget = 60_000;
+    let shared = |which: usize| mk_bundle(&format!("shared-{which}"), 1_000 * (which + 1));
     let change = |n: usize| match n % 3 {
         0 => mk_small(&format!("p{n}")),
-        _ => mk_large(&format!("p{n}"), 1_000 * (n % 7 + 1), (n % 5) as i64),
+        1 => mk_large(&format!("p{n}"), 1_000 * (n % 7 + 1), (n % 5) as i64),
+        _ => mk_trusting(&format!("p{n}"), &shared(n % 4), (n % 5) as i64),
     };
     let mut fresh = with_budget(budget);
     fresh.take((0..40).map(change).collect());
     for step in [1, 3, 7, 9, 11, 13] {
         let mut rig = with_budget(budget);
         for n in 0..40 {
-            rig.take(vec![change(n * step % 40), mk_large("passing", 5_000, 0)]);
+            rig.take(vec![
+                change(n * step % 40),
+                mk_trusting("passing", &shared(n % 5), 0),
+            ]);
             rig.take(vec![delete(Kind::Published(Published::ReverseProxy), "passing")]);
             rig.fits(budget);
         }
@@ -285,4 +309,69 @@ fn what_is_said_is_bounded_whatever_an_author_wrote() {
     assert_eq!(accepted.reason, "Invalid");
     assert!(accepted.message.len() <= 1024 && !accepted.message.contains(char::is_control));
     assert!(rig.world.bytes().iter().all(|(_, bytes)| bytes.len() < 2_000));
+}
+
+#[test]
+fn equal_bundles_are_sent_once_and_count_once() {
+    let budget = 1_000_000;
+    let mut rig = with_budget(budget);
+    let bundle = mk_bundle("shared", 100_000);
+    let names: Vec<String> = (0..300).map(|n| format!("n{n:03}")).collect();
+    rig.take(names.iter().map(|name| mk_trusting(name, &bundle, 5)).collect());
+    assert_eq!((rig.compiler.room().1, rig.bundles()), (0, 1));
+    let sent: usize = rig.world.bytes().iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(sent < 100_000 + 300 * 400, "{sent} bytes");
+    rig.fits(budget);
+
+    // Whose it is changes, and nobody else is compiled for that.
+    let deleted = rig.take(vec![delete(Kind::Published(Published::ReverseProxy), "n000")]);
+    assert_eq!(deleted, ["-ReverseProxy/n000"]);
+    assert_eq!(
+        rig.take(vec![mk_trusting("older", &bundle, 1)]),
+        ["ReverseProxy/older"]
+    );
+    let all: Vec<&String> = names[1..].iter().collect();
+    let gone = |name: &str| delete(Kind::Published(Published::ReverseProxy), name);
+    rig.take(all.iter().map(|name| gone(name)).collect());
+    assert_eq!(rig.bundles(), 1);
+    rig.take(vec![gone("older")]);
+    assert_eq!((rig.keys().len(), rig.compiler.room().0), (0, 0));
+}
+
+#[test]
+fn a_bundle_without_room_is_a_verdict_on_all_who_trust_it() {
+    let mut rig = with_budget(100_000);
+    let bundle = mk_bundle("shared", 60_000);
+    rig.take(vec![
+        mk_trusting("one", &bundle, 1),
+        mk_trusting("two", &bundle, 2),
+        mk_large("small", 50_000, 9),
+    ]);
+    assert_eq!(
+        rig.reasons(&["one", "small", "two"]),
+        ["TooLarge", "Accepted", "TooLarge"]
+    );
+    assert_eq!((rig.bundles(), rig.stub("two").is_some()), (1, true));
+    rig.fits(100_000);
+    rig.take(vec![delete(Kind::Published(Published::ReverseProxy), "small")]);
+    assert_eq!(rig.reasons(&["one", "two"]), ["Accepted", "Accepted"]);
+    assert_eq!((rig.bundles(), rig.stub("two")), (1, None));
+}
+
+/// Only who brings a larger bundle has grown: who comes later with the same one is new, and served as such.
+#[test]
+fn nobody_is_refused_because_another_grew_into_the_same_bundle() {
+    let mut rig = with_budget(100_000);
+    let bundle = mk_bundle("shared", 40_000);
+    rig.take(vec![mk_large("old", 10_000, 1), mk_large("stays", 70_000, 2)]);
+    rig.take(vec![mk_trusting("old", &bundle, 1)]);
+    assert_eq!(rig.reasons(&["old", "stays"]), ["TooLarge", "Accepted"]);
+    assert!(rig.accepted("old").message.contains("has grown"));
+    rig.take(vec![mk_trusting("new", &bundle, 3)]);
+    assert_eq!(
+        rig.reasons(&["new", "old", "stays"]),
+        ["Accepted", "Accepted", "TooLarge"]
+    );
+    assert_eq!((rig.bundles(), rig.stub("old")), (1, None));
+    rig.fits(100_000);
 }
