@@ -1,6 +1,6 @@
 //! Raw sockets for tests: a backend that does as it is told, and a listener for an engine.
 
-#![allow(dead_code, clippy::unwrap_used, missing_debug_implementations)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, missing_debug_implementations)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

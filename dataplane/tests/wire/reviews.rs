@@ -1,6 +1,6 @@
 //! An API server that knows a few tokens and rules, counts what it is asked, and fails on demand.
 
-#![allow(dead_code, clippy::unwrap_used, missing_debug_implementations)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, missing_debug_implementations)]
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
