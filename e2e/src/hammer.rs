@@ -298,8 +298,8 @@ mod tests {
         );
         Answer {
             status,
-            headers: Vec::new(),
             body: body.into_bytes(),
+            ..Answer::default()
         }
     }
 

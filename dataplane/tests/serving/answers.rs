@@ -345,7 +345,7 @@ async fn preferred_version_is_the_one_that_kubernetes_would_prefer() {
     let group = ask(&process, "GET /kapis/shop.example HTTP/1.1").await.unwrap();
     assert!(
         group
-            .body
+            .text()
             .contains(r#""preferredVersion":{"groupVersion":"shop.example/v1","version":"v1"}"#),
         "{group:?}"
     );

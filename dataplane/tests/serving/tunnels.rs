@@ -99,7 +99,7 @@ async fn answers_below_400_that_do_not_switch_are_502_and_others_end_the_connect
         let refused = client.answer().await;
         if let Some(refused) = refused {
             // Bytes that come before the answer are an offence of the client.
-            assert!([code, 400].contains(&refused.code), "{refused:?}");
+            assert!([code, 400].contains(&refused.status), "{refused:?}");
         }
         client.rest_of_it().await;
         assert!(

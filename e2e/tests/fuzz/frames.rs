@@ -44,7 +44,8 @@ const PIECES: &[&str] = &[
 
 #[test]
 fn chunks_are_joined_or_refused() {
-    let frames = snapshots()
+    let snapshots = snapshots();
+    let frames = snapshots
         .iter()
         .map(|snapshot| chunks(&compress(snapshot).unwrap(), 2));
     Target {

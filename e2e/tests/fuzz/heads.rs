@@ -125,7 +125,7 @@ fn agrees_with_httparse(accepted: &Accepted<'_>) {
 
 fn agrees_with_the_engine(accepted: &Accepted<'_>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let session = runtime.block_on(async {
+    let mut session = runtime.block_on(async {
         let (_client, server) = tokio::io::duplex(64);
         let mut session = ServerSession::new_http1(Box::new(server));
         session.set_pipelined_prefix(BytesMut::from(&*accepted.head));

@@ -42,7 +42,7 @@ fn standings(claims: &Claims, names: &BTreeMap<ObjectKey, Claim>) -> BTreeMap<Ob
 /// By looking at every pair.
 fn losers(claims: &Claims, names: &BTreeMap<ObjectKey, Claim>, winner: &ObjectKey) -> BTreeSet<ObjectKey> {
     let loses = |name: &&ObjectKey| match claims.standing(name) {
-        Some(Standing::Conflicted { winner: w, .. } | Standing::Shadowed { winner: w, .. }) => w == winner,
+        Some(Standing::Conflicted { winner: w, .. } | Standing::Shadowed { winner: w, .. }) => w == *winner,
         _ => false,
     };
     names.keys().filter(loses).cloned().collect()
