@@ -5,6 +5,7 @@ pub mod fields;
 mod peering;
 mod receiving;
 mod removed_length;
+mod repeated_length;
 mod sending;
 
 pub use failing::DOES_NOT_RESOLVE;

@@ -14,14 +14,14 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use genkan_routing::connection::{remove_hop_by_hop, remove_nominated, tokens};
+use genkan_routing::connection::{remove_hop_by_hop, remove_nominated};
 use genkan_routing::headers::is_hop_by_hop;
 use genkan_routing::links::{PublicPrefix, is_readable};
 use genkan_routing::model::BackendState;
 use genkan_routing::redirect::leaves_origin;
 use genkan_routing::{HeaderStore, Scheme};
 
-use super::{Proxy, failing, fields, removed_length};
+use super::{Proxy, failing, fields, removed_length, repeated_length};
 use crate::context::{Context, Outgoing};
 use crate::front;
 use crate::rewriting::LinkRewriter;
@@ -73,7 +73,7 @@ impl Proxy {
             response.remove_header(&CONTENT_LENGTH);
             response.remove_header(&TRANSFER_ENCODING);
         }
-        unite_lengths(response);
+        repeated_length::unite(response);
         if !is_interim(response.status) {
             match may_be_silent(response) {
                 true => front::allow_silence(None),
@@ -160,22 +160,6 @@ fn judge(
         }
     }
     Ok(())
-}
-
-/// Equal lengths on several lines are one; the engine has refused those that differ.
-fn unite_lengths(response: &mut ResponseHeader) {
-    let mut lengths = response.headers.get_all(CONTENT_LENGTH).into_iter();
-    let Some(first) = lengths.next() else { return };
-    if first.as_bytes().iter().all(u8::is_ascii_digit) && lengths.size_hint().0 == 0 {
-        return;
-    }
-    let first = first.clone();
-    let one = tokens(first.as_bytes())
-        .next()
-        .and_then(|length| HeaderValue::from_bytes(length).ok());
-    if let Some(one) = one.filter(|one| lengths.next().is_some() || *one != first) {
-        let _ = response.insert_header("Content-Length", one);
-    }
 }
 
 /// Makes the head that the client sees.
@@ -387,18 +371,5 @@ mod tests {
             assert!(!may(200, Some(kind)), "{kind}");
         }
         assert!(may(101, None) && !may(200, None));
-    }
-
-    #[test]
-    fn equal_lengths_become_one() {
-        for (lines, expected) in [(&["3", "3"][..], "3"), (&["3, 3"], "3"), (&["3"], "3")] {
-            let mut response = ResponseHeader::build(200, None).unwrap();
-            for line in lines {
-                response.append_header(CONTENT_LENGTH, *line).unwrap();
-            }
-            unite_lengths(&mut response);
-            let all: Vec<_> = response.headers.get_all(CONTENT_LENGTH).into_iter().collect();
-            assert_eq!(all, [expected]);
-        }
     }
 }
