@@ -16,7 +16,7 @@ use genkan_dataplane::cli::Cli;
 use genkan_dataplane::metrics::Metrics;
 use genkan_dataplane::proxy::fields::Fields;
 use genkan_routing::RequestInfo;
-use genkan_routing::access::{Door, Questions};
+use genkan_routing::access::{Questions, RouteKind};
 use pingora_http::RequestHeader;
 use tokio::time::Instant;
 
@@ -54,7 +54,7 @@ async fn main() {
         .append_header("Authorization", format!("Bearer {token}"))
         .unwrap();
     let info = RequestInfo::parse("GET", "/proxy/grafana/d/1", None).unwrap();
-    let door = Door::ReverseProxy {
+    let kind = RouteKind::ReverseProxy {
         path: "/proxy/grafana/*",
     };
     let recognize = |request: &RequestHeader| {
@@ -68,7 +68,7 @@ async fn main() {
         panic!("nobody is known yet");
     };
     let user = callers.identity.ask(question).await.unwrap();
-    let questions = Questions::of(door, "GET", &info, None, callers.authorization.mode);
+    let questions = Questions::of(kind, "GET", &info, None, callers.authorization.mode);
     callers.authorization.ask(&user, &questions).await.unwrap();
 
     let recognise = || {
@@ -76,7 +76,7 @@ async fn main() {
     };
     let authorise = || {
         let questions = Questions::of(
-            black_box(door),
+            black_box(kind),
             "GET",
             black_box(&info),
             None,

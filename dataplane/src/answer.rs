@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an answer is to be given.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner<'a> {
+pub struct WriteOptions<'a> {
     pub request_id: &'a str,
     pub form: Form,
     /// The connection cannot be used again.
@@ -33,17 +33,17 @@ pub struct Manner<'a> {
 pub async fn write(
     answer: &Answer,
     session: &mut Session,
-    manner: Manner<'_>,
+    options: WriteOptions<'_>,
     adorn: impl FnOnce(&mut ResponseHeader),
 ) -> Result<()> {
-    let (head, body) = answer.render(manner.form, manner.request_id);
+    let (head, body) = answer.render(options.form, options.request_id);
     let mut head = engine_head(head)?;
     let signs = signs(&head);
     adorn(&mut head);
     for (name, value) in signs {
         head.insert_header(name, value)?;
     }
-    if manner.is_last {
+    if options.is_last {
         session.set_keepalive(None);
     }
     if body.is_empty() && !session.is_http2() {

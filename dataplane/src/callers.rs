@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use genkan_callers::{
-    Authorization, CallerAuthorities, Identity, Keys, Kubernetes, Limits, Reviewer, Source, SourceError,
-    Tokens,
+    AccessReviewer, Authorization, CallerAuthorities, ClusterSource, Identity, Keys, Kubernetes, Limits,
+    SourceError, Tokens,
 };
 
 use crate::cli::{AuthenticationArgs, ForwardAuthorization};
@@ -61,7 +61,7 @@ impl Callers {
             ClientCertificate::load(files.map(|(certificate, key)| Files { certificate, key }))?;
         let source = match args.is_disabled() {
             true => None,
-            false => Some(Source::find(args.kubeconfig.as_deref())?),
+            false => Some(ClusterSource::find(args.kubeconfig.as_deref())?),
         };
         if let Some(source) = &source {
             certificate.withhold_from(source.load()?.authority);
@@ -90,7 +90,8 @@ impl Callers {
             this.metrics.tokens.clone(),
         );
         this.identity = Identity::new(tokens, authorities);
-        let reviewer = Reviewer::new(Arc::clone(&kubernetes), keys, limits, this.metrics.access.clone());
+        let reviewer =
+            AccessReviewer::new(Arc::clone(&kubernetes), keys, limits, this.metrics.access.clone());
         this.authorization = Authorization::new(args.access_review.into(), reviewer);
         this.kubernetes = Some(kubernetes);
         Ok(this)

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use rand::Rng;
 use tokio::time::Instant;
 
-use crate::net::{AddressCheck, Verdict};
+use crate::net::{AddressCheck, DialVerdict};
 
 /// The addresses of one backend, replaced as a whole while requests go on.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Endpoints {
 #[derive(Debug)]
 pub struct Endpoint {
     pub address: SocketAddr,
-    verdict: Verdict,
+    verdict: DialVerdict,
     in_flight: AtomicU32,
     /// Milliseconds after [`Endpoint::birth`], 0 for never.
     failed_at: AtomicU64,
@@ -131,7 +131,7 @@ impl Endpoint {
     fn new(address: SocketAddr) -> Self {
         Self {
             address,
-            verdict: Verdict::default(),
+            verdict: DialVerdict::default(),
             in_flight: AtomicU32::new(0),
             failed_at: AtomicU64::new(0),
             birth: Instant::now(),

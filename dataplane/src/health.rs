@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// What this proxy knows about the backends of objects, and what of it the operator has not heard yet.
 #[derive(Debug, Default)]
-pub struct Board {
+pub struct HealthReports {
     news: Mutex<News>,
     changed: Notify,
 }
@@ -38,9 +38,9 @@ struct Entry {
 /// Failures of one object are told at most this often; a recovery goes at once.
 const PAUSE: Duration = Duration::from_secs(30);
 
-// === impl Board ===
+// === impl HealthReports ===
 
-impl Board {
+impl HealthReports {
     /// Notes the state of an object's backend; nothing happens when it is known already, or when a newer version of
     /// the object is: requests of the old one may end long after.
     pub fn note(&self, object: &ObjectRef, state: BackendState, error: impl Into<String>) {
@@ -193,87 +193,87 @@ mod tests {
         ObjectRef::new(ObjectKey::reverse_proxy("shop"), "u", generation)
     }
 
-    async fn next(board: &Board) -> (BackendState, String, Duration) {
+    async fn next(health: &HealthReports) -> (BackendState, String, Duration) {
         let start = Instant::now();
-        let health = board.next().await;
+        let health = health.next().await;
         (health.state, health.error, start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_told_seldom_and_recovery_at_once() {
-        let board = Board::default();
-        board.note(&mk_object(1), BackendState::Unreachable, "refused");
+        let health = HealthReports::default();
+        health.note(&mk_object(1), BackendState::Unreachable, "refused");
         assert_eq!(
-            next(&board).await,
+            next(&health).await,
             (BackendState::Unreachable, "refused".into(), Duration::ZERO)
         );
-        board.note(&mk_object(1), BackendState::Reachable, "");
+        health.note(&mk_object(1), BackendState::Reachable, "");
         assert_eq!(
-            next(&board).await,
+            next(&health).await,
             (BackendState::Reachable, String::new(), Duration::ZERO)
         );
-        board.note(&mk_object(1), BackendState::TlsFailed, "expired");
+        health.note(&mk_object(1), BackendState::TlsFailed, "expired");
         assert_eq!(
-            next(&board).await,
+            next(&health).await,
             (BackendState::TlsFailed, "expired".into(), PAUSE)
         );
     }
 
     #[tokio::test(start_paused = true)]
     async fn repetition_is_no_news() {
-        let board = Board::default();
-        board.note(&mk_object(1), BackendState::Unreachable, "refused");
-        board.next().await;
-        board.note(&mk_object(1), BackendState::Unreachable, "refused again");
-        assert!(tokio::time::timeout(3 * PAUSE, board.next()).await.is_err());
+        let health = HealthReports::default();
+        health.note(&mk_object(1), BackendState::Unreachable, "refused");
+        health.next().await;
+        health.note(&mk_object(1), BackendState::Unreachable, "refused again");
+        assert!(tokio::time::timeout(3 * PAUSE, health.next()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn new_version_of_an_object_starts_anew() {
-        let board = Board::default();
-        board.note(&mk_object(1), BackendState::Unreachable, "refused");
-        board.next().await;
-        assert_eq!(board.state(&mk_object(2)), None);
-        board.note(&mk_object(2), BackendState::Unreachable, "refused");
-        assert_eq!(next(&board).await.2, Duration::ZERO);
-        board.forget(&mk_object(1));
-        assert_eq!(board.blamed(), [mk_object(2)]);
-        board.forget(&mk_object(2));
-        board.tell_again();
-        assert!(tokio::time::timeout(PAUSE, board.next()).await.is_err());
+        let health = HealthReports::default();
+        health.note(&mk_object(1), BackendState::Unreachable, "refused");
+        health.next().await;
+        assert_eq!(health.state(&mk_object(2)), None);
+        health.note(&mk_object(2), BackendState::Unreachable, "refused");
+        assert_eq!(next(&health).await.2, Duration::ZERO);
+        health.forget(&mk_object(1));
+        assert_eq!(health.blamed(), [mk_object(2)]);
+        health.forget(&mk_object(2));
+        health.tell_again();
+        assert!(tokio::time::timeout(PAUSE, health.next()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn late_news_of_an_old_version_is_ignored() {
-        let board = Board::default();
-        board.note(&mk_object(2), BackendState::Reachable, "");
-        board.next().await;
-        board.note(&mk_object(1), BackendState::Unreachable, "refused");
-        assert_eq!(board.state(&mk_object(2)), Some(BackendState::Reachable));
-        assert!(tokio::time::timeout(PAUSE, board.next()).await.is_err());
+        let health = HealthReports::default();
+        health.note(&mk_object(2), BackendState::Reachable, "");
+        health.next().await;
+        health.note(&mk_object(1), BackendState::Unreachable, "refused");
+        assert_eq!(health.state(&mk_object(2)), Some(BackendState::Reachable));
+        assert!(tokio::time::timeout(PAUSE, health.next()).await.is_err());
         let again = ObjectRef {
             uid: "another".into(),
             ..mk_object(1)
         };
-        board.note(&again, BackendState::Unreachable, "refused");
-        assert_eq!(next(&board).await.0, BackendState::Unreachable);
+        health.note(&again, BackendState::Unreachable, "refused");
+        assert_eq!(next(&health).await.0, BackendState::Unreachable);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_object_that_fails_and_heals_all_the_time_keeps_nobody_waiting() {
-        let board = Board::default();
+        let health = HealthReports::default();
         let named = |name: &str| ObjectRef::new(ObjectKey::reverse_proxy(name), "u", 1);
         let mut told = Vec::new();
         for n in 0..3 {
-            board.note(&named("flapping"), BackendState::Unreachable, "refused");
-            board.note(&named("flapping"), BackendState::Reachable, "");
-            board.note(
+            health.note(&named("flapping"), BackendState::Unreachable, "refused");
+            health.note(&named("flapping"), BackendState::Reachable, "");
+            health.note(
                 &named(&format!("quiet-{n}")),
                 BackendState::Unreachable,
                 "refused",
             );
             for _ in 0..2 {
-                told.push(board.next().await.object.key.name);
+                told.push(health.next().await.object.key.name);
             }
         }
         assert_eq!(
@@ -285,15 +285,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_hundred_thousand_objects_are_told_of_in_the_time_of_as_many_steps() {
-        let board = Board::default();
+        let health = HealthReports::default();
         for n in 0..100_000 {
             let object = ObjectRef::new(ObjectKey::reverse_proxy(n.to_string()), "u", 1);
-            board.note(&object, BackendState::Unreachable, "refused");
+            health.note(&object, BackendState::Unreachable, "refused");
         }
-        board.tell_again();
+        health.tell_again();
         let began = std::time::SystemTime::now();
         for _ in 0..100_000 {
-            board.next().await;
+            health.next().await;
         }
         let took = began.elapsed().unwrap();
         assert!(took.as_secs() < 20, "{took:?}");
@@ -301,10 +301,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn new_operator_hears_everything() {
-        let board = Board::default();
-        board.note(&mk_object(1), BackendState::Unreachable, "refused");
-        board.next().await;
-        board.tell_again();
-        assert_eq!(next(&board).await.0, BackendState::Unreachable);
+        let health = HealthReports::default();
+        health.note(&mk_object(1), BackendState::Unreachable, "refused");
+        health.next().await;
+        health.tell_again();
+        assert_eq!(next(&health).await.0, BackendState::Unreachable);
     }
 }

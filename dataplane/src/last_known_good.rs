@@ -30,7 +30,7 @@ pub struct Update {
 
 /// What was served when the file was written last.
 #[derive(Debug)]
-pub struct Kept {
+pub struct LastKnownGood {
     pub upserts: Vec<Bytes>,
     pub hash: Hash,
     /// When the operator was last known to say the same, in seconds since 1970.
@@ -168,7 +168,7 @@ impl Keeper {
 ///
 /// # Errors
 /// When there is a file that must not be served.
-pub fn read(folder: &Path, terms: &Terms) -> (Journal, Result<Option<Kept>, ReadError>) {
+pub fn read(folder: &Path, terms: &Terms) -> (Journal, Result<Option<LastKnownGood>, ReadError>) {
     Journal::open(folder, terms, now())
 }
 

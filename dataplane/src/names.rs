@@ -19,7 +19,7 @@ pub use system::System;
 /// Host names of backends, each kept resolved by a task of its own for as long as something uses it.
 #[derive(Debug)]
 pub struct Names {
-    source: Arc<dyn Source>,
+    source: Arc<dyn Resolver>,
     check: Arc<AddressCheck>,
     hosts: Mutex<Hosts>,
     changed: Arc<Notify>,
@@ -62,7 +62,7 @@ pub enum Lookup {
 
 /// What answers questions about names: the system's resolver, or a script in a test.
 #[async_trait::async_trait]
-pub trait Source: Send + Sync + std::fmt::Debug {
+pub trait Resolver: Send + Sync + std::fmt::Debug {
     /// The addresses and the time they are valid for, or what went wrong in a few words.
     async fn resolve(&self, name: &str) -> Result<(Vec<IpAddr>, Duration), String>;
 }
@@ -77,7 +77,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 // === impl Names ===
 
 impl Names {
-    pub fn new(source: Arc<dyn Source>, check: Arc<AddressCheck>) -> Self {
+    pub fn new(source: Arc<dyn Resolver>, check: Arc<AddressCheck>) -> Self {
         Self {
             source,
             check,
@@ -195,7 +195,7 @@ mod tests {
     struct Script(Mutex<VecDeque<Answer>>);
 
     #[async_trait::async_trait]
-    impl Source for Script {
+    impl Resolver for Script {
         async fn resolve(&self, _: &str) -> Answer {
             self.0
                 .lock()
@@ -273,7 +273,7 @@ mod tests {
     struct Deaf;
 
     #[async_trait::async_trait]
-    impl Source for Deaf {
+    impl Resolver for Deaf {
         async fn resolve(&self, name: &str) -> Answer {
             if name != "good.example" {
                 tokio::time::sleep(Duration::from_secs(4)).await;
@@ -304,7 +304,7 @@ mod tests {
     struct Clumsy(AtomicBool);
 
     #[async_trait::async_trait]
-    impl Source for Clumsy {
+    impl Resolver for Clumsy {
         async fn resolve(&self, _: &str) -> Answer {
             assert!(self.0.swap(true, Ordering::Relaxed), "as the test wants");
             mk_answer(1, 10)

@@ -20,7 +20,7 @@ pub struct AddressCheck {
 
 /// What was decided about one address, kept beside it: a request only reads it.
 #[derive(Debug, Default)]
-pub struct Verdict(AtomicU64);
+pub struct DialVerdict(AtomicU64);
 
 // === impl AddressCheck ===
 
@@ -85,9 +85,9 @@ impl AddressCheck {
     }
 }
 
-// === impl Verdict ===
+// === impl DialVerdict ===
 
-impl Verdict {
+impl DialVerdict {
     /// Decides only when nothing is decided yet, or the addresses of this machine have changed since.
     pub fn is_dialable(&self, address: SocketAddr, check: &AddressCheck) -> bool {
         // Never 0, which stands for nothing decided.
@@ -207,7 +207,7 @@ mod tests {
             own: vec!["0.0.0.0:8081".parse().unwrap()],
             ..AddressCheck::default()
         };
-        let (address, verdict) = ("192.0.2.7:8081".parse().unwrap(), Verdict::default());
+        let (address, verdict) = ("192.0.2.7:8081".parse().unwrap(), DialVerdict::default());
         assert!(!verdict.is_dialable(address, &some));
         assert!(!verdict.is_dialable(address, &some));
         assert!(some.refresh());

@@ -19,8 +19,8 @@ use crate::context::MOST_ATTEMPTS;
 use crate::drain::{Drain, Signals};
 use crate::files;
 use crate::front::{Front, FrontConfig};
-use crate::health::Board;
-use crate::last_known_good::{self, Journal, Keeper, Kept, Terms};
+use crate::health::HealthReports;
+use crate::last_known_good::{self, Journal, Keeper, LastKnownGood, Terms};
 use crate::listening::{self, BindError, Bound, ProxyProtocol, Tls, TlsError};
 use crate::log::Lines;
 use crate::metrics::Metrics;
@@ -85,7 +85,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
             .collect(),
     ));
     let current = Arc::new(Current::default());
-    let board = Arc::new(Board::default());
+    let health = Arc::new(HealthReports::default());
     let metrics = Arc::new(Metrics::new(log.dropped()));
     let names = Names::new(Arc::new(System::default()), Arc::clone(&check));
     let names = Arc::new(names.counting(metrics.refreshers_restarted.clone()));
@@ -116,7 +116,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         instance: uuid::Uuid::new_v4().to_string(),
         builder: Builder::new(Arc::clone(&names), Arc::clone(&metrics)),
         current: Arc::clone(&current),
-        board: Arc::clone(&board),
+        health: Arc::clone(&health),
         metrics: Arc::clone(&metrics),
         keeper: keeper.clone(),
         is_lost: false,
@@ -137,7 +137,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let conf = engine_conf(ca_file, workers);
     let recovery = Recovery {
         current: Arc::clone(&current),
-        board: Arc::clone(&board),
+        health: Arc::clone(&health),
         check,
         names_changed: names.changes(),
         connector: ConnectorOptions::from_server_conf(&conf),
@@ -161,7 +161,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let access = Arc::new(Access::new(Arc::clone(&metrics), log));
     let proxy = Proxy {
         current,
-        board,
+        health,
         metrics,
         access: Arc::clone(&access),
         callers: Arc::clone(&callers),
@@ -229,7 +229,7 @@ fn gone<T>(name: &'static str, ended: &Result<T, JoinError>) -> ProcessError {
 type Keeping = (Arc<Keeper>, Journal);
 
 /// Who keeps what is served, unless nobody is to, and what was kept before.
-fn keep(cli: &Cli, terms: &Terms, metrics: &Arc<Metrics>) -> (Option<Keeping>, Option<Kept>) {
+fn keep(cli: &Cli, terms: &Terms, metrics: &Arc<Metrics>) -> (Option<Keeping>, Option<LastKnownGood>) {
     if terms.max_age.is_zero() {
         return (None, None);
     }

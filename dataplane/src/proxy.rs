@@ -25,11 +25,11 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::access::Access;
-use crate::answer::{self, Manner, discard};
+use crate::answer::{self, WriteOptions, discard};
 use crate::callers::Callers;
 use crate::context::Context;
 use crate::front;
-use crate::health::Board;
+use crate::health::HealthReports;
 use crate::metrics::Metrics;
 use crate::tables::Current;
 use arriving::Rest;
@@ -38,7 +38,7 @@ use arriving::Rest;
 #[derive(Debug)]
 pub struct Proxy {
     pub current: Arc<Current>,
-    pub board: Arc<Board>,
+    pub health: Arc<HealthReports>,
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
     pub callers: Arc<Callers>,
@@ -236,7 +236,7 @@ impl Proxy {
         }
         let request_id = context.line.request_id.clone();
         let is_last = rest == Rest::Withheld;
-        let manner = Manner {
+        let options = WriteOptions {
             request_id: &request_id,
             form: if context.kind.is_grpc {
                 Form::Grpc
@@ -250,7 +250,7 @@ impl Proxy {
             .is_some()
             .then_some(context.route.as_ref())
             .flatten();
-        answer::write(&answer, session, manner, |head| {
+        answer::write(&answer, session, options, |head| {
             receiving::header_down(route, head)
         })
         .await?;

@@ -11,18 +11,18 @@ use tokio::sync::Notify;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::client_certificate::ClientCertificate;
-use crate::health::Board;
+use crate::health::HealthReports;
 use crate::names::Lookup;
 use crate::net::AddressCheck;
 use crate::proxy::DOES_NOT_RESOLVE;
 use crate::tables::{Current, Route};
-use crate::upstream::{Manner, Target, Upstream};
+use crate::upstream::{PeerOptions, Target, Upstream};
 
 /// Looks after what traffic does not tell: names that begin or cease to resolve, and backends that were bad and to
 /// which nobody sends requests any more.
 pub struct Recovery {
     pub current: Arc<Current>,
-    pub board: Arc<Board>,
+    pub health: Arc<HealthReports>,
     pub check: Arc<AddressCheck>,
     pub names_changed: Arc<Notify>,
     /// How the engine connects, so that a probe meets the same roots.
@@ -74,7 +74,7 @@ impl Recovery {
         loop {
             period.tick().await;
             let tables = self.current.load();
-            let suspects: Vec<_> = (self.board.blamed().iter())
+            let suspects: Vec<_> = (self.health.blamed().iter())
                 .filter_map(|object| tables.routes.get(&object.key))
                 .filter(|route| route.is_suspect())
                 .cloned()
@@ -99,7 +99,7 @@ impl Recovery {
 
     fn note(&self, route: &Route) {
         // What was built anew inherits what its object is blamed for, or nobody would ever take it back.
-        let known = self.board.state(&route.object);
+        let known = self.health.state(&route.object);
         if let Some(state @ (BackendState::Unreachable | BackendState::TlsFailed)) = known
             && !route.is_suspect()
         {
@@ -121,12 +121,12 @@ impl Recovery {
             }
             Lookup::Found => {
                 if known.is_none_or(|state| state == BackendState::Unresolved) {
-                    self.board.note(&route.object, BackendState::Reachable, "");
+                    self.health.note(&route.object, BackendState::Reachable, "");
                 }
                 return;
             }
         };
-        self.board.note(&route.object, BackendState::Unresolved, error);
+        self.health.note(&route.object, BackendState::Unresolved, error);
     }
 
     async fn probe(&self, connector: &TransportConnector, route: Arc<Route>) {
@@ -146,7 +146,7 @@ impl Recovery {
         };
         if is_good && route.acquit() {
             lease.succeeded();
-            self.board.note(&route.object, BackendState::Reachable, "");
+            self.health.note(&route.object, BackendState::Reachable, "");
         }
     }
 
@@ -158,13 +158,13 @@ impl Recovery {
         address: SocketAddr,
         is_pinned: bool,
     ) -> Result<()> {
-        let manner = Manner {
+        let wanted = PeerOptions {
             http2: upstream.http2,
             is_pinned,
-            ..Manner::default()
+            ..PeerOptions::default()
         };
         let stream = connector
-            .new_stream(&self.certificate.equip(upstream.peer(address, manner)))
+            .new_stream(&self.certificate.equip(upstream.peer(address, wanted)))
             .await?;
         if is_pinned {
             let shown = stream.get_ssl_digest();

@@ -15,8 +15,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use crate::health::Board;
-use crate::last_known_good::{Keeper, Kept, Update};
+use crate::health::HealthReports;
+use crate::last_known_good::{Keeper, LastKnownGood, Update};
 use crate::metrics::Metrics;
 use crate::tables::{Applied, ApplyError, Builder, Change, Current, Tables};
 use assembly::{Assembly, AssemblyError};
@@ -35,7 +35,7 @@ pub struct Subscriber {
     pub instance: String,
     pub builder: Builder,
     pub current: Arc<Current>,
-    pub board: Arc<Board>,
+    pub health: Arc<HealthReports>,
     pub metrics: Arc<Metrics>,
     /// `None` when nothing is to be kept.
     pub keeper: Option<Arc<Keeper>>,
@@ -45,7 +45,7 @@ pub struct Subscriber {
 
 /// What is known of one stream.
 #[derive(Debug, Default)]
-struct Progress {
+struct SyncState {
     assembly: Assembly,
     has_acknowledged: bool,
     values: Values,
@@ -97,7 +97,7 @@ impl Subscriber {
     ///
     /// # Errors
     /// When it is not what it says it is; nothing is served then.
-    pub fn resume(&mut self, kept: &Kept) -> Result<(), ApplyError> {
+    pub fn resume(&mut self, kept: &LastKnownGood) -> Result<(), ApplyError> {
         let applied = self.builder.apply(Change {
             base: None,
             upserts: &kept.upserts,
@@ -148,13 +148,13 @@ impl Subscriber {
         let mut stream = response.into_inner();
         self.metrics.connected.set(1);
         tracing::info!(operator = self.operator, "the configuration stream is up");
-        self.board.tell_again();
-        let mut progress = Progress::default();
-        let board = Arc::clone(&self.board);
+        self.health.tell_again();
+        let mut progress = SyncState::default();
+        let health = Arc::clone(&self.health);
         loop {
             let received = tokio::select! {
                 received = stream.message() => received?.ok_or(StreamError::Closed)?,
-                // A permit first: news that are taken from the board are sent.
+                // A permit first: news that are taken from the health are sent.
                 permit = answers.reserve() => {
                     let Ok(permit) = permit else { return Err(StreamError::Closed) };
                     tokio::select! {
@@ -162,7 +162,7 @@ impl Subscriber {
                             drop(permit);
                             received?.ok_or(StreamError::Closed)?
                         }
-                        health = board.next() => {
+                        health = health.next() => {
                             let health = codec::health_to_wire(&health);
                             permit.send(message(proxy_message::Message::Health(health)));
                             continue;
@@ -198,7 +198,7 @@ impl Subscriber {
     async fn receive(
         &mut self,
         received: OperatorMessage,
-        progress: &mut Progress,
+        progress: &mut SyncState,
         answers: &mpsc::Sender<ProxyMessage>,
     ) -> Result<(), StreamError> {
         let chunk = match received.message {
@@ -278,7 +278,7 @@ impl Subscriber {
         };
         let gone = std::mem::take(&mut applied.gone);
         let old = applied.publish(&self.current);
-        gone.iter().for_each(|object| self.board.forget(object));
+        gone.iter().for_each(|object| self.health.forget(object));
         tokio::spawn(retire(old));
         self.metrics
             .objects

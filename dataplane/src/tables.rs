@@ -21,7 +21,7 @@ pub struct Tables {
     pub hash: Hash,
     /// How many configurations this process has applied; 0 before the first.
     pub sequence: u64,
-    pub doors: Table<Arc<Route>, Arc<Route>>,
+    pub table: Table<Arc<Route>, Arc<Route>>,
     pub routes: Routes,
     /// Those of `routes` whose backend is a host of the author's choice.
     pub hosts: Routes,
@@ -48,7 +48,7 @@ impl Default for Tables {
         Self {
             hash: Hash::empty(),
             sequence: 0,
-            doors: Table::default(),
+            table: Table::default(),
             routes: Routes::new_sync(),
             hosts: Routes::new_sync(),
         }

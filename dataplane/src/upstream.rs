@@ -65,7 +65,7 @@ struct Tls {
 
 /// What a single request adds to the settings of its upstream.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Manner {
+pub struct PeerOptions {
     pub http2: bool,
     pub is_idempotent: bool,
     /// For how long the engine lets the backend be silent; `None`: somebody else looks after that, or it is no fault.
@@ -238,14 +238,14 @@ impl Upstream {
         endpoints.has_any(may_be_tried)
     }
 
-    pub fn peer(&self, address: SocketAddr, manner: Manner) -> HttpPeer {
+    pub fn peer(&self, address: SocketAddr, wanted: PeerOptions) -> HttpPeer {
         let mut peer = HttpPeer::new(address, self.is_tls(), self.server_name().to_owned());
         let bits = [
-            manner.http2,
-            manner.is_idempotent,
-            manner.is_pinned,
-            manner.is_upgrade,
-            manner.is_attentive,
+            wanted.http2,
+            wanted.is_idempotent,
+            wanted.is_pinned,
+            wanted.is_upgrade,
+            wanted.is_attentive,
         ];
         peer.group_key = bits
             .iter()
@@ -253,22 +253,22 @@ impl Upstream {
         let options = &mut peer.options;
         options.connection_timeout = Some(CONNECT);
         options.total_connection_timeout = Some(CONNECT_IN_ALL);
-        options.read_timeout = manner.silence;
+        options.read_timeout = wanted.silence;
         options.write_timeout = Some(STANDSTILL);
-        options.idle_timeout = Some(if manner.is_idempotent {
+        options.idle_timeout = Some(if wanted.is_idempotent {
             IDLE
         } else {
             IDLE_UNREPEATABLE
         });
         options.tcp_keepalive = Some(keepalive());
-        if manner.is_upgrade {
+        if wanted.is_upgrade {
             options.custom_l4 = Some(patience());
             options.idle_timeout = Some(Duration::ZERO);
         }
-        if manner.is_attentive {
+        if wanted.is_attentive {
             options.custom_l4 = Some(attention());
         }
-        if manner.http2 {
+        if wanted.http2 {
             options.alpn = ALPN::H2;
             options.max_h2_streams = HTTP2_STREAMS;
             options.h2_ping_interval = Some(Duration::from_secs(20));
@@ -280,7 +280,7 @@ impl Upstream {
             options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         }
         if let Some(tls) = &self.tls {
-            let is_verified = !tls.insecure && !manner.is_pinned;
+            let is_verified = !tls.insecure && !wanted.is_pinned;
             options.verify_cert = is_verified;
             options.verify_hostname = is_verified;
             options.ca = tls.ca.clone();

@@ -13,12 +13,12 @@ use kit::{Answer, Backend, Client};
 use process::Process;
 
 /// The program before one backend, which takes everything below `/proxy/`.
-struct Door {
+struct Served {
     backend: Backend,
     process: Process,
 }
 
-impl Door {
+impl Served {
     async fn open() -> Self {
         let backend = Backend::ok().await;
         let process = Process::serving(backend.address, &[]).await;
@@ -86,7 +86,7 @@ fn target(target: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn length_and_coding() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     let chunks = "3\r\nabc\r\n0\r\n\r\n";
     for (lines, body, code) in [
         ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", chunks, 400),
@@ -114,23 +114,25 @@ async fn length_and_coding() {
         ("Content-Length: 9223372036854775808\r\n", "", 400),
         ("Content-Length: 18446744073709551616\r\n", "", 400),
     ] {
-        door.refuses(&post(lines, body), code).await;
+        served.refuses(&post(lines, body), code).await;
     }
-    door.refuses(
-        b"POST /proxy/p HTTP/1.0\r\nHost: gw.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        400,
-    )
-    .await;
+    served
+        .refuses(
+            b"POST /proxy/p HTTP/1.0\r\nHost: gw.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        )
+        .await;
 }
 
 #[tokio::test]
 async fn a_get_with_a_length_is_forwarded_with_its_body() {
-    let mut door = Door::open().await;
-    door.passes(b"GET /proxy/g HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 3\r\n\r\nabc")
+    let mut served = Served::open().await;
+    served
+        .passes(b"GET /proxy/g HTTP/1.1\r\nHost: gw.example\r\nContent-Length: 3\r\n\r\nabc")
         .await;
     // The backend answers at the end of the head already.
-    door.backend.wait_for("\r\n\r\nabc").await;
-    let got = door.backend.received().to_ascii_lowercase();
+    served.backend.wait_for("\r\n\r\nabc").await;
+    let got = served.backend.received().to_ascii_lowercase();
     assert!(
         got.starts_with("get /proxy/g http/1.1\r\n") && got.ends_with("\r\n\r\nabc"),
         "{got}"
@@ -139,12 +141,12 @@ async fn a_get_with_a_length_is_forwarded_with_its_body() {
 
 #[tokio::test]
 async fn chunks_are_framed_afresh() {
-    let mut door = Door::open().await;
+    let mut served = Served::open().await;
     let body = "3\r\nabc\r\n3;a=b\r\ndef\r\n03;a=\"b c\"\r\nghi\r\n0\r\nX-Trailer: 1\r\n\r\n";
-    let mut client = door.client().await;
+    let mut client = served.client().await;
     client.send(post("Transfer-Encoding: chunked\r\n", body)).await;
-    door.backend.wait_for("\r\n0\r\n\r\n").await;
-    let received = door.backend.received();
+    served.backend.wait_for("\r\n0\r\n\r\n").await;
+    let received = served.backend.received();
     assert!(received.contains("abc") && received.contains("def") && received.contains("ghi"));
     assert!(
         !received.contains("a=b") && !received.contains("X-Trailer"),
@@ -154,7 +156,7 @@ async fn chunks_are_framed_afresh() {
 
 #[tokio::test]
 async fn chunks_that_two_programs_read_differently() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     for body in [
         "5 \r\nhello\r\n0\r\n\r\n",
         "5 ;a\r\nhello\r\n0\r\n\r\n",
@@ -167,23 +169,24 @@ async fn chunks_that_two_programs_read_differently() {
         "5\r\nhello\r\n0\r\nno field\r\n\r\n",
         "5\r\nhello\r\n0\r\n X: y\r\n\r\n",
     ] {
-        door.refuses(&post("Transfer-Encoding: chunked\r\n", body), 400)
+        served
+            .refuses(&post("Transfer-Encoding: chunked\r\n", body), 400)
             .await;
     }
 }
 
 #[tokio::test]
 async fn expectations() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     for value in ["y 100-continue", "100-continue, x", "100 continue", ""] {
         let lines = format!("Expect: {value}\r\nContent-Length: 3\r\n");
-        door.refuses(&post(&lines, "abc"), 417).await;
+        served.refuses(&post(&lines, "abc"), 417).await;
     }
 }
 
 #[tokio::test]
 async fn hosts() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     for head in [
         "GET /proxy/h HTTP/1.1\r\n\r\n",
         "GET /proxy/h HTTP/1.1\r\nHost:\r\n\r\n",
@@ -194,15 +197,15 @@ async fn hosts() {
         "GET http://other.example/proxy/h HTTP/1.1\r\nHost: gw.example\r\n\r\n",
         "GET https://gw.example/proxy/h HTTP/1.1\r\nHost: gw.example\r\n\r\n",
     ] {
-        door.refuses(head.as_bytes(), 400).await;
+        served.refuses(head.as_bytes(), 400).await;
     }
-    let got = door.passes(&target("http://gw.example/proxy/abs?a=1")).await;
+    let got = served.passes(&target("http://gw.example/proxy/abs?a=1")).await;
     assert!(got.starts_with("get /proxy/abs?a=1 http/1.1\r\n"), "{got}");
 }
 
 #[tokio::test]
 async fn lines() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     for head in [
         &b"GET /proxy/l HTTP/1.1\nHost: gw.example\n\n"[..],
         b"GET /proxy/l HTTP/1.1\r\nHost: gw.example\n\r\n",
@@ -216,13 +219,13 @@ async fn lines() {
         b"GET /proxy/l HTTP/0.9\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ] {
-        door.refuses(head, 400).await;
+        served.refuses(head, 400).await;
     }
 }
 
 #[tokio::test]
 async fn targets() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     for bad in [
         "/proxy/a b",
         "/proxy/a#f",
@@ -231,10 +234,10 @@ async fn targets() {
         "proxy",
         "/proxy/a\tb",
     ] {
-        door.refuses(&target(bad), 400).await;
+        served.refuses(&target(bad), 400).await;
     }
     for same in ["/proxy//x//y", "/proxy/a%2Fb", "/proxy/a;v=1"] {
-        let got = door.passes(&target(same)).await;
+        let got = served.passes(&target(same)).await;
         assert!(
             got.starts_with(&format!("get {} http/1.1\r\n", same.to_ascii_lowercase())),
             "{got}"
@@ -245,7 +248,7 @@ async fn targets() {
 /// These are refused behind the front, because HTTP/2 needs the same rule; the connection may live on.
 #[tokio::test]
 async fn paths() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     for bad in [
         "/proxy/a/../b",
         "/proxy/%2e%2e/b",
@@ -255,31 +258,33 @@ async fn paths() {
         "/proxy/%00",
         "/proxy/%zz",
     ] {
-        let (_, answer) = door.ask(&target(bad), false).await;
+        let (_, answer) = served.ask(&target(bad), false).await;
         answer.assert_status(400);
     }
-    assert_eq!(door.backend.requests(), 0);
+    assert_eq!(served.backend.requests(), 0);
     for (sent, got) in [
         ("/proxy/caf\u{e9}", "get /proxy/caf%c3%a9 http/1.1\r\n"),
         ("/proxy/a\"b<c>`", "get /proxy/a%22b%3cc%3e%60 http/1.1\r\n"),
         ("/proxy/%7Ea", "get /proxy/~a http/1.1\r\n"),
     ] {
-        let received = door.passes(&target(sent)).await;
+        let received = served.passes(&target(sent)).await;
         assert!(received.starts_with(got), "{sent}: {received}");
     }
 }
 
 #[tokio::test]
 async fn methods() {
-    let door = Door::open().await;
-    door.refuses(b"TRACE /proxy/m HTTP/1.1\r\nHost: gw.example\r\n\r\n", 405)
+    let served = Served::open().await;
+    served
+        .refuses(b"TRACE /proxy/m HTTP/1.1\r\nHost: gw.example\r\n\r\n", 405)
         .await;
-    door.refuses(
-        b"CONNECT db.example:5432 HTTP/1.1\r\nHost: db.example:5432\r\n\r\n",
-        405,
-    )
-    .await;
-    let got = door
+    served
+        .refuses(
+            b"CONNECT db.example:5432 HTTP/1.1\r\nHost: db.example:5432\r\n\r\n",
+            405,
+        )
+        .await;
+    let got = served
         .passes(b"PURGE /proxy/m HTTP/1.1\r\nHost: gw.example\r\n\r\n")
         .await;
     assert!(got.starts_with("purge /proxy/m http/1.1\r\n"), "{got}");
@@ -287,7 +292,7 @@ async fn methods() {
 
 #[tokio::test]
 async fn connection() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     for name in [
         "Host",
         "X-Forwarded-For",
@@ -295,23 +300,24 @@ async fn connection() {
         "Impersonate-User",
         "Content-Length",
     ] {
-        door.refuses(
-            &post(
-                &format!("Connection: close, {name}\r\nContent-Length: 3\r\n"),
-                "abc",
-            ),
-            400,
-        )
-        .await;
+        served
+            .refuses(
+                &post(
+                    &format!("Connection: close, {name}\r\nContent-Length: 3\r\n"),
+                    "abc",
+                ),
+                400,
+            )
+            .await;
     }
-    let got = door
+    let got = served
         .passes(&post("Connection: X-Secret\r\nX-Secret: 1\r\nX-Kept: 1\r\n", ""))
         .await;
     assert!(
         !got.contains("x-secret") && got.contains("x-kept: 1\r\n"),
         "{got}"
     );
-    let got = door
+    let got = served
         .passes(&post(
             "Connection: keep-alive\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\n",
             "",
@@ -322,10 +328,10 @@ async fn connection() {
 
 #[tokio::test]
 async fn upgrades() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     for body in ["Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n"] {
         let lines = format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{body}");
-        door.refuses(&post(&lines, "abc"), 400).await;
+        served.refuses(&post(&lines, "abc"), 400).await;
     }
     for lines in [
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
@@ -335,7 +341,7 @@ async fn upgrades() {
         "Upgrade: websocket\r\n",
         "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n",
     ] {
-        let got = door.passes(&post(lines, "")).await;
+        let got = served.passes(&post(lines, "")).await;
         assert!(
             !got.contains("upgrade") && !got.contains("http2-settings"),
             "{lines:?}: {got}"
@@ -345,7 +351,7 @@ async fn upgrades() {
 
 #[tokio::test]
 async fn budgets() {
-    let door = Door::open().await;
+    let served = Served::open().await;
     let base = "GET /proxy/b HTTP/1.1\r\nHost: gw.example\r\nX: \r\n\r\n".len();
     let head = |length: usize| {
         format!(
@@ -356,17 +362,17 @@ async fn budgets() {
     };
     for length in [65_535, 65_536] {
         assert_eq!(head(length).len(), length);
-        door.passes(&head(length)).await;
+        served.passes(&head(length)).await;
     }
-    door.refuses(&head(65_537), 431).await;
-    door.refuses(&head(1_200_000), 431).await;
+    served.refuses(&head(65_537), 431).await;
+    served.refuses(&head(1_200_000), 431).await;
     let path = |length: usize| target(&format!("/proxy/{}", "a".repeat(length - 7)));
     for length in [32_767, 32_768] {
-        door.passes(&path(length)).await;
+        served.passes(&path(length)).await;
     }
-    door.refuses(&path(32_769), 414).await;
-    door.refuses(&path(70_000), 414).await;
+    served.refuses(&path(32_769), 414).await;
+    served.refuses(&path(70_000), 414).await;
     let lines = |count: usize| post(&"X-A: 1\r\n".repeat(count - 1), "");
-    door.passes(&lines(200)).await;
-    door.refuses(&lines(201), 431).await;
+    served.passes(&lines(200)).await;
+    served.refuses(&lines(201), 431).await;
 }

@@ -18,14 +18,14 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-struct Door {
+struct Served {
     backend: Backend,
     listener: Listener,
     traffic: Arc<Traffic>,
     draining: watch::Sender<bool>,
 }
 
-impl Door {
+impl Served {
     async fn open(backend: Backend) -> Self {
         Self::open_with(backend, |_| {}).await
     }
@@ -73,14 +73,14 @@ const PLAIN: [(&str, &[u8]); 4] = [
 
 #[tokio::test]
 async fn both_protocols_on_one_port() {
-    let door = Door::open(Backend::ok().await).await;
-    let client = door.client().await;
+    let served = Served::open(Backend::ok().await).await;
+    let client = served.client().await;
     let answer = ask(&client, request(Method::GET, "http://gw.example/two?a=1"), None).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
-    let mut old = Client::connect(door.listener.address).await;
+    let mut old = Client::connect(served.listener.address).await;
     old.send("GET /one HTTP/1.1\r\nHost: gw.example\r\n\r\n").await;
     assert_eq!(old.answer().await.unwrap().status, 200);
-    let received = door.backend.received();
+    let received = served.backend.received();
     assert!(received.starts_with("GET /two?a=1 HTTP/1.1\r\n"), "{received}");
     assert!(
         received.to_ascii_lowercase().contains("host: gw.example\r\n"),
@@ -90,8 +90,8 @@ async fn both_protocols_on_one_port() {
 
 #[tokio::test]
 async fn bodies_and_head() {
-    let mut door = Door::open(Backend::ok().await).await;
-    let client = door.client().await;
+    let mut served = Served::open(Backend::ok().await).await;
+    let client = served.client().await;
     let answer = ask(
         &client,
         request(Method::POST, "http://gw.example/up"),
@@ -99,17 +99,17 @@ async fn bodies_and_head() {
     )
     .await;
     assert_eq!(answer.status, 200);
-    door.backend.wait_for("a body").await;
+    served.backend.wait_for("a body").await;
     let answer = ask(&client, request(Method::HEAD, "http://gw.example/head"), None).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, ""));
 }
 
 #[tokio::test]
 async fn a_preface_cut_at_every_byte() {
-    let door = Door::open(Backend::ok().await).await;
+    let served = Served::open(Backend::ok().await).await;
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     for cut in 1..preface.len() {
-        let mut client = Client::connect(door.listener.address).await;
+        let mut client = Client::connect(served.listener.address).await;
         client.send(&preface[..cut]).await;
         client.send(&preface[cut..]).await;
         assert!(client.until("\0\0").await, "no settings after a cut at {cut}");
@@ -119,8 +119,8 @@ async fn a_preface_cut_at_every_byte() {
 
 #[tokio::test]
 async fn what_the_strict_front_refuses_gets_a_status_here_too() {
-    let door = Door::open(Backend::ok().await).await;
-    let client = door.client().await;
+    let served = Served::open(Backend::ok().await).await;
+    let client = served.client().await;
     let long = format!("http://gw.example/{}", "a".repeat(32_768));
     ask(&client, request(Method::GET, &long), None)
         .await
@@ -141,7 +141,7 @@ async fn what_the_strict_front_refuses_gets_a_status_here_too() {
     let answer = timeout(kit::PATIENCE, ask(&client, connect, None)).await.unwrap();
     assert_eq!(answer.status, 405);
     answer.assert_status(405);
-    assert_eq!(door.backend.requests(), 0);
+    assert_eq!(served.backend.requests(), 0);
     assert_eq!(
         ask(&client, request(Method::GET, "http://gw.example/ok"), None)
             .await
@@ -152,8 +152,8 @@ async fn what_the_strict_front_refuses_gets_a_status_here_too() {
 
 #[tokio::test]
 async fn the_server_itself_answers_options() {
-    let door = Door::open(Backend::ok().await).await;
-    let mut raw = door.raw().await;
+    let served = Served::open(Backend::ok().await).await;
+    let mut raw = served.raw().await;
     let stream = raw
         .request(&[
             (":method", b"OPTIONS"),
@@ -163,14 +163,14 @@ async fn the_server_itself_answers_options() {
         ])
         .await;
     assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
-    assert_eq!(door.backend.requests(), 0);
+    assert_eq!(served.backend.requests(), 0);
 }
 
 /// A client of gRPC reads a status in the head that ends the stream, and nowhere else.
 #[tokio::test]
 async fn what_the_front_answers_ends_with_its_head_where_it_has_no_body() {
     use genkan_kit::http2::{DATA, HEADERS};
-    let door = Door::open(Backend::ok().await).await;
+    let served = Served::open(Backend::ok().await).await;
     let grpc = ("content-type", &b"application/grpc+proto"[..]);
     let headless = &[(HEADERS, true)][..];
     let whole = &[(HEADERS, false), (DATA, true)][..];
@@ -193,15 +193,15 @@ async fn what_the_front_answers_ends_with_its_head_where_it_has_no_body() {
         ("TRACE", odd(b"TRACE"), whole),
         ("OPTIONS *", options.to_vec(), headless),
     ] {
-        let mut raw = door.raw().await;
+        let mut raw = served.raw().await;
         let stream = raw.request(&fields).await;
         assert_eq!(raw.frames_of(stream).await, expected, "{what}");
         let stream = raw.begin(&fields).await;
         raw.data(stream, b"\0\0\0\0\0", true).await;
         assert_eq!(raw.frames_of(stream).await, expected, "{what} with a body");
     }
-    assert_eq!(door.backend.requests(), 0);
-    let client = door.client().await;
+    assert_eq!(served.backend.requests(), 0);
+    let client = served.client().await;
     let refused = ask(&client, request(Method::TRACE, "http://gw.example/t"), None).await;
     assert!(
         refused
@@ -212,7 +212,7 @@ async fn what_the_front_answers_ends_with_its_head_where_it_has_no_body() {
 
 #[tokio::test]
 async fn what_cannot_be_framed_is_refused_and_the_rest_goes_on() {
-    let door = Door::open(Backend::ok().await).await;
+    let served = Served::open(Backend::ok().await).await;
     let refused = [Outcome::Reset, Outcome::Status(400)];
     for (name, value) in [
         (":path", &b"/a b"[..]),
@@ -222,7 +222,7 @@ async fn what_cannot_be_framed_is_refused_and_the_rest_goes_on() {
         (":path", b""),
         (":authority", b"u@gw.example"),
     ] {
-        let mut raw = door.raw().await;
+        let mut raw = served.raw().await;
         let fields = PLAIN.map(|(field, good)| (field, if field == name { value } else { good }));
         let stream = raw.request(&fields).await;
         let outcome = raw.outcome(stream).await;
@@ -241,18 +241,18 @@ async fn what_cannot_be_framed_is_refused_and_the_rest_goes_on() {
         ("host", b"other.example"),
         ("content-length", b"3, 4"),
     ] {
-        let mut raw = door.raw().await;
+        let mut raw = served.raw().await;
         let stream = raw.request(&[&PLAIN[..], &[(name, value)]].concat()).await;
         let outcome = raw.outcome(stream).await;
         assert!(refused.contains(&outcome), "{name}: {outcome:?}");
     }
-    assert_eq!(door.backend.received().matches("GET /r HTTP/1.1").count(), 6);
+    assert_eq!(served.backend.received().matches("GET /r HTTP/1.1").count(), 6);
 }
 
 #[tokio::test]
 async fn a_client_that_sends_only_rubbish_is_sent_away() {
-    let door = Door::open(Backend::ok().await).await;
-    let mut raw = door.raw().await;
+    let served = Served::open(Backend::ok().await).await;
+    let mut raw = served.raw().await;
     let bad = [&PLAIN[..], &[("host", b"other.example")]].concat();
     for _ in 0..33 {
         raw.request(&bad).await;
@@ -262,8 +262,8 @@ async fn a_client_that_sends_only_rubbish_is_sent_away() {
 
 #[tokio::test]
 async fn a_header_list_over_the_limit_is_431() {
-    let door = Door::open(Backend::ok().await).await;
-    let client = door.client().await;
+    let served = Served::open(Backend::ok().await).await;
+    let client = served.client().await;
     let mut large = request(Method::GET, "http://gw.example/large");
     for _ in 0..8 {
         large
@@ -271,13 +271,13 @@ async fn a_header_list_over_the_limit_is_431() {
             .append("x-large", "a".repeat(8_200).parse().unwrap());
     }
     assert_eq!(ask(&client, large, None).await.status, 431);
-    assert_eq!(door.backend.requests(), 0);
+    assert_eq!(served.backend.requests(), 0);
 }
 
 #[tokio::test]
 async fn rapid_resets_end_the_connection() {
-    let door = Door::open(Backend::start(b"", Then::Silent).await).await;
-    let mut raw = door.raw().await;
+    let served = Served::open(Backend::start(b"", Then::Silent).await).await;
+    let mut raw = served.raw().await;
     for _ in 0..10_000 {
         let stream = raw.request(&PLAIN).await;
         raw.reset(stream).await;
@@ -287,8 +287,8 @@ async fn rapid_resets_end_the_connection() {
 
 #[tokio::test]
 async fn a_thousand_streams_on_one_connection() {
-    let door = Door::open(Backend::ok().await).await;
-    let client = door.client().await;
+    let served = Served::open(Backend::ok().await).await;
+    let client = served.client().await;
     // How many streams the server takes at once is known only after its first answer.
     assert_eq!(
         ask(&client, request(Method::GET, "http://gw.example/first"), None)
@@ -310,79 +310,82 @@ async fn a_thousand_streams_on_one_connection() {
     });
     let codes = futures::future::join_all(streams).await;
     assert!(codes.iter().all(|code| *code == 200), "{codes:?}");
-    assert_eq!((door.traffic.connections(), door.backend.requests()), (1, 1_001));
+    assert_eq!(
+        (served.traffic.connections(), served.backend.requests()),
+        (1, 1_001)
+    );
 }
 
 #[tokio::test]
 async fn draining_lets_streams_finish_and_sends_the_client_away() {
-    let mut door = Door::open(Backend::start(b"", Then::Silent).await).await;
-    let mut raw = door.raw().await;
+    let mut served = Served::open(Backend::start(b"", Then::Silent).await).await;
+    let mut raw = served.raw().await;
     raw.request(&PLAIN).await;
-    door.backend.wait_for("GET /r").await;
-    assert_eq!((door.traffic.connections(), door.traffic.requests()), (1, 1));
-    door.draining.send_replace(true);
-    door.listener.shut_down();
+    served.backend.wait_for("GET /r").await;
+    assert_eq!((served.traffic.connections(), served.traffic.requests()), (1, 1));
+    served.draining.send_replace(true);
+    served.listener.shut_down();
     let mut goaway = raw.frame().await.unwrap();
     while goaway.kind != http2::GOAWAY {
         goaway = raw.frame().await.unwrap();
     }
     assert_eq!(&goaway.payload[4..8], &[0; 4], "not a plain farewell: {goaway:?}");
-    assert_eq!(door.traffic.requests(), 1, "the stream was cut");
+    assert_eq!(served.traffic.requests(), 1, "the stream was cut");
     drop(raw);
-    timeout(kit::PATIENCE, door.traffic.drained()).await.unwrap();
+    timeout(kit::PATIENCE, served.traffic.drained()).await.unwrap();
 }
 
 #[tokio::test]
 async fn body_that_never_comes_is_not_waited_for() {
     let backend = Backend::start(b"", Then::Stay).await;
-    let door = Door::open_with(backend, |config| config.body_timeout = Duration::from_millis(120)).await;
-    let mut raw = door.raw().await;
+    let served = Served::open_with(backend, |config| config.body_timeout = Duration::from_millis(120)).await;
+    let mut raw = served.raw().await;
     let stream = raw.begin(&PLAIN).await;
     assert_eq!(raw.outcome(stream).await, Outcome::Reset);
     let idle = async {
-        while door.traffic.requests() > 0 {
+        while served.traffic.requests() > 0 {
             kit::a_moment().await;
         }
     };
     assert!(timeout(PATIENCE, idle).await.is_ok());
-    assert_eq!(door.traffic.connections(), 1, "the others go on");
+    assert_eq!(served.traffic.connections(), 1, "the others go on");
 }
 
 #[tokio::test]
 async fn an_answer_that_nobody_takes_is_not_kept_for_ever() {
     let answer: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsomething";
     let backend = Backend::start(answer, Then::Stay).await;
-    let door = Door::open_with(backend, |config| {
+    let served = Served::open_with(backend, |config| {
         config.write_timeout = Duration::from_millis(120)
     })
     .await;
-    let mut raw = door.raw().await;
+    let mut raw = served.raw().await;
     raw.no_window().await;
     let stream = raw.request(&PLAIN).await;
     assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
     assert_eq!(raw.outcome(stream).await, Outcome::Reset);
-    assert_eq!(door.traffic.requests(), 0);
+    assert_eq!(served.traffic.requests(), 0);
 }
 
 #[tokio::test]
 async fn requests_take_no_more_files_than_there_are_for_backends() {
-    let door = Door::open_with(Backend::start(b"", Then::Silent).await, |config| {
+    let served = Served::open_with(Backend::start(b"", Then::Silent).await, |config| {
         config.most_requests = 2
     })
     .await;
-    let mut raw = door.raw().await;
+    let mut raw = served.raw().await;
     for _ in 0..2 {
         raw.request(&PLAIN).await;
     }
     let waiting = async {
-        while door.traffic.requests() < 2 {
+        while served.traffic.requests() < 2 {
             kit::a_moment().await;
         }
     };
     timeout(PATIENCE, waiting).await.unwrap();
     let third = raw.request(&PLAIN).await;
     assert_eq!(raw.outcome(third).await, Outcome::Status(503));
-    let mut old = Client::connect(door.listener.address).await;
+    let mut old = Client::connect(served.listener.address).await;
     old.send("GET /one HTTP/1.1\r\nHost: gw.example\r\n\r\n").await;
     let answer = old.answer().await.unwrap();
     assert_eq!(answer.header("x-genkan-reason"), Some("TooManyAtOnce"));
@@ -391,16 +394,16 @@ async fn requests_take_no_more_files_than_there_are_for_backends() {
 
 #[tokio::test]
 async fn a_connection_without_streams_is_closed() {
-    let door = Door::open_with(Backend::ok().await, |config| {
+    let served = Served::open_with(Backend::ok().await, |config| {
         config.http2_idle_timeout = Duration::from_millis(120);
     })
     .await;
-    let mut raw = door.raw().await;
+    let mut raw = served.raw().await;
     let stream = raw.request(&PLAIN).await;
     assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
     assert!(raw.is_sent_away().await);
     // Half a head keeps it no longer than nothing does.
-    let mut raw = door.raw().await;
+    let mut raw = served.raw().await;
     let stream = raw.request(&PLAIN).await;
     assert_eq!(raw.outcome(stream).await, Outcome::Status(200));
     raw.half_a_head().await;

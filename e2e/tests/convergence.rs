@@ -299,11 +299,11 @@ impl Proxy {
             .collect();
         lines.sort();
         for path in ["/proxy/a/x", "/proxy/b", "/proxy/c"] {
-            let route = tables.doors.reverse_proxies.lookup("GET", path.as_bytes());
+            let route = tables.table.reverse_proxies.lookup("GET", path.as_bytes());
             lines.push(format!("{path} {:?}", route.map(|route| &route.title)));
         }
         for version in ["v1", "v2"] {
-            let route = tables.doors.api_services.get("g.io", version);
+            let route = tables.table.api_services.get("g.io", version);
             lines.push(format!("{version} {:?}", route.map(|route| &route.title)));
         }
         lines

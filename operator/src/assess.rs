@@ -9,7 +9,7 @@ use genkan_routing::model::BackendState;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::fleet::{Fleet, GRACE, Progress};
+use crate::fleet::{Fleet, GRACE, Rollout};
 use crate::snapshot::Since;
 
 /// A first acknowledgement is usually milliseconds away; waiting for it saves a write.
@@ -29,12 +29,12 @@ pub struct Assessment {
     pub conditions: Vec<(&'static str, Finding)>,
     /// `2/3`.
     pub proxies: String,
-    pub standing: Standing,
+    pub standing: Finality,
 }
 
 /// How final an assessment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Finality {
     /// Nothing more is expected.
     Settled,
     /// Proxies are expected to answer; look again then.
@@ -67,13 +67,13 @@ pub fn assess(
                 (kind::READY, because("not served")),
             ],
             proxies: format!("0/{}", fleet.counted()),
-            standing: Standing::Settled,
+            standing: Finality::Settled,
         };
     };
     let progress = fleet.progress(&verdict.object, since, now);
     let (programmed, mut standing) = programmed(&progress, since, now);
     let (ready, more) = ready(verdict, &programmed, fleet, since, set, now);
-    if standing == Standing::Settled {
+    if standing == Finality::Settled {
         standing = more;
     }
     Assessment {
@@ -88,13 +88,13 @@ pub fn assess(
     }
 }
 
-fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Standing) {
-    let Progress { ready, counted, .. } = progress;
+fn programmed(progress: &Rollout, since: Since, now: Instant) -> (Finding, Finality) {
+    let Rollout { ready, counted, .. } = progress;
     if let Some((proxy, objection)) = &progress.rejected {
         let message = format!("proxy {proxy} cannot build it: {}", objection.message);
         let standing = match progress.behind_since {
-            Some(_) => Standing::Waiting,
-            None => Standing::Settled,
+            Some(_) => Finality::Waiting,
+            None => Finality::Settled,
         };
         return (Finding::no(reason::REJECTED_BY_PROXY, message), standing);
     }
@@ -104,16 +104,16 @@ fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Stan
             let first = age < PATIENCE;
             let again = since.at + if first { PATIENCE } else { GRACE };
             let finding = Finding::no(reason::PENDING, "no data-plane process is connected yet");
-            (finding, Standing::Pending { again, first })
+            (finding, Finality::Pending { again, first })
         } else {
             let message =
                 "no data-plane process is connected; see that the data plane runs and reaches the operator";
-            (Finding::no(reason::NO_PROXIES, message), Standing::Settled)
+            (Finding::no(reason::NO_PROXIES, message), Finality::Settled)
         };
     }
     let Some(behind) = progress.behind_since else {
         let message = format!("{ready} of {counted} proxies serve this generation");
-        return (Finding::yes(reason::PROGRAMMED, message), Standing::Settled);
+        return (Finding::yes(reason::PROGRAMMED, message), Finality::Settled);
     };
     let age = now.duration_since(behind);
     let names = match progress.waiting.as_slice() {
@@ -126,12 +126,12 @@ fn programmed(progress: &Progress, since: Since, now: Instant) -> (Finding, Stan
         let again = behind + if first { PATIENCE } else { GRACE };
         (
             Finding::no(reason::PENDING, message),
-            Standing::Pending { again, first },
+            Finality::Pending { again, first },
         )
     } else {
         (
             Finding::no(reason::WAITING_FOR_PROXIES, message),
-            Standing::Waiting,
+            Finality::Waiting,
         )
     }
 }
@@ -143,10 +143,10 @@ fn ready(
     since: Since,
     set: Option<SetState>,
     now: Instant,
-) -> (Finding, Standing) {
+) -> (Finding, Finality) {
     for finding in [&verdict.accepted, &verdict.resolved, programmed] {
         if !finding.ok {
-            return (finding.clone(), Standing::Settled);
+            return (finding.clone(), Finality::Settled);
         }
     }
     let mut reports: Vec<_> = fleet.reports(&verdict.object, since, now).collect();
@@ -160,7 +160,7 @@ fn ready(
         };
         return (
             Finding::no(reason, format!("proxy {proxy} reports: {}", report.error)),
-            Standing::Settled,
+            Finality::Settled,
         );
     }
     match &verdict.backend {
@@ -172,26 +172,26 @@ fn ready(
                 );
                 return (
                     Finding::no(reason::NO_READY_ENDPOINTS, message),
-                    Standing::Settled,
+                    Finality::Settled,
                 );
             };
             let taken = fleet.taken(set.since, now);
             if taken.behind_since.is_some() {
                 let message = format!("proxies are taking in the endpoints of Service {service}");
-                return (Finding::no(reason::PENDING, message), Standing::Waiting);
+                return (Finding::no(reason::PENDING, message), Finality::Waiting);
             }
         }
         Backend::Host(host) => {
             if let Some((proxy, _)) = reports.iter().find(|(_, report)| report.is_none()) {
                 let message = format!("proxy {proxy} has not reported on {host} yet");
-                return (Finding::no(reason::PENDING, message), Standing::Settled);
+                return (Finding::no(reason::PENDING, message), Finality::Settled);
             }
         }
         Backend::None => {}
     }
     (
         Finding::yes(reason::READY, "requests are answered"),
-        Standing::Settled,
+        Finality::Settled,
     )
 }
 

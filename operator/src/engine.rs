@@ -25,7 +25,7 @@ use crate::fleet::{Fleet, SessionId};
 use crate::metrics::Metrics;
 use crate::serve::gate::Pods;
 use crate::snapshot::{Feed, HashKey, Scope, Since};
-use crate::status::{Outcome, Queue};
+use crate::status::{Queue, WriteOutcome};
 pub use absence::Absence;
 use waiting::Waiting;
 
@@ -62,7 +62,7 @@ pub enum Input {
         name: String,
         session: SessionId,
     },
-    Written(Outcome),
+    Written(WriteOutcome),
     /// Under which secrets are hashed from now on.
     HashKey(HashKey),
     /// This replica writes status from now on, or no longer.

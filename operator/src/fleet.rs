@@ -40,7 +40,7 @@ pub struct Fleet {
 
 /// How far one resource has come.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct Rollout {
     pub ready: usize,
     pub counted: usize,
     /// Names of counted proxies that have not acknowledged it.
@@ -239,7 +239,7 @@ impl Fleet {
     }
 
     /// How far a version of an object, changed at `since`, has come.
-    pub fn progress(&self, object: &ObjectRef, since: crate::snapshot::Since, now: Instant) -> Progress {
+    pub fn progress(&self, object: &ObjectRef, since: crate::snapshot::Since, now: Instant) -> Rollout {
         let objection = |proxy: &Proxy| {
             let held = proxy.objections.get(&object.key);
             held.filter(|held| held.object == *object).cloned()
@@ -248,7 +248,7 @@ impl Fleet {
     }
 
     /// How far something to which nobody objects, changed at `since`, has come.
-    pub fn taken(&self, since: crate::snapshot::Since, now: Instant) -> Progress {
+    pub fn taken(&self, since: crate::snapshot::Since, now: Instant) -> Rollout {
         self.progress_but_for(|_| None, since, now)
     }
 
@@ -257,8 +257,8 @@ impl Fleet {
         objection: impl Fn(&Proxy) -> Option<Objection>,
         since: crate::snapshot::Since,
         now: Instant,
-    ) -> Progress {
-        let mut out = Progress {
+    ) -> Rollout {
+        let mut out = Rollout {
             ready: 0,
             counted: 0,
             waiting: Vec::new(),

@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use crate::engine::{Engine, View};
 use crate::metrics::Metrics;
 use crate::pki::Purpose;
-use crate::pki::keep::{Keeper, Kept, Publication, Serving};
+use crate::pki::keep::{Keeper, ManagedCertificate, Publication, Serving};
 use crate::serve::gate::Gate;
 use crate::serve::review::Kubernetes;
 use crate::snapshot::Feed;
@@ -291,17 +291,17 @@ fn dataplane_service(args: &Args, namespace: &str) -> Result<Key> {
 }
 
 /// The stream's own pair, and the one with which proxies are known to backends.
-fn kept(args: &serve::args::Args, namespace: &str, serving: &Arc<Serving>) -> Vec<Kept> {
+fn kept(args: &serve::args::Args, namespace: &str, serving: &Arc<Serving>) -> Vec<ManagedCertificate> {
     let client = PROXY_CLIENT.to_owned();
     vec![
-        Kept {
+        ManagedCertificate {
             secret: args.grpc_secret.clone(),
             config_map: args.grpc_ca_configmap.clone(),
             purpose: Purpose::service(&args.grpc_service, namespace),
             publication: Publication::Authority,
             serving: Some(Arc::clone(serving)),
         },
-        Kept {
+        ManagedCertificate {
             secret: args.proxy_client_secret.clone(),
             config_map: args.requestheader_configmap.clone(),
             purpose: Purpose::Client(client.clone()),

@@ -29,7 +29,7 @@ pub struct Write {
 
 /// What became of a write.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum WriteOutcome {
     Done {
         key: ObjectKey,
         uid: String,

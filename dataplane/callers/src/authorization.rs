@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::bucket::{Buckets, Empty};
 use crate::decided::Decided;
-use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
+use crate::decisions::{Answered, Cacheable, Decisions, Key, Keys, Limits, Owner};
 use crate::identity::User;
 use crate::kubernetes::{Kubernetes, Lane, Unavailable, access_question};
 use genkan_routing::answer::Answer;
@@ -21,11 +21,11 @@ use genkan_routing::answer::Answer;
 pub struct Authorization {
     pub mode: Mode,
     /// `None`: everybody may do everything.
-    reviewer: Option<Reviewer>,
+    reviewer: Option<AccessReviewer>,
 }
 
 #[derive(Debug)]
-pub struct Reviewer {
+pub struct AccessReviewer {
     kubernetes: Arc<Kubernetes>,
     decisions: Arc<Decisions<bool>>,
     keys: Arc<Keys>,
@@ -57,7 +57,7 @@ enum About<'b> {
     Other,
 }
 
-impl Verdict for bool {
+impl Cacheable for bool {
     fn is_allow(&self) -> bool {
         *self
     }
@@ -73,7 +73,7 @@ impl Authorization {
         }
     }
 
-    pub fn new(mode: Mode, reviewer: Reviewer) -> Self {
+    pub fn new(mode: Mode, reviewer: AccessReviewer) -> Self {
         Self {
             mode,
             reviewer: Some(reviewer),
@@ -111,9 +111,9 @@ impl Authorization {
     }
 }
 
-// === impl Reviewer ===
+// === impl AccessReviewer ===
 
-impl Reviewer {
+impl AccessReviewer {
     pub fn new(kubernetes: Arc<Kubernetes>, keys: Arc<Keys>, limits: Limits, decided: Decided) -> Self {
         Self {
             kubernetes,

@@ -15,13 +15,13 @@ pub struct Decided {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Source {
+struct SourceLabels {
     kind: &'static str,
     source: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Outcome {
+struct OutcomeLabels {
     kind: &'static str,
     outcome: &'static str,
 }
@@ -29,8 +29,8 @@ struct Outcome {
 /// Those about tokens and those about access.
 pub fn register(registry: &mut Registry) -> [Decided; 2] {
     let (decisions, reviews) = (
-        Family::<Source, Counter>::default(),
-        Family::<Outcome, Counter>::default(),
+        Family::<SourceLabels, Counter>::default(),
+        Family::<OutcomeLabels, Counter>::default(),
     );
     let help = "Decisions about callers by where they came from: the cache, an older answer while the API server is away, or a review";
     registry.register("decisions", help, decisions.clone());
@@ -40,8 +40,8 @@ pub fn register(registry: &mut Registry) -> [Decided; 2] {
         reviews.clone(),
     );
     ["token", "access"].map(|kind| {
-        let of = |source| decisions.get_or_create(&Source { kind, source }).clone();
-        let with = |outcome| reviews.get_or_create(&Outcome { kind, outcome }).clone();
+        let of = |source| decisions.get_or_create(&SourceLabels { kind, source }).clone();
+        let with = |outcome| reviews.get_or_create(&OutcomeLabels { kind, outcome }).clone();
         Decided {
             known: of("cache"),
             stale: of("stale"),

@@ -26,7 +26,7 @@ pub type Key = [u8; 32];
 pub type Owner = u64;
 
 /// What can be decided.
-pub trait Verdict: Clone + Send + Sync + 'static {
+pub trait Cacheable: Clone + Send + Sync + 'static {
     fn is_allow(&self) -> bool;
 }
 
@@ -85,7 +85,7 @@ impl Limits {
 
 // === impl Decisions ===
 
-impl<V: Verdict> Decisions<V> {
+impl<V: Cacheable> Decisions<V> {
     pub fn new(limits: Limits) -> Self {
         let of_one = limits.most.div_ceil(SHARDS);
         Self {
@@ -252,13 +252,13 @@ impl<V: Verdict> Decisions<V> {
 }
 
 /// Ends the flight however its task ends.
-struct Flight<'d, V: Verdict> {
+struct Flight<'d, V: Cacheable> {
     decisions: &'d Decisions<V>,
     key: Key,
     entry: Option<Entry<V>>,
 }
 
-impl<V: Verdict> Drop for Flight<'_, V> {
+impl<V: Cacheable> Drop for Flight<'_, V> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
             self.decisions.keep(self.key, entry);

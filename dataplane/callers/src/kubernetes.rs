@@ -18,13 +18,13 @@ use tokio::time::{Instant, timeout};
 
 pub use review::{AccessStatus, Subject, TokenStatus, UserInfo};
 use review::{Review, read};
-pub use source::{Source, SourceError};
+pub use source::{ClusterSource, SourceError};
 use transport::{SendError, Transport};
 
 /// The connection to the API server. Two connections at most, and one where it speaks HTTP/2.
 #[derive(Debug)]
 pub struct Kubernetes {
-    source: Source,
+    source: ClusterSource,
     transport: ArcSwap<Transport>,
     /// Requests in flight for somebody who waits.
     waiting: Semaphore,
@@ -86,7 +86,7 @@ impl Unavailable {
 impl Kubernetes {
     /// # Errors
     /// One sentence when it is not known how the API server is reached.
-    pub fn new(source: Source) -> Result<Self, SourceError> {
+    pub fn new(source: ClusterSource) -> Result<Self, SourceError> {
         let transport = Transport::new(source.load()?)?;
         Ok(Self {
             source,
@@ -239,5 +239,5 @@ pub(crate) fn away() -> Kubernetes {
     let text = "{current-context: c, contexts: [{name: c, context: {cluster: c}}], \
                 clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}";
     std::fs::write(&path, text).unwrap();
-    Kubernetes::new(Source::Kubeconfig(path)).unwrap()
+    Kubernetes::new(ClusterSource::Kubeconfig(path)).unwrap()
 }

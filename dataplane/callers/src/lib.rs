@@ -10,9 +10,9 @@ pub mod decisions;
 pub mod identity;
 pub mod kubernetes;
 
-pub use authorization::{Authorization, Reviewer};
+pub use authorization::{AccessReviewer, Authorization};
 pub use certificates::{AuthorityError, CallerAuthorities, CallerCertificate};
 pub use decided::{Decided, register};
 pub use decisions::{Decisions, Key, Keys, Limits, Owner};
 pub use identity::{Identity, Question, Recent, Step, Tokens, User};
-pub use kubernetes::{Kubernetes, Source, SourceError, Unavailable};
+pub use kubernetes::{ClusterSource, Kubernetes, SourceError, Unavailable};

@@ -28,9 +28,9 @@ pub enum Attributes<'a> {
     },
 }
 
-/// Through which door a request goes, as far as its review depends on it.
+/// Through which kind a request goes, as far as its review depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door<'a> {
+pub enum RouteKind<'a> {
     /// With the path of its matcher as it was written.
     ReverseProxy {
         path: &'a str,
@@ -72,15 +72,15 @@ pub struct Reading<'q> {
 impl<'a> Questions<'a> {
     /// `method` is that of the request, `query` the one that counts.
     pub fn of(
-        door: Door<'a>,
+        kind: RouteKind<'a>,
         method: &'a str,
         info: &'a RequestInfo<'_>,
         query: Option<&[u8]>,
         mode: Mode,
     ) -> Self {
         let exact = || Attributes::of_path(method, &info.path);
-        match (door, mode) {
-            (Door::ApiService, _) => {
+        match (kind, mode) {
+            (RouteKind::ApiService, _) => {
                 let first = Attributes::of(method, info);
                 let others = readings::others(method, &info.path, query, &first);
                 Self {
@@ -89,12 +89,12 @@ impl<'a> Questions<'a> {
                     others,
                 }
             }
-            (Door::ReverseProxy { .. }, Mode::Exact) => Self {
+            (RouteKind::ReverseProxy { .. }, Mode::Exact) => Self {
                 first: exact(),
                 then: None,
                 others: Vec::new(),
             },
-            (Door::ReverseProxy { path }, Mode::Pattern) => Self {
+            (RouteKind::ReverseProxy { path }, Mode::Pattern) => Self {
                 first: Attributes::of_path(method, path),
                 then: (path != info.path).then(exact),
                 others: Vec::new(),

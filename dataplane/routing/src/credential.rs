@@ -54,7 +54,7 @@ pub enum Unreadable {
     )]
     Shape,
     #[error(transparent)]
-    Subprotocol(#[from] subprotocol::Refused),
+    Subprotocol(#[from] subprotocol::NotAToken),
 }
 
 // === impl Unreadable ===

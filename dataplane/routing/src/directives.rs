@@ -97,7 +97,7 @@ const MAX_RESULT: usize = 64 * 1024;
 
 /// A request on its way through the rules.
 #[derive(Debug)]
-pub(crate) struct Course<'a> {
+pub(crate) struct RewriteState<'a> {
     method: &'a str,
     host: &'a str,
     path: Cow<'a, str>,
@@ -167,22 +167,22 @@ impl Directives {
         let method = self.method.as_deref().unwrap_or(input.method);
         let (stripped_prefix, path) = strip::prefix(input.path, &self.strip_path_prefix);
         let path = strip::suffix(path, &self.strip_path_suffix);
-        let mut course = Course {
+        let mut state = RewriteState {
             method,
             host: input.host,
             path: Cow::Borrowed(path),
             query: input.query.map(Cow::Borrowed),
             work: Work::default(),
         };
-        apply("rewrite", &self.rewrite, |rule| rule.apply(&mut course))?;
-        apply("replace", &self.replace, |rule| rule.apply(&mut course))?;
-        apply("pathRegexp", &self.path_regexp, |rule| rule.apply(&mut course))?;
+        apply("rewrite", &self.rewrite, |rule| rule.apply(&mut state))?;
+        apply("replace", &self.replace, |rule| rule.apply(&mut state))?;
+        apply("pathRegexp", &self.path_regexp, |rule| rule.apply(&mut state))?;
         // A canonical path comes back as it is; this looks for what a path may not hold.
-        canonicalize(course.path.as_bytes())?;
+        canonicalize(state.path.as_bytes())?;
         Ok(Outgoing {
             method: Cow::Borrowed(method),
-            path: course.path,
-            query: course.query,
+            path: state.path,
+            query: state.query,
             stripped_prefix,
         })
     }

@@ -27,7 +27,7 @@ pub struct RequestLine<'r> {
 }
 
 /// What the headers for a backend are made of, beside what the client sent.
-pub struct Shipment<'s> {
+pub struct UpstreamRequest<'s> {
     /// That of the request line, as the next.
     pub method: &'s Method,
     /// That of the request line.
@@ -105,15 +105,15 @@ fn sendable(target: Vec<u8>) -> Vec<u8> {
     escaped
 }
 
-// === impl Shipment ===
+// === impl UpstreamRequest ===
 
-impl fmt::Debug for Shipment<'_> {
+impl fmt::Debug for UpstreamRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shipment").finish_non_exhaustive()
+        f.debug_struct("UpstreamRequest").finish_non_exhaustive()
     }
 }
 
-impl Shipment<'_> {
+impl UpstreamRequest<'_> {
     /// Makes the headers for the backend out of the client's.
     ///
     /// # Errors
@@ -279,7 +279,7 @@ mod tests {
     fn what_may_have_a_body_and_has_none_says_so() {
         let host = HeaderValue::from_static("shop.example");
         let dress = |method: Method, is_empty, headers: &mut HeaderMap| {
-            let shipment = Shipment {
+            let upstream_request = UpstreamRequest {
                 method: &method,
                 target: b"/",
                 directives: None,
@@ -290,7 +290,7 @@ mod tests {
                 kind: &Kind::default(),
                 is_empty,
             };
-            shipment.dress(headers).unwrap();
+            upstream_request.dress(headers).unwrap();
             headers.get(CONTENT_LENGTH).cloned()
         };
         for method in [Method::POST, Method::PUT, Method::PATCH] {

@@ -13,7 +13,7 @@ mod scan;
 pub use crate::answer::Refused;
 pub use chunks::ChunkScan;
 pub use decoded::Decoded;
-pub use scan::{HeadScan, Progress};
+pub use scan::{HeadScan, Scanned};
 
 use std::borrow::Cow;
 

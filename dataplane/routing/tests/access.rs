@@ -3,16 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 use genkan_routing::RequestInfo;
-use genkan_routing::access::{Attributes, Door, Mode, Questions, Refusal};
+use genkan_routing::access::{Attributes, Mode, Questions, Refusal, RouteKind};
 
 fn non_resource(path: &str, verb: &str) -> String {
     format!("{verb} {path}")
 }
 
 /// The questions, each as `verb path` or as its values.
-fn asked(door: Door<'_>, method: &str, path: &str, mode: Mode) -> Vec<String> {
+fn asked(kind: RouteKind<'_>, method: &str, path: &str, mode: Mode) -> Vec<String> {
     let info = RequestInfo::parse(method, path, None).unwrap();
-    let questions = Questions::of(door, method, &info, None, mode);
+    let questions = Questions::of(kind, method, &info, None, mode);
     std::iter::once(&questions.first)
         .chain(&questions.then)
         .chain(&questions.others)
@@ -23,9 +23,9 @@ fn asked(door: Door<'_>, method: &str, path: &str, mode: Mode) -> Vec<String> {
         .collect()
 }
 
-fn refused(door: Door<'_>, method: &str, path: &str, mode: Mode) -> String {
+fn refused(kind: RouteKind<'_>, method: &str, path: &str, mode: Mode) -> String {
     let info = RequestInfo::parse(method, path, None).unwrap();
-    let questions = Questions::of(door, method, &info, None, mode);
+    let questions = Questions::of(kind, method, &info, None, mode);
     // The last one: whoever asks so far has been allowed the others.
     let reading = questions.readings().last().unwrap();
     Refusal {
@@ -35,7 +35,7 @@ fn refused(door: Door<'_>, method: &str, path: &str, mode: Mode) -> String {
     .to_string()
 }
 
-const GRAFANA: Door<'_> = Door::ReverseProxy {
+const GRAFANA: RouteKind<'_> = RouteKind::ReverseProxy {
     path: "/proxy/grafana/*",
 };
 
@@ -54,13 +54,13 @@ fn pattern_is_asked_before_the_path() {
 
 #[test]
 fn one_path_is_asked_about_once() {
-    let door = Door::ReverseProxy { path: "/proxy/one" };
+    let kind = RouteKind::ReverseProxy { path: "/proxy/one" };
     assert_eq!(
-        asked(door, "HEAD", "/proxy/one", Mode::Pattern),
+        asked(kind, "HEAD", "/proxy/one", Mode::Pattern),
         ["head /proxy/one"]
     );
     assert_eq!(
-        asked(door, "HEAD", "/clusters/host/proxy/one", Mode::Pattern),
+        asked(kind, "HEAD", "/clusters/host/proxy/one", Mode::Pattern),
         ["head /proxy/one"],
         "the name of the cluster is no part of it"
     );
@@ -68,7 +68,7 @@ fn one_path_is_asked_about_once() {
 
 #[test]
 fn resources_are_asked_about_as_such() {
-    let of = |method, path| asked(Door::ApiService, method, path, Mode::Pattern);
+    let of = |method, path| asked(RouteKind::ApiService, method, path, Mode::Pattern);
     assert_eq!(of("GET", "/kapis/g.io/v1/things"), ["list|g.io|v1|things|||"]);
     assert_eq!(
         of("POST", "/kapis/g.io/v1/namespaces/n/things/t/log/deeper"),
@@ -83,7 +83,7 @@ fn resources_are_asked_about_as_such() {
 fn list_names_nothing_whatever_its_selector_says() {
     let query = b"fieldSelector=metadata.name=alpha";
     let info = RequestInfo::parse("GET", "/kapis/g.io/v1/things", Some(query)).unwrap();
-    let questions = Questions::of(Door::ApiService, "GET", &info, Some(query), Mode::Pattern);
+    let questions = Questions::of(RouteKind::ApiService, "GET", &info, Some(query), Mode::Pattern);
     assert_eq!(questions.first.values()[7], "");
 }
 
@@ -118,7 +118,7 @@ fn refusal_prints_the_rule_that_helps() {
     );
     assert_eq!(
         refused(
-            Door::ApiService,
+            RouteKind::ApiService,
             "GET",
             "/kapis/fruit.io/v1/namespaces/n/apples/a/log",
             Mode::Pattern
@@ -129,7 +129,7 @@ fn refusal_prints_the_rule_that_helps() {
     );
     assert!(
         refused(
-            Door::ApiService,
+            RouteKind::ApiService,
             "OPTIONS",
             "/kapis/g.io/v1/things",
             Mode::Pattern
@@ -155,7 +155,14 @@ const CARTS: &str = "/kapis/g.io/v1/namespaces/n/carts";
 
 #[test]
 fn path_that_servers_read_differently_is_asked_about_in_every_reading() {
-    let of = |method, rest: &str| asked(Door::ApiService, method, &format!("{CARTS}{rest}"), Mode::Pattern);
+    let of = |method, rest: &str| {
+        asked(
+            RouteKind::ApiService,
+            method,
+            &format!("{CARTS}{rest}"),
+            Mode::Pattern,
+        )
+    };
     let get = |resource, subresource, name| format!("get|g.io|v1|{resource}|{subresource}|n|{name}");
     for (rest, expected) in [
         ("/x", vec![get("carts", "", "x")]),
@@ -216,7 +223,13 @@ fn path_that_servers_read_differently_is_asked_about_in_every_reading() {
         ]
     );
     let watch = RequestInfo::parse("GET", "/kapis/g.io/v1/carts%2F", Some(b"watch=1")).unwrap();
-    let watch = Questions::of(Door::ApiService, "GET", &watch, Some(b"watch=1"), Mode::Pattern);
+    let watch = Questions::of(
+        RouteKind::ApiService,
+        "GET",
+        &watch,
+        Some(b"watch=1"),
+        Mode::Pattern,
+    );
     assert_eq!(watch.others[0].values()[1..5], ["watch", "g.io", "v1", "carts"]);
 }
 
@@ -224,7 +237,7 @@ fn path_that_servers_read_differently_is_asked_about_in_every_reading() {
 fn reading_that_leads_elsewhere_is_asked_about_as_a_path() {
     let of = |rest: &str| {
         asked(
-            Door::ApiService,
+            RouteKind::ApiService,
             "GET",
             &format!("{CARTS}/x/log/{rest}"),
             Mode::Pattern,
@@ -235,7 +248,7 @@ fn reading_that_leads_elsewhere_is_asked_about_as_a_path() {
         [non_resource(&format!("{CARTS}/x/log/../exec"), "get")]
     );
     let info = RequestInfo::parse("GET", "/kapis/g.io/v1/watch%2F", None).unwrap();
-    let questions = Questions::of(Door::ApiService, "GET", &info, None, Mode::Pattern);
+    let questions = Questions::of(RouteKind::ApiService, "GET", &info, None, Mode::Pattern);
     assert_eq!(
         questions.others[0].values()[..3],
         ["path", "get", "/kapis/g.io/v1/watch/"]
@@ -253,7 +266,14 @@ fn proxies_are_asked_about_in_one_reading() {
 
 #[test]
 fn refusal_of_another_reading_prints_its_rule_or_another_way() {
-    let of = |rest: &str| refused(Door::ApiService, "GET", &format!("{CARTS}/{rest}"), Mode::Pattern);
+    let of = |rest: &str| {
+        refused(
+            RouteKind::ApiService,
+            "GET",
+            &format!("{CARTS}/{rest}"),
+            Mode::Pattern,
+        )
+    };
     let proxy = "An API whose names hold slashes is better published by a ReverseProxy, whose paths are judged as they stand";
     assert_eq!(
         of("x%2Fexec"),
@@ -270,7 +290,7 @@ fn refusal_of_another_reading_prints_its_rule_or_another_way() {
     }
     let path = format!("{CARTS}/x/%2Fexec");
     let info = RequestInfo::parse("GET", &path, None).unwrap();
-    let questions = Questions::of(Door::ApiService, "GET", &info, None, Mode::Pattern);
+    let questions = Questions::of(RouteKind::ApiService, "GET", &info, None, Mode::Pattern);
     let reading = questions.readings().next().unwrap();
     let said = Refusal {
         user: "jane",

@@ -1,4 +1,4 @@
-//! Which door a request goes to.
+//! Which kind a request goes to.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use genkan_routing::answer::reason_of;
-use genkan_routing::strict::{Accepted, Framing, HeadScan, Limits, Progress, Refused, Version, check};
+use genkan_routing::strict::{Accepted, Framing, HeadScan, Limits, Refused, Scanned, Version, check};
 
 fn judge(head: &[u8]) -> Result<Accepted<'_>, Refused> {
     check(head, &Limits::default())
@@ -399,12 +399,12 @@ fn budgets() {
 }
 
 /// Feeds a head piece by piece, as a socket would.
-fn scan(pieces: &[&[u8]]) -> Result<Progress, Refused> {
-    let (mut scan, mut seen, mut progress) = (HeadScan::default(), Vec::new(), Progress::Partial);
+fn scan(pieces: &[&[u8]]) -> Result<Scanned, Refused> {
+    let (mut scan, mut seen, mut progress) = (HeadScan::default(), Vec::new(), Scanned::Partial);
     for piece in pieces {
         seen.extend_from_slice(piece);
         progress = scan.advance(&seen, &Limits::default())?;
-        if progress != Progress::Partial {
+        if progress != Scanned::Partial {
             break;
         }
     }
@@ -415,18 +415,18 @@ fn scan(pieces: &[&[u8]]) -> Result<Progress, Refused> {
 fn the_end_of_a_head_is_found_however_it_is_cut() {
     let head = with("X-A: 1\r\nX-B: 2\r\n");
     let body = [head.as_slice(), b"body\n\r\n\r\n"].concat();
-    assert_eq!(scan(&[&body]).unwrap(), Progress::Complete(head.len()));
+    assert_eq!(scan(&[&body]).unwrap(), Scanned::Complete(head.len()));
     for cut in 1..head.len() {
         let (first, second) = body.split_at(cut);
         assert_eq!(
             scan(&[first, second]).unwrap(),
-            Progress::Complete(head.len()),
+            Scanned::Complete(head.len()),
             "cut at {cut}"
         );
-        assert_eq!(scan(&[first]).unwrap(), Progress::Partial);
+        assert_eq!(scan(&[first]).unwrap(), Scanned::Partial);
     }
     let bytes: Vec<&[u8]> = head.chunks(1).collect();
-    assert_eq!(scan(&bytes).unwrap(), Progress::Complete(head.len()));
+    assert_eq!(scan(&bytes).unwrap(), Scanned::Complete(head.len()));
 }
 
 #[test]

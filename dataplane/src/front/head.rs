@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use genkan_routing::strict::{HeadScan, Progress, Refused};
+use genkan_routing::strict::{HeadScan, Refused, Scanned};
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -74,8 +74,8 @@ pub(super) async fn read(
         }
         if !preface {
             match scan.advance(&bytes, &config.limits) {
-                Ok(Progress::Complete(end)) => return Head::Whole { bytes, end },
-                Ok(Progress::Partial) => {}
+                Ok(Scanned::Complete(end)) => return Head::Whole { bytes, end },
+                Ok(Scanned::Partial) => {}
                 Err(refused) => return Head::Refused { bytes, refused },
             }
         }

@@ -16,7 +16,7 @@ use pingora_core::server::ShutdownWatch;
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::answer::{self, Client, RefusedRequest};
-use super::progress::Progress;
+use super::progress::BodyProgress;
 use super::silence::Silence;
 use super::{FrontConfig, Traffic};
 use crate::answer::{discard, engine_head, give};
@@ -148,7 +148,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
         let limit = self.limit(&session);
         let serving = self.engine.process_new_http(session, &self.config.draining);
         endless
-            .serve(silence.watch(Progress::watch(limit, serving)))
+            .serve(silence.watch(BodyProgress::watch(limit, serving)))
             .await;
     }
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// What is known of one stream of HTTP/2 whose request body is still to come. The engine has no deadline for it.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct BodyProgress {
     start: Instant,
     /// Milliseconds after the start.
     moved: AtomicU64,
@@ -16,7 +16,7 @@ pub(super) struct Progress {
 
 tokio::task_local! {
     /// Of the stream that this task serves; the engine's callbacks have no other way to the front.
-    static CURRENT: Arc<Progress>;
+    static CURRENT: Arc<BodyProgress>;
 }
 
 /// A piece of the request body, or its end, has arrived.
@@ -36,9 +36,9 @@ pub fn is_stalled() -> bool {
         .unwrap_or(false)
 }
 
-// === impl Progress ===
+// === impl BodyProgress ===
 
-impl Progress {
+impl BodyProgress {
     /// Drives what serves a stream; `None` when nothing has moved for so long while its body was unfinished.
     pub(super) async fn watch<T>(limit: Duration, serving: impl Future<Output = T>) -> Option<T> {
         let progress = Arc::new(Self {
@@ -88,7 +88,7 @@ mod tests {
     async fn only_what_stands_still_is_given_up() {
         let start = Instant::now();
         let never = std::future::pending::<()>();
-        assert_eq!(Progress::watch(LIMIT, never).await, None);
+        assert_eq!(BodyProgress::watch(LIMIT, never).await, None);
         assert_eq!(start.elapsed(), LIMIT);
 
         let slow = async {
@@ -100,7 +100,7 @@ mod tests {
             tokio::time::sleep(10 * LIMIT).await;
             is_stalled()
         };
-        assert_eq!(Progress::watch(LIMIT, slow).await, Some(false));
+        assert_eq!(BodyProgress::watch(LIMIT, slow).await, Some(false));
         assert!(!is_stalled(), "outside of any stream");
     }
 }

@@ -10,7 +10,7 @@ use genkan_proto::{Hash, MAX_FRAME, SnapshotError, compress, decompress};
 use prost::Message;
 
 use super::record::{FORMAT, Next, Origin, Record, frame, next};
-use super::{Kept, Terms, Update};
+use super::{LastKnownGood, Terms, Update};
 
 /// The file: everything, and behind it the changes to it, until they are as large.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ const SLACK: u64 = 64 << 10;
 
 impl Journal {
     /// Reads the file of this folder; what comes later is written behind it, or in its place.
-    pub fn open(folder: &Path, terms: &Terms, now: u64) -> (Self, Result<Option<Kept>, ReadError>) {
+    pub fn open(folder: &Path, terms: &Terms, now: u64) -> (Self, Result<Option<LastKnownGood>, ReadError>) {
         let mut this = Self {
             path: folder.join(NAME),
             origin: Origin::of(&terms.operator),
@@ -90,7 +90,7 @@ impl Journal {
         (this, kept)
     }
 
-    fn read(&mut self, terms: &Terms, now: u64) -> Result<Option<Kept>, ReadError> {
+    fn read(&mut self, terms: &Terms, now: u64) -> Result<Option<LastKnownGood>, ReadError> {
         let replayed = match replay(&self.path, &self.origin) {
             Ok(replayed) => replayed,
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -103,7 +103,7 @@ impl Journal {
         }
         self.held = Some(replayed.hash);
         (self.length, self.full) = (replayed.length, replayed.full);
-        Ok(Some(Kept {
+        Ok(Some(LastKnownGood {
             upserts: replayed.resources.into_values().collect(),
             hash: replayed.hash,
             at: replayed.at,

@@ -21,7 +21,7 @@ pub struct Tls {
 
 /// Keeps the client's certificate with its connection.
 #[derive(Debug)]
-struct Keep {
+struct CertificateRecorder {
     keys: Arc<Keys>,
 }
 
@@ -65,7 +65,7 @@ impl Tls {
     /// # Errors
     /// When the engine does not want to.
     pub fn settings(&self, keys: Arc<Keys>) -> Result<TlsSettings, TlsError> {
-        let settings = TlsSettings::with_callbacks(Box::new(Keep { keys }));
+        let settings = TlsSettings::with_callbacks(Box::new(CertificateRecorder { keys }));
         let mut settings = settings.map_err(|error| TlsError::Engine(error.to_string()))?;
         settings.set_cert_resolver(self.certificates.clone());
         if let Some(authorities) = &self.authorities {
@@ -77,7 +77,7 @@ impl Tls {
 }
 
 #[async_trait]
-impl TlsAccept for Keep {
+impl TlsAccept for CertificateRecorder {
     async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
         let certificate = CallerCertificate::read(tls.peer_cert_chain_der()?, &self.keys)?;
         Some(Arc::new(certificate))

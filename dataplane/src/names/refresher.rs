@@ -6,12 +6,12 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::{LONGEST, Lanes, Lookup, SHORTEST, Source};
+use super::{LONGEST, Lanes, Lookup, Resolver, SHORTEST};
 use crate::endpoints::Endpoints;
 
 /// Keeps one name resolved.
 pub(super) struct Refresher {
-    pub(super) source: Arc<dyn Source>,
+    pub(super) source: Arc<dyn Resolver>,
     pub(super) name: String,
     pub(super) port: u16,
     pub(super) endpoints: Arc<Endpoints>,

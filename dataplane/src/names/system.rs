@@ -7,7 +7,7 @@ use hickory_resolver::config::ResolveHosts;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::Source;
+use super::Resolver;
 
 /// Asks `/etc/hosts` and the name servers of `/etc/resolv.conf`, as they are when it is asked.
 #[derive(Default)]
@@ -48,7 +48,7 @@ fn build() -> Result<TokioResolver, hickory_resolver::net::NetError> {
 }
 
 #[async_trait::async_trait]
-impl Source for System {
+impl Resolver for System {
     async fn resolve(&self, name: &str) -> Result<(Vec<IpAddr>, Duration), String> {
         let resolver = self.resolver()?;
         let found = resolver

@@ -48,7 +48,7 @@ impl Proxy {
         };
         let mut room = Room::default();
         let mut deciding =
-            Deciding::<Arc<Route>, Arc<User>>::new(request, &tables.doors, settings, &mut room);
+            Deciding::<Arc<Route>, Arc<User>>::new(request, &tables.table, settings, &mut room);
         loop {
             let mut fields = Fields(session.req_header_mut());
             match deciding.next(&mut fields) {

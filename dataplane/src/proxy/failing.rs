@@ -148,7 +148,7 @@ impl Proxy {
         if route.suspicion() == Some(state) {
             return;
         }
-        self.board.note(&route.object, state, answer.message());
+        self.health.note(&route.object, state, answer.message());
         route.suspect(state);
     }
 }

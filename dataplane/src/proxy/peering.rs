@@ -9,7 +9,7 @@ use pingora_proxy::Session;
 use super::{Proxy, failing};
 use crate::context::Context;
 use crate::front;
-use crate::upstream::{Manner, NoEndpoint, Upstream};
+use crate::upstream::{NoEndpoint, PeerOptions, Upstream};
 
 /// After so long no other endpoint is tried: the client has waited enough for an answer.
 const CONNECTING_IN_ALL: Duration = Duration::from_secs(15);
@@ -26,17 +26,17 @@ impl Proxy {
             context.attempt.is_pinned = true;
             context.attempt.is_pin_remembered = true;
         }
-        let mut manner = manner(context, &upstream);
-        self.limit_silence(session, context, &mut manner);
+        let mut wanted = wanted(context, &upstream);
+        self.limit_silence(session, context, &mut wanted);
         context.attempt.number += 1;
-        context.attempt.is_http2 = manner.http2;
+        context.attempt.is_http2 = wanted.http2;
         context.line.attempts = context.attempt.number;
         // Pin mode repeats the handshake with the very server whose certificate made it necessary.
-        if let (true, Some(lease)) = (manner.is_pinned, &context.attempt.lease) {
+        if let (true, Some(lease)) = (wanted.is_pinned, &context.attempt.lease) {
             return Ok(Box::new(
                 self.callers
                     .certificate
-                    .equip(upstream.peer(lease.address(), manner)),
+                    .equip(upstream.peer(lease.address(), wanted)),
             ));
         }
         context.attempt.lease = None;
@@ -47,7 +47,7 @@ impl Proxy {
                 context.line.upstream = Some(address);
                 context.attempt.lease = Some(lease);
                 Ok(Box::new(
-                    self.callers.certificate.equip(upstream.peer(address, manner)),
+                    self.callers.certificate.equip(upstream.peer(address, wanted)),
                 ))
             }
             Err(NoEndpoint::Exhausted) if !failed.is_empty() => {
@@ -132,28 +132,28 @@ impl Proxy {
     /// Sees to it that the backend is not waited for too long. Where the connection of the client does, or one to the
     /// backend that no other request uses, the answer itself can say that it may be silent; the limit of the engine, for
     /// connections of HTTP/2 from end to end, is fixed from now on.
-    fn limit_silence(&self, session: &Session, context: &Context, manner: &mut Manner) {
+    fn limit_silence(&self, session: &Session, context: &Context, wanted: &mut PeerOptions) {
         let limit = self.upstream_read_timeout;
         let limit = (!context.kind.may_be_silent && !limit.is_zero()).then_some(limit);
         if session.is_http2() {
-            manner.is_attentive = !manner.http2 && !manner.is_upgrade && front::is_watched();
-            manner.silence = limit.filter(|_| !manner.is_attentive);
+            wanted.is_attentive = !wanted.http2 && !wanted.is_upgrade && front::is_watched();
+            wanted.silence = limit.filter(|_| !wanted.is_attentive);
         }
         front::allow_silence(limit);
     }
 }
 
-fn manner(context: &Context, upstream: &Upstream) -> Manner {
+fn wanted(context: &Context, upstream: &Upstream) -> PeerOptions {
     let is_idempotent = context
         .outgoing
         .as_ref()
         .is_some_and(|outgoing| outgoing.method.is_idempotent());
     let is_upgrade = context.kind.upgrade.is_some();
-    Manner {
+    PeerOptions {
         http2: context.kind.needs_http2(upstream.http2),
         is_idempotent,
         is_upgrade,
         is_pinned: context.attempt.is_pinned,
-        ..Manner::default()
+        ..PeerOptions::default()
     }
 }

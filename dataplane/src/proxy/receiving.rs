@@ -81,7 +81,7 @@ impl Proxy {
             }
             context.line.answered = Some(context.start.elapsed());
             if route.acquit() {
-                self.board.note(&route.object, BackendState::Reachable, "");
+                self.health.note(&route.object, BackendState::Reachable, "");
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
-use genkan_routing::sending::{Shipment, expects_body};
+use genkan_routing::sending::{UpstreamRequest, expects_body};
 
 use super::failing;
 use super::fields::Fields;
@@ -38,7 +38,7 @@ pub async fn prepare(
     let client = context.line.client;
     let client = client.map(|client| AddressText::of_ip(client.ip().to_canonical()));
     let is_empty = expects_body(&outgoing.method) && session.is_body_empty();
-    let shipment = Shipment {
+    let upstream_request = UpstreamRequest {
         method: &outgoing.method,
         is_empty,
         target: &outgoing.target,
@@ -49,7 +49,7 @@ pub async fn prepare(
         client: client.as_ref().map(|client| client as &(dyn Display + Sync)),
         kind: &context.kind,
     };
-    shipment.dress(&mut Fields(request)).map_err(invalid)?;
+    upstream_request.dress(&mut Fields(request)).map_err(invalid)?;
     if request.headers.contains_key(EXPECT) && !passes_permission_on(session, context) {
         request.remove_header(&EXPECT);
         // HTTP/1.0 knows no interim answers.

@@ -34,7 +34,7 @@ pub struct Builder {
     objected: BTreeSet<String>,
     sets: Sets,
     parts: Parts,
-    doors: Table<Arc<Route>, Arc<Route>>,
+    table: Table<Arc<Route>, Arc<Route>>,
     routes: Routes,
     hosts: Routes,
     sequence: u64,
@@ -127,7 +127,7 @@ impl Builder {
             built: Buckets::default(),
             objected: BTreeSet::new(),
             parts: Parts::default(),
-            doors: Table::default(),
+            table: Table::default(),
             routes: Routes::new_sync(),
             hosts: Routes::new_sync(),
             sequence: 0,
@@ -283,7 +283,7 @@ impl Builder {
         let tables = Tables {
             hash: self.built.hash(),
             sequence: self.sequence,
-            doors: self.doors.clone(),
+            table: self.table.clone(),
             routes: self.routes.clone(),
             hosts: self.hosts.clone(),
         };
@@ -298,7 +298,7 @@ impl Builder {
     }
 
     fn put_in(&mut self, route: &Arc<Route>) {
-        self.doors.insert(&route.matcher, Arc::clone(route));
+        self.table.insert(&route.matcher, Arc::clone(route));
         let key = &route.object.key;
         self.routes.insert_mut(key.clone(), Arc::clone(route));
         match route.upstream().map(|upstream| &upstream.target) {
@@ -313,9 +313,9 @@ impl Builder {
     /// Two resources in one place would be the operator's mistake; the other one stays then.
     fn take_out(&mut self, route: &Arc<Route>) {
         let is_other = |stands: &Arc<Route>| !Arc::ptr_eq(stands, route);
-        let stands = self.doors.remove(&route.matcher);
+        let stands = self.table.remove(&route.matcher);
         if let Some(other) = stands.filter(is_other) {
-            self.doors.insert(&route.matcher, other);
+            self.table.insert(&route.matcher, other);
         }
         self.routes.remove_mut(&route.object.key);
         self.hosts.remove_mut(&route.object.key);

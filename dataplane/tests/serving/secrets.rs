@@ -40,12 +40,12 @@ async fn a_route_is_served_only_with_the_value_that_is_named() {
     let refused = get(process.address, "/proxy/with/x").await;
     refused.assert_status(503);
     assert_eq!(refused.header("x-genkan-reason"), Some("SecretsUnavailable"));
-    assert_eq!(get(process.address, "/proxy/without/x").await.code, 200);
+    assert_eq!(get(process.address, "/proxy/without/x").await.status, 200);
 
     *process.operator.heard().secrets.lock() = vec![value.clone()];
     let ack = process.operator.publish(world(backend.address, "old").0).await;
     assert!(ack.verdicts.is_empty() && ack.complete, "{ack:?}");
-    assert_eq!(get(process.address, "/proxy/with/x").await.code, 200);
+    assert_eq!(get(process.address, "/proxy/with/x").await.status, 200);
 
     // Another value is named, and it is the old one that comes.
     let ack = process.operator.publish(world(backend.address, "new").0).await;
@@ -61,7 +61,7 @@ async fn nothing_of_a_secret_is_kept_over_a_restart_and_it_is_asked_for_again() 
     let (resources, value) = world(backend.address, "correct-horse-battery");
     *process.operator.heard().secrets.lock() = vec![value];
     process.operator.publish(resources.clone()).await;
-    assert_eq!(get(process.address, "/proxy/with/x").await.code, 200);
+    assert_eq!(get(process.address, "/proxy/with/x").await.status, 200);
     let file = process.state().join("configuration");
     let kept = async {
         while !file.exists() {
@@ -78,12 +78,12 @@ async fn nothing_of_a_secret_is_kept_over_a_restart_and_it_is_asked_for_again() 
     let refused = get(process.address, "/proxy/with/x").await;
     refused.assert_status(503);
     assert_eq!(refused.header("x-genkan-reason"), Some("SecretsUnavailable"));
-    assert_eq!(get(process.address, "/proxy/without/x").await.code, 200);
-    assert_eq!(get(process.admin, "/readyz").await.code, 200);
+    assert_eq!(get(process.address, "/proxy/without/x").await.status, 200);
+    assert_eq!(get(process.admin, "/readyz").await.status, 200);
 
     process.operator.come_back().await;
     process.operator.publish(resources).await;
-    assert_eq!(get(process.address, "/proxy/with/x").await.code, 200);
+    assert_eq!(get(process.address, "/proxy/with/x").await.status, 200);
     let hellos = process.operator.heard().hellos.lock().clone();
     assert!(hellos.last().unwrap().lacks_secrets && !hellos[0].lacks_secrets);
     assert!(!hellos.last().unwrap().have_hash.is_empty());

@@ -139,7 +139,7 @@ async fn a_bundle_that_many_name_is_trusted_by_all_and_one_that_is_missing_by_no
     let ack = process.operator.publish([both, vec![bundle]].concat()).await;
     assert!(ack.verdicts.is_empty(), "{ack:?}");
     for name in ["a", "b"] {
-        assert_eq!(ask(name).await.code, 200);
+        assert_eq!(ask(name).await.status, 200);
     }
 }
 

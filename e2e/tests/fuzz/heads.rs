@@ -1,7 +1,7 @@
 //! What the strict reading accepts, the parsers behind it read in the same way.
 
 use bytes::BytesMut;
-use genkan_routing::strict::{Accepted, Framing, HeadScan, Limits, Progress, Version, check};
+use genkan_routing::strict::{Accepted, Framing, HeadScan, Limits, Scanned, Version, check};
 use pingora_core::protocols::http::ServerSession;
 
 use super::seeds;
@@ -78,7 +78,7 @@ fn judge(head: &[u8]) -> bool {
     let Ok(accepted) = check(head, &limits) else {
         return false;
     };
-    assert_eq!(scan, Ok(Progress::Complete(head.len())), "it ends elsewhere");
+    assert_eq!(scan, Ok(Scanned::Complete(head.len())), "it ends elsewhere");
     let again = check(&accepted.head, &limits);
     let again = again.unwrap_or_else(|refused| panic!("what is handed on is refused: {refused}"));
     assert_eq!(again.head, accepted.head, "rewriting it twice differs");

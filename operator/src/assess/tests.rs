@@ -64,14 +64,14 @@ async fn pending_first_then_waiting_then_programmed() {
     assert_eq!(case.said(kind::PROGRAMMED, t), (false, reason::PENDING));
     assert_eq!(
         case.at(t).standing,
-        Standing::Pending {
+        Finality::Pending {
             again: t + PATIENCE,
             first: true
         }
     );
     assert_eq!(
         case.at(t + seconds(1)).standing,
-        Standing::Pending {
+        Finality::Pending {
             again: t + GRACE,
             first: false
         }
@@ -86,7 +86,7 @@ async fn pending_first_then_waiting_then_programmed() {
         case.said(kind::PROGRAMMED, t + seconds(6)),
         (true, reason::PROGRAMMED)
     );
-    assert_eq!(case.at(t + seconds(6)).standing, Standing::Settled);
+    assert_eq!(case.at(t + seconds(6)).standing, Finality::Settled);
     assert_eq!(case.at(t + seconds(6)).proxies, "1/1");
 }
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::assess::{Standing, assess};
-use crate::status::{Outcome, Write, differs};
+use crate::assess::{Finality, assess};
+use crate::status::{Write, WriteOutcome, differs};
 
 /// The object as it was last seen.
 struct Stored<'r> {
@@ -50,8 +50,8 @@ impl Engine {
         let assessment = assess(verdict, since, &self.fleet, set, now);
         self.metrics.ready(&key, assessment.is_ready());
         let hold = match assessment.standing {
-            Standing::Pending { first, .. } => first || assessment.was_programmed(verdict, stored),
-            Standing::Settled | Standing::Waiting => false,
+            Finality::Pending { first, .. } => first || assessment.was_programmed(verdict, stored),
+            Finality::Settled | Finality::Waiting => false,
         };
         if !hold && self.leading {
             let status = assessment.status(verdict, stored, jiff::Timestamp::now());
@@ -68,9 +68,9 @@ impl Engine {
             }
         }
         match assessment.standing {
-            Standing::Settled => self.waiting.remove(&key),
-            Standing::Waiting => self.waiting.insert(key, None),
-            Standing::Pending { again, .. } => self.waiting.insert(key, Some(again)),
+            Finality::Settled => self.waiting.remove(&key),
+            Finality::Waiting => self.waiting.insert(key, None),
+            Finality::Pending { again, .. } => self.waiting.insert(key, Some(again)),
         };
     }
 
@@ -83,9 +83,9 @@ impl Engine {
         })
     }
 
-    pub(super) fn written(&mut self, outcome: Outcome, now: Instant) {
+    pub(super) fn written(&mut self, outcome: WriteOutcome, now: Instant) {
         match outcome {
-            Outcome::Done {
+            WriteOutcome::Done {
                 key,
                 uid,
                 before,
@@ -95,7 +95,7 @@ impl Engine {
                 self.index.written(&key, &uid, &before, &after, status);
                 self.assess(key, now);
             }
-            Outcome::Refused { key, again } => {
+            WriteOutcome::Refused { key, again } => {
                 if self.compiler.verdict(&key).is_some() {
                     self.waiting.insert(key, Some(now + again));
                 }

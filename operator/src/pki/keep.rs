@@ -24,7 +24,7 @@ use tracing::{info, warn};
 
 use super::{Authority, Examined, Pair, PkiError, Purpose};
 use crate::engine::Input;
-use hash_key::HashKeyCare;
+use hash_key::ManagedHashKey;
 use store::{Store, StoreError};
 use told::Told;
 
@@ -46,7 +46,7 @@ pub enum Publication {
 
 /// A pair to keep, and where.
 #[derive(Debug)]
-pub struct Kept {
+pub struct ManagedCertificate {
     pub secret: String,
     pub config_map: String,
     pub purpose: Purpose,
@@ -59,15 +59,15 @@ pub struct Kept {
 #[derive(Debug)]
 pub struct Keeper {
     store: Store,
-    pairs: Vec<Care>,
+    pairs: Vec<Managed>,
     overlap: Duration,
-    hash_key: Option<HashKeyCare>,
+    hash_key: Option<ManagedHashKey>,
 }
 
 /// A pair and what is remembered of it.
 #[derive(Debug)]
-struct Care {
-    kept: Kept,
+struct Managed {
+    kept: ManagedCertificate,
     /// The operator's own authority, to be put back if it is deleted.
     authority: Option<Authority>,
     used: Option<Pair>,
@@ -126,8 +126,8 @@ impl ResolvesServerCert for Serving {
 
 impl Keeper {
     /// `overlap`: how long clients take to read that there is another authority.
-    pub fn new(client: Client, namespace: &str, pairs: Vec<Kept>, overlap: Duration) -> Self {
-        let care = |kept| Care {
+    pub fn new(client: Client, namespace: &str, pairs: Vec<ManagedCertificate>, overlap: Duration) -> Self {
+        let care = |kept| Managed {
             kept,
             authority: None,
             used: None,
@@ -144,7 +144,7 @@ impl Keeper {
     /// Looks after the key of hashes, too, and tells the engine.
     #[must_use]
     pub fn with_hash_key(mut self, secret: String, engine: mpsc::Sender<Input>) -> Self {
-        self.hash_key = Some(HashKeyCare::new(secret, engine));
+        self.hash_key = Some(ManagedHashKey::new(secret, engine));
         self
     }
 
@@ -170,9 +170,9 @@ impl Keeper {
     }
 }
 
-// === impl Care ===
+// === impl Managed ===
 
-impl Care {
+impl Managed {
     /// Once around: the pair is found or made, published, and put to use.
     async fn look(&mut self, store: &Store, terms: Terms) -> Result<Option<String>, KeepError> {
         let name = self.kept.config_map.clone();

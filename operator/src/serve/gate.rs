@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use genkan_callers::decisions::{Answered, Verdict};
+use genkan_callers::decisions::{Answered, Cacheable};
 use genkan_callers::{Decisions, Key, Keys, Limits, Owner, Unavailable};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::review::{Account, Identity, Refusal, Reviewer, judge};
+use super::review::{Account, Identity, Refusal, TokenReviewer, judge};
 use super::token::Token;
 use crate::metrics::Metrics;
 
@@ -45,7 +45,7 @@ pub type Pods = Arc<BTreeSet<String>>;
 
 /// Lets in who has a token of the data plane's ServiceAccount, of our audience, bound to a Pod.
 pub struct Gate {
-    reviewer: Box<dyn Reviewer>,
+    reviewer: Box<dyn TokenReviewer>,
     account: Account,
     /// By keyed hash: a table of tokens would be worth stealing.
     decisions: Arc<Decisions<Judged>>,
@@ -60,7 +60,7 @@ pub struct Gate {
 #[derive(Clone, Debug)]
 struct Judged(Result<Identity, Refusal>);
 
-impl Verdict for Judged {
+impl Cacheable for Judged {
     fn is_allow(&self) -> bool {
         self.0.is_ok()
     }
@@ -70,7 +70,7 @@ impl Verdict for Judged {
 
 impl Gate {
     pub fn new(
-        reviewer: impl Reviewer,
+        reviewer: impl TokenReviewer,
         account: Account,
         pods: watch::Receiver<Pods>,
         metrics: Arc<Metrics>,

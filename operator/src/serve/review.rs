@@ -18,7 +18,7 @@ const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 
 /// Asks who a token belongs to.
-pub trait Reviewer: Send + Sync + 'static {
+pub trait TokenReviewer: Send + Sync + 'static {
     /// The answer, or in one sentence why there is none.
     fn review(&self, token: Token) -> BoxFuture<'static, Result<TokenReviewStatus, String>>;
 }
@@ -160,7 +160,7 @@ pub fn judge(answer: &TokenReviewStatus, account: &Account) -> Result<Identity, 
     })
 }
 
-impl Reviewer for Kubernetes {
+impl TokenReviewer for Kubernetes {
     fn review(&self, token: Token) -> BoxFuture<'static, Result<TokenReviewStatus, String>> {
         let reviews = Api::<TokenReview>::all(self.0.clone());
         Box::pin(async move {

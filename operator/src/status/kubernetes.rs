@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use super::{Outcome, Queue, Write, event};
+use super::{Queue, Write, WriteOutcome, event};
 use crate::engine::Input;
 use crate::metrics::Metrics;
 
@@ -80,7 +80,7 @@ impl KubernetesWriter {
         let outcome = match answer {
             Ok(Ok(after)) => {
                 self.metrics.status_writes.inc();
-                Outcome::Done {
+                WriteOutcome::Done {
                     key: key.clone(),
                     uid: write.uid.clone(),
                     before: write.resource_version.clone(),
@@ -98,7 +98,7 @@ impl KubernetesWriter {
                     "status not written: its CRD has no status subresource; apply the output of `genkan crds`"
                 );
                 self.metrics.status_errors.inc();
-                Outcome::Refused {
+                WriteOutcome::Refused {
                     key: key.clone(),
                     again: AFTER_FAILURE,
                 }
@@ -106,7 +106,7 @@ impl KubernetesWriter {
             Ok(Err(kube::Error::Api(e))) if e.code == 409 => {
                 debug!(object = %key, "changed before its status was written");
                 self.metrics.status_conflicts.inc();
-                Outcome::Refused {
+                WriteOutcome::Refused {
                     key: key.clone(),
                     again: AFTER_CONFLICT,
                 }
@@ -114,7 +114,7 @@ impl KubernetesWriter {
             Ok(Err(e)) => {
                 warn!(object = %key, error = %e, "status not written");
                 self.metrics.status_errors.inc();
-                Outcome::Refused {
+                WriteOutcome::Refused {
                     key: key.clone(),
                     again: AFTER_FAILURE,
                 }
@@ -122,13 +122,13 @@ impl KubernetesWriter {
             Err(_) => {
                 warn!(object = %key, "status not written: the API server did not answer within 5 s");
                 self.metrics.status_errors.inc();
-                Outcome::Refused {
+                WriteOutcome::Refused {
                     key: key.clone(),
                     again: AFTER_FAILURE,
                 }
             }
         };
-        let done = matches!(outcome, Outcome::Done { .. });
+        let done = matches!(outcome, WriteOutcome::Done { .. });
         // The engine ends only with the process.
         let _ = self.engine.send(Input::Written(outcome)).await;
         if let Some(event) = done.then(|| event::of(&write.before, &write.status)).flatten() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::{Outcome, Queue, Write, said};
+use super::{Queue, Write, WriteOutcome, said};
 use crate::engine::Input;
 
 /// Tells statuses of objects from files: a line each on standard output, or a file each in a folder.
@@ -41,7 +41,7 @@ impl Printer {
                 status,
                 ..
             } = write;
-            let outcome = Outcome::Done {
+            let outcome = WriteOutcome::Done {
                 key,
                 uid,
                 before: resource_version.clone(),

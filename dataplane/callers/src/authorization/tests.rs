@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use genkan_routing::RequestInfo;
-use genkan_routing::access::Door;
+use genkan_routing::access::RouteKind;
 use genkan_routing::identity::ANONYMOUS;
 
 use prometheus_client::registry::Registry;
@@ -11,14 +11,14 @@ use super::*;
 use crate::kubernetes::UserInfo;
 
 /// With an API server that is away.
-fn mk_reviewer() -> Reviewer {
+fn mk_reviewer() -> AccessReviewer {
     let kubernetes = Arc::new(crate::kubernetes::away());
     let limits = Limits::new(Duration::from_secs(300));
     let [_, access] = crate::register(&mut Registry::default());
-    Reviewer::new(kubernetes, Arc::default(), limits, access)
+    AccessReviewer::new(kubernetes, Arc::default(), limits, access)
 }
 
-fn mk_user(reviewer: &Reviewer, name: &str, extra: Option<&str>) -> User {
+fn mk_user(reviewer: &AccessReviewer, name: &str, extra: Option<&str>) -> User {
     let info = UserInfo {
         username: name.into(),
         extra: extra.map(|value| BTreeMap::from([("k".to_owned(), vec![value.to_owned()])])),
@@ -28,7 +28,7 @@ fn mk_user(reviewer: &Reviewer, name: &str, extra: Option<&str>) -> User {
 }
 
 /// As if the API server had said so.
-async fn learn(reviewer: &Reviewer, user: &User, attributes: &Attributes<'_>, verdict: bool) {
+async fn learn(reviewer: &AccessReviewer, user: &User, attributes: &Attributes<'_>, verdict: bool) {
     let answered = Answered {
         verdict,
         ends_in: None,
@@ -39,11 +39,11 @@ async fn learn(reviewer: &Reviewer, user: &User, attributes: &Attributes<'_>, ve
 }
 
 /// What is known, without the reading that was refused.
-fn known(reviewer: &Reviewer, user: &User, questions: &Questions<'_>) -> Option<bool> {
+fn known(reviewer: &AccessReviewer, user: &User, questions: &Questions<'_>) -> Option<bool> {
     reviewer.known(user, questions).map(|known| known.is_ok())
 }
 
-const GRAFANA: Door<'_> = Door::ReverseProxy {
+const GRAFANA: RouteKind<'_> = RouteKind::ReverseProxy {
     path: "/proxy/grafana/*",
 };
 
@@ -147,7 +147,7 @@ fn nobody_is_told_to_send_a_token() {
 async fn every_reading_of_a_path_has_to_be_allowed() {
     let path = "/kapis/shop.example/v1/namespaces/n/carts/x%2Fexec";
     let info = RequestInfo::parse("GET", path, None).unwrap();
-    let questions = Questions::of(Door::ApiService, "GET", &info, None, Mode::Pattern);
+    let questions = Questions::of(RouteKind::ApiService, "GET", &info, None, Mode::Pattern);
     let readings: Vec<_> = questions.readings().collect();
     assert_eq!(readings.len(), 2);
     for (itself, decoded, is_known, refused) in [

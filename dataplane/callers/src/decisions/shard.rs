@@ -5,7 +5,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Entry, Key, Owner, State, Verdict};
+use super::{Cacheable, Entry, Key, Owner, State};
 use crate::kubernetes::Unavailable;
 
 type Told<V> = Option<Result<V, Unavailable>>;
@@ -33,7 +33,7 @@ pub enum Joined<V> {
 
 // === impl Shard ===
 
-impl<V: Verdict> Shard<V> {
+impl<V: Cacheable> Shard<V> {
     pub fn new(most: usize) -> Self {
         let inside = Inside {
             entries: HashMap::new(),

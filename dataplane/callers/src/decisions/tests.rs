@@ -4,7 +4,7 @@ use tokio::time::advance;
 
 use super::*;
 
-impl Verdict for Option<&'static str> {
+impl Cacheable for Option<&'static str> {
     fn is_allow(&self) -> bool {
         self.is_some()
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Question, Recent, Step, User, expiry, rejected, too_many, unavailable};
 use crate::bucket::Buckets;
 use crate::decided::Decided;
-use crate::decisions::{Answered, Decisions, Key, Keys, Limits, Owner, Verdict};
+use crate::decisions::{Answered, Cacheable, Decisions, Key, Keys, Limits, Owner};
 use crate::kubernetes::{Kubernetes, Lane, TokenStatus, Unavailable};
 use genkan_routing::answer::Answer;
 
@@ -161,7 +161,7 @@ impl Tokens {
         async move {
             let status = kubernetes.review_token(lane, &token, &audiences).await;
             let judged = status.and_then(|status| judge(status, &audiences, &keys));
-            decided.reviewed(judged.as_ref().ok().map(Verdict::is_allow));
+            decided.reviewed(judged.as_ref().ok().map(Cacheable::is_allow));
             Ok(Answered {
                 verdict: judged?,
                 ends_in: expiry::left(&token, SystemTime::now()),

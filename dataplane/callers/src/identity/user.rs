@@ -4,7 +4,7 @@ use std::sync::Arc;
 use genkan_routing::decide::Caller;
 use genkan_routing::identity::{ANONYMOUS, Introduction, Unsendable};
 
-use crate::decisions::{Key, Keys, Verdict};
+use crate::decisions::{Cacheable, Key, Keys};
 use crate::kubernetes::{Subject, UserInfo};
 
 /// Who calls, however that became known.
@@ -72,7 +72,7 @@ impl User {
     }
 }
 
-impl Verdict for Option<Arc<User>> {
+impl Cacheable for Option<Arc<User>> {
     fn is_allow(&self) -> bool {
         self.is_some()
     }

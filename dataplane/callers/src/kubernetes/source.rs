@@ -8,7 +8,7 @@ use http::uri::{Authority, Scheme, Uri};
 
 /// Where it is written how the API server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ClusterSource {
     Kubeconfig(PathBuf),
     /// The service account of the Pod.
     Pod {
@@ -55,9 +55,9 @@ pub enum SourceError {
 
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-// === impl Source ===
+// === impl ClusterSource ===
 
-impl Source {
+impl ClusterSource {
     /// A kubeconfig if there is one, else the Pod's own account.
     ///
     /// # Errors
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn account_of_the_pod_is_read_from_its_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let source = Source::Pod {
+        let source = ClusterSource::Pod {
             server: "https://[fd00::1]:443".into(),
             folder: folder.path().to_owned(),
         };

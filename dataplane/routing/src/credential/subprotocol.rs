@@ -10,7 +10,7 @@ use crate::headers::{HeaderStore, HeaderView};
 
 /// Why the subprotocols carry no token that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum NotAToken {
     #[error("Sec-WebSocket-Protocol holds several tokens; send one")]
     Several,
     #[error("the token in Sec-WebSocket-Protocol is not base64url without padding")]
@@ -27,22 +27,22 @@ const PREFIX: &[u8] = b"base64url.bearer.authorization.k8s.io.";
 ///
 /// # Errors
 /// When what is there breaks the rules of Kubernetes.
-pub(super) fn token(headers: &impl HeaderView) -> Result<Option<String>, Refused> {
+pub(super) fn token(headers: &impl HeaderView) -> Result<Option<String>, NotAToken> {
     let (mut found, mut others) = (None, false);
     for protocol in all(headers) {
         match protocol.strip_prefix(PREFIX) {
-            Some(_) if found.is_some() => return Err(Refused::Several),
+            Some(_) if found.is_some() => return Err(NotAToken::Several),
             Some(encoded) => found = Some(encoded),
             None => others = true,
         }
     }
     let Some(encoded) = found else { return Ok(None) };
-    let decoded = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Refused::Encoding)?;
-    let token = String::from_utf8(decoded).map_err(|_| Refused::Encoding)?;
+    let decoded = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| NotAToken::Encoding)?;
+    let token = String::from_utf8(decoded).map_err(|_| NotAToken::Encoding)?;
     if others {
         Ok(Some(token))
     } else {
-        Err(Refused::Alone)
+        Err(NotAToken::Alone)
     }
 }
 
@@ -90,15 +90,15 @@ mod tests {
         assert_eq!(of(&[JANE, "graphql-ws"]), Ok(Some("tok-jane".into())));
         assert_eq!(of(&["graphql-ws"]), Ok(None));
         assert_eq!(of(&[]), Ok(None));
-        assert_eq!(of(&[JANE]), Err(Refused::Alone));
-        assert_eq!(of(&[JANE, JANE, "x"]), Err(Refused::Several));
+        assert_eq!(of(&[JANE]), Err(NotAToken::Alone));
+        assert_eq!(of(&[JANE, JANE, "x"]), Err(NotAToken::Several));
         assert_eq!(
             of(&["base64url.bearer.authorization.k8s.io.dG9r=, x"]),
-            Err(Refused::Encoding)
+            Err(NotAToken::Encoding)
         );
         assert_eq!(
             of(&["base64url.bearer.authorization.k8s.io._w, x"]),
-            Err(Refused::Encoding)
+            Err(NotAToken::Encoding)
         );
         assert_eq!(
             of(&["Base64url.Bearer.authorization.k8s.io.dG9r, x"]),

@@ -209,8 +209,8 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
     }
 
     pub(super) fn questions<'q>(&'q self, route: &'q R) -> Questions<'q> {
-        let (door, mode) = (route.matcher().door(), self.settings.mode);
-        Questions::of(door, self.request.method, &self.info, self.query, mode)
+        let (kind, mode) = (route.matcher().route_kind(), self.settings.mode);
+        Questions::of(kind, self.request.method, &self.info, self.query, mode)
     }
 
     /// What the request shows of its caller, of all that counts. In the order of Kubernetes: a certificate comes before a

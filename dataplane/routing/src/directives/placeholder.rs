@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Course, Halt, MAX_RESULT};
+use super::{Halt, MAX_RESULT, RewriteState};
 use crate::path::{comparable, escape, has_valid_escapes, is_unreserved, normalize, push_normalized};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,27 +44,27 @@ impl Name {
     }
 
     /// As it is.
-    pub(super) fn raw<'c>(self, course: &'c Course<'_>) -> &'c [u8] {
+    pub(super) fn raw<'c>(self, state: &'c RewriteState<'_>) -> &'c [u8] {
         match self {
-            Self::Path => course.path.as_bytes(),
-            Self::Query => course.query.as_deref().unwrap_or_default(),
-            Self::Host => course.host.as_bytes(),
-            Self::Method => course.method.as_bytes(),
+            Self::Path => state.path.as_bytes(),
+            Self::Query => state.query.as_deref().unwrap_or_default(),
+            Self::Host => state.host.as_bytes(),
+            Self::Method => state.method.as_bytes(),
         }
     }
 
     /// As a part of a path: what is not canonical yet becomes so.
-    pub(super) fn push_to_path(self, out: &mut String, course: &Course<'_>) {
+    pub(super) fn push_to_path(self, out: &mut String, state: &RewriteState<'_>) {
         match self {
-            Self::Path => out.push_str(&course.path),
-            Self::Query => out.push_str(&normalize(self.raw(course))),
-            Self::Host | Self::Method => push_normalized(out, self.raw(course), false),
+            Self::Path => out.push_str(&state.path),
+            Self::Query => out.push_str(&normalize(self.raw(state))),
+            Self::Host | Self::Method => push_normalized(out, self.raw(state), false),
         }
     }
 
     /// As a part of a query: all but unreserved characters are escaped, once more if they were.
-    pub(super) fn push_to_query(self, out: &mut Vec<u8>, course: &Course<'_>) {
-        for &byte in self.raw(course) {
+    pub(super) fn push_to_query(self, out: &mut Vec<u8>, state: &RewriteState<'_>) {
+        for &byte in self.raw(state) {
             if is_unreserved(byte) {
                 out.push(byte)
             } else {
@@ -134,23 +134,23 @@ impl Template {
     }
 
     /// As a path.
-    pub(super) fn render_path(&self, course: &Course<'_>) -> Result<String, Halt> {
+    pub(super) fn render_path(&self, state: &RewriteState<'_>) -> Result<String, Halt> {
         let escapes = self.has_valid_escapes();
         let mut out = String::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => push_normalized(&mut out, text, escapes),
-                Piece::Name(name) => name.push_to_path(&mut out, course),
+                Piece::Name(name) => name.push_to_path(&mut out, state),
                 Piece::Group(_) => {}
             }
             check_length(out.len())?;
         }
-        course.work.spend(out.len())?;
+        state.work.spend(out.len())?;
         Ok(out)
     }
 
     /// With the values as they are; the path decoded where `decoded` says so.
-    pub(super) fn render_raw(&self, course: &Course<'_>, decoded: bool) -> Result<Cow<'_, [u8]>, Halt> {
+    pub(super) fn render_raw(&self, state: &RewriteState<'_>, decoded: bool) -> Result<Cow<'_, [u8]>, Halt> {
         if let Some(literal) = self.literal() {
             return Ok(Cow::Borrowed(literal));
         }
@@ -158,13 +158,13 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
-                Piece::Name(Name::Path) if decoded => out.extend_from_slice(&comparable(&course.path)),
-                Piece::Name(name) => out.extend_from_slice(name.raw(course)),
+                Piece::Name(Name::Path) if decoded => out.extend_from_slice(&comparable(&state.path)),
+                Piece::Name(name) => out.extend_from_slice(name.raw(state)),
                 Piece::Group(_) => {}
             }
             check_length(out.len())?;
         }
-        course.work.spend(out.len())?;
+        state.work.spend(out.len())?;
         Ok(Cow::Owned(out))
     }
 }

@@ -15,7 +15,7 @@ pub(super) use expression::Expression;
 
 use super::go_syntax::translate;
 use super::placeholder::{Piece, Template, check_length};
-use super::{Course, Halt};
+use super::{Halt, RewriteState};
 use crate::path::normalize;
 
 #[derive(Debug, Clone)]
@@ -50,14 +50,14 @@ impl RegexpRule {
         &self.expression
     }
 
-    pub(super) fn apply(&self, course: &mut Course<'_>) -> Result<(), Halt> {
-        let path = course.path.as_bytes();
+    pub(super) fn apply(&self, state: &mut RewriteState<'_>) -> Result<(), Halt> {
+        let path = state.path.as_bytes();
         let mut replaced: Option<(Vec<u8>, usize)> = None;
-        self.expression.each_match(path, &course.work, |captures, span| {
+        self.expression.each_match(path, &state.work, |captures, span| {
             let (out, copied) = replaced.get_or_insert_default();
             out.extend_from_slice(&path[*copied..span.start]);
             *copied = span.end;
-            self.expand(captures, course, out)
+            self.expand(captures, state, out)
         })?;
         let Some((mut out, copied)) = replaced else {
             return Ok(());
@@ -66,28 +66,28 @@ impl RegexpRule {
         check_length(out.len())?;
         let path = normalize(&out);
         check_length(path.len())?;
-        course.path = Cow::Owned(path);
+        state.path = Cow::Owned(path);
         Ok(())
     }
 
-    fn expand(&self, captures: &Captures, course: &Course<'_>, out: &mut Vec<u8>) -> Result<(), Halt> {
+    fn expand(&self, captures: &Captures, state: &RewriteState<'_>, out: &mut Vec<u8>) -> Result<(), Halt> {
         for piece in &self.replacement.pieces {
             let before = out.len();
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
                 Piece::Name(name) => {
                     let mut value = String::new();
-                    name.push_to_path(&mut value, course);
+                    name.push_to_path(&mut value, state);
                     out.extend_from_slice(value.as_bytes());
                 }
                 Piece::Group(group) => {
                     let span = group.and_then(|group| captures.get_group(group));
-                    out.extend_from_slice(span.map_or(&[][..], |span| &course.path.as_bytes()[span]));
+                    out.extend_from_slice(span.map_or(&[][..], |span| &state.path.as_bytes()[span]));
                 }
             }
             // One replacement can name a path of many KiB a thousand times.
             check_length(out.len())?;
-            course.work.spend(out.len() - before + 1)?;
+            state.work.spend(out.len() - before + 1)?;
         }
         check_length(out.len())
     }

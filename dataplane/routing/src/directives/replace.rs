@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::clean::clean_path;
 use super::placeholder::{Template, check_length, push_query_text};
-use super::{Course, Halt};
+use super::{Halt, RewriteState};
 use crate::path::normalize;
 
 #[derive(Debug, Clone)]
@@ -37,32 +37,32 @@ impl ReplaceRule {
         Ok((!find.is_empty()).then_some(rule))
     }
 
-    pub(super) fn apply(&self, course: &mut Course<'_>) -> Result<(), Halt> {
-        let find = self.find.render_raw(course, false)?;
-        let replacement = self.replacement.render_raw(course, false)?;
-        let query_length = course.query.as_deref().map_or(0, <[u8]>::len);
-        course.work.spend(course.path.len() + query_length + find.len())?;
-        let cleaned = if course.path.is_empty() {
+    pub(super) fn apply(&self, state: &mut RewriteState<'_>) -> Result<(), Halt> {
+        let find = self.find.render_raw(state, false)?;
+        let replacement = self.replacement.render_raw(state, false)?;
+        let query_length = state.query.as_deref().map_or(0, <[u8]>::len);
+        state.work.spend(state.path.len() + query_length + find.len())?;
+        let cleaned = if state.path.is_empty() {
             Cow::Borrowed(&b""[..])
         } else {
-            clean_path(course.path.as_bytes(), !self.keeps_slashes)
+            clean_path(state.path.as_bytes(), !self.keeps_slashes)
         };
         let path = match replace_all(&cleaned, &find, &replacement)? {
             Some(replaced) => Some(normalize(&replaced)),
-            None if *cleaned != *course.path.as_bytes() => Some(normalize(&cleaned)),
+            None if *cleaned != *state.path.as_bytes() => Some(normalize(&cleaned)),
             None => None,
         };
-        let query = course.query.as_deref().unwrap_or_default();
+        let query = state.query.as_deref().unwrap_or_default();
         let query = replace_all(query, &find, &replacement)?;
         if let Some(path) = path {
             check_length(path.len())?;
-            course.path = Cow::Owned(path);
+            state.path = Cow::Owned(path);
         }
         if let Some(replaced) = query {
             let mut query = Vec::with_capacity(replaced.len());
             push_query_text(&mut query, &replaced);
             check_length(query.len())?;
-            course.query = (!query.is_empty()).then_some(Cow::Owned(query));
+            state.query = (!query.is_empty()).then_some(Cow::Owned(query));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::pattern::Pattern;
 use super::placeholder::{Name, Piece, Template, check_length, push_query_text};
-use super::{Course, Halt};
+use super::{Halt, RewriteState};
 
 #[derive(Debug, Clone)]
 pub(super) struct RewriteRule {
@@ -68,25 +68,25 @@ impl RewriteRule {
         }))
     }
 
-    pub(super) fn apply(&self, course: &mut Course<'_>) -> Result<(), Halt> {
-        if !self.condition.holds(course)? {
+    pub(super) fn apply(&self, state: &mut RewriteState<'_>) -> Result<(), Halt> {
+        if !self.condition.holds(state)? {
             return Ok(());
         }
         let path = self
             .path
             .as_ref()
-            .map(|path| path.render_path(course))
+            .map(|path| path.render_path(state))
             .transpose()?;
         let query = self
             .query
             .as_ref()
-            .map(|query| render_query(query, course))
+            .map(|query| render_query(query, state))
             .transpose()?;
         if let Some(path) = path {
-            course.path = Cow::Owned(path);
+            state.path = Cow::Owned(path);
         }
         if let Some(query) = query {
-            course.query = (!query.is_empty()).then_some(Cow::Owned(query));
+            state.query = (!query.is_empty()).then_some(Cow::Owned(query));
         }
         Ok(())
     }
@@ -111,12 +111,12 @@ impl Condition {
         })
     }
 
-    fn holds(&self, course: &Course<'_>) -> Result<bool, Halt> {
+    fn holds(&self, state: &RewriteState<'_>) -> Result<bool, Halt> {
         match self {
-            Self::Fixed(pattern) => Ok(pattern.matches(&course.path, &course.work)?),
+            Self::Fixed(pattern) => Ok(pattern.matches(&state.path, &state.work)?),
             Self::Open(template) => {
-                let pattern = Pattern::parse(&template.render_raw(course, true)?);
-                let matches = pattern.map(|pattern| pattern.matches(&course.path, &course.work));
+                let pattern = Pattern::parse(&template.render_raw(state, true)?);
+                let matches = pattern.map(|pattern| pattern.matches(&state.path, &state.work));
                 Ok(matches.transpose()?.unwrap_or_default())
             }
         }
@@ -145,18 +145,18 @@ fn parse_query(query: &str) -> Result<Box<[Component]>, String> {
     Ok(components.into())
 }
 
-fn render_query(components: &[Component], course: &Course<'_>) -> Result<Vec<u8>, Halt> {
+fn render_query(components: &[Component], state: &RewriteState<'_>) -> Result<Vec<u8>, Halt> {
     let mut out = Vec::new();
     let mut value = Vec::new();
     for component in components {
         value.clear();
         match &component.content {
-            Content::WholeQuery => value.extend_from_slice(Name::Query.raw(course)),
+            Content::WholeQuery => value.extend_from_slice(Name::Query.raw(state)),
             Content::Text(template) => {
                 for piece in &template.pieces {
                     match piece {
                         Piece::Text(text) => push_query_text(&mut value, text),
-                        Piece::Name(name) => name.push_to_query(&mut value, course),
+                        Piece::Name(name) => name.push_to_query(&mut value, state),
                         Piece::Group(_) => {}
                     }
                     // One value can name a query of many KiB a thousand times.
@@ -172,6 +172,6 @@ fn render_query(components: &[Component], course: &Course<'_>) -> Result<Vec<u8>
         out.extend_from_slice(&value);
         check_length(out.len())?;
     }
-    course.work.spend(out.len())?;
+    state.work.spend(out.len())?;
     Ok(out)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::{BlobKey, ObjectRef, SecretKey, SetKey};
-use crate::access::Door;
+use crate::access::RouteKind;
 use crate::directives::DirectiveSpec;
 
 /// A published object: which requests it takes, and what becomes of them.
@@ -148,10 +148,10 @@ impl Route {
 
 impl Matcher {
     /// How access to it is reviewed.
-    pub fn door(&self) -> Door<'_> {
+    pub fn route_kind(&self) -> RouteKind<'_> {
         match self {
-            Self::ReverseProxy { path, .. } => Door::ReverseProxy { path },
-            Self::ApiService { .. } => Door::ApiService,
+            Self::ReverseProxy { path, .. } => RouteKind::ReverseProxy { path },
+            Self::ApiService { .. } => RouteKind::ApiService,
         }
     }
 }

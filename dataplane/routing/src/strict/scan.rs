@@ -17,7 +17,7 @@ pub struct HeadScan {
 
 /// What is known about the head so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum Scanned {
     /// More bytes are needed.
     Partial,
     /// The head ends before this index.
@@ -28,7 +28,7 @@ pub enum Progress {
 
 impl HeadScan {
     /// Goes on where the last call ended; `bytes` is everything that arrived since the head began.
-    pub fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Progress, Refused> {
+    pub fn advance(&mut self, bytes: &[u8], limits: &Limits) -> Result<Scanned, Refused> {
         if let Some(first) = bytes.first()
             && !TOKEN.has(*first)
         {
@@ -43,7 +43,7 @@ impl HeadScan {
                 let end = feed + 1;
                 return self
                     .within_limits(bytes, end, limits)
-                    .map(|()| Progress::Complete(end));
+                    .map(|()| Scanned::Complete(end));
             }
             self.past_request_line = true;
             self.seen = feed + 1;
@@ -51,7 +51,7 @@ impl HeadScan {
         }
         self.seen = bytes.len();
         self.within_limits(bytes, bytes.len(), limits)
-            .map(|()| Progress::Partial)
+            .map(|()| Scanned::Partial)
     }
 
     /// A target that is too long is told apart from a head that is too large, even in half a head.

@@ -75,7 +75,7 @@ impl World {
         }
     }
 
-    fn is_kept(&self, kept: &Kept) -> bool {
+    fn is_kept(&self, kept: &LastKnownGood) -> bool {
         kept.hash == self.hash() && kept.upserts == self.0.values().cloned().collect::<Vec<_>>()
     }
 }
@@ -93,7 +93,7 @@ fn written(folder: &Path) -> World {
     world
 }
 
-fn reopen(folder: &Path, now: u64) -> Result<Option<Kept>, ReadError> {
+fn reopen(folder: &Path, now: u64) -> Result<Option<LastKnownGood>, ReadError> {
     Journal::open(folder, &terms(), now).1
 }
 

@@ -120,12 +120,12 @@ fn seen(tables: &Tables) -> String {
         ));
     };
     for path in ["/proxy/a/x", "/proxy/b", "/proxy/a"] {
-        for route in tables.doors.reverse_proxies.matches("GET", path.as_bytes()) {
+        for route in tables.table.reverse_proxies.matches("GET", path.as_bytes()) {
             show(path, route);
         }
     }
     for version in ["v1", "v2"] {
-        if let Some(route) = tables.doors.api_services.get("g.io", version) {
+        if let Some(route) = tables.table.api_services.get("g.io", version) {
             show(version, route);
         }
     }

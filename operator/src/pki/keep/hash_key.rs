@@ -13,7 +13,7 @@ const DATA: &str = "key";
 
 /// The key under which secrets are hashed, in a Secret of the operator: kept, so that a restart names everything as before.
 #[derive(Debug)]
-pub(super) struct HashKeyCare {
+pub(super) struct ManagedHashKey {
     secret: String,
     engine: mpsc::Sender<Input>,
     used: Option<HashKey>,
@@ -30,9 +30,9 @@ enum KeyError {
     Contended(String),
 }
 
-// === impl HashKeyCare ===
+// === impl ManagedHashKey ===
 
-impl HashKeyCare {
+impl ManagedHashKey {
     pub fn new(secret: String, engine: mpsc::Sender<Input>) -> Self {
         Self {
             secret,

@@ -150,8 +150,8 @@ fn a_given_pair_waits_for_its_authority_to_be_known() {
     let purpose = Purpose::service("genkan-operator", "genkan-system");
     let signed = |name: &str| Authority::make(name, now).unwrap().sign(&purpose, now).unwrap();
     let (used, given) = (signed("old"), signed("new"));
-    let care = |serving, used: &Pair| Care {
-        kept: Kept {
+    let care = |serving, used: &Pair| Managed {
+        kept: ManagedCertificate {
             secret: "genkan-stream".into(),
             config_map: "genkan-stream-ca".into(),
             purpose: purpose.clone(),

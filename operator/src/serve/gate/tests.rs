@@ -32,7 +32,7 @@ impl Scripted {
     }
 }
 
-impl Reviewer for Scripted {
+impl TokenReviewer for Scripted {
     fn review(&self, _: Token) -> BoxFuture<'static, Result<TokenReviewStatus, String>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let answer = self.answer.lock().clone();

@@ -13,7 +13,7 @@ use tower::Service as _;
 use super::*;
 use crate::pki::{Authority, Pair, Purpose};
 use crate::serve::gate::{Gate, Pods, tests::mk_token};
-use crate::serve::review::Reviewer;
+use crate::serve::review::TokenReviewer;
 use crate::serve::review::tests::{mk_account, mk_answer};
 use crate::serve::token::Token;
 
@@ -29,7 +29,7 @@ pub(super) struct Closed {
 #[derive(Default)]
 struct Known(BTreeMap<String, &'static str>);
 
-impl Reviewer for Known {
+impl TokenReviewer for Known {
     fn review(&self, token: Token) -> BoxFuture<'static, Result<TokenReviewStatus, String>> {
         let pod = self.0.get(token.text()).copied();
         Box::pin(async move { Ok(pod.map(mk_answer).unwrap_or_default()) })

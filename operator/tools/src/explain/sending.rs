@@ -7,7 +7,7 @@ use genkan_routing::arriving::Kind;
 use genkan_routing::decide::{Destination as _, Plan};
 use genkan_routing::identity::{Introduction, is_user_header};
 use genkan_routing::model::{Target, Upstream};
-use genkan_routing::sending::{Shipment, no_ready_endpoints};
+use genkan_routing::sending::{UpstreamRequest, no_ready_endpoints};
 use genkan_routing::{Directives, HeaderStore, HeaderView, Refused, dialling};
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -48,7 +48,7 @@ pub struct Peer {
 const CLIENT: &str = "<address of the client>";
 
 /// Where a request goes, and what is known of the way.
-pub(super) struct Course<'c> {
+pub(super) struct Forwarding<'c> {
     pub(super) settings: &'c Settings,
     pub(super) destination: &'c Destination,
     pub(super) upstream: &'c Upstream,
@@ -71,9 +71,9 @@ pub(super) enum Known {
     Named,
 }
 
-// === impl Course ===
+// === impl Forwarding ===
 
-impl Course<'_> {
+impl Forwarding<'_> {
     pub(super) fn forward(
         &self,
         world: &World,
@@ -90,7 +90,7 @@ impl Course<'_> {
         let http2 = self.kind.needs_http2(upstream.http2);
         let peer = self.peer(world, http2)?;
         let is_framed = headers.first(CONTENT_LENGTH).is_some() || headers.first(TRANSFER_ENCODING).is_some();
-        let shipment = Shipment {
+        let upstream_request = UpstreamRequest {
             method: &plan.method,
             is_empty: !is_framed,
             target: &plan.target,
@@ -101,7 +101,7 @@ impl Course<'_> {
             client: Some(&CLIENT),
             kind: self.kind,
         };
-        shipment
+        upstream_request
             .dress(&mut headers)
             .map_err(|error| invalid(error.to_string()))?;
         if route.introduces_caller() && self.introduction.is_none() {

@@ -133,7 +133,7 @@ fn decide(
                 let Some(upstream) = plan.route.route.upstream() else {
                     return Err(Outcome::from(Answer::nothing()).into());
                 };
-                let course = sending::Course {
+                let forwarding = sending::Forwarding {
                     settings,
                     destination: plan.route,
                     upstream,
@@ -142,7 +142,7 @@ fn decide(
                     shows_credential,
                     kind: &kind,
                 };
-                return Ok(course.forward(world, plan, headers)?);
+                return Ok(forwarding.forward(world, plan, headers)?);
             }
         }
     }

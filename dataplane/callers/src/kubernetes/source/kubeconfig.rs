@@ -195,7 +195,7 @@ fn beside(kubeconfig: &Path, path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Source;
+    use super::super::ClusterSource;
     use super::*;
 
     /// A kubeconfig with these further lines of its cluster and its user.
@@ -211,7 +211,7 @@ mod tests {
              users: [{{name: u, user: {{{user}}}}}]\n"
         );
         std::fs::write(&path, text).unwrap();
-        Source::Kubeconfig(path).load()
+        ClusterSource::Kubeconfig(path).load()
     }
 
     const SERVER: &str = "server: 'https://api.example:6443/base/'";
