@@ -1,33 +1,21 @@
 //! The data plane of genkan: takes compiled routes from the operator and forwards requests.
 
-pub mod access;
-pub mod address;
 pub mod admin;
-pub mod answer;
-pub mod authority;
 pub mod callers;
 pub mod cli;
-pub mod client_certificate;
-pub mod context;
-pub mod drain;
-pub mod endpoints;
+pub mod config;
 pub mod files;
-pub mod front;
-pub mod health;
-pub mod last_known_good;
-pub mod listening;
+pub mod listen;
 pub mod log;
 pub mod metrics;
-pub mod names;
-pub mod net;
 pub mod process;
 pub mod proxy;
-pub mod recovery;
-pub mod request_id;
-pub mod rewriting;
 pub mod roots;
-pub mod stream;
-pub mod tables;
 pub mod tasks;
 mod timestamp;
 pub mod upstream;
+
+pub use config::{last_known_good, stream, tables};
+pub use listen::{drain, front, listening};
+pub use proxy::{access, address, answer, context, request_id, rewriting};
+pub use upstream::{authority, client_certificate, endpoints, health, names, net, recovery};

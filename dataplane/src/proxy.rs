@@ -1,4 +1,8 @@
+pub mod access;
+pub mod address;
+pub mod answer;
 pub(crate) mod arriving;
+pub mod context;
 mod deciding;
 mod failing;
 pub mod fields;
@@ -6,6 +10,8 @@ mod peering;
 mod receiving;
 mod removed_length;
 mod repeated_length;
+pub mod request_id;
+pub mod rewriting;
 mod sending;
 
 pub use failing::DOES_NOT_RESOLVE;
@@ -25,13 +31,13 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::access::Access;
-use crate::answer::{self, WriteOptions, discard};
 use crate::callers::Callers;
 use crate::context::Context;
 use crate::front;
 use crate::health::HealthReports;
 use crate::metrics::Metrics;
 use crate::tables::Current;
+use answer::{WriteOptions, discard};
 use arriving::Rest;
 
 /// Forwards requests: what the engine asks at each step is answered by the module with that job.

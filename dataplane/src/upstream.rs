@@ -1,8 +1,15 @@
 mod attentive;
+pub mod authority;
 mod bundle;
+pub mod client_certificate;
 mod dial;
+pub mod endpoints;
+pub mod health;
+pub mod names;
+pub mod net;
 mod patient;
 mod pin;
+pub mod recovery;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -2,7 +2,9 @@
 
 mod decided;
 mod grpc;
+pub mod links;
 pub mod reason;
+pub mod redirect;
 mod refused;
 mod status;
 

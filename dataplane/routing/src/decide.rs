@@ -6,7 +6,10 @@
 mod facts;
 mod family;
 mod halt;
+pub mod matcher;
+pub mod precedence;
 mod steps;
+pub mod table;
 
 use std::borrow::Cow;
 

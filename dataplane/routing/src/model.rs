@@ -2,11 +2,14 @@
 //! from. They know neither the schema of the API nor the wire.
 
 mod blob;
+pub mod endpoint;
 mod object;
+pub(crate) mod reference;
 mod report;
 mod resource;
 mod route;
 mod secret;
+pub mod version;
 
 pub use blob::{Blob, BlobKey};
 pub use object::{ObjectKey, ObjectRef, Published};

@@ -93,11 +93,11 @@ pub const THREATS: &[Threat] = &[
         "addresses are checked after they are resolved, in every spelling; an ExternalName is not followed, and a redirect to elsewhere is the client's, or refused",
         &[
             (
-                "dataplane/src/net.rs",
+                "dataplane/src/upstream/net.rs",
                 "dangerous_addresses_are_refused_in_every_spelling",
             ),
             (
-                "dataplane/src/net.rs",
+                "dataplane/src/upstream/net.rs",
                 "allowed_networks_are_dialled_but_never_the_own_listeners",
             ),
             (
@@ -191,7 +191,7 @@ pub const THREATS: &[Threat] = &[
                 "a_loop_ends_whatever_its_objects_do",
             ),
             (
-                "dataplane/routing/src/sending.rs",
+                "dataplane/routing/src/request/sending.rs",
                 "own_mark_stands_behind_those_of_others",
             ),
         ],
@@ -200,7 +200,7 @@ pub const THREATS: &[Threat] = &[
         "an API server that takes genkan for a user of its own",
         "it is not shown the client certificate",
         &[(
-            "dataplane/src/client_certificate.rs",
+            "dataplane/src/upstream/client_certificate.rs",
             "api_servers_are_shown_nothing",
         )],
     ),
@@ -309,7 +309,7 @@ pub const THREATS: &[Threat] = &[
             ),
             ("operator/src/pki/tests.rs", "no_key_is_printed"),
             (
-                "dataplane/src/stream/connecting/tests.rs",
+                "dataplane/src/config/stream/connecting/tests.rs",
                 "a_token_is_read_each_time_and_printed_never",
             ),
             (
@@ -332,7 +332,7 @@ pub const THREATS: &[Threat] = &[
         &[
             ("e2e/tests/suites/crds.rs", "lists_and_texts_have_limits"),
             (
-                "dataplane/src/stream/assembly.rs",
+                "dataplane/src/config/stream/assembly.rs",
                 "gaps_strangers_and_giants_are_refused",
             ),
             (DECISIONS, "number_of_decisions_is_bounded"),
@@ -433,19 +433,19 @@ pub const THREATS: &[Threat] = &[
         "each waits in a line of its own, and what is told of them is bounded",
         &[
             (
-                "dataplane/src/names.rs",
+                "dataplane/src/upstream/names.rs",
                 "names_without_an_answer_keep_no_other_name_waiting",
             ),
             (
-                "dataplane/src/health.rs",
+                "dataplane/src/upstream/health.rs",
                 "an_object_that_fails_and_heals_all_the_time_keeps_nobody_waiting",
             ),
             (
-                "dataplane/src/health.rs",
+                "dataplane/src/upstream/health.rs",
                 "a_hundred_thousand_objects_are_told_of_in_the_time_of_as_many_steps",
             ),
             (
-                "dataplane/src/stream/verdicts.rs",
+                "dataplane/src/config/stream/verdicts.rs",
                 "verdicts_never_grow_past_what_is_read",
             ),
         ],
@@ -490,7 +490,7 @@ pub const THREATS: &[Threat] = &[
                 "what_would_take_a_minute_is_given_up",
             ),
             (
-                "dataplane/routing/src/links.rs",
+                "dataplane/routing/src/answer/links.rs",
                 "a_cookie_of_many_paths_is_left_as_it_is",
             ),
         ],
@@ -521,12 +521,18 @@ pub const THREATS: &[Threat] = &[
         "an answer that unpacks to a thousand times its size, or grows by its links",
         "memory is bounded, and beyond 64 MiB so is the rate of all such answers together; what grows too much passes as it is",
         &[
-            ("dataplane/src/rewriting.rs", "bombs_wait_and_take_little_memory"),
             (
-                "dataplane/src/rewriting.rs",
+                "dataplane/src/proxy/rewriting.rs",
+                "bombs_wait_and_take_little_memory",
+            ),
+            (
+                "dataplane/src/proxy/rewriting.rs",
                 "what_would_grow_without_end_passes_as_it_is",
             ),
-            ("dataplane/src/rewriting/pace.rs", "all_together_have_one_rate"),
+            (
+                "dataplane/src/proxy/rewriting/pace.rs",
+                "all_together_have_one_rate",
+            ),
         ],
     ),
 ];

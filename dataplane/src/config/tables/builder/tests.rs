@@ -7,6 +7,8 @@ use genkan_routing::model::{
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use genkan_routing::model::Matcher;
+
 use super::*;
 use crate::names::System;
 use crate::tables::Current;

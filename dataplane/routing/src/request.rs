@@ -1,0 +1,13 @@
+//! One request: read strictly, in one canonical form, and as a backend gets it.
+
+pub mod arriving;
+pub mod connection;
+pub mod credential;
+pub mod headers;
+pub mod identity;
+pub mod info;
+pub mod path;
+pub mod repair;
+pub mod sending;
+pub mod strict;
+pub mod target;

@@ -1,0 +1,5 @@
+//! What the operator sends: the stream, the tables made of it, and what is kept of it.
+
+pub mod last_known_good;
+pub mod stream;
+pub mod tables;
