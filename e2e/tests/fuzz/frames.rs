@@ -65,7 +65,7 @@ fn resources_are_built_or_objected_to() {
         seeds: snapshots().iter().map(Message::encode_to_vec).collect(),
         pieces: PIECES,
         judge: judge_snapshot,
-        accepted: 50,
+        accepted: 2,
     }
     .run();
 }

@@ -67,7 +67,7 @@ fn accepted_heads_have_one_reading() {
         seeds: seeds::heads().into_iter().chain(others).collect(),
         pieces: PIECES,
         judge,
-        accepted: 100,
+        accepted: 50,
     }
     .run();
 }

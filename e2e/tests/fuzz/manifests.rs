@@ -67,7 +67,7 @@ fn manifests_are_read_or_complained_of() {
         seeds: seeds::manifests(),
         pieces: PIECES,
         judge,
-        accepted: 200,
+        accepted: 80,
     }
     .run();
 }

@@ -59,11 +59,11 @@ impl Target {
             max_shrink_iters: 50_000,
             ..Config::default()
         };
-        let mut runner = TestRunner::new(config);
         let inputs = self.inputs(found);
         let (judged, accepted) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
         while Instant::now() < until {
-            let outcome = runner.run(&inputs, |input| {
+            // A runner that has had its cases has no more.
+            let outcome = TestRunner::new(config.clone()).run(&inputs, |input| {
                 judged.set(judged.get() + 1);
                 accepted.set(accepted.get() + u64::from(self.check(&input)));
                 Ok(())
@@ -76,7 +76,7 @@ impl Target {
                 Err(TestError::Abort(why)) => panic!("{}: {why}", self.name),
             }
         }
-        let (judged, accepted) = (judged.get(), accepted.get());
+        let (judged, accepted): (u64, u64) = (judged.get(), accepted.get());
         println!("{}: {judged} inputs, {accepted} of them accepted", self.name);
         assert!(
             accepted * 1000 >= judged * u64::from(self.accepted),

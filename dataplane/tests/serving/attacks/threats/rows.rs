@@ -153,16 +153,7 @@ pub const THREATS: &[Threat] = &[
     threat(
         "a path that two parsers read differently",
         "one canonical path, checked again after the directives; see Path confusion",
-        &[
-            (
-                "dataplane/routing/tests/properties/paths.rs",
-                "no_accepted_path_holds_a_dot_segment_for_anybody",
-            ),
-            (
-                "dataplane/routing/tests/properties/paths.rs",
-                "an_encoded_slash_is_never_a_slash",
-            ),
-        ],
+        &[("e2e/tests/fuzz/paths.rs", "a_path_has_one_canonical_form")],
     ),
     threat(
         "a path of an API that is reviewed in one reading and served in another",
