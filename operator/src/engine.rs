@@ -3,7 +3,6 @@
 //! Changes are gathered for a few milliseconds, compiled together, published as one snapshot, and the objects that
 //! they concern are assessed; acknowledgements and time only lead to assessments.
 
-mod absence;
 mod status;
 mod waiting;
 
@@ -12,62 +11,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_compile::Compiler;
-use genkan_compile::index::{Change, Dirty, Index};
-use genkan_compile::object::{Key, Kind};
-use genkan_routing::model::{Health, ObjectKey, Objection, ResourceKey, SetKey};
+use genkan_compile::index::{Dirty, Index};
+use genkan_compile::object::Key;
+use genkan_routing::model::{ObjectKey, ResourceKey, SetKey};
 use parking_lot::RwLock;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::assess::SetState;
-use crate::fleet::{Fleet, SessionId};
+use crate::fleet::Fleet;
+use crate::input::{Absence, Input, Pods};
 use crate::metrics::Metrics;
-use crate::serve::gate::Pods;
-use crate::snapshot::{Feed, HashKey, Scope, Since};
-use crate::status::{Queue, WriteOutcome};
-pub use absence::Absence;
+use crate::snapshot::{Feed, Since};
+use crate::status::Queue;
 use waiting::Waiting;
 
 /// Quiet time that ends a batch, and the longest that a batch may take to gather.
 const QUIET: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(100);
-
-/// What the engine is told.
-#[derive(Debug)]
-pub enum Input {
-    Changes(Vec<Change>),
-    /// Nothing of the kind can be read, or it can be again.
-    Absent(Kind, Option<Absence>),
-    Connected {
-        name: String,
-        instance: String,
-        session: SessionId,
-        reply: oneshot::Sender<String>,
-    },
-    Acknowledged {
-        name: String,
-        session: SessionId,
-        sequence: u64,
-        /// What the objections are all there are of.
-        scope: Scope,
-        objections: Vec<Objection>,
-    },
-    Reported {
-        name: String,
-        session: SessionId,
-        health: Health,
-    },
-    Disconnected {
-        name: String,
-        session: SessionId,
-    },
-    Written(WriteOutcome),
-    /// Under which secrets are hashed from now on.
-    HashKey(HashKey),
-    /// This replica writes status from now on, or no longer.
-    Leading(bool),
-}
 
 /// What other tasks may read of the engine.
 #[derive(Clone, Debug, Default)]

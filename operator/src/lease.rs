@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::engine::Input;
+use crate::input::Input;
 
 const NAME: &str = "genkan-operator";
 /// Others may take over this long after the last renewal that they saw.

@@ -7,6 +7,7 @@ pub mod assess;
 pub mod cli;
 pub mod engine;
 pub mod fleet;
+pub mod input;
 pub mod lease;
 pub mod metrics;
 pub mod operator;

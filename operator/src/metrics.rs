@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 use genkan_compile::object::Kind;
 use genkan_routing::model::ObjectKey;
 
-use crate::engine::Absence;
+use crate::input::Absence;
 
 /// One word from the code, never from a message.
 type Reason = [(&'static str, &'static str); 1];

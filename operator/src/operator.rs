@@ -200,7 +200,7 @@ pub async fn run(args: Args) -> Result<()> {
             });
         }
         (None, Source::Directory(path)) => {
-            inputs.send(crate::engine::Input::Leading(true)).await?;
+            inputs.send(crate::input::Input::Leading(true)).await?;
             let printer = Printer {
                 queue,
                 engine: inputs.clone(),

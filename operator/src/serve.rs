@@ -23,7 +23,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 use tower::Layer as _;
 
-use crate::engine::Input;
+use crate::input::Input;
 use crate::metrics::Metrics;
 use crate::pki::keep::Serving;
 use crate::snapshot::Feed;

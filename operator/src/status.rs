@@ -5,7 +5,6 @@ mod kubernetes;
 mod print;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -25,22 +24,6 @@ pub struct Write {
     /// The status that was stored there.
     pub before: Value,
     pub status: Value,
-}
-
-/// What became of a write.
-#[derive(Debug)]
-pub enum WriteOutcome {
-    Done {
-        key: ObjectKey,
-        uid: String,
-        /// Resource versions before and after the write.
-        before: String,
-        after: String,
-        status: Value,
-    },
-    /// The object is newer than the write, or the API server did not take it: to be looked at again after this, in case
-    /// no event comes.
-    Refused { key: ObjectKey, again: Duration },
 }
 
 /// At most one write an object, in the order in which objects came: a newer write takes the place of an older one, so that

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::assess::{Finality, assess};
-use crate::status::{Write, WriteOutcome, differs};
+use crate::input::WriteOutcome;
+use crate::status::{Write, differs};
 
 /// The object as it was last seen.
 struct Stored<'r> {

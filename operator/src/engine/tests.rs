@@ -1,10 +1,14 @@
 //! The engine with a scripted fleet; time is paused.
 
+use genkan_compile::index::Change;
 use genkan_compile::object::{Kind, Object};
 use genkan_routing::model::Published;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::*;
+use crate::fleet::SessionId;
+use crate::snapshot::Scope;
 use crate::snapshot::Version;
 use crate::status::Write;
 
@@ -174,7 +178,7 @@ async fn a_proxy_that_went_is_told_after_the_grace_and_forgotten_after_thirty_se
     assert_eq!(write.status["proxies"], "2/2");
     let (before, after) = (write.resource_version.clone(), "7".to_string());
     let key = key.parse::<ObjectKey>().unwrap();
-    let done = crate::status::WriteOutcome::Done {
+    let done = crate::input::WriteOutcome::Done {
         key,
         uid: write.uid,
         before,
@@ -215,7 +219,7 @@ async fn a_newcomer_counts_for_every_object_from_its_first_acknowledgement() {
     rig.acknowledge("a", 1, sequence).await;
     let (key, write) = rig.written().await;
     assert_eq!(write.status["proxies"], "1/1");
-    let done = crate::status::WriteOutcome::Done {
+    let done = crate::input::WriteOutcome::Done {
         key: key.parse::<ObjectKey>().unwrap(),
         uid: write.uid,
         before: write.resource_version,

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::{Authority, Examined, Pair, PkiError, Purpose};
-use crate::engine::Input;
+use crate::input::Input;
 use hash_key::ManagedHashKey;
 use store::{Store, StoreError};
 use told::Told;

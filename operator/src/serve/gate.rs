@@ -1,6 +1,6 @@
 //! The door of the stream: nothing of a call is read before its token has been accepted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::review::{Account, Identity, Refusal, TokenReviewer, judge};
 use super::token::Token;
+use crate::input::Pods;
 use crate::metrics::Metrics;
 
 mod caller;
@@ -39,9 +40,6 @@ const REVIEWS: usize = 32;
 const TURN: Duration = Duration::from_secs(1);
 /// One line for each reason in this time: strangers do not fill the log.
 const QUIET: Duration = Duration::from_secs(1);
-
-/// Uids of the Pods that exist.
-pub type Pods = Arc<BTreeSet<String>>;
 
 /// Lets in who has a token of the data plane's ServiceAccount, of our audience, bound to a Pod.
 pub struct Gate {

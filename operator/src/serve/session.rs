@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use tonic::{Status, Streaming};
 use tracing::{debug, warn};
 
-use crate::engine::Input;
 use crate::fleet::SessionId;
+use crate::input::Input;
 use crate::metrics::Metrics;
 use crate::serve::gate::Caller;
 use crate::serve::review::Refusal;

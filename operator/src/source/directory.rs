@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::engine::Input;
+use crate::input::Input;
 
 /// Editors and `cp` touch a file several times; this is how long the folder must be quiet.
 const QUIET: Duration = Duration::from_millis(5);

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::engine::{Absence, Input};
+use crate::input::{Absence, Input};
 
 /// How often a kind that the API server does not know is asked for again.
 const ABSENT: Duration = Duration::from_secs(1);

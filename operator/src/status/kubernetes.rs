@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use super::{Queue, Write, WriteOutcome, event};
-use crate::engine::Input;
+use super::{Queue, Write, event};
+use crate::input::{Input, WriteOutcome};
 use crate::metrics::Metrics;
 
 /// The field manager of everything that the operator writes.

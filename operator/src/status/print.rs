@@ -7,8 +7,8 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::{Queue, Write, WriteOutcome, said};
-use crate::engine::Input;
+use super::{Queue, Write, said};
+use crate::input::{Input, WriteOutcome};
 
 /// Tells statuses of objects from files: a line each on standard output, or a file each in a folder.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::store::{Store, StoreError};
-use crate::engine::Input;
+use crate::input::Input;
 use crate::snapshot::HashKey;
 
 /// The key in the data of the Secret.

@@ -11,8 +11,9 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tower::Service as _;
 
 use super::*;
+use crate::input::Pods;
 use crate::pki::{Authority, Pair, Purpose};
-use crate::serve::gate::{Gate, Pods, tests::mk_token};
+use crate::serve::gate::{Gate, tests::mk_token};
 use crate::serve::review::TokenReviewer;
 use crate::serve::review::tests::{mk_account, mk_answer};
 use crate::serve::token::Token;
