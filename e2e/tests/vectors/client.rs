@@ -26,8 +26,12 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// For what must not come.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// For threads that have nothing else to do.
+/// Blocks; on a thread of its own, since who waits may be a task.
 pub fn exchange(address: SocketAddr, request: &Request) -> Answer {
+    std::thread::scope(|scope| scope.spawn(|| blocking(address, request)).join().unwrap())
+}
+
+fn blocking(address: SocketAddr, request: &Request) -> Answer {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
