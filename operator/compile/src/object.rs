@@ -28,6 +28,10 @@ pub enum Watched {
 pub type Key = (String, String);
 
 /// An object of one of the watched kinds.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is on its way to the index, which keeps each kind by itself"
+)]
 #[derive(Clone, Debug)]
 pub enum Object {
     Published(Record),
