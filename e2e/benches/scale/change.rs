@@ -10,7 +10,7 @@ use genkan_e2e::http1;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -45,7 +45,10 @@ type Seen = Arc<Mutex<HashMap<String, Instant>>>;
 pub async fn times(population: &Population<'_>, busy: u32) -> Result<Times> {
     let api = population.api();
     let seen = Seen::default();
-    let watching = tokio::spawn(watch(api.clone(), Arc::clone(&seen)));
+    // Before anything is created of which it is to hear.
+    let newest = api.list(&ListParams::default().limit(1)).await?;
+    let version = newest.metadata.resource_version.unwrap_or_default();
+    let watching = tokio::spawn(watch(api.clone(), version, Arc::clone(&seen)));
     let changing = tokio::spawn(keep_changing(api.clone(), population.len(), busy));
     let (mut floor, mut served, mut wrong) = (Vec::new(), Vec::new(), 0);
     for n in 0..CHANGES {
@@ -85,10 +88,7 @@ pub async fn times(population: &Population<'_>, busy: u32) -> Result<Times> {
 }
 
 /// Notes when each new object is heard of.
-async fn watch(api: Api<ReverseProxy>, seen: Seen) -> Result<()> {
-    // From now on: no resource version but the newest.
-    let newest = api.list(&kube::api::ListParams::default().limit(1)).await?;
-    let version = newest.metadata.resource_version.unwrap_or_default();
+async fn watch(api: Api<ReverseProxy>, version: String, seen: Seen) -> Result<()> {
     let mut events = pin!(api.watch(&WatchParams::default(), &version).await?.boxed());
     while let Some(event) = events.try_next().await? {
         if let WatchEvent::Added(object) = event {
@@ -174,7 +174,7 @@ async fn cpu_of_changes(population: &Population<'_>) -> Result<(Duration, Durati
 /// Holds the Lease for so many seconds, as another replica would: the operator then writes no status.
 async fn take_lease(population: &Population<'_>, seconds: i32) -> Result<()> {
     let api: Api<Lease> = Api::namespaced(population.client.clone(), "genkan-system");
-    let lease = api.list(&kube::api::ListParams::default()).await?;
+    let lease = api.list(&ListParams::default()).await?;
     let lease = lease.items.into_iter().next().context("the operator's Lease")?;
     let name = lease.metadata.name.unwrap_or_default();
     let change = json!({"spec": {
