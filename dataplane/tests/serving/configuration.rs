@@ -53,7 +53,7 @@ async fn readiness_and_hash_follow_what_is_served() {
 /// Clients and caches believe a 404, and controllers an empty list.
 #[tokio::test]
 async fn before_the_first_configuration_nothing_is_said_not_to_exist() {
-    let process = Process::start(&[]).await;
+    let process = Process::start_alone(&[]).await;
     let asked = [
         "/proxy/p/x",
         "/proxy/p",
@@ -72,6 +72,7 @@ async fn before_the_first_configuration_nothing_is_said_not_to_exist() {
         assert!(answer.text().contains("operator"), "{answer:?}");
     }
     get(process.address, "/proxy/../x").await.assert_status(400);
+    process.operator.come_back().await;
     process.operator.publish(vec![]).await;
     get(process.address, "/proxy/p/x").await.assert_status(404);
     assert_eq!(get(process.address, "/kapis").await.status, 200);

@@ -287,6 +287,15 @@ impl Process {
         Self::launch(Operator::start().await, state, flags).await
     }
 
+    /// The same while the operator is away.
+    pub async fn start_alone(flags: &[&str]) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let operator = Operator::start().await;
+        operator.leave();
+        Self::launch(operator, state, flags).await
+    }
+
     /// Ends it at once, as a crash would, and starts it anew with the same folder and operator.
     pub async fn restarted(mut self, flags: &[&str]) -> Self {
         self.child.kill().await.unwrap();
