@@ -212,6 +212,12 @@ impl<V: Cacheable> Decisions<V> {
         self.keep(key, self.entry(answered, owner, Instant::now()));
     }
 
+    /// Keeps a verdict for as long as this, whatever its kind is kept for otherwise.
+    pub fn put_for(&self, key: Key, owner: Owner, verdict: V, life: Duration) {
+        let end = Instant::now() + life;
+        self.keep(key, Entry::new(verdict, owner, end, end, None));
+    }
+
     fn keep(&self, key: Key, entry: Entry<V>) {
         let owner = entry.owner;
         if self.shard(&key).insert(key, entry) {

@@ -1,13 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use genkan_callers::decisions::Answered;
 use rand::Rng;
 use tokio::time::Instant;
 
 use super::super::review::{Identity, Refusal};
 use super::super::token::Token;
-use super::{EVERYBODY, Gate, Judged, left};
+use super::{EVERYBODY, Gate, Judged, LIMITS, left};
 
 /// A stream's first review comes soon: the one at its beginning may have been answered from a cache, ours or that of
 /// the API server.
@@ -66,12 +65,9 @@ impl Caller {
     /// The API server may take the token of a deleted Pod for good a little longer; we know better.
     fn bury(&self) -> Refusal {
         let refusal = Refusal::PodGone(self.identity.pod.clone());
-        let answered = Answered {
-            verdict: Judged(Err(refusal.clone())),
-            ends_in: None,
-        };
-        let gate = &self.gate;
-        gate.decisions.put(gate.key(&self.token), EVERYBODY, answered);
+        let (gate, verdict) = (&self.gate, Judged(Err(refusal.clone())));
+        gate.decisions
+            .put_for(gate.key(&self.token), EVERYBODY, verdict, LIMITS.allow);
         refusal
     }
 }

@@ -210,6 +210,7 @@ async fn a_stream_ends_with_its_pod_at_once_and_stays_closed() {
     rig.pods.send_replace(uids(&["other"]));
     soon().await;
     assert_eq!(lapse.await.unwrap(), Refusal::PodGone("edge".into()));
+    tokio::time::sleep(LIMITS.allow - Duration::from_secs(1)).await;
     let again = rig.gate.admit(&bearer("1")).await.unwrap_err();
     assert_eq!(
         again,
