@@ -5,6 +5,7 @@ pub(crate) mod arriving;
 pub mod context;
 mod deciding;
 mod failing;
+mod generating;
 pub mod fields;
 mod peering;
 mod receiving;
@@ -13,8 +14,10 @@ mod repeated_length;
 pub mod request_id;
 pub mod rewriting;
 mod sending;
+mod tool;
 
 pub use failing::DOES_NOT_RESOLVE;
+pub use generating::Generators;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -48,6 +51,7 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
     pub callers: Arc<Callers>,
+    pub generators: Generators,
     /// For how long a backend that is to answer may be silent.
     pub upstream_read_timeout: Duration,
 }
@@ -132,12 +136,12 @@ impl ProxyHttp for Proxy {
     async fn request_body_filter(
         &self,
         _: &mut Session,
-        _: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         is_end: bool,
-        _: &mut Self::CTX,
+        context: &mut Self::CTX,
     ) -> Result<()> {
         front::body_moved(is_end);
-        Ok(())
+        tool::hold(context, body, is_end)
     }
 
     fn response_body_filter(
@@ -233,6 +237,10 @@ impl ProxyHttp for Proxy {
 impl Proxy {
     /// Gives an answer of our own.
     async fn answer(&self, session: &mut Session, context: &mut Context, answer: Answer) -> Result<()> {
+        let answer = match context.connectors {
+            Some(methods) => answer.of_connectors(methods),
+            None => answer,
+        };
         failing::account(&self.metrics, context, &answer);
         front::allow_silence(None);
         let rest = arriving::rest(session);

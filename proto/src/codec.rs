@@ -2,6 +2,7 @@
 //! turns the one into the other.
 
 mod blob;
+mod connector;
 mod directives;
 mod endpoints;
 mod object;
@@ -14,6 +15,7 @@ use genkan_routing::answer::reason;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use genkan_routing::model::connector::FEATURE_FLAGS;
 use genkan_routing::model::{
     Blob, BlobKey, EndpointSet, ObjectKey, Resource, ResourceBody, Route, SecretKey, SetKey,
 };
@@ -26,7 +28,7 @@ pub use report::{health_from_wire, health_to_wire, objection_from_wire, objectio
 pub use secret::{SealedSecret, encode_secret, fit_together, value_from_wire, value_to_wire};
 
 /// What this version can do beyond the protocol version: the words of `Hello.capabilities` and `Resource.requires`.
-pub const CAPABILITIES: [&str; 3] = ["health", "blobs", "secrets"];
+pub const CAPABILITIES: [&str; 4] = ["health", "blobs", "secrets", "connectors"];
 
 /// The bytes of one resource, read.
 #[derive(Debug)]
@@ -110,6 +112,7 @@ fn to_wire(resource: &Resource) -> wire::Resource {
         ResourceBody::Endpoints(set) => (None, Vec::new(), endpoints::to_wire(set)),
         ResourceBody::Blob(blob) => (None, Vec::new(), blob::to_wire(blob)),
         ResourceBody::Secret(hash) => (None, Vec::new(), secret::to_wire(hash)),
+        ResourceBody::FeatureFlags(flags) => (None, Vec::new(), connector::flags_to_wire(flags)),
     };
     wire::Resource {
         key: resource.key.to_string(),
@@ -170,6 +173,18 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
     let received: route::Received = match body {
         wire::resource::Resource::ReverseProxy(proxy) => proxy.into(),
         wire::resource::Resource::ApiService(service) => service.into(),
+        wire::resource::Resource::ConnectorClass(class) => (class, key.as_str()).into(),
+        wire::resource::Resource::Connector(connector) => (connector, key.as_str()).into(),
+        wire::resource::Resource::FeatureFlags(flags) => {
+            if key != FEATURE_FLAGS {
+                return Err(malformed("is none of feature flags"));
+            }
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::feature_flags(connector::flags_from_wire(flags))
+            };
+            return Ok(Some((resource, None)));
+        }
         wire::resource::Resource::EndpointSet(set) => {
             let key = SetKey::parse(&key).ok_or_else(|| malformed("is none of endpoints"))?;
             let resource = Resource {
@@ -226,7 +241,10 @@ impl Content {
         };
         resource.is_some_and(|resource| match &resource.body {
             ResourceBody::Route(_) => true,
-            ResourceBody::Endpoints(_) | ResourceBody::Blob(_) | ResourceBody::Secret(_) => false,
+            ResourceBody::Endpoints(_)
+            | ResourceBody::Blob(_)
+            | ResourceBody::Secret(_)
+            | ResourceBody::FeatureFlags(_) => false,
         })
     }
 }

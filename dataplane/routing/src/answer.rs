@@ -27,6 +27,8 @@ pub struct Answer {
     pub detail: String,
     /// After how many seconds another attempt makes sense.
     pub retry_after: Option<u32>,
+    /// It is one of the Connector API, which has words of its own; the methods that are served there.
+    connectors: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,7 @@ impl Answer {
             body,
             detail: String::new(),
             retry_after: None,
+            connectors: None,
         }
     }
 
@@ -87,6 +90,7 @@ impl Answer {
             body: Body::Redirect(location),
             detail: String::new(),
             retry_after: None,
+            connectors: None,
         }
     }
 
@@ -97,7 +101,19 @@ impl Answer {
             body: Body::Json(body),
             detail: String::new(),
             retry_after: None,
+            connectors: None,
         }
+    }
+
+    /// In the words of the Connector API. `methods`: those that are served there.
+    pub fn of_connectors(mut self, methods: &'static str) -> Self {
+        if let Body::Status(status) = &mut self.body
+            && self.code == 502
+        {
+            status.reason = Cow::Borrowed("InternalError");
+        }
+        self.connectors = Some(methods);
+        self
     }
 
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
@@ -116,6 +132,10 @@ impl Answer {
             (Form::Grpc, Body::Status(status)) => (grpc::trailers_only(status), String::new()),
             (_, body) => self.plain(body),
         };
+        if self.connectors.is_some() && self.code >= 400 {
+            // An answer of a tool never has it.
+            head.add("X-Connectors-Error", "gateway");
+        }
         head.add("X-Genkan-Reason", &self.reason);
         head.add("X-Request-Id", request_id);
         (head, body)
@@ -141,7 +161,7 @@ impl Answer {
         }
         match self.code {
             401 => head.add("WWW-Authenticate", "Bearer"),
-            405 => head.add("Allow", ALLOWED),
+            405 => head.add("Allow", self.connectors.unwrap_or(ALLOWED)),
             _ => {}
         }
         (head, body)

@@ -3,6 +3,7 @@
 //! [`STEPS`] is the order in which a request is judged. Where only somebody outside knows the answer, who calls and whether
 //! they may, the decision halts with a question, and goes on once it is told. Nothing goes on by itself behind a question.
 
+mod connectors;
 mod facts;
 mod family;
 mod halt;
@@ -13,6 +14,7 @@ pub mod table;
 
 use std::borrow::Cow;
 
+use crate::connectors::Injected;
 use crate::headers::{HeaderStore, HeaderView};
 use crate::info::RequestInfo;
 use crate::table::{Decision, Table};
@@ -20,9 +22,10 @@ use crate::target::Target;
 
 pub use facts::{Backend, Caller, Destination, Request, Settings};
 pub use family::{Certificate, Credentials, Family};
-pub use halt::{Access, Answer, Next, Plan, Question, Shown};
+pub use halt::{Access, Answer, Call, Generation, Next, Plan, Question, Shown};
 pub use steps::{STEPS, Step};
 
+use connectors::Tool;
 use halt::Stop;
 use steps::Line;
 
@@ -50,6 +53,7 @@ pub struct Deciding<'a, R, U> {
     decision: Option<Decision<'a, R, R>>,
     route: Option<&'a R>,
     is_allowed: bool,
+    tool: Tool<'a, R>,
     line: Option<Line>,
 }
 
@@ -62,7 +66,7 @@ struct Slots<'a> {
 
 // === impl Deciding ===
 
-impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
+impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     pub fn new(
         request: Request<'a>,
         table: &'a Table<R, R>,
@@ -86,6 +90,7 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
             decision: None,
             route: None,
             is_allowed: false,
+            tool: Tool::default(),
             line: None,
         }
     }
@@ -98,7 +103,8 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
                 Ok(shown) => Next::Ask(Question::Who(shown)),
                 Err(refused) => Next::Answer(Answer::Refused(refused)),
             },
-            (Err(Stop::May), Some(route)) => match &self.caller {
+            (Err(Stop::Generate(generation)), _) => Next::Ask(Question::Generate(generation)),
+            (Err(Stop::May), route) => match &self.caller {
                 Some(caller) => Next::Ask(Question::May(Access {
                     route,
                     caller,
@@ -107,13 +113,14 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
                 None => Next::Answer(Answer::nothing()),
             },
             (Ok(line), Some(route)) => Next::Forward(Plan {
-                route,
+                route: self.tool.destination.unwrap_or(route),
                 method: line.method,
                 target: line.target,
                 stripped_prefix: line.stripped_prefix,
                 cluster: self.info.cluster,
+                call: self.tool.take_call(self.request.target),
             }),
-            (Err(Stop::May) | Ok(_), None) => Next::Answer(Answer::nothing()),
+            (Ok(_), None) => Next::Answer(Answer::nothing()),
         }
     }
 
@@ -125,6 +132,16 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
     /// The answer to [`Question::May`], if it is yes; a no is the end of the request.
     pub fn is_allowed(&mut self) {
         self.is_allowed = true;
+    }
+
+    /// The answer to [`Question::Generate`].
+    pub fn is_generated(&mut self, injected: Injected) {
+        self.tool.injected = Some(injected);
+    }
+
+    /// Of the path; [`Family::Other`] until it is known.
+    pub fn family(&self) -> Family {
+        self.family
     }
 
     /// In canonical form; absent while there is none.

@@ -5,6 +5,7 @@
 
 mod alphabet;
 pub mod answer;
+pub mod connectors;
 pub mod decide;
 pub mod directives;
 pub mod model;

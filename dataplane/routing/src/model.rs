@@ -2,6 +2,7 @@
 //! from. They know neither the schema of the API nor the wire.
 
 mod blob;
+pub mod connector;
 pub mod endpoint;
 mod object;
 pub(crate) mod reference;
@@ -12,6 +13,7 @@ mod secret;
 pub mod version;
 
 pub use blob::{Blob, BlobKey};
+pub use connector::{AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation, OwnProxy, Part, Provider};
 pub use object::{ObjectKey, ObjectRef, Published};
 pub use report::{BackendState, Health, Objection};
 pub use resource::{Endpoint, EndpointSet, Resource, ResourceBody, ResourceKey, SetKey};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use genkan_callers::{Recent, User};
 use genkan_routing::answer::Answer;
 use genkan_routing::arriving::Kind;
-use http::Method;
+use genkan_routing::connectors::Injected;
+use http::{HeaderValue, Method};
 use parking_lot::Mutex;
 use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
@@ -26,6 +27,10 @@ pub struct Context {
     /// The one object of the tables that the request started with; the tables themselves would be kept for as long
     /// as a tunnel lives.
     pub route: Option<Arc<Route>>,
+    /// Where the request goes for it, if that is not its own address.
+    pub through: Option<Arc<Route>>,
+    /// The methods of the Connector API, if it is a request of that.
+    pub connectors: Option<&'static str>,
     /// Who calls, once that is known.
     pub user: Option<Arc<User>>,
     /// The token that its connection showed last.
@@ -60,6 +65,19 @@ pub struct Outgoing {
     /// What a backend has to put in front of its links to stay below it.
     pub cluster: String,
     pub stripped_prefix: Option<String>,
+    /// What a Connector adds.
+    pub call: Option<Call>,
+}
+
+/// A request through a Connector.
+#[derive(Debug)]
+pub struct Call {
+    pub injected: Injected,
+    /// Of what the client sent: cookies of the tool belong there.
+    pub base: String,
+    pub host: Option<HeaderValue>,
+    /// Of a body that is put together first.
+    pub held: Vec<u8>,
 }
 
 /// How far the sending has come.
@@ -100,6 +118,8 @@ impl Context {
             line: Line::default(),
             endless: None,
             route: None,
+            through: None,
+            connectors: None,
             user: None,
             recent: None,
             outgoing: None,
@@ -123,7 +143,9 @@ impl Context {
     /// When nothing was decided.
     pub fn destination(&self) -> Result<(Arc<Route>, Arc<Upstream>)> {
         let route = self.route.as_ref();
-        let found = route.and_then(|route| Some((Arc::clone(route), Arc::clone(route.upstream()?))));
+        let through = self.through.as_ref().or(route);
+        let upstream = through.and_then(|through| through.upstream());
+        let found = route.and_then(|route| Some((Arc::clone(route), Arc::clone(upstream?))));
         found.ok_or_else(|| Error::explain(ErrorType::InternalError, "no destination was decided on"))
     }
 

@@ -3,15 +3,17 @@ use std::sync::Arc;
 
 use pingora_proxy::Session;
 
+use genkan_routing::connectors::Part;
 use genkan_routing::decide::{
-    Access, Backend, Deciding, Destination, Next, Plan, Question, Request, Room, Settings, Shown,
+    Access, Backend, Deciding, Destination, Family, Next, Plan, Question, Request, Room, Settings, Shown,
 };
 use genkan_routing::model::{Matcher, Unavailable};
 
-use super::Proxy;
+use super::generating::Generators;
+use super::{Proxy, tool};
 use super::fields::Fields;
 use crate::access::SHOWN;
-use crate::context::{Context, Outgoing};
+use crate::context::{Call, Context, Outgoing};
 use crate::listening::certificate_of;
 use crate::tables::{Action, Route};
 use genkan_callers::{Step, User};
@@ -26,6 +28,8 @@ impl Proxy {
         let Context {
             line,
             route: taking,
+            through,
+            connectors,
             user: calling,
             outgoing,
             kind,
@@ -69,7 +73,12 @@ impl Proxy {
                             identity.of_token(token.token(), client, recent)
                         }
                     };
-                    line.path = deciding.path().unwrap_or_default().to_owned();
+                    line.path = deciding
+                        .shown_path()
+                        .unwrap_or_else(|| deciding.path().unwrap_or_default().to_owned());
+                    if deciding.family() == Family::Connectors {
+                        *connectors = Some(tables.table.connectors.methods());
+                    }
                     let user = match step? {
                         Step::Known(user) => user,
                         Step::Unknown(question) => identity.ask(question).await?,
@@ -84,23 +93,42 @@ impl Proxy {
                         caller,
                         questions,
                     } = access;
-                    *taking = Some(Arc::clone(route));
-                    line.object = Arc::clone(&route.title);
+                    if let Some(route) = route {
+                        *taking = Some(Arc::clone(route));
+                        line.object = Arc::clone(&route.title);
+                    }
                     match authorization.known(caller, &questions) {
                         Some(known) => known?,
                         None => authorization.ask(caller, &questions).await?,
                     }
                     deciding.is_allowed();
                 }
+                Next::Ask(Question::Generate(generation)) => {
+                    let body = match Generators::wants_body(&generation) {
+                        true => Some(tool::read_ahead(session).await?),
+                        false => None,
+                    };
+                    let head = session.req_header();
+                    let injected = self.generators.generate(&generation, head, &line.host, body).await?;
+                    deciding.is_generated(injected);
+                }
                 Next::Forward(plan) => {
+                    *through = plan.call.is_some().then(|| Arc::clone(plan.route));
                     *outgoing = Some(plan.into());
                     return Ok(());
                 }
                 Next::Answer(answer) => {
+                    let answer = answer.into();
+                    if deciding.family() == Family::Connectors {
+                        *connectors = Some(tables.table.connectors.methods());
+                    }
+                    if let Some(path) = deciding.shown_path() {
+                        line.path = path;
+                    }
                     if line.path.is_empty() {
                         line.path = deciding.path().map_or_else(|| shown(&sent), ToOwned::to_owned);
                     }
-                    return Err(answer.into());
+                    return Err(answer);
                 }
             }
         }
@@ -115,7 +143,14 @@ fn shown(target: &[u8]) -> String {
 
 impl From<Plan<'_, Arc<Route>>> for Outgoing {
     fn from(plan: Plan<'_, Arc<Route>>) -> Self {
+        let call = plan.call.map(|call| Call {
+            injected: call.injected,
+            base: String::from_utf8_lossy(call.base).into_owned(),
+            host: call.host.and_then(|host| host.try_into().ok()),
+            held: Vec::new(),
+        });
         Self {
+            call,
             method: plan.method,
             target: plan.target,
             cluster: plan.cluster.to_owned(),
@@ -125,6 +160,12 @@ impl From<Plan<'_, Arc<Route>>> for Outgoing {
 }
 
 impl Destination for Route {
+    type Handle = Arc<Self>;
+
+    fn part(&self) -> &Part<Arc<Self>> {
+        &self.part
+    }
+
     fn title(&self) -> &str {
         &self.title
     }

@@ -33,11 +33,7 @@ impl Proxy {
         context.line.attempts = context.attempt.number;
         // Pin mode repeats the handshake with the very server whose certificate made it necessary.
         if let (true, Some(lease)) = (wanted.is_pinned, &context.attempt.lease) {
-            return Ok(Box::new(
-                self.callers
-                    .certificate
-                    .equip(upstream.peer(lease.address(), wanted)),
-            ));
+            return Ok(self.equip(context, upstream.peer(lease.address(), wanted)));
         }
         context.attempt.lease = None;
         let failed = &context.attempt.failed;
@@ -46,9 +42,7 @@ impl Proxy {
                 let address = lease.address();
                 context.line.upstream = Some(address);
                 context.attempt.lease = Some(lease);
-                Ok(Box::new(
-                    self.callers.certificate.equip(upstream.peer(address, wanted)),
-                ))
+                Ok(self.equip(context, upstream.peer(address, wanted)))
             }
             Err(NoEndpoint::Exhausted) if !failed.is_empty() => {
                 // The endpoints changed since the last attempt failed; that failure is what there is to say.
@@ -63,6 +57,12 @@ impl Proxy {
                 Err(Error::new_in(ErrorType::HTTPStatus(503)))
             }
         }
+    }
+
+    /// Shows who we are to whom we may: a tool of a Connector is somebody else's.
+    fn equip(&self, context: &Context, peer: HttpPeer) -> Box<HttpPeer> {
+        let is_tool = context.connectors.is_some();
+        Box::new(if is_tool { peer } else { self.callers.certificate.equip(peer) })
     }
 
     /// Nothing was sent yet, so the request may go to another endpoint whatever it is.

@@ -197,6 +197,9 @@ pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut
         })?;
         context.links = links.map(Mutex::new);
     }
+    if let Some(call) = context.outgoing.as_ref().and_then(|outgoing| outgoing.call.as_ref()) {
+        tool::dress(call, response);
+    }
     header_down(Some(&route), response);
     suit(session, response, context)
 }

@@ -8,7 +8,7 @@ use pingora_proxy::Session;
 
 use genkan_routing::sending::{UpstreamRequest, expects_body};
 
-use super::failing;
+use super::{failing, tool};
 use super::fields::Fields;
 use crate::address::AddressText;
 use crate::context::Context;
@@ -37,19 +37,23 @@ pub async fn prepare(
     let caller = context.user.as_ref().filter(|_| route.introduces_caller);
     let client = context.line.client;
     let client = client.map(|client| AddressText::of_ip(client.ip().to_canonical()));
+    let call = outgoing.call.as_ref();
     let is_empty = expects_body(&outgoing.method) && session.is_body_empty();
     let upstream_request = UpstreamRequest {
         method: &outgoing.method,
         is_empty,
         target: &outgoing.target,
         directives: route.directives.as_ref(),
-        host: &upstream.host,
+        host: call.and_then(|call| call.host.as_ref()).unwrap_or(&upstream.host),
         scheme: upstream.scheme(),
         caller: caller.and_then(|user| user.introduction().ok()),
-        client: client.as_ref().map(|client| client as &(dyn Display + Sync)),
+        client: client.as_ref().filter(|_| call.is_none()).map(|client| client as &(dyn Display + Sync)),
         kind: &context.kind,
     };
     upstream_request.dress(&mut Fields(request)).map_err(invalid)?;
+    if let Some(call) = call {
+        tool::inject(&call.injected, request)?;
+    }
     if request.headers.contains_key(EXPECT) && !passes_permission_on(session, context) {
         request.remove_header(&EXPECT);
         // HTTP/1.0 knows no interim answers.

@@ -1,37 +1,59 @@
 use genkan_routing::answer::reason;
-use genkan_routing::model::{Action, Matcher, ObjectRef, Published, Route, SecretKey, Unavailable};
+use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Part, Published, Route, SecretKey, Unavailable};
 
-use super::{directives, upstream};
+use super::{connector, directives, upstream};
 use crate::v1alpha1::resource::Resource as Body;
-use crate::v1alpha1::{self as wire, api_service, reverse_proxy};
+use crate::v1alpha1::{self as wire, api_service, connector as wire_connector, connector_class, reverse_proxy};
 
 /// Each kind has a message of its own, whatever the form of its match: who does not know the kind takes it for nothing else.
 pub fn to_wire(route: &Route) -> Body {
     let forward_authorization = route.forward_authorization;
     match (&route.matcher, route.object.key.kind) {
-        (Matcher::ReverseProxy { path, method }, Published::ReverseProxy | Published::ApiService) => {
-            Body::ReverseProxy(wire::ReverseProxy {
-                path: path.clone(),
-                method: method.clone(),
-                directives: route.directives.as_ref().map(directives::to_wire),
-                action: Some(match &route.action {
-                    Action::Forward(to) => reverse_proxy::Action::Upstream(upstream::to_wire(to)),
-                    Action::Unavailable(why) => reverse_proxy::Action::Unavailable(unavailable(why)),
-                }),
-                forward_authorization,
-            })
-        }
-        (Matcher::ApiService { group, version }, Published::ReverseProxy | Published::ApiService) => {
-            Body::ApiService(wire::ApiService {
-                group: group.clone(),
-                version: version.clone(),
-                action: Some(match &route.action {
-                    Action::Forward(to) => api_service::Action::Upstream(upstream::to_wire(to)),
-                    Action::Unavailable(why) => api_service::Action::Unavailable(unavailable(why)),
-                }),
-                forward_authorization,
-            })
-        }
+        (
+            Matcher::ReverseProxy { path, method },
+            Published::ReverseProxy | Published::ApiService | Published::ConnectorClass | Published::Connector,
+        ) => Body::ReverseProxy(wire::ReverseProxy {
+            path: path.clone(),
+            method: method.clone(),
+            directives: route.directives.as_ref().map(directives::to_wire),
+            action: Some(match &route.action {
+                Action::Forward(to) => reverse_proxy::Action::Upstream(upstream::to_wire(to)),
+                Action::Unavailable(why) => reverse_proxy::Action::Unavailable(unavailable(why)),
+            }),
+            forward_authorization,
+        }),
+        (
+            Matcher::ApiService { group, version },
+            Published::ReverseProxy | Published::ApiService | Published::ConnectorClass | Published::Connector,
+        ) => Body::ApiService(wire::ApiService {
+            group: group.clone(),
+            version: version.clone(),
+            action: Some(match &route.action {
+                Action::Forward(to) => api_service::Action::Upstream(upstream::to_wire(to)),
+                Action::Unavailable(why) => api_service::Action::Unavailable(unavailable(why)),
+            }),
+            forward_authorization,
+        }),
+        (
+            Matcher::ConnectorClass { .. },
+            Published::ReverseProxy | Published::ApiService | Published::ConnectorClass | Published::Connector,
+        ) => Body::ConnectorClass(wire::ConnectorClass {
+            action: Some(match &route.action {
+                Action::Forward(to) => connector_class::Action::Upstream(upstream::to_wire(to)),
+                Action::Unavailable(why) => connector_class::Action::Unavailable(unavailable(why)),
+            }),
+            call: connector::class(&route.part),
+        }),
+        (
+            Matcher::Connector { .. },
+            Published::ReverseProxy | Published::ApiService | Published::ConnectorClass | Published::Connector,
+        ) => Body::Connector(wire::Connector {
+            action: Some(match &route.action {
+                Action::Forward(to) => wire_connector::Action::Upstream(upstream::to_wire(to)),
+                Action::Unavailable(why) => wire_connector::Action::Unavailable(unavailable(why)),
+            }),
+            call: connector::call(&route.part),
+        }),
     }
 }
 
@@ -47,6 +69,8 @@ pub struct Received {
     /// An upstream, or why there is none.
     action: Option<Result<wire::Upstream, wire::Unavailable>>,
     forward_authorization: bool,
+    /// What it is to the Connector API, or what makes no sense in that.
+    part: Result<Part, String>,
 }
 
 // === impl Received ===
@@ -64,6 +88,7 @@ impl From<wire::ReverseProxy> for Received {
                 reverse_proxy::Action::Unavailable(why) => Err(why),
             }),
             forward_authorization: proxy.forward_authorization,
+            part: Ok(Part::None),
         }
     }
 }
@@ -81,6 +106,44 @@ impl From<wire::ApiService> for Received {
                 api_service::Action::Unavailable(why) => Err(why),
             }),
             forward_authorization: service.forward_authorization,
+            part: Ok(Part::None),
+        }
+    }
+}
+
+/// With the key of its resource.
+impl From<(wire::ConnectorClass, &str)> for Received {
+    fn from((class, key): (wire::ConnectorClass, &str)) -> Self {
+        let name = key.parse().map(|key: ObjectKey| key.name);
+        Self {
+            matcher: Matcher::ConnectorClass {
+                name: name.unwrap_or_default(),
+            },
+            directives: None,
+            action: class.action.map(|action| match action {
+                connector_class::Action::Upstream(to) => Ok(to),
+                connector_class::Action::Unavailable(why) => Err(why),
+            }),
+            forward_authorization: false,
+            part: class.call.map_or(Ok(Part::None), connector::class_from_wire),
+        }
+    }
+}
+
+/// With the key of its resource.
+impl From<(wire::Connector, &str)> for Received {
+    fn from((tool, key): (wire::Connector, &str)) -> Self {
+        let named = key.parse().map(|key: ObjectKey| (key.namespace, key.name));
+        let (namespace, name) = named.unwrap_or_default();
+        Self {
+            matcher: Matcher::Connector { namespace, name },
+            directives: None,
+            action: tool.action.map(|action| match action {
+                wire_connector::Action::Upstream(to) => Ok(to),
+                wire_connector::Action::Unavailable(why) => Err(why),
+            }),
+            forward_authorization: false,
+            part: tool.call.map_or(Ok(Part::None), connector::call_from_wire),
         }
     }
 }
@@ -96,6 +159,11 @@ impl Received {
             Some(Ok(to)) => upstream::from_wire(to).map(Action::Forward),
             Some(Err(why)) => Ok(Action::Unavailable(Unavailable::new(why.reason, why.message))),
             None => Err("the operator sent neither an upstream nor a reason why there is none".to_owned()),
+        };
+        let (part, action) = match (self.part, action) {
+            (Ok(part), action) => (part, action),
+            (Err(problem), Ok(_)) => (Part::None, Err(problem)),
+            (Err(_), Err(problem)) => (Part::None, Err(problem)),
         };
         let (secrets, action) = match (secrets, action) {
             (Ok(secrets), action) => (secrets, action),
@@ -116,6 +184,7 @@ impl Received {
             action,
             forward_authorization: self.forward_authorization,
             secrets,
+            part: if problem.is_some() { Part::None } else { part },
         };
         (route, problem)
     }

@@ -25,12 +25,20 @@ pub const BACKEND_UNRESOLVED: &str = "BackendUnresolved";
 pub const BARE_PREFIX: &str = "BarePrefix";
 /// The body of the request came too slowly.
 pub const BODY_TIMEOUT: &str = "BodyTimeout";
+/// The body is larger than can be put together before it is sent.
+pub const BODY_TOO_LARGE: &str = "BodyTooLarge";
 /// The client certificate is not good.
 pub const CERTIFICATE_REJECTED: &str = "CertificateRejected";
 /// The client went away.
 pub const CLIENT_GONE: &str = "ClientGone";
 /// The path names a cluster that does not exist.
 pub const CLUSTER_NOT_FOUND: &str = "ClusterNotFound";
+/// There is no such Connector.
+pub const CONNECTOR_NOT_FOUND: &str = "ConnectorNotFound";
+/// The class of the Connector is missing, or has no address for what is asked.
+pub const CONNECTOR_UNRESOLVED: &str = "ConnectorUnresolved";
+/// The Secret of the Connector cannot be put on a request.
+pub const CREDENTIAL_UNUSABLE: &str = "CredentialUnusable";
 /// `Connection` names a header that it must not.
 pub const CONNECTION_REFUSED: &str = "ConnectionRefused";
 /// A client certificate cannot be handed on.
@@ -43,6 +51,8 @@ pub const DISCOVERY: &str = "Discovery";
 pub const DROPPED: &str = "Dropped";
 /// The head or the body can be read in more than one way.
 pub const FRAMING: &str = "Framing";
+/// The policy of a class made no credential.
+pub const GENERATOR_FAILED: &str = "GeneratorFailed";
 /// The head, or its trailers, are larger than is allowed.
 pub const HEADER_TOO_LARGE: &str = "HeaderTooLarge";
 /// There is no host, or more than one.
@@ -91,6 +101,8 @@ pub const SERVER_OPTIONS: &str = "ServerOptions";
 pub const TARGET_TOO_LONG: &str = "TargetTooLong";
 /// The API server does not accept the token.
 pub const TOKEN_REJECTED: &str = "TokenRejected";
+/// Nobody is served here without a token.
+pub const TOKEN_REQUIRED: &str = "TokenRequired";
 /// There are as many requests as there is room for.
 pub const TOO_MANY_AT_ONCE: &str = "TooManyAtOnce";
 /// This caller makes the API server answer too many questions.

@@ -1,4 +1,5 @@
 use crate::access::Mode;
+use crate::connectors::Part;
 use crate::credential::Places;
 use crate::directives::Directives;
 use crate::identity::{Introduction, Unsendable};
@@ -29,7 +30,10 @@ pub struct Settings<'a> {
 }
 
 /// A published object, as far as decisions depend on it.
-pub trait Destination {
+pub trait Destination: Sized {
+    /// How one destination names another.
+    type Handle;
+
     /// As people write it: `ReverseProxy shop`.
     fn title(&self) -> &str;
     fn matcher(&self) -> &Matcher;
@@ -40,6 +44,8 @@ pub trait Destination {
     /// # Errors
     /// What is wrong with the object.
     fn backend(&self) -> Result<Backend<'_>, &Unavailable>;
+    /// What it is to the Connector API.
+    fn part(&self) -> &Part<Self::Handle>;
 }
 
 /// What a request for a backend is made with.
@@ -60,6 +66,12 @@ pub trait Caller {
 }
 
 impl<T: Destination> Destination for std::sync::Arc<T> {
+    type Handle = T::Handle;
+
+    fn part(&self) -> &Part<T::Handle> {
+        T::part(self)
+    }
+
     fn title(&self) -> &str {
         T::title(self)
     }

@@ -1,10 +1,13 @@
 use crate::answer::reason;
+use std::sync::Arc;
+
 use http::Method;
 
 use crate::access::Questions;
 use crate::answer::Refused;
 use crate::credential::Credential;
-use crate::model::Unavailable;
+use crate::connectors::Injected;
+use crate::model::{Secret, Unavailable};
 
 /// How far a decision has come.
 #[allow(
@@ -29,6 +32,8 @@ pub enum Question<'q, 'a, R, U> {
     Who(Shown<'q>),
     /// May they?
     May(Access<'q, 'a, R, U>),
+    /// Which credential does the policy of a class make?
+    Generate(Generation<'a>),
 }
 
 /// What tells who calls; of several things the one that counts.
@@ -41,10 +46,25 @@ pub enum Shown<'q> {
     Token(Credential<'q>),
 }
 
+/// What a policy is given to make a credential of.
+#[derive(Debug, Clone, Copy)]
+pub struct Generation<'a> {
+    /// Of the class.
+    pub class: &'a str,
+    /// In Rego.
+    pub policy: &'a str,
+    pub secret: &'a Arc<Secret>,
+    pub method: &'a str,
+    /// As the tool is asked for it, without a base path.
+    pub path: &'a [u8],
+    pub query: Option<&'a [u8]>,
+}
+
 /// Who wants what of which object.
 #[derive(Debug)]
 pub struct Access<'q, 'a, R, U> {
-    pub route: &'a R,
+    /// `None`: it does not exist, which nobody is told who may not.
+    pub route: Option<&'a R>,
     pub caller: &'q U,
     pub questions: Questions<'q>,
 }
@@ -52,6 +72,7 @@ pub struct Access<'q, 'a, R, U> {
 /// What a backend is asked.
 #[derive(Debug)]
 pub struct Plan<'a, R> {
+    /// Where it goes. Of a Connector that need not be its own address.
     pub route: &'a R,
     pub method: Method,
     /// Behind the base path, with the query.
@@ -60,6 +81,22 @@ pub struct Plan<'a, R> {
     pub stripped_prefix: Option<String>,
     /// The cluster that the path named; empty if none.
     pub cluster: &'a str,
+    /// What a Connector adds; absent for everything else.
+    pub call: Option<Call<'a>>,
+}
+
+/// A request through a Connector.
+#[derive(Debug)]
+pub struct Call<'a> {
+    pub injected: Injected,
+    /// What the client sent in front of what the tool is asked: its cookies belong there.
+    pub base: &'a [u8],
+    /// The declared path, or [`UNDECLARED`](crate::connectors::UNDECLARED).
+    pub template: &'a str,
+    /// What names the Connector to a proxy of its class, instead of the authority of that.
+    pub host: Option<String>,
+    /// The proxy of the class judges the caller itself.
+    pub keeps_credential: bool,
 }
 
 /// What genkan says itself.
@@ -89,6 +126,7 @@ pub enum Answer<'a> {
 pub(super) enum Stop<'a> {
     Who,
     May,
+    Generate(Generation<'a>),
     Answer(Answer<'a>),
 }
 

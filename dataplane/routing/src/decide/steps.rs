@@ -1,6 +1,7 @@
 use http::Method;
 
 use super::halt::Stop;
+use super::connectors;
 use super::{
     Answer, Backend, Caller, Certificate, Credentials, Deciding, Destination, Family, Request, Shown,
 };
@@ -16,10 +17,11 @@ use crate::table::Decision;
 use crate::target::Target;
 
 /// The steps, in the order in which they are taken.
-pub const STEPS: [Step; 12] = [
+pub const STEPS: [Step; 15] = [
     Step::Target,
     Step::Family,
     Step::Admit,
+    Step::Gate,
     Step::Info,
     Step::Who,
     Step::Lookup,
@@ -27,6 +29,8 @@ pub const STEPS: [Step; 12] = [
     Step::Route,
     Step::May,
     Step::Available,
+    Step::Provider,
+    Step::Credential,
     Step::Introduce,
     Step::Directives,
 ];
@@ -40,6 +44,8 @@ pub enum Step {
     Family,
     /// Headers that a client may not send are taken out; the forms of KubeSphere get their usual place; loops end.
     Admit,
+    /// What the Connector API never does, whoever asks.
+    Gate,
     /// What the path asks for, in the terms of Kubernetes.
     Info,
     /// Who calls is known. Asks.
@@ -54,6 +60,10 @@ pub enum Step {
     May,
     /// The object works.
     Available,
+    /// Who answers for a Connector: its tool, the API of its class, or a proxy of its class.
+    Provider,
+    /// What a Connector calls its tool with. Asks, where a policy makes it.
+    Credential,
     /// The backend can be told who calls, and sees no credential that it is not to see.
     Introduce,
     /// What the backend is asked.
@@ -70,7 +80,7 @@ pub(super) struct Line {
 
 // === impl Deciding: the steps ===
 
-impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
+impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     pub(super) fn take(
         &mut self,
         step: Step,
@@ -80,13 +90,16 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
             Step::Target => self.target(),
             Step::Family => self.find_family(),
             Step::Admit => self.admit(headers),
+            Step::Gate => self.gate(headers),
             Step::Info => self.info(),
             Step::Who => self.who(),
             Step::Lookup => self.lookup(),
             Step::Impersonation => self.impersonation(headers),
             Step::Route => self.find_route(),
             Step::May => self.may(),
-            Step::Available => self.backend().map(|_| ()),
+            Step::Available => self.available(),
+            Step::Provider => self.choose_provider(),
+            Step::Credential => self.find_credential(),
             Step::Introduce => self.introduce(headers),
             Step::Directives => self.direct(),
         }
@@ -124,6 +137,10 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
     }
 
     fn lookup(&mut self) -> Result<(), Stop<'a>> {
+        if let Some(path) = self.tool.path {
+            self.decision = Some(Decision::Connector(self.table.connectors.get(&path)));
+            return Ok(());
+        }
         let decision = self.table.decide(self.request.method, &self.info, self.query);
         self.decision = Some(decision);
         Ok(())
@@ -146,6 +163,10 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
             self.route = Some(route);
             return Ok(());
         }
+        if let Decision::Connector(found) = *decision {
+            self.route = found;
+            return Ok(());
+        }
         let answer = match std::mem::replace(decision, Decision::NotFound) {
             Decision::BarePrefix { location } => Answer::Redirect { location },
             Decision::ApiGroup { group, versions } => Answer::ApiGroup { group, versions },
@@ -159,7 +180,18 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
         if self.is_allowed { Ok(()) } else { Err(Stop::May) }
     }
 
-    fn introduce(&self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), Stop<'a>> {
+    fn available(&self) -> Result<(), Stop<'a>> {
+        match (self.tool.path, self.route) {
+            (Some(path), None) => Err(connectors::connector_not_found(&path).into()),
+            _ => self.backend().map(|_| ()),
+        }
+    }
+
+    fn introduce(&mut self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), Stop<'a>> {
+        if self.tool.path.is_some() {
+            self.leave_caller_behind(headers);
+            return Ok(());
+        }
         let route = self.destination()?;
         if let (true, Some(caller)) = (route.introduces_caller(), &self.caller) {
             caller.introduction()?;
@@ -172,6 +204,9 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
     }
 
     fn direct(&mut self) -> Result<(), Stop<'a>> {
+        if self.tool.path.is_some() {
+            return self.call_tool();
+        }
         let (route, backend) = (self.destination()?, self.backend()?);
         let input = Input {
             method: self.request.method,
@@ -195,20 +230,26 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
 
 // === impl Deciding: what steps and questions need ===
 
-impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
-    fn destination(&self) -> Result<&'a R, Stop<'a>> {
+impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
+    pub(super) fn destination(&self) -> Result<&'a R, Stop<'a>> {
         self.route.ok_or_else(|| Stop::Answer(Answer::nothing()))
     }
 
-    fn backend(&self) -> Result<Backend<'a>, Stop<'a>> {
-        let route = self.destination()?;
+    pub(super) fn backend(&self) -> Result<Backend<'a>, Stop<'a>> {
+        self.backend_of(self.destination()?)
+    }
+
+    pub(super) fn backend_of(&self, route: &'a R) -> Result<Backend<'a>, Stop<'a>> {
         route.backend().map_err(|why| {
             let title = route.title();
             Stop::Answer(Answer::Unavailable { title, why })
         })
     }
 
-    pub(super) fn questions<'q>(&'q self, route: &'q R) -> Questions<'q> {
+    pub(super) fn questions<'q>(&'q self, route: Option<&'q R>) -> Questions<'q> {
+        let Some(route) = route.filter(|_| self.tool.path.is_none()) else {
+            return self.questions_of_tool();
+        };
         let (kind, mode) = (route.matcher().route_kind(), self.settings.mode);
         Questions::of(kind, self.request.method, &self.info, self.query, mode)
     }
@@ -237,6 +278,9 @@ impl<'a, R: Destination, U: Caller> Deciding<'a, R, U> {
                 return Err(credential::foreign_origin());
             }
             return Ok(Shown::Certificate);
+        }
+        if self.tool.path.is_some() {
+            connectors::require_bearer(headers)?;
         }
         match places.read_usable(headers, method, host, is_upgrade, cookie)? {
             Credential::Nothing if has_certificate && certificate == Certificate::NotForwardable => {

@@ -6,6 +6,7 @@ use crate::answer::reason;
 use std::sync::Arc;
 
 use crate::answer::Refused;
+use crate::connectors::Connectors;
 use crate::info::RequestInfo;
 use crate::matcher::{RouteTable, is_served_path};
 use crate::model::Matcher;
@@ -18,6 +19,7 @@ pub use api_services::ApiServices;
 pub struct Table<R, A> {
     pub reverse_proxies: RouteTable<R>,
     pub api_services: ApiServices<A>,
+    pub connectors: Connectors<R>,
     /// The name under which this cluster is found below `/clusters/`, if it has one.
     pub host_cluster: Option<Arc<str>>,
 }
@@ -27,6 +29,8 @@ pub struct Table<R, A> {
 pub enum Decision<'t, R, A> {
     ReverseProxy(&'t R),
     ApiService(&'t A),
+    /// If there is one of that name.
+    Connector(Option<&'t R>),
     /// 308 to the same path with a slash, which a proxy takes.
     BarePrefix {
         location: Vec<u8>,
@@ -53,6 +57,7 @@ impl<R, A> Default for Table<R, A> {
         Self {
             reverse_proxies: RouteTable::default(),
             api_services: ApiServices::default(),
+            connectors: Connectors::default(),
             host_cluster: None,
         }
     }
@@ -64,6 +69,8 @@ impl<R: Clone> Table<R, R> {
         match matcher {
             Matcher::ReverseProxy { path, method } => self.reverse_proxies.insert(path, method, object),
             Matcher::ApiService { group, version } => self.api_services.insert(group, version, object),
+            Matcher::Connector { namespace, name } => self.connectors.insert(namespace, name, object),
+            Matcher::ConnectorClass { name } => self.connectors.insert_class(name, object),
         }
     }
 
@@ -71,6 +78,8 @@ impl<R: Clone> Table<R, R> {
         match matcher {
             Matcher::ReverseProxy { path, method } => self.reverse_proxies.remove(path, method),
             Matcher::ApiService { group, version } => self.api_services.remove(group, version),
+            Matcher::Connector { namespace, name } => self.connectors.remove(namespace, name),
+            Matcher::ConnectorClass { name } => self.connectors.remove_class(name),
         }
     }
 }
@@ -165,6 +174,7 @@ impl<R, A> Decision<'_, R, A> {
         match self {
             Self::ReverseProxy(_)
             | Self::ApiService(_)
+            | Self::Connector(_)
             | Self::BarePrefix { .. }
             | Self::ApiGroup { .. }
             | Self::ApiGroupList(_) => None,

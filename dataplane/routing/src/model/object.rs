@@ -3,11 +3,13 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// The kinds of objects that take requests. Kinds that are only looked at are not among them.
+/// The kinds of objects that are served, and have a status. Kinds that are only looked at are not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Published {
     ReverseProxy,
     ApiService,
+    ConnectorClass,
+    Connector,
 }
 
 /// Which object: kind, namespace and name.
@@ -31,13 +33,20 @@ pub struct ObjectRef {
 // === impl Published ===
 
 impl Published {
-    pub const ALL: [Self; 2] = [Self::ReverseProxy, Self::ApiService];
+    pub const ALL: [Self; 4] = [
+        Self::ReverseProxy,
+        Self::ApiService,
+        Self::ConnectorClass,
+        Self::Connector,
+    ];
 
     /// The `kind` of its manifests.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ReverseProxy => "ReverseProxy",
             Self::ApiService => "APIService",
+            Self::ConnectorClass => "ConnectorClass",
+            Self::Connector => "Connector",
         }
     }
 }
@@ -75,6 +84,18 @@ impl ObjectKey {
 
     pub fn api_service(name: impl Into<String>) -> Self {
         Self::cluster(Published::ApiService, name)
+    }
+
+    pub fn connector_class(name: impl Into<String>) -> Self {
+        Self::cluster(Published::ConnectorClass, name)
+    }
+
+    pub fn connector(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            kind: Published::Connector,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     /// As people write it: `ReverseProxy shop`, `Connector tools/gitlab`.

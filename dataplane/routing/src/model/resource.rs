@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde::{Serialize, Serializer};
 
-use super::{Action, Blob, BlobKey, KeyedHash, ObjectKey, Route, SecretKey, Unavailable};
+use super::connector::FEATURE_FLAGS;
+use super::{Action, Blob, BlobKey, FeatureFlags, KeyedHash, ObjectKey, Part, Route, SecretKey, Unavailable};
 
 /// One unit of the configuration: it is sent, replaced and removed as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,6 +24,8 @@ pub enum ResourceKey {
     Endpoints(SetKey),
     Blob(BlobKey),
     Secret(SecretKey),
+    /// There is one.
+    FeatureFlags,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,6 +35,7 @@ pub enum ResourceBody {
     Blob(Blob),
     /// Which value it has now; that itself is sent beside the resources, to those who may have it.
     Secret(KeyedHash),
+    FeatureFlags(FeatureFlags),
 }
 
 /// One port of one Service.
@@ -90,6 +94,14 @@ impl Resource {
         }
     }
 
+    pub fn feature_flags(flags: FeatureFlags) -> Self {
+        Self {
+            key: ResourceKey::FeatureFlags,
+            requires: vec!["connectors".to_owned()],
+            body: ResourceBody::FeatureFlags(flags),
+        }
+    }
+
     /// Fails closed: what took requests answers 503 with this, and what others depend on is empty. A stub that it was
     /// already says more.
     pub fn make_unavailable(&mut self, reason: &str, message: &str) {
@@ -98,12 +110,14 @@ impl Resource {
                 if let Action::Forward(_) = route.action {
                     route.action = Action::Unavailable(Unavailable::new(reason, message));
                 }
+                route.part = Part::None;
             }
             ResourceBody::Endpoints(set) => set.endpoints.clear(),
             // Nobody trusts what it does not hold.
             ResourceBody::Blob(blob) => blob.content = Default::default(),
             // Nothing has this hash.
             ResourceBody::Secret(hash) => *hash = KeyedHash([0; 32]),
+            ResourceBody::FeatureFlags(flags) => flags.0.clear(),
         }
     }
 }
@@ -142,6 +156,7 @@ impl fmt::Display for ResourceKey {
             Self::Endpoints(key) => key.fmt(f),
             Self::Blob(key) => key.fmt(f),
             Self::Secret(key) => key.fmt(f),
+            Self::FeatureFlags => f.write_str(FEATURE_FLAGS),
         }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{BlobKey, ObjectRef, SecretKey, SetKey};
+use super::{BlobKey, ObjectRef, Part, SecretKey, SetKey};
 use crate::access::RouteKind;
 use crate::directives::DirectiveSpec;
 
@@ -19,6 +19,8 @@ pub struct Route {
     pub forward_authorization: bool,
     /// What it is served with: without one of them it answers 503 `SecretsUnavailable`.
     pub secrets: Vec<SecretKey>,
+    /// What it is to the Connector API; nothing for stubs.
+    pub part: Part,
 }
 
 /// What a request is compared with. The forms have the names of the kinds that they were made for; another kind may use one
@@ -38,6 +40,10 @@ pub enum Matcher {
         group: String,
         version: String,
     },
+    /// What is called through a Connector.
+    Connector { namespace: String, name: String },
+    /// Nothing by itself: Connectors of this class.
+    ConnectorClass { name: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -115,6 +121,7 @@ impl Route {
         match self.matcher {
             Matcher::ApiService { .. } => true,
             Matcher::ReverseProxy { .. } => self.directives.as_ref().is_some_and(|d| d.auth_proxy),
+            Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => false,
         }
     }
 
@@ -138,6 +145,7 @@ impl Route {
         let words = [
             ("blobs", self.bundle().is_some()),
             ("secrets", !self.secrets.is_empty()),
+            ("connectors", self.part != Part::None),
         ];
         let needed = words.into_iter().filter(|(_, is_needed)| *is_needed);
         needed.map(|(word, _)| word.to_owned()).collect()
@@ -152,6 +160,8 @@ impl Matcher {
         match self {
             Self::ReverseProxy { path, .. } => RouteKind::ReverseProxy { path },
             Self::ApiService { .. } => RouteKind::ApiService,
+            Self::Connector { namespace, name } => RouteKind::Connector { namespace, name },
+            Self::ConnectorClass { name } => RouteKind::ConnectorClass { name },
         }
     }
 }
@@ -163,6 +173,8 @@ impl fmt::Display for Matcher {
             Self::ReverseProxy { path, method } => write!(f, "{method} {path}"),
             Self::ApiService { group, version } if group.is_empty() => write!(f, "/kapi/{version}"),
             Self::ApiService { group, version } => write!(f, "/kapis/{group}/{version}"),
+            Self::Connector { namespace, name } => write!(f, "/connectors/v1alpha1/{namespace}/{name}/path"),
+            Self::ConnectorClass { name } => write!(f, "Connectors of class {name}"),
         }
     }
 }

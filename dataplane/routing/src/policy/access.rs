@@ -5,6 +5,7 @@ mod rule;
 
 use std::borrow::Cow;
 
+use crate::connectors::{GROUP, VERSION};
 use crate::info::RequestInfo;
 
 pub use rule::{Refusal, Rule};
@@ -36,6 +37,14 @@ pub enum RouteKind<'a> {
         path: &'a str,
     },
     ApiService,
+    Connector {
+        namespace: &'a str,
+        name: &'a str,
+    },
+    /// Who may read it, for want of requests of its own.
+    ConnectorClass {
+        name: &'a str,
+    },
 }
 
 /// Which questions are asked about a ReverseProxy.
@@ -56,6 +65,8 @@ pub struct Questions<'a> {
     pub then: Option<Attributes<'a>>,
     /// What other servers read in the same path, where that is something else; nearly always there is none.
     pub others: Vec<Attributes<'a>>,
+    /// What has to be allowed as well: the first, or the second.
+    pub also: Option<(Attributes<'a>, Option<Attributes<'a>>)>,
 }
 
 /// The questions about one reading of a path: it is allowed if one of the answers is yes.
@@ -87,19 +98,65 @@ impl<'a> Questions<'a> {
                     first,
                     then: None,
                     others,
+                    also: None,
                 }
             }
             (RouteKind::ReverseProxy { .. }, Mode::Exact) => Self {
                 first: exact(),
                 then: None,
                 others: Vec::new(),
+                also: None,
             },
             (RouteKind::ReverseProxy { path }, Mode::Pattern) => Self {
                 first: Attributes::of_path(method, path),
                 then: (path != info.path).then(exact),
                 others: Vec::new(),
+                also: None,
+            },
+            (RouteKind::Connector { namespace, name }, _) => Self::of_connector(namespace, name),
+            (RouteKind::ConnectorClass { name }, _) => Self {
+                first: Attributes::of_connectors("get", "connectorclasses", "", "", name),
+                then: None,
+                others: Vec::new(),
+                also: None,
             },
         }
+    }
+
+    /// About a Connector that need not exist.
+    pub fn of_connector(namespace: &'a str, name: &'a str) -> Self {
+        Self {
+            first: Attributes::of_connectors("get", "connectors", "", namespace, name),
+            then: None,
+            others: Vec::new(),
+            also: None,
+        }
+    }
+
+    /// Asks as well for what a request does: of its class, or of one operation of it.
+    pub fn with_operation(mut self, method: &str, class: &str, template: Option<&str>) -> Self {
+        let Attributes::Resource { namespace, name, .. } = &self.first else {
+            return self;
+        };
+        let verb = match method {
+            "POST" => "create",
+            "PUT" => "update",
+            "PATCH" => "patch",
+            "DELETE" => "delete",
+            _ => "get",
+        };
+        let of = |below: String| Attributes::Resource {
+            verb: verb.into(),
+            group: GROUP.into(),
+            version: VERSION.into(),
+            resource: "connectors".into(),
+            subresource: below.into(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+        };
+        let operation = template.map(|template| of(format!("apis/{class}/{template}")));
+        self.also = Some((of(format!("apis/{class}")), operation));
+        self
     }
 
     /// Each has to be allowed. The first is that of the path as it is forwarded.
@@ -114,7 +171,12 @@ impl<'a> Questions<'a> {
             then: None,
             is_other: true,
         });
-        std::iter::once(itself).chain(others)
+        let also = self.also.as_ref().map(|(first, then)| Reading {
+            first,
+            then: then.as_ref(),
+            is_other: false,
+        });
+        std::iter::once(itself).chain(others).chain(also)
     }
 }
 
@@ -134,6 +196,24 @@ impl<'a> Attributes<'a> {
             subresource: info.subresource.into(),
             namespace: info.namespace.into(),
             name: info.name.into(),
+        }
+    }
+
+    fn of_connectors(
+        verb: &'a str,
+        resource: &'a str,
+        subresource: &'a str,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> Self {
+        Self::Resource {
+            verb: verb.into(),
+            group: GROUP.into(),
+            version: VERSION.into(),
+            resource: resource.into(),
+            subresource: subresource.into(),
+            namespace: namespace.into(),
+            name: name.into(),
         }
     }
 

@@ -47,6 +47,21 @@ pub struct UpstreamRequest<'s> {
 
 // === impl RequestLine ===
 
+impl RequestLine<'_> {
+    /// A target as it can be sent.
+    ///
+    /// # Errors
+    /// When it is too long.
+    pub(crate) fn check(target: Vec<u8>) -> Result<Vec<u8>, Refused> {
+        let target = sendable(target);
+        if target.len() > LONGEST_TARGET {
+            let message = format!("the path and query for the backend are longer than {LONGEST_TARGET} bytes");
+            return Err(Refused::new(414, reason::TARGET_TOO_LONG, message));
+        }
+        Ok(target)
+    }
+}
+
 impl<'r> RequestLine<'r> {
     /// `title` is the object, as people write it; `base` stands in front of every path of its backend.
     ///
@@ -73,12 +88,10 @@ impl<'r> RequestLine<'r> {
             let message = format!("{title}: the method {} cannot be sent", made.method);
             Refused::new(502, reason::METHOD_REFUSED, message)
         })?;
-        let target = sendable(made.target(base));
-        if target.len() > LONGEST_TARGET {
-            let message =
-                format!("{title}: the path and query for the backend are longer than {LONGEST_TARGET} bytes");
-            return Err(Refused::new(414, reason::TARGET_TOO_LONG, message));
-        }
+        let target = Self::check(made.target(base)).map_err(|refused| Refused {
+            message: format!("{title}: {refused}"),
+            ..refused
+        })?;
         Ok(Self {
             method,
             target,

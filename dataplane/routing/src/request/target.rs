@@ -38,7 +38,7 @@ impl Target<'_> {
 }
 
 /// Keys and values of a form-encoded query, decoded. Pairs with a bad escape or a semicolon are left out, as Go does.
-pub(crate) fn parameters(query: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+pub fn parameters(query: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
     query.split(|&byte| byte == b'&').filter_map(|pair| {
         if pair.is_empty() || pair.contains(&b';') {
             return None;

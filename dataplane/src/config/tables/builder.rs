@@ -1,6 +1,7 @@
 mod build;
 mod parts;
 mod sets;
+mod tool;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -57,6 +58,7 @@ enum Place {
     Endpoints(SetKey),
     Blob(BlobKey),
     Secret(SecretKey),
+    FeatureFlags,
     /// It is not built yet, or its kind is not known.
     Nowhere,
 }
@@ -261,6 +263,7 @@ impl Builder {
                     self.parts.secrets.remove(key);
                     self.parts.touch(key.clone());
                 }
+                Place::FeatureFlags => self.switch(&model::FeatureFlags::default()),
                 Place::Nowhere => {}
             }
         }
@@ -301,12 +304,15 @@ impl Builder {
         self.table.insert(&route.matcher, Arc::clone(route));
         let key = &route.object.key;
         self.routes.insert_mut(key.clone(), Arc::clone(route));
-        match route.upstream().map(|upstream| &upstream.target) {
-            Some(Target::Set { key, .. }) => self.sets.lead(key),
-            Some(Target::Address(_) | Target::Named(_)) => {
-                self.hosts.insert_mut(key.clone(), Arc::clone(route));
+        for upstream in route.upstreams() {
+            match &upstream.target {
+                Target::Set { key, .. } => self.sets.lead(key),
+                // Whether tools answer is what probes find out.
+                Target::Address(_) | Target::Named(_) if route.is_of_connectors() => {}
+                Target::Address(_) | Target::Named(_) => {
+                    self.hosts.insert_mut(key.clone(), Arc::clone(route));
+                }
             }
-            None => {}
         }
     }
 
@@ -319,8 +325,10 @@ impl Builder {
         }
         self.routes.remove_mut(&route.object.key);
         self.hosts.remove_mut(&route.object.key);
-        if let Some(Target::Set { key, .. }) = route.upstream().map(|upstream| &upstream.target) {
-            self.sets.leave(key);
+        for upstream in route.upstreams() {
+            if let Target::Set { key, .. } = &upstream.target {
+                self.sets.leave(key);
+            }
         }
     }
 }

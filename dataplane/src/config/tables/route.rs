@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use genkan_routing::Directives;
+use genkan_routing::connectors::Part;
 use genkan_routing::model::{self, BackendState, Matcher, ObjectRef, Secret, Unavailable};
 
 use crate::metrics::Meter;
@@ -22,6 +23,8 @@ pub struct Route {
     /// Its backend is told who calls.
     pub introduces_caller: bool,
     pub matcher: Matcher,
+    /// What it is to the Connector API, and further places where requests go for it.
+    pub part: Part<Arc<Route>>,
     pub meter: Meter,
     /// Something bad was said about its backend and not yet taken back.
     suspicion: AtomicU8,
@@ -62,6 +65,7 @@ impl Route {
         action: Action,
         directives: Option<Directives>,
         secrets: Vec<Arc<Secret>>,
+        part: Part<Arc<Route>>,
         meter: Meter,
     ) -> Self {
         Self {
@@ -73,6 +77,7 @@ impl Route {
             directives,
             action,
             secrets: secrets.into(),
+            part,
             meter,
             suspicion: AtomicU8::new(TRUSTED),
         }
@@ -83,6 +88,25 @@ impl Route {
             Action::Forward(upstream) => Some(upstream),
             Action::Unavailable(_) => None,
         }
+    }
+
+    /// It is a Connector, or a class of them.
+    pub fn is_of_connectors(&self) -> bool {
+        match self.matcher {
+            Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => true,
+            Matcher::ReverseProxy { .. } | Matcher::ApiService { .. } => false,
+        }
+    }
+
+    /// All places where requests go for it.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        let others: Vec<&Arc<Route>> = match &self.part {
+            Part::None => Vec::new(),
+            Part::Connector(connector) => connector.extensions.values().collect(),
+            Part::Class(class) => class.destinations().collect(),
+        };
+        let others = others.into_iter().filter_map(|route| route.upstream());
+        self.upstream().into_iter().chain(others)
     }
 
     /// Holds something against its backend.

@@ -3,6 +3,7 @@ use std::fmt;
 
 use super::{Attributes, Reading};
 use crate::answer::Refused;
+use crate::connectors::GROUP;
 use crate::identity::ANONYMOUS;
 
 /// The one rule of RBAC that allows what was asked, in the notation in which it can be pasted into a role.
@@ -36,6 +37,13 @@ impl fmt::Display for Refusal<'_> {
             then,
             is_other,
         } = self.reading;
+        if let Attributes::Resource { verb, group, resource, name, .. } = first
+            && group == GROUP
+        {
+            // Clients of this API know the sentence by its beginning.
+            let name = shown(name);
+            write!(f, "{resource}.{GROUP} \"{name}\" is forbidden: access not allowed, verb={verb}: ")?;
+        }
         // What was asked for is the exact path; what is worth allowing is the whole object.
         let asked = then.unwrap_or(first);
         write!(f, "user {} cannot {asked}", shown(self.user))?;

@@ -7,6 +7,7 @@ use genkan_proto::codec::{self, Content};
 use genkan_proto::v1alpha1::Verdict;
 use genkan_routing::Directives;
 use genkan_routing::answer::reason;
+use genkan_routing::connectors::Part;
 use genkan_routing::model::{
     self, Matcher, ObjectRef, Objection, ResourceBody, ResourceKey, Secret, SecretKey, Unavailable,
 };
@@ -59,8 +60,18 @@ impl Builder {
                 route = Some(Arc::clone(&built));
                 Place::Route(built)
             }
+            Some((ResourceKey::FeatureFlags, ResourceBody::FeatureFlags(flags))) => {
+                self.switch(&flags);
+                Place::FeatureFlags
+            }
             // The codec reads a key by the kind of its content.
-            Some((_, ResourceBody::Endpoints(_) | ResourceBody::Blob(_) | ResourceBody::Secret(_)))
+            Some((
+                _,
+                ResourceBody::Endpoints(_)
+                | ResourceBody::Blob(_)
+                | ResourceBody::Secret(_)
+                | ResourceBody::FeatureFlags(_),
+            ))
             | None => Place::Nowhere,
         };
         self.note(&key, place, verdict.as_ref());
@@ -122,14 +133,21 @@ impl Builder {
                     }
                 }
             }
-            Matcher::ApiService { .. } => {}
+            Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => {}
         }
         let secrets = match action {
             Action::Forward(_) => secrets.unwrap_or_default(),
             Action::Unavailable(_) => Vec::new(),
         };
+        let part = match self.part(&model, secrets.first()) {
+            Ok(part) => part,
+            Err(error) => {
+                (action, objection) = refuse(&model.object, reason_of(&error), error.to_string());
+                Part::None
+            }
+        };
         let meter = self.metrics.meter(&model.object.key);
-        let route = Route::new(model, action, directives, secrets, meter);
+        let route = Route::new(model, action, directives, secrets, part, meter);
         (route, objection)
     }
 
@@ -140,13 +158,16 @@ impl Builder {
         match Upstream::build(upstream, names, |key| sets.get(key), |key| parts.bundle(key)) {
             Ok(upstream) => (Action::Forward(Arc::new(upstream)), None),
             Err(error) => {
-                let reason = match error {
-                    UpstreamError::CaBundle(_) | UpstreamError::NoCaBundle => reason::INVALID_CA_BUNDLE,
-                    UpstreamError::Authority => reason::INVALID,
-                };
-                refuse(object, reason, error.to_string())
+                refuse(object, reason_of(&error), error.to_string())
             }
         }
+    }
+}
+
+fn reason_of(error: &UpstreamError) -> &'static str {
+    match error {
+        UpstreamError::CaBundle(_) | UpstreamError::NoCaBundle => reason::INVALID_CA_BUNDLE,
+        UpstreamError::Authority => reason::INVALID,
     }
 }
 

@@ -1,0 +1,213 @@
+//! Credentials that a policy of a class makes: on threads of their own, two at a time, so that no policy keeps a request
+//! waiting that has nothing to do with it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use genkan_rego::{Failure, Input, Policy};
+use genkan_routing::answer::{Answer, reason};
+use genkan_routing::connectors::Injected;
+use genkan_routing::decide::Generation;
+use genkan_routing::model::Secret;
+use genkan_routing::target::parameters;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use parking_lot::RwLock;
+use pingora_http::RequestHeader;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Policies of all classes, read.
+#[derive(Debug)]
+pub struct Generators {
+    read: RwLock<HashMap<Key, Arc<Generator>>>,
+    turns: Arc<Semaphore>,
+}
+
+/// A class, and the text of its policy.
+type Key = (String, String);
+
+#[derive(Debug)]
+struct Generator {
+    policy: Result<Policy, String>,
+    /// How often in a row it took too long.
+    late: AtomicU32,
+    /// It is asked again then.
+    rests: RwLock<Option<Instant>>,
+}
+
+/// A request, as a policy sees it; owned, since the policy runs on a thread of its own.
+struct Seen {
+    secret: Arc<Secret>,
+    method: String,
+    path: String,
+    host: String,
+    headers: Vec<(String, String)>,
+    query: Vec<(String, String)>,
+    body: Option<serde_json::Value>,
+}
+
+/// Evaluations at once.
+const AT_ONCE: usize = 2;
+/// Who gets no turn by then is told to come back.
+const TURN_WITHIN: Duration = Duration::from_secs(1);
+/// After so many late answers in a row a policy rests.
+const MOST_LATE: u32 = 5;
+const REST: Duration = Duration::from_secs(30);
+/// Policies that are kept read.
+const MOST_KEPT: usize = 4096;
+
+impl Default for Generators {
+    fn default() -> Self {
+        Self {
+            read: RwLock::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+}
+
+// === impl Generators ===
+
+impl Generators {
+    /// Whether a policy looks at the body of the request.
+    pub fn wants_body(generation: &Generation<'_>) -> bool {
+        generation.policy.contains("request.body")
+    }
+
+    /// What the policy makes of the Secret for this request. `body` is there only where it was asked for.
+    ///
+    /// # Errors
+    /// The answer when it makes nothing that can be sent.
+    pub async fn generate(
+        &self,
+        generation: &Generation<'_>,
+        head: &RequestHeader,
+        host: &str,
+        body: Option<Bytes>,
+    ) -> Result<Injected, Answer> {
+        let generator = self.get(generation);
+        if let Err(problem) = &generator.policy {
+            return Err(failed(generation.class, problem));
+        }
+        if generator.rests.read().is_some_and(|until| until > Instant::now()) {
+            return Err(failed(generation.class, "the generator took too long several times, and rests"));
+        }
+        let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err(failed(generation.class, "too many generators run at once").with_retry_after(1));
+        };
+        let seen = Seen::new(generation, head, host, body);
+        let running = Arc::clone(&generator);
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            match &running.policy {
+                Ok(policy) => policy.generate(&seen.input()),
+                Err(_) => Err(Failure::Undefined),
+            }
+        });
+        let made = made.await.unwrap_or(Err(Failure::Undefined));
+        generator.note(made.as_ref().err());
+        let made = made.map_err(|failure| failed(generation.class, &failure.to_string()))?;
+        let injected = Injected::try_from(made).map_err(|problem| failed(generation.class, problem))?;
+        check_body(&injected, head)?;
+        Ok(injected)
+    }
+
+    fn get(&self, generation: &Generation<'_>) -> Arc<Generator> {
+        let key = (generation.class.to_owned(), generation.policy.to_owned());
+        if let Some(known) = self.read.read().get(&key) {
+            return Arc::clone(known);
+        }
+        let made = Arc::new(Generator {
+            policy: Policy::new(generation.policy),
+            late: AtomicU32::new(0),
+            rests: RwLock::new(None),
+        });
+        let mut read = self.read.write();
+        // A class that was edited leaves its old policy behind.
+        read.retain(|(class, _), _| class != generation.class);
+        if read.len() >= MOST_KEPT {
+            read.clear();
+        }
+        read.insert(key, Arc::clone(&made));
+        made
+    }
+}
+
+// === impl Generator ===
+
+impl Generator {
+    fn note(&self, failure: Option<&Failure>) {
+        if failure != Some(&Failure::TooLong) {
+            self.late.store(0, Ordering::Relaxed);
+            return;
+        }
+        if self.late.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_LATE {
+            self.late.store(0, Ordering::Relaxed);
+            *self.rests.write() = Some(Instant::now() + REST);
+        }
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn new(generation: &Generation<'_>, head: &RequestHeader, host: &str, body: Option<Bytes>) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = head.headers.iter().filter(|(name, _)| *name != http::header::AUTHORIZATION);
+        let query = generation.query.into_iter().flat_map(parameters);
+        Self {
+            secret: Arc::clone(generation.secret),
+            method: generation.method.to_owned(),
+            path: text(generation.path),
+            host: host.to_owned(),
+            headers: headers
+                .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())))
+                .collect(),
+            query: query.map(|(name, value)| (text(&name), text(&value))).collect(),
+            body: body.and_then(|body| serde_json::from_slice(&body).ok()),
+        }
+    }
+
+    fn input(&self) -> Input<'_> {
+        Input {
+            secret: Some(&self.secret),
+            method: &self.method,
+            path: &self.path,
+            host: &self.host,
+            headers: self
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect(),
+            query: self.query.clone(),
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// A credential in the body goes into a body of its own kind, and into a request that has one.
+fn check_body(injected: &Injected, head: &RequestHeader) -> Result<(), Answer> {
+    let Some(body) = &injected.body else { return Ok(()) };
+    let wanted = body.media_type();
+    let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_same = kind.is_none_or(|kind| {
+        let media = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+        media.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
+    });
+    let has_body = matches!(head.method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE");
+    if is_same && has_body {
+        return Ok(());
+    }
+    let message = format!("the credential of this Connector goes into a body of type {wanted}; send such a body with POST");
+    Err(Answer::status(400, reason::CREDENTIAL_UNUSABLE, message))
+}
+
+/// Nothing of the Secret, and nothing of the policy.
+fn failed(class: &str, problem: &str) -> Answer {
+    let message = format!("Internal error occurred: connectorclass '{class}': {problem}");
+    Answer::status(500, reason::GENERATOR_FAILED, message)
+}

@@ -1,0 +1,178 @@
+use std::collections::BTreeMap;
+
+use genkan_routing::model::{
+    AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation, OwnProxy, Part,
+    Provider, SecretKey, Upstream,
+};
+
+use super::upstream;
+use crate::v1alpha1 as wire;
+use wire::auth_type::Injection as Kind;
+
+/// Of a Connector; nothing for a stub.
+pub fn call(part: &Part) -> Option<wire::ConnectorCall> {
+    let connector = part.connector()?;
+    Some(wire::ConnectorCall {
+        class: connector.class.clone(),
+        address: connector.address.clone(),
+        extensions: named(&connector.extensions),
+        auth: connector.auth.clone(),
+        credential: match &connector.credential {
+            Credential::None => None,
+            Credential::Secret(key) => Some(wire::connector_call::Credential::Secret(key.to_string())),
+            Credential::Problem(problem) => Some(wire::connector_call::Credential::Problem(problem.clone())),
+        },
+    })
+}
+
+/// Of a class; nothing for a stub.
+pub fn class(part: &Part) -> Option<wire::ClassCall> {
+    let class = part.class()?;
+    let operation = |operation: &Operation| wire::Operation {
+        template: operation.template.clone(),
+        methods: operation.methods.iter().map(method).collect(),
+    };
+    Some(wire::ClassCall {
+        operations: class.operations.iter().map(operation).collect(),
+        auth: class.auth.iter().map(auth).collect(),
+        extensions: named(&class.extensions),
+        direct: named(&class.direct),
+        proxy: match &class.proxy {
+            ClassProxy::None => None,
+            ClassProxy::BuiltIn => Some(wire::ClassProxy::default()),
+            ClassProxy::Own(own) => Some(wire::ClassProxy {
+                own: Some(upstream::to_wire(&own.upstream)),
+                by_path: own.by_path,
+            }),
+        },
+    })
+}
+
+fn named(all: &BTreeMap<String, Upstream>) -> Vec<wire::NamedUpstream> {
+    let one = |(name, to): (&String, &Upstream)| wire::NamedUpstream {
+        name: name.clone(),
+        upstream: Some(upstream::to_wire(to)),
+    };
+    all.iter().map(one).collect()
+}
+
+fn method((method, provider): (&String, &Provider)) -> wire::OperationMethod {
+    wire::OperationMethod {
+        method: method.clone(),
+        provider: Some(match provider {
+            Provider::Api => wire::operation_method::Provider::Api(true),
+            Provider::Tool(address) => wire::operation_method::Provider::Tool(address.clone()),
+        }),
+    }
+}
+
+fn auth((name, auth): (&String, &AuthType)) -> wire::AuthType {
+    let (injection, policy) = match &auth.injection {
+        Injection::Basic => (Kind::Basic, ""),
+        Injection::Bearer => (Kind::Bearer, ""),
+        Injection::Rego(policy) => (Kind::Rego, policy.as_str()),
+        Injection::Undefined => (Kind::Undefined, ""),
+    };
+    wire::AuthType {
+        name: name.clone(),
+        secret_type: auth.secret_type.clone(),
+        optional: auth.is_optional,
+        keys: auth.keys.clone(),
+        injection: injection.into(),
+        policy: policy.to_owned(),
+    }
+}
+
+/// # Errors
+/// What makes no sense in it, in one sentence.
+pub fn call_from_wire(call: wire::ConnectorCall) -> Result<Part, String> {
+    Ok(Part::Connector(Box::new(Connector {
+        class: call.class,
+        address: call.address,
+        extensions: named_from_wire(call.extensions)?,
+        auth: call.auth,
+        credential: match call.credential {
+            None => Credential::None,
+            Some(wire::connector_call::Credential::Problem(problem)) => Credential::Problem(problem),
+            Some(wire::connector_call::Credential::Secret(key)) => {
+                let key = SecretKey::parse(&key).ok_or_else(|| format!("its secret {key:?} is no key"))?;
+                Credential::Secret(key)
+            }
+        },
+    })))
+}
+
+/// # Errors
+/// What makes no sense in it, in one sentence.
+pub fn class_from_wire(class: wire::ClassCall) -> Result<Part, String> {
+    let auth: Result<_, String> = class.auth.into_iter().map(auth_from_wire).collect();
+    let operations: Result<_, String> = class.operations.into_iter().map(operation_from_wire).collect();
+    Ok(Part::Class(Box::new(ConnectorClass {
+        operations: operations?,
+        auth: auth?,
+        extensions: named_from_wire(class.extensions)?,
+        direct: named_from_wire(class.direct)?,
+        proxy: match class.proxy {
+            None => ClassProxy::None,
+            Some(wire::ClassProxy { own: None, .. }) => ClassProxy::BuiltIn,
+            Some(wire::ClassProxy {
+                own: Some(own),
+                by_path,
+            }) => ClassProxy::Own(Box::new(OwnProxy {
+                upstream: upstream::from_wire(own)?,
+                by_path,
+            })),
+        },
+    })))
+}
+
+fn named_from_wire(all: Vec<wire::NamedUpstream>) -> Result<BTreeMap<String, Upstream>, String> {
+    let one = |named: wire::NamedUpstream| {
+        let to = named.upstream.ok_or_else(|| format!("the address {:?} leads nowhere", named.name))?;
+        Ok((named.name, upstream::from_wire(to)?))
+    };
+    all.into_iter().map(one).collect()
+}
+
+fn operation_from_wire(operation: wire::Operation) -> Result<Operation, String> {
+    let method = |method: wire::OperationMethod| {
+        let provider = match method.provider {
+            Some(wire::operation_method::Provider::Api(true)) => Provider::Api,
+            Some(wire::operation_method::Provider::Tool(address)) => Provider::Tool(address),
+            Some(wire::operation_method::Provider::Api(false)) | None => {
+                return Err(format!("nobody answers {} {}", method.method, operation.template));
+            }
+        };
+        Ok((method.method, provider))
+    };
+    let methods: Result<_, String> = operation.methods.into_iter().map(method).collect();
+    Ok(Operation {
+        template: operation.template,
+        methods: methods?,
+    })
+}
+
+fn auth_from_wire(auth: wire::AuthType) -> Result<(String, AuthType), String> {
+    let injection = match auth.injection() {
+        Kind::Basic => Injection::Basic,
+        Kind::Bearer => Injection::Bearer,
+        Kind::Rego => Injection::Rego(auth.policy),
+        Kind::Undefined => Injection::Undefined,
+        Kind::Unspecified => return Err(format!("the auth type {:?} says not how", auth.name)),
+    };
+    let made = AuthType {
+        secret_type: auth.secret_type,
+        is_optional: auth.optional,
+        keys: auth.keys,
+        injection,
+    };
+    Ok((auth.name, made))
+}
+
+pub fn flags_to_wire(flags: &FeatureFlags) -> wire::resource::Resource {
+    wire::resource::Resource::FeatureFlags(wire::FeatureFlags { on: flags.0.clone() })
+}
+
+pub fn flags_from_wire(flags: wire::FeatureFlags) -> FeatureFlags {
+    FeatureFlags(flags.on)
+}
