@@ -1,5 +1,7 @@
 //! The CustomResourceDefinitions, as objects and as files.
 
+pub(crate) mod connectors;
+pub(crate) mod free;
 pub(crate) mod refine;
 pub mod rules;
 

@@ -7,6 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 
 pub mod api_service;
 pub mod condition;
+pub mod connectors;
 pub mod definition;
 pub mod directives;
 pub mod endpoint;
@@ -14,6 +15,7 @@ pub mod reverse_proxy;
 
 pub use api_service::{APIService, APIServiceSpec, APIServiceStatus};
 pub use condition::Condition;
+pub use connectors::{Connector, ConnectorClass, ResourceInterface};
 pub use definition::{files, yaml};
 pub use directives::Directives;
 pub use endpoint::{Endpoint, ServiceReference};
@@ -21,11 +23,19 @@ pub use reverse_proxy::{Matcher, ReverseProxy, ReverseProxySpec, ReverseProxySta
 
 /// API group of the kinds that KubeSphere defined.
 pub const GROUP: &str = "extensions.kubesphere.io";
-/// The only version of [`GROUP`].
+/// API group of Connectors, their classes and ResourceInterfaces.
+pub const CONNECTORS_GROUP: &str = "connectors.alauda.io";
+/// The only version of both groups.
 pub const VERSION: &str = "v1alpha1";
 
 /// All definitions.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![api_service::definition(), reverse_proxy::definition()]
+    vec![
+        api_service::definition(),
+        reverse_proxy::definition(),
+        connectors::class::definition(),
+        connectors::connector::definition(),
+        connectors::resource_interface::definition(),
+    ]
 }

@@ -29,10 +29,8 @@ fn the_chart_of_the_definitions_has_not_drifted() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/genkan-crds/templates");
     let files = genkan_crds::files();
     for (name, content) in &files {
-        assert!(
-            !content.contains("{{"),
-            "{name} would be read as instructions of a template"
-        );
+        // Examples of templates are text, and no instructions to helm.
+        let content = content.replace("{{", "{{`{{`}}");
         let kept = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n";
         let template = content.replacen("metadata:\n", kept, 1);
         let path = folder.join(name);

@@ -22,6 +22,9 @@ fn visit(path: &str, schema: &Value, see: &mut impl FnMut(&str, &Value)) {
     if schema["items"].is_object() {
         visit(&format!("{path}[]"), &schema["items"], see);
     }
+    if schema["additionalProperties"].is_object() {
+        visit(&format!("{path}{{}}"), &schema["additionalProperties"], see);
+    }
 }
 
 #[test]
@@ -41,6 +44,7 @@ fn everything_that_authors_write_is_bounded() {
             let bound = match schema["type"].as_str() {
                 Some("array") => "maxItems",
                 Some("string") if schema["enum"].is_null() => "maxLength",
+                Some("object") if schema["additionalProperties"].is_object() => "maxProperties",
                 _ => return,
             };
             assert!(schema[bound].is_u64(), "{path} has no {bound}");
@@ -51,9 +55,10 @@ fn everything_that_authors_write_is_bounded() {
 #[test]
 fn every_field_is_explained_with_default_and_example() {
     for (kind, root) in schemas() {
-        for (name, field) in root["properties"]["spec"]["properties"].as_object().unwrap() {
+        let fields = &root["properties"]["spec"]["properties"];
+        for (name, field) in fields.as_object().into_iter().flatten() {
             visit(&format!("{kind}.{name}"), field, &mut |path, schema| {
-                if path.ends_with("[]") {
+                if path.ends_with("[]") || path.ends_with("{}") {
                     return;
                 }
                 let text = schema["description"].as_str().unwrap_or_default();

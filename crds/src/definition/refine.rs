@@ -1,7 +1,8 @@
 //! What the derived schemas cannot say: limits, list types, required fields, rules.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, ValidationRule,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    ValidationRule,
 };
 use serde_json::json;
 
@@ -11,14 +12,25 @@ const MAX_RULES: i64 = 64;
 const MAX_ITEM: i64 = 8 * 1024;
 pub(crate) const MAX_PATH: i64 = 1024;
 pub(crate) const MAX_METHOD: i64 = 32;
-const MAX_URL: i64 = 2048;
+pub(crate) const MAX_URL: i64 = 2048;
 pub(crate) const MAX_NAME: i64 = 253;
-const MAX_CA_BUNDLE: i64 = 256 * 1024;
+pub(crate) const MAX_CA_BUNDLE: i64 = 256 * 1024;
 
 /// The derived definition with what is said of its conditions, and of its specification by `spec`.
 pub(crate) fn refine(
-    mut crd: CustomResourceDefinition,
+    crd: CustomResourceDefinition,
     spec: impl Fn(&mut JSONSchemaProps),
+) -> CustomResourceDefinition {
+    refine_root(crd, |root| {
+        conditions(at(at(root, "status"), "conditions"));
+        spec(at(root, "spec"));
+    })
+}
+
+/// The derived definition with what `whole` says of all of it.
+pub(crate) fn refine_root(
+    mut crd: CustomResourceDefinition,
+    whole: impl Fn(&mut JSONSchemaProps),
 ) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let root = version
@@ -30,8 +42,7 @@ pub(crate) fn refine(
         // A default would be written into stored objects, and every tool that compares them with their source would
         // see a difference.
         forget_defaults(root);
-        conditions(at(at(root, "status"), "conditions"));
-        spec(at(root, "spec"));
+        whole(root);
     }
     crd
 }
@@ -45,9 +56,7 @@ pub(crate) fn endpoint(holder: &mut JSONSchemaProps) {
     limit(at(service, "namespace"), MAX_NAME, &[]);
     limit(at(service, "name"), MAX_NAME, &[]);
     limit(at(service, "path"), MAX_PATH, &[]);
-    let scheme = at(service, "scheme");
-    scheme.nullable = None;
-    scheme.enum_ = Some(["http", "https"].iter().map(|word| JSON(json!(word))).collect());
+    one_of(at(service, "scheme"), &["http", "https"]);
 }
 
 pub(crate) fn directives(schema: &mut JSONSchemaProps) {
@@ -62,40 +71,56 @@ pub(crate) fn directives(schema: &mut JSONSchemaProps) {
         ("pathRegexp", rules::PATH_REGEXP),
     ] {
         let list = at(schema, name);
-        list.max_items = Some(MAX_RULES);
-        list.x_kubernetes_list_type = Some("atomic".into());
+        atomic(list, MAX_RULES);
         limit(items_of(list), MAX_ITEM, of_items);
     }
 }
 
 /// The constraints of `metav1.Condition`, whose own schema has none.
 fn conditions(list: &mut JSONSchemaProps) {
-    list.max_items = Some(16);
-    list.x_kubernetes_list_type = Some("map".into());
-    list.x_kubernetes_list_map_keys = Some(vec!["type".into()]);
-    let condition = items_of(list);
+    let condition = conditions_by_type(list);
     require(
         condition,
         &["lastTransitionTime", "message", "reason", "status", "type"],
-    );
-    let kind = at(condition, "type");
-    kind.max_length = Some(316);
-    kind.pattern = Some(
-        r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$".into(),
-    );
-    let status = at(condition, "status");
-    status.enum_ = Some(
-        ["True", "False", "Unknown"]
-            .iter()
-            .map(|word| JSON(json!(word)))
-            .collect(),
     );
     let reason = at(condition, "reason");
     reason.min_length = Some(1);
     reason.max_length = Some(1024);
     reason.pattern = Some("^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$".into());
+}
+
+/// What conditions of either shape have in common; the schema of one comes back.
+pub(crate) fn conditions_by_type(list: &mut JSONSchemaProps) -> &mut JSONSchemaProps {
+    keyed(list, 16, "type");
+    let condition = items_of(list);
+    let kind = at(condition, "type");
+    kind.max_length = Some(316);
+    kind.pattern = Some(
+        r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$".into(),
+    );
+    one_of(at(condition, "status"), &["True", "False", "Unknown"]);
     at(condition, "message").max_length = Some(32_768);
     at(condition, "observedGeneration").minimum = Some(0.0);
+    condition
+}
+
+/// A list that is written as a whole.
+pub(crate) fn atomic(list: &mut JSONSchemaProps, most: i64) {
+    list.max_items = Some(most);
+    list.x_kubernetes_list_type = Some("atomic".into());
+}
+
+/// A list whose items have different values of the field `key`.
+pub(crate) fn keyed(list: &mut JSONSchemaProps, most: i64, key: &str) {
+    list.max_items = Some(most);
+    list.x_kubernetes_list_type = Some("map".into());
+    list.x_kubernetes_list_map_keys = Some(vec![key.into()]);
+}
+
+/// A text that is one of these words.
+pub(crate) fn one_of(schema: &mut JSONSchemaProps, words: &[&str]) {
+    schema.nullable = None;
+    schema.enum_ = Some(words.iter().map(|word| JSON(json!(word))).collect());
 }
 
 pub(crate) fn limit(schema: &mut JSONSchemaProps, most: i64, rules: &[Rule]) {
@@ -103,7 +128,7 @@ pub(crate) fn limit(schema: &mut JSONSchemaProps, most: i64, rules: &[Rule]) {
     add(schema, rules);
 }
 
-fn add(schema: &mut JSONSchemaProps, rules: &[Rule]) {
+pub(crate) fn add(schema: &mut JSONSchemaProps, rules: &[Rule]) {
     if rules.is_empty() {
         return;
     }
@@ -131,10 +156,17 @@ pub(crate) fn at<'s>(schema: &'s mut JSONSchemaProps, name: &str) -> &'s mut JSO
         .unwrap_or_else(|| panic!("the schema has no property {name}"))
 }
 
-fn items_of(schema: &mut JSONSchemaProps) -> &mut JSONSchemaProps {
+pub(crate) fn items_of(schema: &mut JSONSchemaProps) -> &mut JSONSchemaProps {
     match schema.items.as_mut() {
         Some(JSONSchemaPropsOrArray::Schema(items)) => items,
         _ => panic!("the schema is not that of a list"),
+    }
+}
+
+pub(crate) fn values_of(schema: &mut JSONSchemaProps) -> &mut JSONSchemaProps {
+    match schema.additional_properties.as_mut() {
+        Some(JSONSchemaPropsOrBool::Schema(values)) => values,
+        _ => panic!("the schema is not that of a map"),
     }
 }
 
@@ -145,5 +177,8 @@ fn forget_defaults(schema: &mut JSONSchemaProps) {
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
         forget_defaults(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = schema.additional_properties.as_mut() {
+        forget_defaults(values);
     }
 }

@@ -99,6 +99,9 @@ pub async fn installed_upgraded_rolled_back_and_removed(world: Arc<World>) -> Re
     world.helm().uninstall().await?;
     let definitions = [
         "CustomResourceDefinition /apiservices.extensions.kubesphere.io",
+        "CustomResourceDefinition /connectorclasses.connectors.alauda.io",
+        "CustomResourceDefinition /connectors.connectors.alauda.io",
+        "CustomResourceDefinition /resourceinterfaces.connectors.alauda.io",
         "CustomResourceDefinition /reverseproxies.extensions.kubesphere.io",
     ];
     let mut wanted = before;
