@@ -26,7 +26,7 @@ use crate::log::Lines;
 use crate::metrics::Metrics;
 use crate::names::{Names, System};
 use crate::net::AddressCheck;
-use crate::proxy::Proxy;
+use crate::proxy::{Generators, Proxy};
 use crate::recovery::Recovery;
 use crate::roots;
 use crate::stream::Subscriber;
@@ -160,6 +160,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let reloads = Arc::clone(&metrics);
     let access = Arc::new(Access::new(Arc::clone(&metrics), log));
     let proxy = Proxy {
+        generators: Generators::default(),
         current,
         health,
         metrics,

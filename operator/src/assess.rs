@@ -1,9 +1,11 @@
 //! From a verdict and the fleet to the status of an object. Pure but for the clock, which is a parameter.
 
+mod tool;
+
 use std::time::Duration;
 
 use genkan_compile::sentence::bounded;
-use genkan_compile::verdict::{Backend, Finding, MAX_MESSAGE, Verdict};
+use genkan_compile::verdict::{Backend, Finding, MAX_MESSAGE, ToolCondition, Verdict};
 use genkan_crds::condition::{kind, reason};
 use genkan_routing::model::BackendState;
 use serde_json::{Value, json};
@@ -27,6 +29,8 @@ pub struct SetState {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Assessment {
     pub conditions: Vec<(&'static str, Finding)>,
+    /// Of kinds of Connectors, in place of those above; without `Ready`, which follows from them.
+    pub tool: Vec<ToolCondition>,
     /// `2/3`.
     pub proxies: String,
     pub standing: Finality,
@@ -60,6 +64,7 @@ pub fn assess(
             )
         };
         return Assessment {
+            tool: tool::unsent(verdict),
             conditions: vec![
                 (kind::ACCEPTED, verdict.accepted.clone()),
                 (kind::RESOLVED_REFS, verdict.resolved.clone()),
@@ -77,6 +82,7 @@ pub fn assess(
         standing = more;
     }
     Assessment {
+        tool: tool::conditions(verdict, &programmed, &ready),
         conditions: vec![
             (kind::ACCEPTED, verdict.accepted.clone()),
             (kind::RESOLVED_REFS, verdict.resolved.clone()),
@@ -204,11 +210,17 @@ impl Assessment {
     }
 
     pub fn is_ready(&self) -> bool {
+        if !self.tool.is_empty() {
+            return self.tool.iter().all(|condition| !condition.counts || condition.is_true == Some(true));
+        }
         self.condition(kind::READY).is_some_and(|finding| finding.ok)
     }
 
     /// The status to be written. Times of conditions whose status stays are kept from what is stored.
     pub fn status(&self, verdict: &Verdict, stored: &Value, now: jiff::Timestamp) -> Value {
+        if let Some(said) = &verdict.tool {
+            return tool::status(self, verdict, said, stored, now);
+        }
         let condition = |(kind, finding): &(&'static str, Finding)| {
             let status = match (finding.ok, finding.reason) {
                 (true, _) => "True",

@@ -62,6 +62,10 @@ pub struct Engine {
     feed: Arc<Feed>,
     /// Uids of the Pods that exist: a stream ends with its Pod.
     pods: watch::Sender<Pods>,
+    /// The Secrets that are asked for.
+    secrets: mpsc::UnboundedSender<(Key, bool)>,
+    /// Taken by whoever reads them.
+    wanted: Option<mpsc::UnboundedReceiver<(Key, bool)>>,
     view: Arc<RwLock<View>>,
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
@@ -84,6 +88,7 @@ impl Engine {
         queue: Arc<Queue>,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let (secrets, wanted) = mpsc::unbounded_channel();
         Self {
             index: Index::default(),
             compiler: Compiler::default(),
@@ -97,6 +102,8 @@ impl Engine {
             service,
             feed,
             pods: watch::Sender::default(),
+            secrets,
+            wanted: Some(wanted),
             view,
             queue,
             metrics,
@@ -113,9 +120,21 @@ impl Engine {
         self
     }
 
+    /// Gives it another domain of the cluster than the default.
+    #[must_use]
+    pub fn with_domain(mut self, domain: &str) -> Self {
+        self.compiler = self.compiler.with_domain(domain);
+        self
+    }
+
     /// Uids of the Pods that exist in the namespace of the data-plane Service.
     pub fn pods(&self) -> watch::Receiver<Pods> {
         self.pods.subscribe()
+    }
+
+    /// The Secrets that objects name, and those that they name no longer: nobody else's are read. There is one reader.
+    pub fn take_wanted(&mut self) -> Option<mpsc::UnboundedReceiver<(Key, bool)>> {
+        self.wanted.take()
     }
 
     /// Runs until every sender of inputs is gone.
@@ -258,6 +277,10 @@ impl Engine {
         resources.seal(out.secrets, &mut out.upserts, &mut out.removals);
         let changed = resources.apply(out.upserts, &out.removals, now);
         drop(resources);
+        for wanted in out.wanted {
+            // Without a reader, all of them are known: they came with everything else.
+            let _ = self.secrets.send(wanted);
+        }
         if changed || !self.feed.has_begun() {
             self.publish(now);
         }
@@ -269,7 +292,10 @@ impl Engine {
         for key in &out.removals {
             match key {
                 ResourceKey::Endpoints(set) => drop(self.sets.remove(set)),
-                ResourceKey::Object(_) | ResourceKey::Blob(_) | ResourceKey::Secret(_) => {}
+                ResourceKey::Object(_)
+                | ResourceKey::Blob(_)
+                | ResourceKey::Secret(_)
+                | ResourceKey::FeatureFlags => {}
             }
         }
         for key in out.gone {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args as ClapArgs;
 use genkan_compile::index::Index;
-use genkan_compile::object::Key;
+use genkan_compile::object::{FLAGS_NAME, Key};
 use genkan_proto::MAX_SNAPSHOT;
 use genkan_tools::cluster::client;
 use genkan_tools::source::Source;
@@ -64,6 +64,12 @@ pub struct Args {
         value_name = "BYTES"
     )]
     pub snapshot_budget: usize,
+    /// ConfigMap with the switches of Connectors [default: connectors-config in --namespace]
+    #[arg(long, env = "GENKAN_CONNECTORS_CONFIG", value_name = "NAMESPACE/NAME")]
+    pub connectors_config: Option<String>,
+    /// Domain of the cluster, for names of Services
+    #[arg(long, env = "GENKAN_CLUSTER_DOMAIN", default_value = "cluster.local", value_name = "NAME")]
+    pub cluster_domain: String,
     /// Address of /config, /healthz, /readyz and /metrics
     #[arg(
         long,
@@ -84,7 +90,8 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<()> {
     args.stream.check(&args.source).map_err(|e| anyhow!(e))?;
     let namespace = args.namespace.clone().unwrap_or_else(own_namespace);
-    let service = dataplane_service(&args, &namespace)?;
+    let service = named(args.dataplane_service.as_deref(), "--dataplane-service", &namespace, "genkan-dataplane")?;
+    let switches = named(args.connectors_config.as_deref(), "--connectors-config", &namespace, FLAGS_NAME)?;
     let account = args.stream.account(&namespace).map_err(|e| anyhow!(e))?;
     if let Some(folder) = args.status_dir.as_ref().filter(|f| !f.is_dir()) {
         bail!(
@@ -119,16 +126,17 @@ pub async fn run(args: Args) -> Result<()> {
     }));
     let queue = Arc::new(Queue::default());
     let metrics = Arc::new(Metrics::new());
-    let engine = Engine::new(
+    let mut engine = Engine::new(
         service.clone(),
         Arc::clone(&feed),
         Arc::clone(&view),
         Arc::clone(&queue),
         Arc::clone(&metrics),
     )
-    .with_budget(args.snapshot_budget);
+    .with_budget(args.snapshot_budget)
+    .with_domain(&args.cluster_domain);
 
-    let pods = engine.pods();
+    let (pods, wanted) = (engine.pods(), engine.take_wanted());
 
     // The end of any of these is the end of the process: none may die unseen.
     let mut parts: JoinSet<(&'static str, Result<()>)> = JoinSet::new();
@@ -193,6 +201,18 @@ pub async fn run(args: Args) -> Result<()> {
                 inputs.clone(),
                 stopped,
             )));
+            let (watching, engine) = (client.clone(), inputs.clone());
+            parts.spawn(async move {
+                kubernetes::flags::run(watching, switches, engine).await;
+                ("watch of switches", Ok(()))
+            });
+            let (watching, engine) = (client.clone(), inputs.clone());
+            if let Some(wanted) = wanted {
+                parts.spawn(async move {
+                    kubernetes::secrets::run(watching, wanted, engine).await;
+                    ("watches of Secrets", Ok(()))
+                });
+            }
             let engine = inputs.clone();
             parts.spawn(async move {
                 kubernetes::run(client, service.0, engine).await;
@@ -280,13 +300,14 @@ async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
         .with_context(|| format!("{flag} {address} cannot be listened on"))
 }
 
-fn dataplane_service(args: &Args, namespace: &str) -> Result<Key> {
-    match &args.dataplane_service {
-        None => Ok((namespace.to_string(), "genkan-dataplane".to_string())),
-        Some(text) => match text.split_once('/') {
-            Some((ns, name)) if !ns.is_empty() && !name.is_empty() => Ok((ns.into(), name.into())),
-            _ => bail!("--dataplane-service {text:?} is not NAMESPACE/NAME"),
-        },
+/// The object that a flag names, or the default of that name.
+fn named(given: Option<&str>, flag: &str, namespace: &str, default: &str) -> Result<Key> {
+    let Some(text) = given else {
+        return Ok((namespace.to_owned(), default.to_owned()));
+    };
+    match text.split_once('/') {
+        Some((ns, name)) if !ns.is_empty() && !name.is_empty() => Ok((ns.into(), name.into())),
+        _ => bail!("{flag} {text:?} is not NAMESPACE/NAME"),
     }
 }
 

@@ -12,7 +12,7 @@ pub use credential::{Body, Generated, Injected, Position};
 pub use operations::{Found, Operations};
 pub use path::{ApiPath, Shape};
 pub use query::without_token;
-pub use tables::{Class, Connector, Connectors, Credential, Part, Proxy};
+pub use tables::{Class, Connector, Connectors, Credential, Role, Proxy};
 
 pub(crate) use credential::{Wanted, check, plugin_headers, wanted};
 pub(crate) use refusal::{

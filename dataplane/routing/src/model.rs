@@ -13,7 +13,7 @@ mod secret;
 pub mod version;
 
 pub use blob::{Blob, BlobKey};
-pub use connector::{AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation, OwnProxy, Part, Provider};
+pub use connector::{AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation, OwnProxy, Role, Provider};
 pub use object::{ObjectKey, ObjectRef, Published};
 pub use report::{BackendState, Health, Objection};
 pub use resource::{Endpoint, EndpointSet, Resource, ResourceBody, ResourceKey, SetKey};

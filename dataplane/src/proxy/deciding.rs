@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use pingora_proxy::Session;
 
-use genkan_routing::connectors::Part;
+use genkan_routing::connectors::Role;
 use genkan_routing::decide::{
     Access, Backend, Deciding, Destination, Family, Next, Plan, Question, Request, Room, Settings, Shown,
 };
@@ -162,8 +162,8 @@ impl From<Plan<'_, Arc<Route>>> for Outgoing {
 impl Destination for Route {
     type Handle = Arc<Self>;
 
-    fn part(&self) -> &Part<Arc<Self>> {
-        &self.part
+    fn role(&self) -> &Role<Arc<Self>> {
+        &self.role
     }
 
     fn title(&self) -> &str {

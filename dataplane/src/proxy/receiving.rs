@@ -21,7 +21,7 @@ use genkan_routing::model::BackendState;
 use genkan_routing::redirect::leaves_origin;
 use genkan_routing::{HeaderStore, Scheme};
 
-use super::{Proxy, failing, fields, removed_length, repeated_length};
+use super::{Proxy, failing, fields, removed_length, repeated_length, tool};
 use crate::context::{Context, Outgoing};
 use crate::front;
 use crate::rewriting::LinkRewriter;

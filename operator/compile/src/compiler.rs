@@ -4,12 +4,16 @@
 mod budget;
 mod bundle;
 mod bundles;
+mod class;
+mod connector;
 mod endpoints;
 mod expressions;
 mod groups;
 mod paths;
 mod published;
 mod room;
+mod tool;
+mod tools;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +25,7 @@ use genkan_routing::model::{
 use genkan_routing::precedence::Claims;
 
 use crate::index::{Dirty, Index};
+use crate::kinds::Tool;
 use crate::object::Key;
 use crate::verdict::{Finding, Verdict};
 
@@ -30,6 +35,10 @@ use bundles::{Bundles, Touched};
 use expressions::Expressions;
 use groups::Groups;
 use room::{Part, Room};
+use tools::Tools;
+
+/// Of a cluster that was given no other.
+const DOMAIN: &str = "cluster.local";
 
 /// Remembers what depends on what between compiles.
 #[derive(Debug)]
@@ -40,11 +49,15 @@ pub struct Compiler {
     /// What of all that is sent.
     room: Room,
     /// The endpoint set that each object asks for, and the objects that name each Service.
-    uses: BTreeMap<ObjectKey, Use>,
+    uses: BTreeMap<ObjectKey, Vec<Use>>,
     users: BTreeMap<Key, BTreeSet<ObjectKey>>,
     sets: BTreeMap<SetKey, usize>,
     bundles: Bundles,
     verdicts: BTreeMap<ObjectKey, Verdict>,
+    /// What Connectors name beside addresses.
+    tools: Tools,
+    /// Of the cluster, for names of Services.
+    domain: String,
 }
 
 /// What one object needs of a Service.
@@ -67,8 +80,9 @@ pub struct Output {
     /// Endpoint sets that were made again, and whether an endpoint is in them.
     pub sets: Vec<(SetKey, bool)>,
     /// Values of the Secrets that objects refer to, where they changed; `None`: nobody refers to it any more, or it is gone.
-    /// No kind refers to a Secret yet.
     pub secrets: Vec<(SecretKey, Option<Secret>)>,
+    /// Secrets that somebody names now and nobody did, and those that nobody names any more, in order.
+    pub wanted: Vec<(Key, bool)>,
 }
 
 /// What the compile of one kind gives.
@@ -76,7 +90,7 @@ struct Compiled {
     verdict: Verdict,
     /// What proxies are sent; `None` if the object is absent for them.
     route: Option<Route>,
-    needs: Option<Use>,
+    needs: Vec<Use>,
     /// What its route trusts, to be sent beside it.
     bundle: Option<(BlobKey, Blob)>,
 }
@@ -110,6 +124,17 @@ impl Compiler {
             sets: BTreeMap::new(),
             bundles: Bundles::default(),
             verdicts: BTreeMap::new(),
+            tools: Tools::default(),
+            domain: DOMAIN.to_owned(),
+        }
+    }
+
+    /// Gives it another domain of the cluster than `cluster.local`.
+    #[must_use]
+    pub fn with_domain(self, domain: impl Into<String>) -> Self {
+        Self {
+            domain: domain.into(),
+            ..self
         }
     }
 
@@ -119,6 +144,7 @@ impl Compiler {
             todo.extend(self.weigh(index, key));
         }
         todo.extend(self.groups.contend(index, &dirty.published));
+        todo.extend(self.tools.note(index, dirty));
         for service in &dirty.services {
             todo.extend(self.users.get(service).into_iter().flatten().cloned());
         }
@@ -130,7 +156,7 @@ impl Compiler {
         let (mut claims, mut touched) = (Vec::new(), Touched::default());
         for key in todo {
             let compiled = self.judge(index, &key);
-            let needs = compiled.as_ref().and_then(|c| c.needs.clone());
+            let needs = compiled.as_ref().map(|c| c.needs.clone()).unwrap_or_default();
             self.depend(&key, needs, &mut sets);
             let created = index.created(&key);
             claims.extend(self.room.claims(&key, compiled.as_ref(), created));
@@ -150,7 +176,13 @@ impl Compiler {
         for part in moved {
             self.make(index, part, &mut made);
         }
-        self.emit(made)
+        let mut out = self.emit(made);
+        out.wanted = self.tools.take_wanted();
+        out.secrets = self.tools.settle(index, &out.upserts, &out.removals);
+        if dirty.flags {
+            out.upserts.push(Resource::feature_flags(index.flags.clone()));
+        }
+        out
     }
 
     /// CA bundles that have room now, or have none any more, concern all who use them.
@@ -196,7 +228,11 @@ impl Compiler {
     /// `None`: there is no such object.
     fn judge(&self, index: &Index, key: &ObjectKey) -> Option<Compiled> {
         let record = index.published.get(key)?;
-        Some(self.published(record, index))
+        Some(match record.spec.as_ref().map(|spec| &spec.tool) {
+            Ok(Tool::Connector(spec)) => self.connector(record, spec, index),
+            Ok(Tool::Class(spec)) => self.class(record, spec, index),
+            Ok(Tool::None) | Err(_) => self.published(record, index),
+        })
     }
 
     /// Makes again what did not change by itself, but has room now, or has none any more.
@@ -215,7 +251,10 @@ impl Compiler {
                 let service = (set.namespace.clone(), set.service.clone());
                 let users = self.users.get(&service).into_iter().flatten();
                 users
-                    .filter(|user| self.uses.get(user).is_some_and(|u| u.set.as_ref() == Some(&set)))
+                    .filter(|user| {
+                        let uses = self.uses.get(user).into_iter().flatten();
+                        uses.filter_map(|one| one.set.as_ref()).any(|used| *used == set)
+                    })
                     .for_each(object);
                 let collected = || self.collect(index, &set);
                 made.sets.entry(set.clone()).or_insert_with(collected);
@@ -259,9 +298,8 @@ impl Compiler {
     }
 
     /// Notes what an object needs now instead of what it needed before.
-    fn depend(&mut self, key: &ObjectKey, needs: Option<Use>, sets: &mut BTreeSet<SetKey>) {
-        let before = self.uses.remove(key);
-        if let Some(old) = &before {
+    fn depend(&mut self, key: &ObjectKey, needs: Vec<Use>, sets: &mut BTreeSet<SetKey>) {
+        for old in &self.uses.remove(key).unwrap_or_default() {
             if let Some(users) = self.users.get_mut(&old.service) {
                 users.remove(key);
                 if users.is_empty() {
@@ -273,16 +311,16 @@ impl Compiler {
                 sets.insert(set.clone());
             }
         }
-        let Some(needs) = needs else { return };
-        self.users
-            .entry(needs.service.clone())
-            .or_default()
-            .insert(key.clone());
-        if let Some(set) = &needs.set {
-            *self.sets.entry(set.clone()).or_default() += 1;
-            sets.insert(set.clone());
+        for one in &needs {
+            self.users.entry(one.service.clone()).or_default().insert(key.clone());
+            if let Some(set) = &one.set {
+                *self.sets.entry(set.clone()).or_default() += 1;
+                sets.insert(set.clone());
+            }
         }
-        self.uses.insert(key.clone(), needs);
+        if !needs.is_empty() {
+            self.uses.insert(key.clone(), needs);
+        }
     }
 
     fn release(&mut self, set: &SetKey) {

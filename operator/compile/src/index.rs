@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use genkan_routing::model::{ObjectKey, Published};
+use genkan_routing::model::{FeatureFlags, ObjectKey, Published};
 
-use crate::object::{Key, Kind, Object, Pod, Record, Service, Slice, Watched};
+use crate::object::{Key, Kind, Object, Pod, Record, SecretState, Service, Slice, Watched};
 
 /// One thing that happened to the objects of a kind.
 #[derive(Clone, Debug)]
@@ -27,6 +27,9 @@ pub struct Dirty {
     /// Objects of which only the status, or something that is not compiled, changed.
     pub touched: BTreeSet<ObjectKey>,
     pub pods: bool,
+    /// Secrets of which something became known.
+    pub secrets: BTreeSet<Key>,
+    pub flags: bool,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +39,10 @@ pub struct Index {
     /// By Service, then by the name of the slice.
     pub slices: BTreeMap<Key, BTreeMap<String, Slice>>,
     pub pods: BTreeMap<Key, Pod>,
+    /// What is known of Secrets that somebody asks for.
+    pub secrets: BTreeMap<Key, SecretState>,
+    /// Switches of Connectors that are on.
+    pub flags: FeatureFlags,
     /// The Service that each slice belongs to.
     slice_owners: BTreeMap<Key, Key>,
     synced: BTreeSet<Kind>,
@@ -50,6 +57,8 @@ impl Dirty {
             && self.endpoints.is_empty()
             && self.touched.is_empty()
             && !self.pods
+            && self.secrets.is_empty()
+            && !self.flags
     }
 }
 
@@ -68,6 +77,12 @@ impl Index {
     /// Has every watched kind been listed once?
     pub fn is_synced(&self) -> bool {
         Kind::all().all(|kind| self.synced.contains(&kind))
+    }
+
+    /// What is known of a Secret; `None` where nobody has looked yet.
+    pub fn secret(&self, key: &Key) -> Option<&SecretState> {
+        let all_are_known = self.synced.contains(&Kind::Watched(Watched::Secret));
+        self.secrets.get(key).or(all_are_known.then_some(&SecretState::Missing))
     }
 
     /// When a published object was created, in seconds since 1970; 0 if it does not exist or does not say.
@@ -97,6 +112,16 @@ impl Index {
             Object::Pod(p) => {
                 dirty.pods |= self.pods.get(&key) != Some(&p);
                 self.pods.insert(key, p);
+            }
+            Object::Secret(s) => {
+                if self.secrets.get(&key) != Some(&s.state) {
+                    dirty.secrets.insert(key.clone());
+                    self.secrets.insert(key, s.state);
+                }
+            }
+            Object::Flags(flags) => {
+                dirty.flags |= self.flags != flags;
+                self.flags = flags;
             }
         }
     }
@@ -131,7 +156,11 @@ impl Index {
     fn delete(&mut self, kind: Kind, key: &Key, dirty: &mut Dirty) {
         match kind {
             Kind::Published(kind) => {
-                let key = ObjectKey::cluster(kind, key.1.as_str());
+                let key = ObjectKey {
+                    kind,
+                    namespace: key.0.clone(),
+                    name: key.1.clone(),
+                };
                 if self.published.remove(&key).is_some() {
                     dirty.published.insert(key);
                 }
@@ -153,6 +182,15 @@ impl Index {
                 }
             }
             Kind::Watched(Watched::Pod) => dirty.pods |= self.pods.remove(key).is_some(),
+            Kind::Watched(Watched::Secret) => {
+                if self.secrets.remove(key).is_some() {
+                    dirty.secrets.insert(key.clone());
+                }
+            }
+            Kind::Watched(Watched::ConfigMap) => {
+                dirty.flags |= self.flags != FeatureFlags::default();
+                self.flags = FeatureFlags::default();
+            }
         }
     }
 
@@ -188,6 +226,8 @@ impl Index {
             Kind::Watched(Watched::Service) => self.services.keys().cloned().collect(),
             Kind::Watched(Watched::EndpointSlice) => self.slice_owners.keys().cloned().collect(),
             Kind::Watched(Watched::Pod) => self.pods.keys().cloned().collect(),
+            Kind::Watched(Watched::Secret) => self.secrets.keys().cloned().collect(),
+            Kind::Watched(Watched::ConfigMap) => Vec::new(),
         }
     }
 

@@ -2,11 +2,14 @@
 //! everything else goes by what it said here, and by the form of its match.
 
 mod api_service;
+mod connector;
+mod connector_class;
 mod reverse_proxy;
 
 use genkan_crds::Endpoint;
+use genkan_crds::connectors::{ConnectorClassSpec, ConnectorSpec};
 use genkan_routing::directives::DirectiveSpec;
-use genkan_routing::model::{Matcher, Published};
+use genkan_routing::model::{Matcher, ObjectKey, Published};
 use serde_json::Value;
 
 /// How the manifests of a kind are read, and where in them its users find what is said of it.
@@ -18,8 +21,10 @@ pub struct Form {
     pub matched: &'static str,
     /// Of its status: where requests go.
     pub column: &'static str,
+    /// Its objects stand in namespaces.
+    pub is_namespaced: bool,
     read: fn(&Value) -> serde_json::Result<Spec>,
-    matcher: fn(&Value) -> Option<Matcher>,
+    matcher: fn(&ObjectKey, &Value) -> Option<Matcher>,
     remarks: fn(&Value) -> Vec<(&'static str, String)>,
 }
 
@@ -32,6 +37,33 @@ pub struct Spec {
     pub forward_authorization: bool,
     /// What is wrong with the rest of it, one sentence each, behind the path of its field.
     pub problems: Vec<String>,
+    /// What kinds of Connectors say instead of all that.
+    pub tool: Tool,
+}
+
+/// The specification of a kind of Connectors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Tool {
+    #[default]
+    None,
+    Connector(Box<ConnectorSpec>),
+    Class(Box<ConnectorClassSpec>),
+}
+
+/// The API group of a kind.
+pub fn group(kind: Published) -> &'static str {
+    match kind {
+        Published::ReverseProxy | Published::ApiService => genkan_crds::GROUP,
+        Published::ConnectorClass | Published::Connector => genkan_crds::CONNECTORS_GROUP,
+    }
+}
+
+/// A cluster may do without its definition, and the operator without a right to it.
+pub fn is_optional(kind: Published) -> bool {
+    match kind {
+        Published::ReverseProxy | Published::ApiService => false,
+        Published::ConnectorClass | Published::Connector => true,
+    }
 }
 
 /// The form of a kind.
@@ -39,6 +71,8 @@ pub fn of(kind: Published) -> &'static Form {
     match kind {
         Published::ReverseProxy => &reverse_proxy::FORM,
         Published::ApiService => &api_service::FORM,
+        Published::ConnectorClass => &connector_class::FORM,
+        Published::Connector => &connector::FORM,
     }
 }
 
@@ -54,8 +88,8 @@ impl Form {
     }
 
     /// What a specification takes, also where it cannot be read as a whole; `None` if it does not say.
-    pub fn matcher(&self, spec: &Value) -> Option<Matcher> {
-        (self.matcher)(spec)
+    pub fn matcher(&self, key: &ObjectKey, spec: &Value) -> Option<Matcher> {
+        (self.matcher)(key, spec)
     }
 
     /// What is wrong with a specification beyond its schema, its endpoint and its directives: fields, and a sentence about

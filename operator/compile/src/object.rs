@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use genkan_crds::connectors::PROXY_RESOLVER;
 use genkan_crds::reverse_proxy::{TARGET_CONSOLE, TARGET_LABEL};
-use genkan_routing::model::{Matcher, ObjectKey, Published};
+use genkan_routing::model::connector::FLAGS;
+use genkan_routing::model::{FeatureFlags, Matcher, ObjectKey, Published, Secret};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::kinds::{self, Spec};
 
@@ -22,7 +25,17 @@ pub enum Watched {
     Service,
     EndpointSlice,
     Pod,
+    /// Of Kubernetes only those that Connectors name are followed, each by itself.
+    Secret,
+    /// One alone: the switches of Connectors.
+    ConfigMap,
 }
+
+/// Name of the ConfigMap with the switches of Connectors.
+pub const FLAGS_NAME: &str = "connectors-config";
+/// Annotation of a Connector: the certificate of its tool is not verified.
+pub const SKIPS_VERIFICATION: &str = "connectors.genkan.io/insecure-skip-tls-verify";
+const ANNOTATIONS: [&str; 2] = [PROXY_RESOLVER, SKIPS_VERIFICATION];
 
 /// Namespace (empty for cluster-scoped objects) and name.
 pub type Key = (String, String);
@@ -38,6 +51,24 @@ pub enum Object {
     Service(Service),
     EndpointSlice(Slice),
     Pod(Pod),
+    Secret(HeldSecret),
+    Flags(FeatureFlags),
+}
+
+/// A Secret, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldSecret {
+    pub namespace: String,
+    pub name: String,
+    pub state: SecretState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretState {
+    Missing,
+    /// Nobody has allowed the operator to read it.
+    NotPermitted,
+    Found(Secret),
 }
 
 /// An object that takes requests.
@@ -57,6 +88,8 @@ pub struct Record {
     pub spec: Result<Spec, String>,
     /// As stored; null if there is none.
     pub status: Value,
+    /// Those that kinds of Connectors go by.
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +142,7 @@ pub struct Pod {
 // === impl Watched ===
 
 impl Watched {
+    /// Those that are listed as a whole.
     pub const ALL: [Self; 3] = [Self::Service, Self::EndpointSlice, Self::Pod];
 }
 
@@ -125,10 +159,15 @@ impl Kind {
     pub fn of(api_version: &str, kind: &str) -> Option<Self> {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         match (group, kind) {
-            (genkan_crds::GROUP, _) => kind.parse().ok().map(Self::Published),
+            (genkan_crds::GROUP | genkan_crds::CONNECTORS_GROUP, _) => {
+                let kind: Option<Published> = kind.parse().ok();
+                kind.filter(|kind| kinds::group(*kind) == group).map(Self::Published)
+            }
             ("", "Service") => Some(Self::Watched(Watched::Service)),
             ("discovery.k8s.io", "EndpointSlice") => Some(Self::Watched(Watched::EndpointSlice)),
             ("", "Pod") => Some(Self::Watched(Watched::Pod)),
+            ("", "Secret") => Some(Self::Watched(Watched::Secret)),
+            ("", "ConfigMap") => Some(Self::Watched(Watched::ConfigMap)),
             _ => None,
         }
     }
@@ -139,6 +178,8 @@ impl Kind {
             Self::Watched(Watched::Service) => "Service",
             Self::Watched(Watched::EndpointSlice) => "EndpointSlice",
             Self::Watched(Watched::Pod) => "Pod",
+            Self::Watched(Watched::Secret) => "Secret",
+            Self::Watched(Watched::ConfigMap) => "ConfigMap",
         }
     }
 
@@ -164,6 +205,8 @@ impl Object {
             Kind::Watched(Watched::Service) => Self::Service(service(decode(kind, value)?)),
             Kind::Watched(Watched::EndpointSlice) => Self::EndpointSlice(slice(decode(kind, value)?)),
             Kind::Watched(Watched::Pod) => Self::Pod(pod(decode(kind, value)?)),
+            Kind::Watched(Watched::Secret) => Self::Secret(secret(decode(kind, value)?)),
+            Kind::Watched(Watched::ConfigMap) => Self::Flags(flags(&decode(kind, value)?, &FeatureFlags::default()).0),
         })
     }
 
@@ -173,6 +216,8 @@ impl Object {
             Self::Service(_) => Kind::Watched(Watched::Service),
             Self::EndpointSlice(_) => Kind::Watched(Watched::EndpointSlice),
             Self::Pod(_) => Kind::Watched(Watched::Pod),
+            Self::Secret(_) => Kind::Watched(Watched::Secret),
+            Self::Flags(_) => Kind::Watched(Watched::ConfigMap),
         }
     }
 
@@ -182,6 +227,8 @@ impl Object {
             Self::Service(s) => (s.namespace.clone(), s.name.clone()),
             Self::EndpointSlice(s) => (s.namespace.clone(), s.name.clone()),
             Self::Pod(p) => (p.namespace.clone(), p.name.clone()),
+            Self::Secret(s) => (s.namespace.clone(), s.name.clone()),
+            Self::Flags(_) => (String::new(), FLAGS_NAME.to_owned()),
         }
     }
 }
@@ -196,6 +243,7 @@ impl Record {
             && self.generation > 0
             && self.created == other.created
             && self.console == other.console
+            && self.annotations == other.annotations
             && self.spec.is_ok()
             && other.spec.is_ok()
     }
@@ -240,17 +288,75 @@ fn record(kind: Published, mut value: Value) -> Result<Record, String> {
         .as_str()
         .and_then(|t| t.parse::<jiff::Timestamp>().ok());
     let form = kinds::of(kind);
+    let namespace = match form.is_namespaced {
+        true => Some(text("namespace")).filter(|namespace| !namespace.is_empty()),
+        false => Some(String::new()),
+    };
+    let key = ObjectKey {
+        kind,
+        namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+        name,
+    };
     Ok(Record {
-        key: ObjectKey::cluster(kind, name),
+        matcher: form.matcher(&key, &raw),
+        annotations: annotations(meta),
+        key,
         uid: text("uid"),
         generation: meta["generation"].as_i64().unwrap_or_default(),
         resource_version: text("resourceVersion"),
         created: created.map_or(0, |t| t.as_second()),
         console: kind == Published::ReverseProxy && meta["labels"][TARGET_LABEL] == TARGET_CONSOLE,
-        matcher: form.matcher(&raw),
         spec: form.read(&raw).map_err(|e| format!("spec cannot be read: {e}")),
         status: value["status"].take(),
     })
+}
+
+/// Of people's notes those that mean something here.
+fn annotations(meta: &Value) -> BTreeMap<String, String> {
+    let all = meta["annotations"].as_object();
+    let of_ours = all.into_iter().flatten().filter(|(name, _)| ANNOTATIONS.contains(&name.as_str()));
+    of_ours
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+fn secret(secret: k8s_openapi::api::core::v1::Secret) -> HeldSecret {
+    let written = secret.string_data.unwrap_or_default().into_iter();
+    let written = written.map(|(key, value)| (key, Zeroizing::new(value.into_bytes())));
+    let data = secret.data.unwrap_or_default().into_iter();
+    let data = data.map(|(key, value)| (key, Zeroizing::new(value.0)));
+    HeldSecret {
+        namespace: secret.metadata.namespace.unwrap_or_else(|| "default".into()),
+        name: secret.metadata.name.unwrap_or_default(),
+        state: SecretState::Found(Secret {
+            kind: secret.type_.unwrap_or_else(|| "Opaque".to_owned()),
+            data: data.chain(written).collect(),
+        }),
+    }
+}
+
+/// The switches that a ConfigMap turns on, and the entries whose value says neither: these stay as they were.
+pub fn flags(
+    map: &k8s_openapi::api::core::v1::ConfigMap,
+    before: &FeatureFlags,
+) -> (FeatureFlags, Vec<(String, String)>) {
+    let mut unclear = Vec::new();
+    let value = |flag: &str| map.data.as_ref().and_then(|data| data.get(flag));
+    let mut on = Vec::new();
+    for flag in FLAGS {
+        let is_on = match value(flag).map(String::as_str) {
+            Some("true") => true,
+            Some("false") | None => false,
+            Some(other) => {
+                unclear.push((flag.to_owned(), other.to_owned()));
+                before.is_on(flag)
+            }
+        };
+        if is_on {
+            on.push(flag.to_owned());
+        }
+    }
+    (FeatureFlags(on), unclear)
 }
 
 fn service(s: k8s_openapi::api::core::v1::Service) -> Service {

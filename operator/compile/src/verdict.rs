@@ -38,6 +38,62 @@ pub struct Verdict {
     pub backend: Backend,
     /// Members of the status that JSONPath cannot compute for `kubectl get`, such as where requests go.
     pub columns: Vec<(&'static str, String)>,
+    /// What kinds of Connectors have instead of the two findings above.
+    pub tool: Option<ToolVerdict>,
+}
+
+/// The conditions of a Connector or a class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolVerdict {
+    pub conditions: Vec<ToolCondition>,
+    /// Further members of the status.
+    pub status: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Eq for ToolVerdict {}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCondition {
+    pub kind: &'static str,
+    /// `None`: nobody knows yet.
+    pub is_true: Option<bool>,
+    /// May be empty where it is true.
+    pub reason: &'static str,
+    pub message: String,
+    /// It counts for `Ready`.
+    pub counts: bool,
+}
+
+// === impl ToolCondition ===
+
+impl ToolCondition {
+    pub fn yes(kind: &'static str, reason: &'static str) -> Self {
+        Self::of(kind, Some(true), reason, "")
+    }
+
+    pub fn no(kind: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::of(kind, Some(false), reason, message)
+    }
+
+    pub fn unknown(kind: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::of(kind, None, reason, message)
+    }
+
+    fn of(kind: &'static str, is_true: Option<bool>, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            is_true,
+            reason,
+            message: bounded(message.into(), MAX_MESSAGE),
+            counts: true,
+        }
+    }
+
+    /// It is told, and does not count for `Ready`.
+    #[must_use]
+    pub fn of_information(self) -> Self {
+        Self { counts: false, ..self }
+    }
 }
 
 // === impl Finding ===

@@ -27,6 +27,7 @@ fn mk_case() -> Case {
         sent: true,
         backend: Backend::None,
         columns: Vec::new(),
+        tool: None,
     };
     Case {
         verdict,

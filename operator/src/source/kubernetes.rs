@@ -1,10 +1,14 @@
 //! One watch for each kind, all feeding the engine.
 
+pub mod flags;
+pub mod secrets;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use genkan_compile::index::Change;
+use genkan_compile::kinds;
 use genkan_compile::object::{Kind, Object, Watched, key_of};
 use genkan_compile::sentence::sentence;
 use genkan_tools::resource;
@@ -33,7 +37,8 @@ pub async fn run(client: Client, dataplane_namespace: String, engine: mpsc::Send
     for kind in Kind::all() {
         let namespace = match kind {
             Kind::Watched(Watched::Pod) => dataplane_namespace.as_str(),
-            Kind::Published(_) | Kind::Watched(Watched::Service | Watched::EndpointSlice) => "",
+            Kind::Published(_)
+            | Kind::Watched(Watched::Service | Watched::EndpointSlice | Watched::Secret | Watched::ConfigMap) => "",
         };
         let api = resource::api(&client, &resource::of(kind), namespace);
         watches.spawn(
@@ -43,6 +48,7 @@ pub async fn run(client: Client, dataplane_namespace: String, engine: mpsc::Send
                 engine: engine.clone(),
                 told: HashSet::new(),
                 absent: None,
+                was_listed: false,
             }
             .run(),
         );
@@ -59,6 +65,8 @@ struct Watch {
     told: HashSet<String>,
     /// Why nothing can be read, as the engine was told.
     absent: Option<Absence>,
+    /// Its objects were known once.
+    was_listed: bool,
 }
 
 // === impl Watch ===
@@ -69,6 +77,11 @@ impl Watch {
             self.appear().await;
             self.follow().await;
         }
+    }
+
+    /// Without it everything else is served all the same.
+    fn is_optional(&self) -> bool {
+        self.kind.published().is_some_and(kinds::is_optional)
     }
 
     /// Only what a CRD defines can be unknown to an API server.
@@ -102,7 +115,11 @@ impl Watch {
                 }
                 Err(e) => {
                     if matches!(&e, kube::Error::Api(status) if status.code == FORBIDDEN) {
-                        self.lacks(Some(Absence::Right)).await;
+                        let is_new = self.lacks(Some(Absence::Right)).await;
+                        // Of a kind that came later it keeps nobody else from being served.
+                        if is_new && self.is_optional() && !self.was_listed {
+                            self.send(Change::Reset(self.kind, Vec::new())).await;
+                        }
                     }
                     self.tell(sentence(&e));
                 }
@@ -139,6 +156,7 @@ impl Watch {
                             listed.get_or_insert_with(Vec::new).extend(self.read(object));
                         }
                         watcher::Event::InitDone => {
+                            self.was_listed = true;
                             self.send(Change::Reset(self.kind, listed.take().unwrap_or_default()))
                                 .await;
                         }

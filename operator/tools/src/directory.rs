@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use genkan_compile::index::Change;
-use genkan_compile::object::{Kind, Object};
+use genkan_compile::object::{Kind, Object, Watched};
 
 use file::{Digest, File, Id, digest, object_at};
 
@@ -199,7 +199,11 @@ impl Directory {
             if let Some(mut object) = object {
                 match &mut object {
                     Object::Published(record) => record.generation = generation,
-                    Object::Service(_) | Object::EndpointSlice(_) | Object::Pod(_) => {}
+                    Object::Service(_)
+                    | Object::EndpointSlice(_)
+                    | Object::Pod(_)
+                    | Object::Secret(_)
+                    | Object::Flags(_) => {}
                 }
                 objects.push(object);
                 self.told.insert(id, Told { content, generation });
@@ -209,7 +213,10 @@ impl Directory {
             let changed = objects.into_iter().map(|object| Change::Apply(Box::new(object)));
             return gone.into_iter().chain(changed).collect();
         }
-        let mut lists: BTreeMap<Kind, Vec<Object>> = Kind::all().map(|kind| (kind, Vec::new())).collect();
+        let mut lists: BTreeMap<Kind, Vec<Object>> = Kind::all()
+            .chain([Watched::Secret, Watched::ConfigMap].map(Kind::Watched))
+            .map(|kind| (kind, Vec::new()))
+            .collect();
         for object in objects {
             lists.entry(object.kind()).or_default().push(object);
         }

@@ -1,22 +1,30 @@
 //! Where the API server keeps each kind.
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use genkan_routing::model::Published;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 
+use genkan_compile::kinds;
 use genkan_compile::object::{Kind, Watched};
 
 /// Group, version and plural of a kind.
 pub fn of(kind: Kind) -> ApiResource {
     match kind {
         Kind::Published(kind) => {
-            let version = GroupVersionKind::gvk(genkan_crds::GROUP, genkan_crds::VERSION, kind.name());
-            ApiResource::from_gvk(&version)
+            let version = GroupVersionKind::gvk(kinds::group(kind), genkan_crds::VERSION, kind.name());
+            match kind {
+                // The plural that is guessed of this one is no word.
+                Published::ConnectorClass => ApiResource::from_gvk_with_plural(&version, "connectorclasses"),
+                Published::ReverseProxy | Published::ApiService | Published::Connector => ApiResource::from_gvk(&version),
+            }
         }
         Kind::Watched(Watched::Service) => ApiResource::erase::<Service>(&()),
         Kind::Watched(Watched::EndpointSlice) => ApiResource::erase::<EndpointSlice>(&()),
         Kind::Watched(Watched::Pod) => ApiResource::erase::<Pod>(&()),
+        Kind::Watched(Watched::Secret) => ApiResource::erase::<Secret>(&()),
+        Kind::Watched(Watched::ConfigMap) => ApiResource::erase::<ConfigMap>(&()),
     }
 }
 
@@ -31,14 +39,12 @@ pub fn api(client: &Client, resource: &ApiResource, namespace: &str) -> Api<Dyna
 
 #[cfg(test)]
 mod tests {
-    use genkan_routing::model::Published;
-
     use super::*;
 
     #[test]
     fn published_kinds_are_where_their_definitions_say() {
         let mut definitions = genkan_crds::all();
-        definitions.retain(|definition| definition.spec.group == genkan_crds::GROUP);
+        definitions.retain(|definition| definition.spec.names.kind != "ResourceInterface");
         assert_eq!(definitions.len(), Published::ALL.len());
         for kind in Published::ALL {
             let resource = of(Kind::Published(kind));

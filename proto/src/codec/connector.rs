@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use genkan_routing::model::{
-    AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation, OwnProxy, Part,
+    AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation, OwnProxy, Role,
     Provider, SecretKey, Upstream,
 };
 
@@ -10,8 +10,8 @@ use crate::v1alpha1 as wire;
 use wire::auth_type::Injection as Kind;
 
 /// Of a Connector; nothing for a stub.
-pub fn call(part: &Part) -> Option<wire::ConnectorCall> {
-    let connector = part.connector()?;
+pub fn call(role: &Role) -> Option<wire::ConnectorCall> {
+    let connector = role.connector()?;
     Some(wire::ConnectorCall {
         class: connector.class.clone(),
         address: connector.address.clone(),
@@ -26,8 +26,8 @@ pub fn call(part: &Part) -> Option<wire::ConnectorCall> {
 }
 
 /// Of a class; nothing for a stub.
-pub fn class(part: &Part) -> Option<wire::ClassCall> {
-    let class = part.class()?;
+pub fn class(role: &Role) -> Option<wire::ClassCall> {
+    let class = role.class()?;
     let operation = |operation: &Operation| wire::Operation {
         template: operation.template.clone(),
         methods: operation.methods.iter().map(method).collect(),
@@ -85,8 +85,8 @@ fn auth((name, auth): (&String, &AuthType)) -> wire::AuthType {
 
 /// # Errors
 /// What makes no sense in it, in one sentence.
-pub fn call_from_wire(call: wire::ConnectorCall) -> Result<Part, String> {
-    Ok(Part::Connector(Box::new(Connector {
+pub fn call_from_wire(call: wire::ConnectorCall) -> Result<Role, String> {
+    Ok(Role::Connector(Box::new(Connector {
         class: call.class,
         address: call.address,
         extensions: named_from_wire(call.extensions)?,
@@ -104,10 +104,10 @@ pub fn call_from_wire(call: wire::ConnectorCall) -> Result<Part, String> {
 
 /// # Errors
 /// What makes no sense in it, in one sentence.
-pub fn class_from_wire(class: wire::ClassCall) -> Result<Part, String> {
+pub fn class_from_wire(class: wire::ClassCall) -> Result<Role, String> {
     let auth: Result<_, String> = class.auth.into_iter().map(auth_from_wire).collect();
     let operations: Result<_, String> = class.operations.into_iter().map(operation_from_wire).collect();
-    Ok(Part::Class(Box::new(ConnectorClass {
+    Ok(Role::Class(Box::new(ConnectorClass {
         operations: operations?,
         auth: auth?,
         extensions: named_from_wire(class.extensions)?,

@@ -1,5 +1,5 @@
 use genkan_routing::answer::reason;
-use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Part, Published, Route, SecretKey, Unavailable};
+use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Role, Published, Route, SecretKey, Unavailable};
 
 use super::{connector, directives, upstream};
 use crate::v1alpha1::resource::Resource as Body;
@@ -42,7 +42,7 @@ pub fn to_wire(route: &Route) -> Body {
                 Action::Forward(to) => connector_class::Action::Upstream(upstream::to_wire(to)),
                 Action::Unavailable(why) => connector_class::Action::Unavailable(unavailable(why)),
             }),
-            call: connector::class(&route.part),
+            call: connector::class(&route.role),
         }),
         (
             Matcher::Connector { .. },
@@ -52,7 +52,7 @@ pub fn to_wire(route: &Route) -> Body {
                 Action::Forward(to) => wire_connector::Action::Upstream(upstream::to_wire(to)),
                 Action::Unavailable(why) => wire_connector::Action::Unavailable(unavailable(why)),
             }),
-            call: connector::call(&route.part),
+            call: connector::call(&route.role),
         }),
     }
 }
@@ -70,7 +70,7 @@ pub struct Received {
     action: Option<Result<wire::Upstream, wire::Unavailable>>,
     forward_authorization: bool,
     /// What it is to the Connector API, or what makes no sense in that.
-    part: Result<Part, String>,
+    role: Result<Role, String>,
 }
 
 // === impl Received ===
@@ -88,7 +88,7 @@ impl From<wire::ReverseProxy> for Received {
                 reverse_proxy::Action::Unavailable(why) => Err(why),
             }),
             forward_authorization: proxy.forward_authorization,
-            part: Ok(Part::None),
+            role: Ok(Role::None),
         }
     }
 }
@@ -106,7 +106,7 @@ impl From<wire::ApiService> for Received {
                 api_service::Action::Unavailable(why) => Err(why),
             }),
             forward_authorization: service.forward_authorization,
-            part: Ok(Part::None),
+            role: Ok(Role::None),
         }
     }
 }
@@ -125,7 +125,7 @@ impl From<(wire::ConnectorClass, &str)> for Received {
                 connector_class::Action::Unavailable(why) => Err(why),
             }),
             forward_authorization: false,
-            part: class.call.map_or(Ok(Part::None), connector::class_from_wire),
+            role: class.call.map_or(Ok(Role::None), connector::class_from_wire),
         }
     }
 }
@@ -143,7 +143,7 @@ impl From<(wire::Connector, &str)> for Received {
                 wire_connector::Action::Unavailable(why) => Err(why),
             }),
             forward_authorization: false,
-            part: tool.call.map_or(Ok(Part::None), connector::call_from_wire),
+            role: tool.call.map_or(Ok(Role::None), connector::call_from_wire),
         }
     }
 }
@@ -160,10 +160,10 @@ impl Received {
             Some(Err(why)) => Ok(Action::Unavailable(Unavailable::new(why.reason, why.message))),
             None => Err("the operator sent neither an upstream nor a reason why there is none".to_owned()),
         };
-        let (part, action) = match (self.part, action) {
-            (Ok(part), action) => (part, action),
-            (Err(problem), Ok(_)) => (Part::None, Err(problem)),
-            (Err(_), Err(problem)) => (Part::None, Err(problem)),
+        let (role, action) = match (self.role, action) {
+            (Ok(role), action) => (role, action),
+            (Err(problem), Ok(_)) => (Role::None, Err(problem)),
+            (Err(_), Err(problem)) => (Role::None, Err(problem)),
         };
         let (secrets, action) = match (secrets, action) {
             (Ok(secrets), action) => (secrets, action),
@@ -184,7 +184,7 @@ impl Received {
             action,
             forward_authorization: self.forward_authorization,
             secrets,
-            part: if problem.is_some() { Part::None } else { part },
+            role: if problem.is_some() { Role::None } else { role },
         };
         (route, problem)
     }

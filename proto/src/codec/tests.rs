@@ -1,6 +1,6 @@
 use genkan_routing::DirectiveSpec;
 use genkan_routing::model::{
-    Action, Authorities, Endpoint, EndpointSet, KeyedHash, Matcher, ObjectRef, ResourceKey, Route, Secret,
+    Action, Authorities, Endpoint, EndpointSet, KeyedHash, Matcher, ObjectRef, ResourceKey, Role, Route, Secret,
     Target, Tls, Unavailable, Upstream,
 };
 use prost::encoding::{WireType, encode_key, encode_varint};
@@ -56,6 +56,7 @@ fn mk_route() -> Route {
         })),
         forward_authorization: true,
         secrets: vec![SecretKey::new("tools", "gitlab")],
+        role: Role::None,
     }
 }
 
@@ -78,6 +79,7 @@ fn what_is_encoded_is_decoded() {
         action: Action::Forward(mk_upstream(Target::Endpoints(mk_set()))),
         forward_authorization: false,
         secrets: Vec::new(),
+        role: Role::None,
     };
     let stub = Route {
         action: Action::Unavailable(Unavailable::new("Invalid", "no")),

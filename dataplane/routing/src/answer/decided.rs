@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::Answer;
 use crate::decide;
+use crate::model::connector::FLAGS;
 use crate::version::priority;
 
 impl From<decide::Answer<'_>> for Answer {
@@ -17,6 +18,12 @@ impl From<decide::Answer<'_>> for Answer {
                 Ok(location) => Self::redirect(location),
                 Err(_) => decide::Answer::nothing().into(),
             },
+            decide::Answer::FeatureFlags(on) => {
+                let value = |flag: &str| json!(on.iter().any(|on| on == flag).to_string());
+                let flags: serde_json::Map<_, _> =
+                    FLAGS.into_iter().map(|flag| (flag.to_owned(), value(flag))).collect();
+                Self::json(serde_json::Value::from(flags).to_string())
+            }
             decide::Answer::ApiGroup { group, versions } => {
                 let mut body = group_json(group, &versions);
                 body["kind"] = json!("APIGroup");

@@ -46,6 +46,17 @@ impl<'a> ApiPath<'a> {
         Self::of(two, name, rest, Shape::Resources)
     }
 
+    /// The path of the switches, also below the name of a cluster.
+    pub fn is_of_flags(path: &[u8]) -> bool {
+        let mut rest = path;
+        let mut first = segment(&mut rest);
+        if matches!(first, Some(b"clusters" | b"clusters-rewrite")) {
+            segment(&mut rest);
+            first = segment(&mut rest);
+        }
+        first == Some(b"connectors-operator") && matches!(rest, b"/featureflags" | b"/featureflags/")
+    }
+
     fn of(namespace: &'a [u8], name: &'a [u8], rest: &'a [u8], shape: Shape) -> Option<Self> {
         let is_name = |text: &[u8]| {
             let is_inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(byte);

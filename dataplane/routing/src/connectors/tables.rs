@@ -4,11 +4,12 @@ use std::sync::Arc;
 use rpds::HashTrieMapSync;
 
 use super::{ApiPath, Operations};
-use crate::model::{AuthType, Secret};
+use crate::model::connector::{OPERATION_REVIEW, WRITES};
+use crate::model::{AuthType, FeatureFlags, Secret};
 
 /// What a published object is to this API, ready to serve. `R` is a destination.
 #[derive(Debug, Default)]
-pub enum Part<R> {
+pub enum Role<R> {
     #[default]
     None,
     Connector(Box<Connector<R>>),
@@ -91,6 +92,13 @@ impl<R> Connectors<R> {
         self.classes.get(name)
     }
 
+    /// Puts switches in force.
+    pub fn switch(&mut self, flags: &FeatureFlags) {
+        self.writes = flags.is_on(WRITES);
+        self.reviews_operations = flags.is_on(OPERATION_REVIEW);
+        self.flags = flags.0.clone().into();
+    }
+
     /// The methods that are served.
     pub fn methods(&self) -> &'static str {
         if self.writes { super::ALL_METHODS } else { super::READ_METHODS }
@@ -145,9 +153,9 @@ impl<R> Class<R> {
     }
 }
 
-// === impl Part ===
+// === impl Role ===
 
-impl<R> Part<R> {
+impl<R> Role<R> {
     pub fn connector(&self) -> Option<&Connector<R>> {
         match self {
             Self::Connector(connector) => Some(connector),

@@ -24,6 +24,8 @@ pub(super) use crate::connectors::connector_not_found;
 #[derive(Debug)]
 pub(super) struct Tool<'a, R> {
     pub(super) path: Option<ApiPath<'a>>,
+    /// It asks for the switches.
+    asks_flags: bool,
     /// The query as it was sent.
     query: Option<&'a [u8]>,
     class: Option<&'a Class<R>>,
@@ -43,6 +45,7 @@ impl<R> Default for Tool<'_, R> {
     fn default() -> Self {
         Self {
             path: None,
+            asks_flags: false,
             query: None,
             class: None,
             found: None,
@@ -95,7 +98,15 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         arriving::refuse_impersonation(headers, &Decision::<R, R>::NotFound)
             .map_err(|refused| Stop::Answer(Answer::Unsupported(refused)))?;
         let mut parts = self.request.target.splitn(2, |byte| *byte == b'?');
-        let path = ApiPath::parse(parts.next().unwrap_or_default());
+        let path = parts.next().unwrap_or_default();
+        if ApiPath::is_of_flags(path) {
+            self.tool.asks_flags = true;
+            return match self.request.method {
+                "GET" | "HEAD" => Ok(()),
+                method => Err(connectors::write_refused(method, false).into()),
+            };
+        }
+        let path = ApiPath::parse(path);
         let path = path.ok_or_else(connectors::unknown_shape)?;
         self.tool.query = parts.next();
         let method = self.request.method;
@@ -116,9 +127,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     /// Class and operation, as far as they are there; nothing of it is told before the caller may know it.
     fn find_operation(&mut self) {
         let Some(path) = self.tool.path else { return };
-        let connector = self.table.connectors.get(&path).and_then(|route| route.part().connector());
+        let connector = self.table.connectors.get(&path).and_then(|route| route.role().connector());
         let class = connector.and_then(|connector| self.table.connectors.class(&connector.class));
-        self.tool.class = class.and_then(|class| class.part().class());
+        self.tool.class = class.and_then(|class| class.role().class());
         self.tool.found = match path.shape {
             Shape::Path => {
                 let operations = self.tool.class.map(|class| &class.operations);
@@ -129,6 +140,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     pub(super) fn questions_of_tool(&self) -> Questions<'_> {
+        if self.tool.asks_flags {
+            return Questions::of_flags();
+        }
         let (namespace, name) = self.tool.path.map_or(("", ""), |path| (path.namespace, path.name));
         let questions = Questions::of_connector(namespace, name);
         let connector = self.connector();
@@ -142,8 +156,16 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         }
     }
 
+    /// The switches, to whoever may see classes.
+    pub(super) fn tell_flags(&self) -> Result<(), Stop<'a>> {
+        if !self.tool.asks_flags {
+            return Ok(());
+        }
+        Err(Stop::Answer(Answer::FeatureFlags(&self.table.connectors.flags)))
+    }
+
     fn connector(&self) -> Option<&'a Connector<R>> {
-        self.route.and_then(|route| route.part().connector())
+        self.route.and_then(|route| route.role().connector())
     }
 
     /// What the tool is to see of who calls: nothing.
@@ -180,7 +202,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         let connector = self.connector().ok_or_else(|| connector_not_found(&path))?;
         let class = self.table.connectors.class(&connector.class);
         let class = class.ok_or_else(|| connectors::class_not_found(&connector.class))?;
-        let Some(declared) = class.part().class() else {
+        let Some(declared) = class.role().class() else {
             // It is known, and broken.
             return self.backend_of(class).map(|_| ());
         };

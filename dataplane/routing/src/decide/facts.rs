@@ -1,5 +1,5 @@
 use crate::access::Mode;
-use crate::connectors::Part;
+use crate::connectors::Role;
 use crate::credential::Places;
 use crate::directives::Directives;
 use crate::identity::{Introduction, Unsendable};
@@ -45,7 +45,7 @@ pub trait Destination: Sized {
     /// What is wrong with the object.
     fn backend(&self) -> Result<Backend<'_>, &Unavailable>;
     /// What it is to the Connector API.
-    fn part(&self) -> &Part<Self::Handle>;
+    fn role(&self) -> &Role<Self::Handle>;
 }
 
 /// What a request for a backend is made with.
@@ -68,8 +68,8 @@ pub trait Caller {
 impl<T: Destination> Destination for std::sync::Arc<T> {
     type Handle = T::Handle;
 
-    fn part(&self) -> &Part<T::Handle> {
-        T::part(self)
+    fn role(&self) -> &Role<T::Handle> {
+        T::role(self)
     }
 
     fn title(&self) -> &str {

@@ -17,7 +17,7 @@ pub enum Family {
     /// What kube-apiserver answers, and judges by the credential that it is handed: `/api`, `/apis` and its documents, of
     /// this cluster.
     Kubernetes,
-    /// `/connectors`.
+    /// `/connectors`, and `/connectors-operator` with their switches.
     Connectors,
     /// What names a cluster and is of none of the families above.
     Cluster,
@@ -68,7 +68,7 @@ impl Family {
             }
             "kapis" | "kapi" => Self::Apis,
             "api" | "apis" => Self::Kubernetes,
-            "connectors" => return Self::Connectors,
+            "connectors" | "connectors-operator" => return Self::Connectors,
             _ => return Self::Other,
         };
         // The other form: the cluster stands behind the prefix.
@@ -94,7 +94,7 @@ impl Family {
             .unwrap_or_default();
         match first {
             "api" | "apis" => Self::Kubernetes,
-            "connectors" => Self::Connectors,
+            "connectors" | "connectors-operator" => Self::Connectors,
             _ if is_kubernetes_document(&["/", below].concat()) => Self::Kubernetes,
             _ => Self::Cluster,
         }
@@ -154,6 +154,7 @@ mod tests {
                 &[
                     "/connectors",
                     "/connectors/ns/x",
+                    "/connectors-operator/featureflags",
                     "/clusters/host/connectors/ns/x",
                 ],
             ),

@@ -119,6 +119,8 @@ pub enum Answer<'a> {
         versions: Vec<&'a str>,
     },
     ApiGroupList(Vec<(&'a str, Vec<&'a str>)>),
+    /// Of Connectors: those that are on.
+    FeatureFlags(&'a [String]),
 }
 
 /// Why no further step is taken.

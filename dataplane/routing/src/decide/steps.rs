@@ -137,8 +137,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     fn lookup(&mut self) -> Result<(), Stop<'a>> {
-        if let Some(path) = self.tool.path {
-            self.decision = Some(Decision::Connector(self.table.connectors.get(&path)));
+        if self.family == Family::Connectors {
+            let found = self.tool.path.and_then(|path| self.table.connectors.get(&path));
+            self.decision = Some(Decision::Connector(found));
             return Ok(());
         }
         let decision = self.table.decide(self.request.method, &self.info, self.query);
@@ -181,6 +182,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     fn available(&self) -> Result<(), Stop<'a>> {
+        self.tell_flags()?;
         match (self.tool.path, self.route) {
             (Some(path), None) => Err(connectors::connector_not_found(&path).into()),
             _ => self.backend().map(|_| ()),
@@ -247,7 +249,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     pub(super) fn questions<'q>(&'q self, route: Option<&'q R>) -> Questions<'q> {
-        let Some(route) = route.filter(|_| self.tool.path.is_none()) else {
+        let Some(route) = route.filter(|_| self.family != Family::Connectors) else {
             return self.questions_of_tool();
         };
         let (kind, mode) = (route.matcher().route_kind(), self.settings.mode);
@@ -279,7 +281,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             }
             return Ok(Shown::Certificate);
         }
-        if self.tool.path.is_some() {
+        if self.family == Family::Connectors {
             connectors::require_bearer(headers)?;
         }
         match places.read_usable(headers, method, host, is_upgrade, cookie)? {

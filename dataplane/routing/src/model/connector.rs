@@ -8,7 +8,7 @@ use super::{SecretKey, Upstream};
 
 /// What an object is to the Connector API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum Part {
+pub enum Role {
     /// It is none of Connectors.
     #[default]
     None,
@@ -149,9 +149,9 @@ impl FeatureFlags {
     }
 }
 
-// === impl Part ===
+// === impl Role ===
 
-impl Part {
+impl Role {
     pub fn connector(&self) -> Option<&Connector> {
         match self {
             Self::Connector(connector) => Some(connector),

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Serialize, Serializer};
 
 use super::connector::FEATURE_FLAGS;
-use super::{Action, Blob, BlobKey, FeatureFlags, KeyedHash, ObjectKey, Part, Route, SecretKey, Unavailable};
+use super::{Action, Blob, BlobKey, FeatureFlags, KeyedHash, ObjectKey, Role, Route, SecretKey, Unavailable};
 
 /// One unit of the configuration: it is sent, replaced and removed as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -110,7 +110,7 @@ impl Resource {
                 if let Action::Forward(_) = route.action {
                     route.action = Action::Unavailable(Unavailable::new(reason, message));
                 }
-                route.part = Part::None;
+                route.role = Role::None;
             }
             ResourceBody::Endpoints(set) => set.endpoints.clear(),
             // Nobody trusts what it does not hold.

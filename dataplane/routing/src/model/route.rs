@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{BlobKey, ObjectRef, Part, SecretKey, SetKey};
+use super::{BlobKey, ObjectRef, Role, SecretKey, SetKey};
 use crate::access::RouteKind;
 use crate::directives::DirectiveSpec;
 
@@ -20,7 +20,7 @@ pub struct Route {
     /// What it is served with: without one of them it answers 503 `SecretsUnavailable`.
     pub secrets: Vec<SecretKey>,
     /// What it is to the Connector API; nothing for stubs.
-    pub part: Part,
+    pub role: Role,
 }
 
 /// What a request is compared with. The forms have the names of the kinds that they were made for; another kind may use one
@@ -145,7 +145,7 @@ impl Route {
         let words = [
             ("blobs", self.bundle().is_some()),
             ("secrets", !self.secrets.is_empty()),
-            ("connectors", self.part != Part::None),
+            ("connectors", self.role != Role::None),
         ];
         let needed = words.into_iter().filter(|(_, is_needed)| *is_needed);
         needed.map(|(word, _)| word.to_owned()).collect()

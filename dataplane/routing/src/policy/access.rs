@@ -133,6 +133,16 @@ impl<'a> Questions<'a> {
         }
     }
 
+    /// About the switches of Connectors.
+    pub fn of_flags() -> Self {
+        Self {
+            first: Attributes::of_connectors("list", "connectorclasses", "", "", ""),
+            then: None,
+            others: Vec::new(),
+            also: None,
+        }
+    }
+
     /// Asks as well for what a request does: of its class, or of one operation of it.
     pub fn with_operation(mut self, method: &str, class: &str, template: Option<&str>) -> Self {
         let Attributes::Resource { namespace, name, .. } = &self.first else {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use genkan_routing::Directives;
-use genkan_routing::connectors::Part;
+use genkan_routing::connectors::Role;
 use genkan_routing::model::{self, BackendState, Matcher, ObjectRef, Secret, Unavailable};
 
 use crate::metrics::Meter;
@@ -24,7 +24,7 @@ pub struct Route {
     pub introduces_caller: bool,
     pub matcher: Matcher,
     /// What it is to the Connector API, and further places where requests go for it.
-    pub part: Part<Arc<Route>>,
+    pub role: Role<Arc<Route>>,
     pub meter: Meter,
     /// Something bad was said about its backend and not yet taken back.
     suspicion: AtomicU8,
@@ -65,7 +65,7 @@ impl Route {
         action: Action,
         directives: Option<Directives>,
         secrets: Vec<Arc<Secret>>,
-        part: Part<Arc<Route>>,
+        role: Role<Arc<Route>>,
         meter: Meter,
     ) -> Self {
         Self {
@@ -77,7 +77,7 @@ impl Route {
             directives,
             action,
             secrets: secrets.into(),
-            part,
+            role,
             meter,
             suspicion: AtomicU8::new(TRUSTED),
         }
@@ -100,10 +100,10 @@ impl Route {
 
     /// All places where requests go for it.
     pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
-        let others: Vec<&Arc<Route>> = match &self.part {
-            Part::None => Vec::new(),
-            Part::Connector(connector) => connector.extensions.values().collect(),
-            Part::Class(class) => class.destinations().collect(),
+        let others: Vec<&Arc<Route>> = match &self.role {
+            Role::None => Vec::new(),
+            Role::Connector(connector) => connector.extensions.values().collect(),
+            Role::Class(class) => class.destinations().collect(),
         };
         let others = others.into_iter().filter_map(|route| route.upstream());
         self.upstream().into_iter().chain(others)

@@ -38,7 +38,9 @@ fn is_pem(bytes: &[u8]) -> bool {
     bytes.windows(27).any(|w| w == b"-----BEGIN CERTIFICATE-----")
 }
 
-fn check(pem: &[u8]) -> Result<(), String> {
+/// # Errors
+/// In words that follow the name of what should be certificates.
+pub fn check(pem: &[u8]) -> Result<(), String> {
     let mut count = 0;
     for block in Pem::iter_from_buffer(pem) {
         let block = block.map_err(|e| format!("is not a certificate: the PEM text is broken: {e}"))?;

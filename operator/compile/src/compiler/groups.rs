@@ -111,6 +111,6 @@ impl Groups {
 fn group_of(record: &Record) -> Option<(&str, &str)> {
     match record.matcher.as_ref()? {
         Matcher::ApiService { group, version } => Some((group, version)),
-        Matcher::ReverseProxy { .. } => None,
+        Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => None,
     }
 }

@@ -29,6 +29,6 @@ fn claim(record: &Record) -> Option<Claim> {
             method: method.clone(),
             created: record.created,
         }),
-        Matcher::ApiService { .. } => None,
+        Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use genkan_crds::condition::reason;
 use genkan_routing::directives::{DirectiveSpec, Directives};
-use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Route};
+use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Role, Route};
 use genkan_routing::precedence::{Losers, Standing};
 
 use super::{Compiled, Compiler, unavailable, upstream};
@@ -38,6 +38,7 @@ impl Compiler {
             sent: false,
             backend: Backend::None,
             columns: columns(record),
+            tool: None,
         };
         let checked = check(record);
         let resolved = checked.as_ref().ok().map(|c| c.endpoint.resolve(index));
@@ -47,7 +48,7 @@ impl Compiler {
         let absent = |verdict| Compiled {
             verdict,
             route: None,
-            needs: resolved.as_ref().and_then(|r| r.needs.clone()),
+            needs: resolved.iter().filter_map(|r| r.needs.clone()).collect(),
             bundle: None,
         };
         let Some(matcher) = &record.matcher else {
@@ -100,11 +101,12 @@ impl Compiler {
             action,
             forward_authorization,
             secrets: Vec::new(),
+            role: Role::None,
         };
         Compiled {
             verdict,
             route: Some(route),
-            needs,
+            needs: needs.into_iter().collect(),
             bundle,
         }
     }
@@ -113,6 +115,11 @@ impl Compiler {
         match matcher {
             Matcher::ReverseProxy { path, .. } => Rank {
                 lost: self.outdone(record, matcher, path),
+                losers: self.claims.losers(&record.key),
+            },
+            // Names are nobody else's.
+            Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => Rank {
+                lost: None,
                 losers: self.claims.losers(&record.key),
             },
             Matcher::ApiService { .. } => {
@@ -189,7 +196,7 @@ fn accepted(record: &Record) -> String {
         Some(matcher @ Matcher::ApiService { .. }) => {
             format!("the specification is valid and {matcher} is its own")
         }
-        Some(Matcher::ReverseProxy { .. }) | None => {
+        Some(Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. }) | None => {
             "the specification is valid and no other object takes its requests".to_owned()
         }
     }
@@ -201,7 +208,7 @@ fn columns(record: &Record) -> Vec<(&'static str, String)> {
     let mut columns = vec![(kinds::of(record.key.kind).column, backend)];
     match &record.matcher {
         Some(matcher @ Matcher::ApiService { .. }) => columns.push(("prefix", matcher.to_string())),
-        Some(Matcher::ReverseProxy { .. }) | None => {}
+        Some(Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. }) | None => {}
     }
     columns
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use genkan_crds::condition::reason;
 use genkan_proto::codec;
-use genkan_routing::model::{Action, Blob, BlobKey, EndpointSet, ObjectKey, Route, SetKey};
+use genkan_routing::model::{Action, Blob, BlobKey, EndpointSet, ObjectKey, Role, Route, SetKey};
 
 use super::budget::{Budget, Claim, Place};
 use super::bundles::{Bundles, Owned};
@@ -153,11 +153,11 @@ impl Room {
             Place::Outside => Some(self.no_room(whole)),
             Place::Held => Some(self.grown(whole)),
         };
-        let set = compiled.needs.as_ref().and_then(|needs| needs.set.as_ref());
+        let set = sets(compiled).find_map(|set| self.set_finding(set));
         let finding = if let Some(finding) = refused {
             compiled.verdict.accepted = finding.clone();
             finding
-        } else if let Some(finding) = set.and_then(|set| self.set_finding(set)) {
+        } else if let Some(finding) = set {
             compiled.verdict.resolved = finding.clone();
             finding
         } else {
@@ -184,7 +184,7 @@ impl Room {
         }
         let bundle = bundle_of(compiled).map(|(key, blob)| codec::blob_len(key, blob) + FRAMING);
         let whole = own + bundle.unwrap_or(0);
-        let set = compiled.needs.as_ref().and_then(|needs| needs.set.as_ref());
+        let set = sets(compiled).max_by_key(|set| set.namespace.len() + set.service.len());
         let reasons = [
             Some(over(whole)),
             Some(self.no_room(whole)),
@@ -277,6 +277,11 @@ fn large_set(set: &SetKey) -> Finding {
     Finding::no(reason::TOO_LARGE, message)
 }
 
+/// The endpoints that it leads to.
+fn sets(compiled: &Compiled) -> impl Iterator<Item = &SetKey> {
+    compiled.needs.iter().filter_map(|needs| needs.set.as_ref())
+}
+
 /// Of one that is forwarded: a stub trusts nobody.
 fn bundle_of(compiled: &Compiled) -> Option<&(BlobKey, Blob)> {
     let key = compiled.route.as_ref()?.bundle()?;
@@ -296,5 +301,6 @@ fn stub_of(route: &Route, finding: &Finding) -> Route {
         action: Action::Unavailable(unavailable(finding)),
         forward_authorization: false,
         secrets: Vec::new(),
+        role: Role::None,
     }
 }

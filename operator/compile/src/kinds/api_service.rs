@@ -1,14 +1,15 @@
 use genkan_crds::APIServiceSpec;
-use genkan_routing::model::Matcher;
+use genkan_routing::model::{Matcher, ObjectKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Form, Spec, text};
+use super::{Form, Spec, Tool, text};
 
 pub(super) static FORM: Form = Form {
     endpoint: "spec",
     matched: "spec.version",
     column: "backend",
+    is_namespaced: false,
     read,
     matcher,
     remarks,
@@ -25,10 +26,11 @@ fn read(spec: &Value) -> serde_json::Result<Spec> {
         directives: None,
         forward_authorization: spec.forward_authorization.unwrap_or(false),
         problems,
+        tool: Tool::None,
     })
 }
 
-fn matcher(spec: &Value) -> Option<Matcher> {
+fn matcher(_: &ObjectKey, spec: &Value) -> Option<Matcher> {
     let version = text(spec, "/version").filter(|version| !version.is_empty())?;
     let group = text(spec, "/group").unwrap_or_default();
     Some(Matcher::ApiService { group, version })

@@ -1,16 +1,17 @@
 use genkan_crds::{Directives, ReverseProxySpec};
 use genkan_routing::directives::DirectiveSpec;
 use genkan_routing::matcher::method_problem;
-use genkan_routing::model::Matcher;
+use genkan_routing::model::{Matcher, ObjectKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Form, Spec, text};
+use super::{Form, Spec, Tool, text};
 
 pub(super) static FORM: Form = Form {
     endpoint: "spec.upstream",
     matched: "spec.matcher.path",
     column: "upstream",
+    is_namespaced: false,
     read,
     matcher,
     remarks,
@@ -27,10 +28,11 @@ fn read(spec: &Value) -> serde_json::Result<Spec> {
         directives: spec.directives.map(rules),
         forward_authorization: spec.forward_authorization.unwrap_or(false),
         problems,
+        tool: Tool::None,
     })
 }
 
-fn matcher(spec: &Value) -> Option<Matcher> {
+fn matcher(_: &ObjectKey, spec: &Value) -> Option<Matcher> {
     let method = text(spec, "/matcher/method").filter(|method| !method.is_empty())?;
     let path = match spec.pointer("/matcher/path") {
         Some(path) => path.as_str()?.to_owned(),

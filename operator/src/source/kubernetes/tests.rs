@@ -36,6 +36,7 @@ fn mk_rig(kind: Kind, codes: (u16, u16)) -> Rig {
         engine,
         told: HashSet::new(),
         absent: None,
+        was_listed: false,
     };
     tokio::spawn(watch.run());
     Rig {

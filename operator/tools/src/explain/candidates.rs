@@ -33,16 +33,27 @@ pub(super) fn of(world: &World, method: &str, found: Option<Found<'_>>) -> Vec<C
     };
     match decision {
         Decision::Cluster { .. } | Decision::Kubernetes => Vec::new(),
+        Decision::Connector(found) => found.map(|taking| named(taking)).into_iter().collect(),
         _ if info.is_resource => api_services(world, info.group, info.version),
         Decision::ApiService(taking) => match &taking.route.matcher {
             Matcher::ApiService { group, version } => api_services(world, group, version),
-            Matcher::ReverseProxy { .. } => Vec::new(),
+            Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => Vec::new(),
         },
         Decision::ReverseProxy(_)
         | Decision::BarePrefix { .. }
         | Decision::ApiGroup { .. }
         | Decision::ApiGroupList(_)
         | Decision::NotFound => reverse_proxies(world, method, info),
+    }
+}
+
+/// The one object that a name belongs to.
+fn named(taking: &Destination) -> Candidate {
+    Candidate {
+        object: taking.route.object.key.title(),
+        takes: taking.route.matcher.to_string(),
+        wins: true,
+        why: "the path names it".to_owned(),
     }
 }
 
@@ -60,7 +71,7 @@ fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<C
         let Some(matcher) = &record.matcher else { continue };
         let (asked, own) = match matcher {
             Matcher::ReverseProxy { path, method } => (path, method),
-            Matcher::ApiService { .. } => continue,
+            Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => continue,
         };
         let pattern = Pattern::parse(asked);
         if !pattern.matches(&path) {
@@ -78,7 +89,9 @@ fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<C
         } else {
             match winner.map(|winner| &winner.matcher) {
                 Some(Matcher::ReverseProxy { path, .. }) => lost(&pattern, path),
-                Some(Matcher::ApiService { .. }) | None => String::new(),
+                Some(Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. }) | None => {
+                    String::new()
+                }
             }
         };
         let rank = (
@@ -124,7 +137,10 @@ fn api_services(world: &World, group: &str, version: &str) -> Vec<Candidate> {
         let Some(matcher) = &record.matcher else { continue };
         let own = match matcher {
             Matcher::ApiService { group: of, version } if of == group => version,
-            Matcher::ApiService { .. } | Matcher::ReverseProxy { .. } => continue,
+            Matcher::ApiService { .. }
+            | Matcher::ReverseProxy { .. }
+            | Matcher::Connector { .. }
+            | Matcher::ConnectorClass { .. } => continue,
         };
         let wins = winner == Some(key);
         let same = own == version;

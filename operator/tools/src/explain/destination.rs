@@ -1,16 +1,22 @@
 //! A published object, as the decision wants it.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use genkan_routing::Directives;
+use genkan_routing::connectors::{Class, Connector, Credential, Operations, Proxy, Role};
 use genkan_routing::decide::{self, Backend};
-use genkan_routing::model::{Action, Matcher, Route, Unavailable};
+use genkan_routing::model::{self, Action, ClassProxy, Matcher, Route, Secret, SecretKey, Unavailable, Upstream};
+
+/// Values of Secrets that could be read.
+pub(super) type Secrets = BTreeMap<SecretKey, Arc<Secret>>;
 
 /// A route, and its directives once somebody asked for them: an answer is about one route of many.
 #[derive(Debug)]
 pub(super) struct Destination {
     pub(super) route: Route,
     title: String,
+    role: Role<Arc<Self>>,
     /// Absent for kinds that have none.
     directives: OnceLock<Result<Option<Directives>, Unavailable>>,
 }
@@ -18,9 +24,11 @@ pub(super) struct Destination {
 // === impl Destination ===
 
 impl Destination {
-    pub(super) fn new(route: Route) -> Self {
+    /// `secrets` are those that could be read.
+    pub(super) fn new(route: Route, secrets: &Secrets) -> Self {
         Self {
             title: route.object.key.title(),
+            role: role(&route, secrets),
             route,
             directives: OnceLock::new(),
         }
@@ -33,6 +41,12 @@ impl Destination {
 }
 
 impl decide::Destination for Destination {
+    type Handle = Arc<Self>;
+
+    fn role(&self) -> &Role<Arc<Self>> {
+        &self.role
+    }
+
     fn title(&self) -> &str {
         &self.title
     }
@@ -60,9 +74,57 @@ impl decide::Destination for Destination {
     }
 }
 
+/// What it is to the Connector API.
+fn role(route: &Route, secrets: &Secrets) -> Role<Arc<Destination>> {
+    let at = |upstream: &Upstream| {
+        let route = Route {
+            action: Action::Forward(upstream.clone()),
+            role: model::Role::None,
+            ..route.clone()
+        };
+        Arc::new(Destination::new(route, secrets))
+    };
+    let all = |all: &BTreeMap<String, Upstream>| all.iter().map(|(name, to)| (name.clone(), at(to))).collect();
+    match &route.role {
+        model::Role::None => Role::None,
+        model::Role::Connector(connector) => Role::Connector(Box::new(Connector {
+            class: connector.class.clone(),
+            address: connector.address.clone(),
+            extensions: all(&connector.extensions),
+            auth: connector.auth.clone(),
+            credential: match &connector.credential {
+                model::Credential::None => Credential::None,
+                model::Credential::Problem(problem) => Credential::Problem(problem.clone()),
+                model::Credential::Secret(key) => match secrets.get(key) {
+                    Some(value) => Credential::Secret {
+                        title: key.title(),
+                        value: Arc::clone(value),
+                    },
+                    None => Credential::Problem(format!("{} could not be read here", key.title())),
+                },
+            },
+        })),
+        model::Role::Class(class) => Role::Class(Box::new(Class {
+            operations: Operations::new(class.operations.iter().cloned()),
+            auth: class.auth.clone(),
+            extensions: all(&class.extensions),
+            direct: all(&class.direct),
+            proxy: match &class.proxy {
+                ClassProxy::None => Proxy::None,
+                ClassProxy::BuiltIn => Proxy::BuiltIn,
+                ClassProxy::Own(own) => Proxy::Own {
+                    destination: at(&own.upstream),
+                    by_path: own.by_path,
+                },
+            },
+        })),
+    }
+}
+
 fn compile(route: &Route) -> Result<Option<Directives>, Unavailable> {
-    if matches!(route.matcher, Matcher::ApiService { .. }) {
-        return Ok(None);
+    match route.matcher {
+        Matcher::ReverseProxy { .. } => {}
+        Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => return Ok(None),
     }
     let spec = route.directives.clone().unwrap_or_default();
     Directives::compile(&spec).map(Some).map_err(|problems| {

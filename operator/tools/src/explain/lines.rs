@@ -10,6 +10,11 @@ pub(super) struct Lines(Vec<(String, HeaderValue)>);
 // === impl Lines ===
 
 impl Lines {
+    /// Names, and values that are text.
+    pub(super) fn pairs(&self) -> Vec<(String, String)> {
+        self.clone().into_text()
+    }
+
     pub(super) fn into_text(self) -> Vec<(String, String)> {
         let text = |value: HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let lines = self.0.into_iter();

@@ -45,6 +45,8 @@ pub struct Peer {
     pub host: Option<String>,
 }
 
+/// Stands for a value that is not shown.
+const HIDDEN: &str = "<credential of the Connector>";
 const CLIENT: &str = "<address of the client>";
 
 /// Where a request goes, and what is known of the way.
@@ -85,7 +87,8 @@ impl Forwarding<'_> {
         let invalid = |reason: String| refuse(503, "Invalid", format!("{title}: {reason}"));
         let backend = self.destination.backend();
         let directives = backend.map_err(|why| invalid(why.message.clone()))?.directives;
-        let host = HeaderValue::from_str(&upstream.authority)
+        let authority = plan.call.as_ref().and_then(|call| call.host.as_ref()).unwrap_or(&upstream.authority);
+        let host = HeaderValue::from_str(authority)
             .map_err(|_| invalid("the upstream's authority cannot be sent as Host".to_owned()))?;
         let http2 = self.kind.needs_http2(upstream.http2);
         let peer = self.peer(world, http2)?;
@@ -98,7 +101,7 @@ impl Forwarding<'_> {
             host: &host,
             scheme: peer.scheme,
             caller: self.introduction.filter(|_| route.introduces_caller()),
-            client: Some(&CLIENT),
+            client: plan.call.is_none().then_some(&CLIENT),
             kind: self.kind,
         };
         upstream_request
@@ -106,6 +109,10 @@ impl Forwarding<'_> {
             .map_err(|error| invalid(error.to_string()))?;
         if route.introduces_caller() && self.introduction.is_none() {
             headers.retain(&|name| !is_user_header(name));
+        }
+        // Their names and no value: who asks may not be who may see them.
+        for (name, _) in plan.call.iter().flat_map(|call| &call.injected.headers) {
+            headers.set(name.as_str(), HIDDEN.as_bytes());
         }
         if http2 {
             // genkan itself gives the permission to send, and HTTP/2 frames bodies otherwise.

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use genkan_rego::{Input, Policy};
 use genkan_routing::Refused;
-use genkan_routing::decide::{self, Answer, Caller as _, Deciding, Next, Question, Room, Shown};
+use genkan_routing::answer::reason::GENERATOR_FAILED;
+use genkan_routing::connectors::Injected;
+use genkan_routing::decide::{self, Answer, Caller as _, Deciding, Generation, Next, Question, Room, Shown};
+use genkan_routing::target::parameters;
 use serde::Serialize;
 
 use super::access::Somebody;
 use super::arrived::Arrived;
 use super::candidates::{self, Candidate};
 use super::sending::{self, Forward, Known};
+use super::lines::Lines;
 use super::{Caller, Request, Settings, World};
 
 /// How the request ends.
@@ -124,6 +129,10 @@ fn decide(
                 }
                 deciding.is_allowed();
             }
+            Next::Ask(Question::Generate(generation)) => {
+                let injected = generate(&generation, &headers, &host).map_err(|problem| refuse(500, GENERATOR_FAILED, problem))?;
+                deciding.is_generated(injected);
+            }
             Next::Answer(answer) => {
                 judged.path = deciding.path().map(ToOwned::to_owned);
                 judged.candidates = candidates::of(world, &method, deciding.found());
@@ -148,6 +157,31 @@ fn decide(
     }
 }
 
+/// What the policy of a class makes of the Secret, for a request without a body.
+fn generate(generation: &Generation<'_>, headers: &Lines, host: &str) -> Result<Injected, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (path, pairs) = (text(generation.path), headers.pairs());
+    let query = generation.query.into_iter().flat_map(parameters);
+    let input = Input {
+        secret: Some(generation.secret),
+        method: generation.method,
+        path: &path,
+        host,
+        headers: pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        query: query.map(|(name, value)| (text(&name), text(&value))).collect(),
+        body: None,
+    };
+    let failed = |problem: String| format!("Internal error occurred: connectorclass '{}': {problem}", generation.class);
+    let policy = Policy::new(generation.policy).map_err(failed)?;
+    let made = policy.generate(&input).map_err(|failure| failed(failure.to_string()))?;
+    let mut injected = Injected::try_from(made).map_err(|problem| failed(problem.to_owned()))?;
+    // It stands in the target, which is shown.
+    for (_, value) in &mut injected.query {
+        *value = "CREDENTIAL".to_owned().into();
+    }
+    Ok(injected)
+}
+
 pub(super) fn refuse(code: u16, reason: &str, message: impl Into<String>) -> Outcome {
     Outcome::Refuse {
         code,
@@ -166,6 +200,9 @@ impl From<Answer<'_>> for Outcome {
             Answer::Redirect { location } => Self::Redirect {
                 code: 308,
                 location: String::from_utf8_lossy(&location).into_owned(),
+            },
+            Answer::FeatureFlags(on) => Self::Discovery {
+                what: format!("the switches of Connectors, of which {} are on", on.len()),
             },
             Answer::ApiGroup { group, versions } => Self::Discovery {
                 what: format!("the APIGroup {group} with the versions {}", versions.join(", ")),

@@ -40,14 +40,18 @@ impl World {
         let mut compiler = Compiler::default();
         let mut doors = Table::<Arc<Destination>, Arc<Destination>>::default();
         let mut endpoints = BTreeMap::new();
-        for resource in compiler.compile(&index, &dirty).upserts {
+        let compiled = compiler.compile(&index, &dirty);
+        let known = compiled.secrets.into_iter();
+        let secrets = known.filter_map(|(key, secret)| Some((key, Arc::new(secret?)))).collect();
+        for resource in compiled.upserts {
             match (resource.key, resource.body) {
                 (ResourceKey::Endpoints(key), ResourceBody::Endpoints(set)) => {
                     endpoints.insert(key, set);
                 }
+                (_, ResourceBody::FeatureFlags(flags)) => doors.connectors.switch(&flags),
                 (_, ResourceBody::Endpoints(_) | ResourceBody::Blob(_) | ResourceBody::Secret(_)) => {}
                 (_, ResourceBody::Route(route)) => {
-                    let taking = Arc::new(Destination::new(*route));
+                    let taking = Arc::new(Destination::new(*route, &secrets));
                     doors.insert(&taking.route.matcher, Arc::clone(&taking));
                 }
             }

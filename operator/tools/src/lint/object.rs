@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use genkan_compile::compiler::endpoint_problems;
-use genkan_compile::kinds;
+use genkan_compile::kinds::{self, Tool};
 use genkan_compile::named::{is_label, is_subdomain};
 use genkan_compile::object::Kind;
 use genkan_crds::Endpoint;
 use genkan_routing::directives::Directives;
-use genkan_routing::model::Matcher;
+use genkan_routing::model::{Matcher, ObjectKey};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 
@@ -23,11 +23,11 @@ pub(super) fn check(document: &Document<'_>, remarks: &mut Vec<Remark>) {
     };
     let mut error =
         |field: &str, message: String| remarks.push(document.remark(Level::Error, field, message));
-    let version = format!("{}/{}", genkan_crds::GROUP, genkan_crds::VERSION);
+    let version = format!("{}/{}", kinds::group(kind), genkan_crds::VERSION);
     if document.value["apiVersion"] != version {
         error("apiVersion", format!("is not served; write {version}"));
     }
-    metadata(document, remarks);
+    metadata(document, kinds::of(kind).is_namespaced, remarks);
     let known = DEFINITIONS.iter().find(|crd| crd.spec.names.kind == kind.name());
     let unknown = known
         .map(|crd| schema::check(document, crd, remarks))
@@ -50,13 +50,17 @@ pub(super) fn check(document: &Document<'_>, remarks: &mut Vec<Remark>) {
     for problem in Directives::compile(&rules).err().into_iter().flatten() {
         remarks.push(document.remark(Level::Error, &format!("spec.{}", problem.field), problem.reason));
     }
-    endpoint(document, &read.endpoint, form.endpoint, &unknown, remarks);
-    if let Some(Matcher::ReverseProxy { path, method }) = form.matcher(spec) {
+    match read.tool {
+        Tool::None => endpoint(document, &read.endpoint, form.endpoint, &unknown, remarks),
+        Tool::Connector(_) | Tool::Class(_) => {}
+    }
+    let key = ObjectKey::cluster(kind, document.name());
+    if let Some(Matcher::ReverseProxy { path, method }) = form.matcher(&key, spec) {
         advice::proxied(document, (&path, &method), &rules, remarks);
     }
 }
 
-fn metadata(document: &Document<'_>, remarks: &mut Vec<Remark>) {
+fn metadata(document: &Document<'_>, is_namespaced: bool, remarks: &mut Vec<Remark>) {
     let metadata = &document.value["metadata"];
     if document.name().is_empty() {
         let message = "is missing; give the object a name";
@@ -68,10 +72,8 @@ fn metadata(document: &Document<'_>, remarks: &mut Vec<Remark>) {
         );
         remarks.push(document.remark(Level::Error, "metadata.name", message));
     }
-    if metadata["namespace"]
-        .as_str()
-        .is_some_and(|namespace| !namespace.is_empty())
-    {
+    let namespace = metadata["namespace"].as_str().unwrap_or_default();
+    if !is_namespaced && !namespace.is_empty() {
         let message = "objects of this kind are in no namespace; remove it";
         remarks.push(document.remark(Level::Warning, "metadata.namespace", message));
     }

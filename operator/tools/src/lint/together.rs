@@ -46,10 +46,15 @@ fn matches(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
     let mut claims = Claims::new();
     let mut publishers: BTreeMap<Matcher, ObjectKey> = BTreeMap::new();
     let mut standing = Vec::new();
-    for ((kind, _, name), document) in objects {
+    for ((kind, namespace, name), document) in objects {
         let Some(kind) = kind.published() else { continue };
-        let (form, object) = (kinds::of(kind), ObjectKey::cluster(kind, *name));
-        let Some(matcher) = form.matcher(&document.value["spec"]) else {
+        let object = ObjectKey {
+            kind,
+            namespace: (*namespace).to_owned(),
+            name: (*name).to_owned(),
+        };
+        let form = kinds::of(kind);
+        let Some(matcher) = form.matcher(&object, &document.value["spec"]) else {
             continue;
         };
         match matcher {
@@ -62,6 +67,7 @@ fn matches(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
                 });
                 standing.push((form, object, document));
             }
+            Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => {}
             Matcher::ApiService { .. } => match publishers.get(&matcher) {
                 Some(other) => {
                     let message = format!(

@@ -7,7 +7,7 @@ use genkan_proto::codec::{self, Content};
 use genkan_proto::v1alpha1::Verdict;
 use genkan_routing::Directives;
 use genkan_routing::answer::reason;
-use genkan_routing::connectors::Part;
+use genkan_routing::connectors::Role;
 use genkan_routing::model::{
     self, Matcher, ObjectRef, Objection, ResourceBody, ResourceKey, Secret, SecretKey, Unavailable,
 };
@@ -139,11 +139,11 @@ impl Builder {
             Action::Forward(_) => secrets.unwrap_or_default(),
             Action::Unavailable(_) => Vec::new(),
         };
-        let part = match self.part(&model, secrets.first()) {
+        let part = match self.role(&model, secrets.first()) {
             Ok(part) => part,
             Err(error) => {
                 (action, objection) = refuse(&model.object, reason_of(&error), error.to_string());
-                Part::None
+                Role::None
             }
         };
         let meter = self.metrics.meter(&model.object.key);

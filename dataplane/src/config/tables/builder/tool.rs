@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use genkan_routing::connectors::{Class, Connector, Credential, Operations, Part, Proxy};
-use genkan_routing::model::connector::{OPERATION_REVIEW, WRITES};
+use genkan_routing::connectors::{Class, Connector, Credential, Operations, Role, Proxy};
 use genkan_routing::model::{self, ClassProxy, FeatureFlags, Secret};
 
 use super::Builder;
@@ -16,21 +15,18 @@ use crate::upstream::{Upstream, UpstreamError};
 impl Builder {
     /// Puts switches in force.
     pub(super) fn switch(&mut self, flags: &FeatureFlags) {
-        let connectors = &mut self.table.connectors;
-        connectors.writes = flags.is_on(WRITES);
-        connectors.reviews_operations = flags.is_on(OPERATION_REVIEW);
-        connectors.flags = flags.0.clone().into();
+        self.table.connectors.switch(flags);
     }
 
     /// `secret` is the value of the one that a Connector names.
-    pub(super) fn part(
+    pub(super) fn role(
         &mut self,
         route: &model::Route,
         secret: Option<&Arc<Secret>>,
-    ) -> Result<Part<Arc<Route>>, UpstreamError> {
-        Ok(match &route.part {
-            model::Part::None => Part::None,
-            model::Part::Connector(connector) => Part::Connector(Box::new(Connector {
+    ) -> Result<Role<Arc<Route>>, UpstreamError> {
+        Ok(match &route.role {
+            model::Role::None => Role::None,
+            model::Role::Connector(connector) => Role::Connector(Box::new(Connector {
                 class: connector.class.clone(),
                 address: connector.address.clone(),
                 extensions: self.destinations(route, &connector.extensions)?,
@@ -45,7 +41,7 @@ impl Builder {
                     (model::Credential::Secret(_) | model::Credential::None, _) => Credential::None,
                 },
             })),
-            model::Part::Class(class) => Part::Class(Box::new(Class {
+            model::Role::Class(class) => Role::Class(Box::new(Class {
                 operations: Operations::new(class.operations.iter().cloned()),
                 auth: class.auth.clone(),
                 extensions: self.destinations(route, &class.extensions)?,
@@ -85,10 +81,10 @@ impl Builder {
             action: model::Action::Forward(to.clone()),
             forward_authorization: false,
             secrets: Vec::new(),
-            part: model::Part::None,
+            role: model::Role::None,
         };
         let meter = self.metrics.meter(&route.object.key);
         let action = Action::Forward(Arc::new(upstream));
-        Ok(Arc::new(Route::new(described, action, None, Vec::new(), Part::None, meter)))
+        Ok(Arc::new(Route::new(described, action, None, Vec::new(), Role::None, meter)))
     }
 }

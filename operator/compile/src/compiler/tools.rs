@@ -1,0 +1,165 @@
+//! What Connectors name: classes and Secrets, and so what has to be judged again when one of these changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use genkan_routing::model::{ObjectKey, Published, Resource, ResourceBody, ResourceKey, Secret, SecretKey};
+
+use crate::index::{Dirty, Index};
+use crate::kinds::Tool;
+use crate::object::{Key, SecretState};
+
+#[derive(Debug, Default)]
+pub struct Tools {
+    named: BTreeMap<ObjectKey, Named>,
+    of_class: BTreeMap<String, BTreeSet<ObjectKey>>,
+    of_secret: BTreeMap<Key, BTreeSet<ObjectKey>>,
+    /// The Secrets that routes are served with, by route.
+    served: BTreeMap<ObjectKey, Vec<SecretKey>>,
+    /// How many routes each is served with, and what it held when that was last told.
+    values: BTreeMap<SecretKey, Value>,
+    wanted: Vec<(Key, bool)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Named {
+    class: String,
+    secrets: BTreeSet<Key>,
+}
+
+#[derive(Debug, Default)]
+struct Value {
+    users: usize,
+    told: Option<Secret>,
+}
+
+// === impl Tools ===
+
+impl Tools {
+    /// Takes in what changed. Returns the Connectors that this concerns.
+    pub fn note(&mut self, index: &Index, dirty: &Dirty) -> BTreeSet<ObjectKey> {
+        let mut concerned = BTreeSet::new();
+        for key in &dirty.published {
+            match key.kind {
+                Published::Connector => self.name(key, index),
+                Published::ConnectorClass => {
+                    concerned.extend(self.of_class.get(&key.name).into_iter().flatten().cloned());
+                }
+                Published::ReverseProxy | Published::ApiService => {}
+            }
+        }
+        for secret in &dirty.secrets {
+            concerned.extend(self.of_secret.get(secret).into_iter().flatten().cloned());
+        }
+        if dirty.flags {
+            concerned.extend(self.named.keys().cloned());
+        }
+        concerned
+    }
+
+    /// What is wanted now and was not, and what is not any more, since the last time.
+    pub fn take_wanted(&mut self) -> Vec<(Key, bool)> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    fn name(&mut self, key: &ObjectKey, index: &Index) {
+        let named = index.published.get(key).and_then(|record| match &record.spec.as_ref().ok()?.tool {
+            Tool::Connector(spec) => {
+                let auth = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+                let auth = auth.filter(|secret| secret.stays_in(&key.namespace));
+                let auth = auth.and_then(|secret| secret.named());
+                let authority = spec.ca_cert_secret_ref.as_ref().map(|secret| secret.name.as_str());
+                let secrets = auth.into_iter().chain(authority).filter(|name| !name.is_empty());
+                Some(Named {
+                    class: spec.connector_class_name.clone(),
+                    secrets: secrets.map(|name| (key.namespace.clone(), name.to_owned())).collect(),
+                })
+            }
+            Tool::None | Tool::Class(_) => None,
+        });
+        if self.named.get(key) == named.as_ref() {
+            return;
+        }
+        if let Some(before) = self.named.remove(key) {
+            leave(&mut self.of_class, &before.class, key);
+            for secret in &before.secrets {
+                leave(&mut self.of_secret, secret, key);
+                if !self.of_secret.contains_key(secret) {
+                    self.wanted.push((secret.clone(), false));
+                }
+            }
+        }
+        if let Some(named) = named {
+            self.of_class.entry(named.class.clone()).or_default().insert(key.clone());
+            for secret in &named.secrets {
+                let users = self.of_secret.entry(secret.clone()).or_default();
+                if users.is_empty() {
+                    self.wanted.push((secret.clone(), true));
+                }
+                users.insert(key.clone());
+            }
+            self.named.insert(key.clone(), named);
+        }
+    }
+
+    /// Values that are needed now and were not, that changed, or that nobody needs any more.
+    pub fn settle(
+        &mut self,
+        index: &Index,
+        upserts: &[Resource],
+        removals: &[ResourceKey],
+    ) -> Vec<(SecretKey, Option<Secret>)> {
+        let mut touched = BTreeSet::new();
+        for resource in upserts {
+            if let (ResourceKey::Object(key), ResourceBody::Route(route)) = (&resource.key, &resource.body) {
+                self.serve(key, &route.secrets, &mut touched);
+            }
+        }
+        for key in removals {
+            if let ResourceKey::Object(key) = key {
+                self.serve(key, &[], &mut touched);
+            }
+        }
+        let mut out = Vec::new();
+        for key in touched {
+            let Some(value) = self.values.get_mut(&key) else { continue };
+            let held = index.secrets.get(&(key.namespace.clone(), key.name.clone()));
+            let found = match held {
+                Some(SecretState::Found(secret)) if value.users > 0 => Some(secret.clone()),
+                Some(SecretState::Found(_) | SecretState::Missing | SecretState::NotPermitted) | None => None,
+            };
+            if value.told != found {
+                value.told.clone_from(&found);
+                out.push((key.clone(), found));
+            }
+            if value.users == 0 {
+                self.values.remove(&key);
+            }
+        }
+        out
+    }
+
+    fn serve(&mut self, key: &ObjectKey, now: &[SecretKey], touched: &mut BTreeSet<SecretKey>) {
+        let before = self.served.remove(key).unwrap_or_default();
+        for secret in &before {
+            if let Some(value) = self.values.get_mut(secret) {
+                value.users -= 1;
+            }
+        }
+        for secret in now {
+            self.values.entry(secret.clone()).or_default().users += 1;
+        }
+        touched.extend(before.into_iter().chain(now.iter().cloned()));
+        if !now.is_empty() {
+            self.served.insert(key.clone(), now.to_vec());
+        }
+    }
+}
+
+fn leave<K: Ord>(all: &mut BTreeMap<K, BTreeSet<ObjectKey>>, of: &K, key: &ObjectKey) {
+    if let Some(users) = all.get_mut(of) {
+        users.remove(key);
+        if users.is_empty() {
+            all.remove(of);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Connectors and their classes keep the conditions that they are documented with, and the rule by which `Ready` follows.
+
+use genkan_compile::verdict::{Finding, ToolCondition, ToolVerdict, Verdict};
+use genkan_crds::condition::connector::{kind as tool, reason as because, severity};
+use genkan_crds::condition::{kind, reason};
+use genkan_routing::model::Published;
+use serde_json::{Value, json};
+
+use super::{Assessment, stored_condition};
+
+/// Of one that no proxy is sent.
+pub(super) fn unsent(verdict: &Verdict) -> Vec<ToolCondition> {
+    let no = Finding::no(verdict.accepted.reason, format!("sent to no proxy: {}", verdict.accepted.message));
+    conditions(verdict, &no, &no)
+}
+
+/// `ready` is what is known of the backend of a class.
+pub(super) fn conditions(verdict: &Verdict, programmed: &Finding, ready: &Finding) -> Vec<ToolCondition> {
+    let Some(said) = &verdict.tool else { return Vec::new() };
+    let of = |kind, finding: &Finding| match (finding.ok, finding.reason) {
+        (true, _) => ToolCondition {
+            message: finding.message.clone(),
+            ..ToolCondition::yes(kind, finding.reason)
+        },
+        (false, reason::PENDING) => ToolCondition::unknown(kind, finding.reason, finding.message.as_str()),
+        (false, _) => ToolCondition::no(kind, finding.reason, finding.message.as_str()),
+    };
+    let mut all = vec![of(kind::ACCEPTED, &verdict.accepted), of(kind::PROGRAMMED, programmed)];
+    all.extend(said.conditions.iter().map(|condition| {
+        // Whether the API of a class can be reached is what its proxies find out.
+        let depends = condition.kind == tool::API_READY && condition.is_true == Some(true) && condition.reason.is_empty();
+        match depends && verdict.accepted.ok && programmed.ok && !ready.ok {
+            true if ready.reason == reason::PENDING => {
+                ToolCondition::unknown(condition.kind, because::CHECKING, ready.message.as_str())
+            }
+            true => ToolCondition::no(condition.kind, ready.reason, ready.message.as_str()),
+            false => condition.clone(),
+        }
+    }));
+    all.sort_by_key(|condition| condition.kind);
+    all
+}
+
+/// The status to be written. Times of conditions whose status stays are kept from what is stored.
+pub(super) fn status(
+    assessment: &Assessment,
+    verdict: &Verdict,
+    said: &ToolVerdict,
+    stored: &Value,
+    now: jiff::Timestamp,
+) -> Value {
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let time = |condition: &ToolCondition| {
+        let same = stored_condition(stored, condition.kind).filter(|c| c["status"] == word(condition.is_true));
+        let time = same.and_then(|c| c["lastTransitionTime"].as_str());
+        time.unwrap_or(&now).to_owned()
+    };
+    let summary = summary(&assessment.tool, time);
+    let mut all: Vec<&ToolCondition> = assessment.tool.iter().chain([&summary]).collect();
+    all.sort_by_key(|condition| condition.kind);
+    let conditions: Vec<Value> = all
+        .into_iter()
+        .map(|condition| {
+            let mut made = json!({
+                "type": condition.kind, "status": word(condition.is_true), "reason": condition.reason,
+                "message": condition.message, "observedGeneration": verdict.object.generation,
+                "lastTransitionTime": time(condition),
+            });
+            if !condition.counts {
+                made["severity"] = severity::INFO.into();
+            }
+            made
+        })
+        .collect();
+    let mut status = json!({"observedGeneration": verdict.object.generation, "conditions": conditions});
+    match verdict.object.key.kind {
+        Published::Connector => status["proxies"] = assessment.proxies.clone().into(),
+        Published::ConnectorClass | Published::ReverseProxy | Published::ApiService => {}
+    }
+    for (name, value) in &said.status {
+        status[name] = value.clone();
+    }
+    status
+}
+
+/// A False one, of several the newest; else an Unknown one; else all is well.
+fn summary(all: &[ToolCondition], time: impl Fn(&ToolCondition) -> String) -> ToolCondition {
+    let counting = || all.iter().filter(|condition| condition.counts);
+    let of = |found: &ToolCondition| ToolCondition {
+        kind: kind::READY,
+        ..found.clone()
+    };
+    // Of equally old ones the first: accepted comes before what cannot be known without it.
+    let newest = counting()
+        .filter(|condition| condition.is_true == Some(false))
+        .rev()
+        .max_by_key(|condition| time(condition));
+    let found = newest.or_else(|| counting().find(|condition| condition.is_true.is_none()));
+    found.map_or_else(|| ToolCondition::yes(kind::READY, ""), of)
+}
+
+fn word(is_true: Option<bool>) -> &'static str {
+    match is_true {
+        Some(true) => "True",
+        Some(false) => "False",
+        None => "Unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_follows_by_the_documented_rule() {
+        let (yes, no, unknown) = (
+            || ToolCondition::yes(tool::SECRET_READY, ""),
+            |kind, reason| ToolCondition::no(kind, reason, "m"),
+            || ToolCondition::unknown(tool::AUTH_READY, because::CHECKING, "m"),
+        );
+        let at = |condition: &ToolCondition| match condition.kind {
+            tool::LIVENESS_READY => "2".to_owned(),
+            _ => "1".to_owned(),
+        };
+        let said = |all: &[ToolCondition]| {
+            let ready = summary(all, at);
+            (ready.is_true, ready.reason)
+        };
+        let live = || no(tool::LIVENESS_READY, because::CONNECTION_FAILED);
+        let class = || no(tool::CONNECTOR_CLASS_READY, because::CONNECTOR_CLASS_NOT_FOUND);
+        assert_eq!(said(&[yes()]), (Some(true), ""));
+        assert_eq!(said(&[yes(), unknown()]), (None, because::CHECKING));
+        assert_eq!(said(&[unknown(), class()]), (Some(false), because::CONNECTOR_CLASS_NOT_FOUND));
+        assert_eq!(said(&[class(), live()]), (Some(false), because::CONNECTION_FAILED));
+        assert_eq!(said(&[yes(), live().of_information()]), (Some(true), ""));
+    }
+}
