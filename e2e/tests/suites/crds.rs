@@ -95,18 +95,59 @@ async fn lists_and_texts_have_limits(world: Arc<World>) -> Result<()> {
         ("directives.replace", list(long(8192), 64), list(long(1), 65)),
         ("directives.pathRegexp", list(long(8192), 2), list(long(1), 65)),
     ] {
-        dry_run(&world, &manifest("ReverseProxy", "limits", set, &most))
-            .await?
-            .map_err(|refusal| anyhow::anyhow!("{set}: refused what is allowed: {refusal:.500}"))?;
-        let refusal = dry_run(&world, &manifest("ReverseProxy", "limits", set, &one_more))
-            .await?
-            .err()
-            .with_context(|| format!("{set}: accepted too much"))?;
-        assert!(
-            refusal.contains("Too long") || refusal.contains("Too many"),
-            "{set}: {refusal:.500}"
-        );
+        is_the_most(&world, "ReverseProxy", set, &most, &one_more).await?;
     }
+    let path = |length: usize| Value::String(format!("/{}", "a".repeat(length - 1)));
+    let header = |length: usize| json!({"path": "/", "httpHeaders": [{"name": "A", "value": long(length)}]});
+    let judged = |length: usize| json!({"path": "/", "response": {"cel": long(length)}});
+    let generator = |length: usize| json!({"types": [{"name": "a", "generator": {"rego": long(length)}}]});
+    let params = |length: usize| -> Value {
+        let param = |index| json!({"name": format!("p{index}"), "value": ""});
+        (0..length).map(param).collect()
+    };
+    let rego = 64 << 10;
+    for (kind, set, most, one_more) in [
+        (
+            "Connector",
+            "address",
+            format!("https://h/{}", "a".repeat(2038)).into(),
+            format!("https://h/{}", "a".repeat(2039)).into(),
+        ),
+        ("Connector", "params", params(32), params(33)),
+        ("ConnectorClass", "auth", generator(rego), generator(rego + 1)),
+        (
+            "ConnectorClass",
+            "proxy.authExtractor.rego",
+            long(rego),
+            long(rego + 1),
+        ),
+        ("ConnectorClass", "livenessProbe.http", judged(4096), judged(4097)),
+        ("ConnectorClass", "livenessProbe.http", header(8192), header(8193)),
+        (
+            "ConnectorClass",
+            "livenessProbe.http.path",
+            path(8192),
+            path(8193),
+        ),
+        ("ConnectorClass", "livenessProbe.api.path", path(8192), path(8193)),
+    ] {
+        is_the_most(&world, kind, set, &most, &one_more).await?;
+    }
+    Ok(())
+}
+
+async fn is_the_most(world: &World, kind: &str, set: &str, most: &Value, one_more: &Value) -> Result<()> {
+    dry_run(world, &manifest(kind, "limits", set, most))
+        .await?
+        .map_err(|refusal| anyhow::anyhow!("{set}: refused what is allowed: {refusal:.500}"))?;
+    let refusal = dry_run(world, &manifest(kind, "limits", set, one_more))
+        .await?
+        .err()
+        .with_context(|| format!("{set}: accepted too much"))?;
+    assert!(
+        refusal.contains("Too long") || refusal.contains("Too many"),
+        "{set}: {refusal:.500}"
+    );
     Ok(())
 }
 
