@@ -6,9 +6,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use serde_json::json;
 
 use super::refine::{
-    MAX_CA_BUNDLE, MAX_NAME, MAX_URL, at, atomic, conditions_by_type, items_of, keyed, limit, one_of,
+    MAX_CA_BUNDLE, MAX_NAME, MAX_URL, add, at, atomic, conditions_by_type, items_of, keyed, limit, one_of,
     refine_root, require, values_of,
 };
+use super::rules::connectors as rules;
 
 /// In any list of parameters.
 const MAX_PARAMS: i64 = 32;
@@ -40,8 +41,9 @@ pub(crate) fn class(crd: CustomResourceDefinition) -> CustomResourceDefinition {
         let address = at(spec, "address");
         param_spec(address);
         address.required = None;
-        at(address, "name").description =
-            Some("Name of the parameter.\nDefault: address.\nExample: address".into());
+        let name = at(address, "name");
+        name.x_kubernetes_validations = None;
+        name.description = Some("Name of the parameter.\nDefault: address.\nExample: address".into());
         param_specs(at(spec, "addressExtensions"));
         param_specs(at(spec, "params"));
         let types = at(at(spec, "auth"), "types");
@@ -59,6 +61,7 @@ pub(crate) fn class(crd: CustomResourceDefinition) -> CustomResourceDefinition {
         limit(at(at(proxy, "authExtractor"), "rego"), MAX_REGO, &[]);
         let configurations = at(spec, "configurations");
         atomic(configurations, MAX_CONFIGURATIONS);
+        add(configurations, rules::UNIQUE_NAMES);
         configuration(items_of(configurations));
     })
 }
@@ -72,19 +75,21 @@ pub(crate) fn connector(crd: CustomResourceDefinition) -> CustomResourceDefiniti
         limit(at(status, "proxies"), MAX_NAME, &[]);
         let spec = at(root, "spec");
         require(spec, &["connectorClassName"]);
-        let class = at(spec, "connectorClassName");
-        class.min_length = Some(1);
-        limit(class, MAX_NAME, &[]);
-        limit(at(spec, "address"), MAX_URL, &[]);
-        params(at(spec, "addressExtensions"));
+        add(spec, rules::CONNECTOR);
+        limit(at(spec, "connectorClassName"), MAX_NAME, rules::CLASS_NAME);
+        limit(at(spec, "address"), MAX_URL, rules::ADDRESS);
+        let extensions = at(spec, "addressExtensions");
+        params(extensions);
+        limit(at(items_of(extensions), "value"), MAX_URL, rules::ADDRESS);
         params(at(spec, "params"));
         let auth = at(spec, "auth");
         limit(at(auth, "name"), MAX_NAME, &[]);
         params(at(auth, "params"));
         let secret = at(auth, "secretRef");
         secret.x_kubernetes_map_type = Some("atomic".into());
+        add(secret, rules::SECRET_REFERENCE);
+        limit(at(secret, "name"), MAX_NAME, rules::SECRET_NAME);
         for field in [
-            "name",
             "namespace",
             "kind",
             "apiVersion",
@@ -96,7 +101,7 @@ pub(crate) fn connector(crd: CustomResourceDefinition) -> CustomResourceDefiniti
         }
         let certificates = at(spec, "caCertSecretRef");
         require(certificates, &["name"]);
-        limit(at(certificates, "name"), MAX_NAME, &[]);
+        limit(at(certificates, "name"), MAX_NAME, rules::SECRET_NAME);
     })
 }
 
@@ -143,13 +148,15 @@ fn map(schema: &mut JSONSchemaProps, most: i64) {
 
 fn param_specs(list: &mut JSONSchemaProps) {
     atomic(list, MAX_PARAMS);
+    add(list, rules::UNIQUE_NAMES);
     param_spec(items_of(list));
 }
 
 fn param_spec(schema: &mut JSONSchemaProps) {
     const TYPES: &[&str] = &["string", "array", "object"];
     require(schema, &["name"]);
-    limit(at(schema, "name"), MAX_NAME, &[]);
+    limit(at(schema, "name"), MAX_NAME, rules::NAME);
+    add(schema, rules::PARAM_SPEC);
     one_of(at(schema, "type"), TYPES);
     limit(at(schema, "description"), MAX_VALUE, &[]);
     let words = at(schema, "enum");
@@ -164,25 +171,28 @@ fn param_spec(schema: &mut JSONSchemaProps) {
 
 fn params(list: &mut JSONSchemaProps) {
     atomic(list, MAX_PARAMS);
+    add(list, rules::UNIQUE_NAMES);
     let param = items_of(list);
     require(param, &["name", "value"]);
-    limit(at(param, "name"), MAX_NAME, &[]);
+    limit(at(param, "name"), MAX_NAME, rules::NAME);
     limit(at(param, "value"), MAX_VALUE, &[]);
 }
 
 fn auth_type(schema: &mut JSONSchemaProps) {
     require(schema, &["name"]);
-    limit(at(schema, "name"), MAX_NAME, &[]);
+    limit(at(schema, "name"), MAX_NAME, rules::NAME);
+    add(schema, rules::AUTH_TYPE);
     limit(at(schema, "secretType"), MAX_NAME, &[]);
     param_specs(at(schema, "params"));
     limit(at(schema, "displayName"), MAX_NAME, &[]);
     limit(at(schema, "description"), MAX_VALUE, &[]);
     map(at(schema, "annotations"), MAX_FILE);
     let generator = at(schema, "generator");
+    add(generator, rules::GENERATOR);
     limit(at(generator, "rego"), MAX_REGO, &[]);
     let oauth2 = at(generator, "oauth2");
     require(oauth2, &["tokenURL"]);
-    limit(at(oauth2, "tokenURL"), MAX_URL, &[]);
+    limit(at(oauth2, "tokenURL"), MAX_URL, rules::ADDRESS);
     let scopes = at(oauth2, "scopes");
     atomic(scopes, MAX_SCOPES);
     limit(items_of(scopes), MAX_NAME, &[]);
@@ -190,17 +200,18 @@ fn auth_type(schema: &mut JSONSchemaProps) {
 
 fn auth_probe(schema: &mut JSONSchemaProps) {
     require(schema, &["authName"]);
-    limit(at(schema, "authName"), MAX_NAME, &[]);
+    limit(at(schema, "authName"), MAX_NAME, rules::NAME);
     param_specs(at(schema, "params"));
     probe(at(schema, "probe"));
 }
 
 fn probe(schema: &mut JSONSchemaProps) {
-    limit(at(at(schema, "api"), "path"), MAX_TEMPLATE, &[]);
+    add(schema, rules::PROBE);
+    limit(at(at(schema, "api"), "path"), MAX_TEMPLATE, rules::PROBE_PATH);
     let http = at(schema, "http");
     require(http, &["path"]);
-    limit(at(http, "path"), MAX_TEMPLATE, &[]);
-    limit(at(http, "host"), MAX_NAME, &[]);
+    limit(at(http, "path"), MAX_TEMPLATE, rules::PROBE_PATH);
+    limit(at(http, "host"), MAX_NAME, rules::PROBE_HOST);
     one_of(at(http, "scheme"), &["http", "https"]);
     one_of(at(http, "method"), &["GET", "POST"]);
     limit(at(at(http, "response"), "cel"), MAX_CEL, &[]);
@@ -208,15 +219,16 @@ fn probe(schema: &mut JSONSchemaProps) {
     atomic(headers, MAX_HEADERS);
     let header = items_of(headers);
     require(header, &["name", "value"]);
-    limit(at(header, "name"), MAX_NAME, &[]);
+    limit(at(header, "name"), MAX_NAME, rules::HEADER_NAME);
     limit(at(header, "value"), MAX_TEMPLATE, &[]);
 }
 
 fn destination(schema: &mut JSONSchemaProps) {
-    limit(at(schema, "uri"), MAX_URL, &[]);
+    limit(at(schema, "uri"), MAX_URL, rules::URI);
     limit(at(schema, "CACerts"), MAX_CA_BUNDLE, &[]);
     limit(at(schema, "audience"), MAX_URL, &[]);
     let service = at(schema, "ref");
+    add(service, rules::SERVICE);
     require(service, &["name"]);
     for field in ["name", "namespace", "kind", "apiVersion", "group", "address"] {
         limit(at(service, field), MAX_NAME, &[]);
@@ -225,7 +237,7 @@ fn destination(schema: &mut JSONSchemaProps) {
 
 fn configuration(schema: &mut JSONSchemaProps) {
     require(schema, &["name"]);
-    limit(at(schema, "name"), MAX_NAME, &[]);
+    limit(at(schema, "name"), MAX_NAME, rules::NAME);
     param_specs(at(schema, "params"));
     map(at(schema, "data"), MAX_FILE);
     map(at(schema, "annotations"), MAX_FILE);

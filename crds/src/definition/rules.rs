@@ -58,6 +58,39 @@ macro_rules! second {
     };
 }
 
+/// What follows the scheme of a URL up to its path: perhaps user info, a host, perhaps a port.
+macro_rules! authority {
+    () => {
+        concat!(
+            r"//([^/?#]*@)?([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])",
+            port!(),
+            r"([/?#]|$)"
+        )
+    };
+}
+
+/// A colon, perhaps with a port, or nothing.
+macro_rules! port {
+    () => {
+        r"(:|:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+    };
+}
+
+/// What no path may hold.
+macro_rules! path {
+    ($of:literal) => {
+        concat!(
+            "!",
+            $of,
+            r#".matches(r"(?i)[\x00-\x20\x7f\\]|(/|%2f)(\.|%2e){1,2}(/|%2f|$)|%[01][0-9a-f]|%7f|%5c") && "#,
+            $of,
+            r#".matches(r"(?i)^([^%]|%[0-9a-f][0-9a-f])*$")"#
+        )
+    };
+}
+
+pub mod connectors;
+
 /// On `spec.matcher.method`.
 pub const MATCHER_METHOD: &[Rule] = &[rule(
     concat!(r#"self.matches(r""#, "^[", tchar!(), r#"]+$")"#),
@@ -162,14 +195,14 @@ pub const URL: &[Rule] = &[
     rule(r##"!self.contains("#")"##, "the url has a fragment"),
     rule(
         concat!(
-            r#"!self.matches(r"^([Hh][Tt][Tt][Pp][Ss]?:)?//") || self.matches(r"^[^/]*//([^/?#]*@)?([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])"#,
-            r"(:|:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?",
-            r#"([/?#]|$)")"#
+            r#"!self.matches(r"^([Hh][Tt][Tt][Pp][Ss]?:)?//") || self.matches(r"^[^/]*"#,
+            authority!(),
+            r#"")"#
         ),
         "the url needs a host name or IP address, and a port, if any, from 1 to 65535",
     ),
     rule(
-        r#"!self.matches(r"(?i)[\x00-\x20\x7f\\]|(/|%2f)(\.|%2e){1,2}(/|%2f|$)|%[01][0-9a-f]|%7f|%5c") && self.matches(r"(?i)^([^%]|%[0-9a-f][0-9a-f])*$")"#,
+        path!("self"),
         "the path of the url has a dot segment, a space, a backslash, a control character or a broken escape",
     ),
 ];
@@ -212,7 +245,11 @@ pub const ENDPOINT: &[Rule] = &[
     ),
     blaming(
         ".service.path",
-        r#"has(self.url) || !has(self.service) || !has(self.service.path) || (!self.service.path.matches(r"(?i)[\x00-\x20\x7f\\]|(/|%2f)(\.|%2e){1,2}(/|%2f|$)|%[01][0-9a-f]|%7f|%5c") && self.service.path.matches(r"(?i)^([^%]|%[0-9a-f][0-9a-f])*$"))"#,
+        concat!(
+            "has(self.url) || !has(self.service) || !has(self.service.path) || (",
+            path!("self.service.path"),
+            ")"
+        ),
         "the service path has a dot segment, a space, a backslash, a control character or a broken escape",
     ),
 ];

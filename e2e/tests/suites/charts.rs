@@ -3,11 +3,13 @@
 use genkan_e2e::scenarios;
 use genkan_e2e::suite::{Stage, Suite};
 
+mod connectors;
 mod life;
 mod policies;
 mod render;
 mod values;
 
+use connectors::*;
 use life::*;
 use policies::*;
 use render::*;
@@ -31,6 +33,7 @@ pub fn suite() -> Suite {
             ],
             alone: [
                 who_may_publish_is_decided_at_admission,
+                who_may_connect_a_tool_is_decided_at_admission,
                 installed_upgraded_rolled_back_and_removed,
                 definitions_of_others_are_adopted,
                 what_is_installed_answers_calls,

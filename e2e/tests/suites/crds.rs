@@ -37,6 +37,7 @@ pub fn suite() -> Suite {
                 lists_and_texts_have_limits,
                 explain_tells_what_each_field_is_for,
                 unknown_fields_are_refused,
+                connector_kinds_keep_what_is_written,
                 an_object_comes_back_as_it_was_applied,
                 every_vector_is_accepted_or_refused_as_it_says,
                 published_manifests_are_accepted_or_refused_as_lint_says,
@@ -94,18 +95,59 @@ async fn lists_and_texts_have_limits(world: Arc<World>) -> Result<()> {
         ("directives.replace", list(long(8192), 64), list(long(1), 65)),
         ("directives.pathRegexp", list(long(8192), 2), list(long(1), 65)),
     ] {
-        dry_run(&world, &manifest("ReverseProxy", "limits", set, &most))
-            .await?
-            .map_err(|refusal| anyhow::anyhow!("{set}: refused what is allowed: {refusal:.500}"))?;
-        let refusal = dry_run(&world, &manifest("ReverseProxy", "limits", set, &one_more))
-            .await?
-            .err()
-            .with_context(|| format!("{set}: accepted too much"))?;
-        assert!(
-            refusal.contains("Too long") || refusal.contains("Too many"),
-            "{set}: {refusal:.500}"
-        );
+        is_the_most(&world, "ReverseProxy", set, &most, &one_more).await?;
     }
+    let path = |length: usize| Value::String(format!("/{}", "a".repeat(length - 1)));
+    let header = |length: usize| json!({"path": "/", "httpHeaders": [{"name": "A", "value": long(length)}]});
+    let judged = |length: usize| json!({"path": "/", "response": {"cel": long(length)}});
+    let generator = |length: usize| json!({"types": [{"name": "a", "generator": {"rego": long(length)}}]});
+    let params = |length: usize| -> Value {
+        let param = |index| json!({"name": format!("p{index}"), "value": ""});
+        (0..length).map(param).collect()
+    };
+    let rego = 64 << 10;
+    for (kind, set, most, one_more) in [
+        (
+            "Connector",
+            "address",
+            format!("https://h/{}", "a".repeat(2038)).into(),
+            format!("https://h/{}", "a".repeat(2039)).into(),
+        ),
+        ("Connector", "params", params(32), params(33)),
+        ("ConnectorClass", "auth", generator(rego), generator(rego + 1)),
+        (
+            "ConnectorClass",
+            "proxy.authExtractor.rego",
+            long(rego),
+            long(rego + 1),
+        ),
+        ("ConnectorClass", "livenessProbe.http", judged(4096), judged(4097)),
+        ("ConnectorClass", "livenessProbe.http", header(8192), header(8193)),
+        (
+            "ConnectorClass",
+            "livenessProbe.http.path",
+            path(8192),
+            path(8193),
+        ),
+        ("ConnectorClass", "livenessProbe.api.path", path(8192), path(8193)),
+    ] {
+        is_the_most(&world, kind, set, &most, &one_more).await?;
+    }
+    Ok(())
+}
+
+async fn is_the_most(world: &World, kind: &str, set: &str, most: &Value, one_more: &Value) -> Result<()> {
+    dry_run(world, &manifest(kind, "limits", set, most))
+        .await?
+        .map_err(|refusal| anyhow::anyhow!("{set}: refused what is allowed: {refusal:.500}"))?;
+    let refusal = dry_run(world, &manifest(kind, "limits", set, one_more))
+        .await?
+        .err()
+        .with_context(|| format!("{set}: accepted too much"))?;
+    assert!(
+        refusal.contains("Too long") || refusal.contains("Too many"),
+        "{set}: {refusal:.500}"
+    );
     Ok(())
 }
 
@@ -120,6 +162,13 @@ async fn explain_tells_what_each_field_is_for(world: Arc<World>) -> Result<()> {
         "rp.spec.upstream.service",
         "rp.spec.directives",
         "xapi.spec",
+        "connectorclass.spec",
+        "connectorclass.spec.api",
+        "connectorclass.spec.auth.types",
+        "connectorclass.spec.authProbes.probe.http",
+        "connectorclass.spec.proxy",
+        "connector.spec",
+        "connector.spec.auth",
     ] {
         // The API server publishes the schemas a moment after the definition is established.
         let text = wait::until(what, std::time::Duration::from_secs(20), || async {
@@ -178,6 +227,44 @@ async fn an_object_comes_back_as_it_was_applied(world: Arc<World>) -> Result<()>
             "NAME", "PATH", "METHOD", "UPSTREAM", "READY", "REASON", "PROXIES", "AGE"
         ]
     );
+    Ok(())
+}
+
+/// Among them the class of the documentation, unchanged.
+async fn connector_kinds_keep_what_is_written(world: Arc<World>) -> Result<()> {
+    install(&world).await?;
+    let kubectl = world.kubectl();
+    for name in [
+        "class-gitlab",
+        "class-tickets",
+        "connector-board",
+        "resource-interface",
+    ] {
+        let path = root().join(format!("crds/testdata/connectors/{name}.yaml"));
+        let manifest = std::fs::read_to_string(path)?;
+        kubectl.apply(&manifest).await?;
+        let applied: Value = serde_yaml::from_str(&manifest)?;
+        let text = |field: &str| applied.pointer(field).and_then(Value::as_str).unwrap_or_default();
+        let (kind, name) = (text("/kind"), text("/metadata/name"));
+        let stored = kubectl.run(&["get", kind, name, "-o", "json"]).await?;
+        let stored: Value = serde_json::from_str(&stored)?;
+        assert_eq!(stored["spec"], applied["spec"], "{kind} {name}");
+    }
+    for (category, kind) in [("alauda", "connectorclass"), ("genkan", "resourceinterface")] {
+        let listed = kubectl.run(&["get", category, "-A"]).await?;
+        let wanted = format!("{kind}.connectors.alauda.io/tickets");
+        assert!(listed.contains(&wanted), "{listed}");
+    }
+    for (kind, columns) in [
+        ("connectorclasses", "NAME READY REASON AGE"),
+        ("connectors", "NAMESPACE NAME CLASS ADDRESS READY REASON AGE"),
+        ("resourceinterfaces", "NAME AGE"),
+    ] {
+        let printed = kubectl.run(&["get", kind, "-A"]).await?;
+        let header = printed.lines().next().unwrap_or_default();
+        let words: Vec<&str> = header.split_whitespace().collect();
+        assert_eq!(words.join(" "), columns);
+    }
     Ok(())
 }
 
@@ -305,6 +392,9 @@ async fn install(world: &World) -> Result<()> {
                 &[
                     "reverseproxies.extensions.kubesphere.io",
                     "apiservices.extensions.kubesphere.io",
+                    "connectorclasses.connectors.alauda.io",
+                    "connectors.connectors.alauda.io",
+                    "resourceinterfaces.connectors.alauda.io",
                 ],
             ]
             .concat(),
@@ -314,9 +404,24 @@ async fn install(world: &World) -> Result<()> {
         "the definitions are served",
         std::time::Duration::from_secs(20),
         || async {
-            let bad = manifest("ReverseProxy", "probe", "matcher.method", &json!("G T"));
-            let said = dry_run(world, &bad).await?;
-            Ok(said.is_err_and(|said| said.contains("not an HTTP method")))
+            for (kind, set, wanted) in [
+                ("ReverseProxy", "matcher.method", "not an HTTP method"),
+                ("ConnectorClass", "livenessProbe.http.path", "begins with a slash"),
+                (
+                    "Connector",
+                    "connectorClassName",
+                    "not the name of a ConnectorClass",
+                ),
+            ] {
+                let bad = manifest(kind, "probe", set, &json!("G T"));
+                if !dry_run(world, &bad)
+                    .await?
+                    .is_err_and(|said| said.contains(wanted))
+                {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         },
     )
     .await
@@ -335,10 +440,20 @@ async fn dry_run(world: &World, manifest: &str) -> Result<Result<(), String>> {
 
 /// An object that is valid but for, perhaps, one field.
 fn manifest(kind: &str, name: &str, set: &str, value: &Value) -> String {
-    let mut spec = if kind == "APIService" {
-        json!({"group": "shop.example", "version": "v1", "url": "http://h.example"})
-    } else {
-        json!({"matcher": {"path": "/proxy/x/*", "method": "*"}, "upstream": {"url": "http://h.example"}})
+    let (group, mut spec) = match kind {
+        "APIService" => (
+            genkan_crds::GROUP,
+            json!({"group": "shop.example", "version": "v1", "url": "http://h.example"}),
+        ),
+        "Connector" => (
+            genkan_crds::CONNECTORS_GROUP,
+            json!({"connectorClassName": "tickets", "address": "https://tickets.example.com"}),
+        ),
+        "ConnectorClass" => (genkan_crds::CONNECTORS_GROUP, json!({})),
+        _ => (
+            genkan_crds::GROUP,
+            json!({"matcher": {"path": "/proxy/x/*", "method": "*"}, "upstream": {"url": "http://h.example"}}),
+        ),
     };
     let mut place = &mut spec;
     for part in set.split('.') {
@@ -346,7 +461,7 @@ fn manifest(kind: &str, name: &str, set: &str, value: &Value) -> String {
     }
     *place = value.clone();
     json!({
-        "apiVersion": "extensions.kubesphere.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec,
+        "apiVersion": format!("{group}/v1alpha1"), "kind": kind, "metadata": {"name": name}, "spec": spec,
     })
     .to_string()
 }
@@ -365,6 +480,7 @@ fn all_rules() -> impl Iterator<Item = &'static Rule> {
         rules::VERSION,
     ]
     .into_iter()
+    .chain(rules::connectors::ALL.iter().copied())
     .flatten()
 }
 

@@ -101,12 +101,17 @@ spec:
         request.userInfo.username + " may not set forwardAuthorization, which hands callers' credentials to the backend"
         + "; a ClusterRole allows it with the rule {apiGroups: [\"\"], resources: [users], verbs: [impersonate]}"
 ---
+{{ include "genkan.policyBinding" (dict "root" .root "name" $name) }}
+{{- end -}}
+
+{{/* What makes a policy act. Called with a dict: root and name. */}}
+{{- define "genkan.policyBinding" -}}
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
 metadata:
-  name: {{ $name }}
+  name: {{ .name }}
   labels: {{- include "genkan.labels" (list .root "policies") | nindent 4 }}
 spec:
-  policyName: {{ $name }}
+  policyName: {{ .name }}
   validationActions: [Deny]
 {{- end -}}

@@ -196,6 +196,10 @@ async fn rights_are_what_they_were_meant_to_be(world: &World) -> Result<()> {
     let everywhere = wanted(&[
         "apiservices.extensions.kubesphere.io [] [] [get list watch]",
         "apiservices.extensions.kubesphere.io/status [] [] [patch]",
+        "connectorclasses.connectors.alauda.io [] [] [get list watch]",
+        "connectorclasses.connectors.alauda.io/status [] [] [patch]",
+        "connectors.connectors.alauda.io [] [] [get list watch]",
+        "connectors.connectors.alauda.io/status [] [] [patch]",
         "endpointslices.discovery.k8s.io [] [] [get list watch]",
         "events.events.k8s.io [] [] [create patch]",
         "reverseproxies.extensions.kubesphere.io [] [] [get list watch]",
@@ -208,6 +212,7 @@ async fn rights_are_what_they_were_meant_to_be(world: &World) -> Result<()> {
     let at_home = rights(world, "genkan-operator", NAMESPACE).await?;
     let home = wanted(&[
         "configmaps [] [] [create]",
+        "configmaps [] [connectors-config] [get list watch]",
         "configmaps [] [genkan-requestheader] [get update]",
         "configmaps [] [genkan-stream-ca] [get update]",
         "leases.coordination.k8s.io [] [] [create]",

@@ -15,14 +15,14 @@ const RIGHTS: &str = include_str!("rights.yaml");
 const ACCOUNTS: [&str; 5] = ["team", "no-publish", "no-route", "no-external", "no-impersonate"];
 
 /// Each ServiceAccount with its own token.
-struct Accounts(Vec<(&'static str, Kubectl)>);
+pub(super) struct Accounts(Vec<(&'static str, Kubectl)>);
 
 // === impl Accounts ===
 
 impl Accounts {
-    async fn new(world: &World) -> Result<Self> {
+    pub(super) async fn new(world: &World, names: &[&'static str]) -> Result<Self> {
         let mut all = Vec::new();
-        for name in ACCOUNTS {
+        for &name in names {
             let kubeconfig = world
                 .control_plane
                 .service_account_kubeconfig("shop", name)
@@ -32,12 +32,12 @@ impl Accounts {
         Ok(Self(all))
     }
 
-    fn of(&self, name: &str) -> &Kubectl {
+    pub(super) fn of(&self, name: &str) -> &Kubectl {
         let found = self.0.iter().find(|(known, _)| *known == name);
         &found.expect("one of the accounts").1
     }
 
-    async fn allowed(&self, name: &str, args: &[&str], object: &str) -> Result<()> {
+    pub(super) async fn allowed(&self, name: &str, args: &[&str], object: &str) -> Result<()> {
         let printed = self.of(name).output(args, object).await?;
         ensure!(
             printed.success,
@@ -49,7 +49,13 @@ impl Accounts {
     }
 
     /// The API server says exactly this, after the name of the policy.
-    async fn refused(&self, name: &str, args: &[&str], object: &str, sentence: &str) -> Result<()> {
+    pub(super) async fn refused(
+        &self,
+        name: &str,
+        args: &[&str],
+        object: &str,
+        sentence: &str,
+    ) -> Result<()> {
         let printed = self.of(name).output(args, object).await?;
         ensure!(!printed.success, "{name} may {}:\n{object}", args.join(" "));
         let said = printed
@@ -63,7 +69,7 @@ impl Accounts {
     }
 }
 
-const CREATE: [&str; 4] = ["create", "--dry-run=server", "-f", "-"];
+pub(super) const CREATE: [&str; 4] = ["create", "--dry-run=server", "-f", "-"];
 
 fn reverse_proxy(name: &str, path: &str, upstream: &Value, more: &Value) -> String {
     let mut object = json!({
@@ -93,9 +99,9 @@ fn merge(spec: &mut Value, more: &Value) {
 pub async fn who_may_publish_is_decided_at_admission(world: Arc<World>) -> Result<()> {
     world.helm().install(world.kubectl(), &[]).await?;
     world.kubectl().apply(RIGHTS).await?;
-    let accounts = Accounts::new(&world).await?;
+    let accounts = Accounts::new(&world, &ACCOUNTS).await?;
     acts(&accounts).await?;
-    are_well_typed(&world).await?;
+    are_well_typed(&world, &["genkan-reverseproxies", "genkan-apiservices"]).await?;
     on_creation_of_a_reverse_proxy(&accounts).await?;
     on_creation_of_an_api_service(&accounts).await?;
     on_change_and_removal(&world, &accounts).await?;
@@ -104,8 +110,8 @@ pub async fn who_may_publish_is_decided_at_admission(world: Arc<World>) -> Resul
 }
 
 /// The API server has checked the expressions against the definitions, and has nothing to say.
-async fn are_well_typed(world: &World) -> Result<()> {
-    for name in ["genkan-reverseproxies", "genkan-apiservices"] {
+pub(super) async fn are_well_typed(world: &World, policies: &[&str]) -> Result<()> {
+    for name in policies {
         let policy = format!("validatingadmissionpolicy/{name}");
         wait::until_true(
             &format!("{policy} is checked"),
