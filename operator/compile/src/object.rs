@@ -34,7 +34,7 @@ pub enum Watched {
 /// Name of the ConfigMap with the switches of Connectors.
 pub const FLAGS_NAME: &str = "connectors-config";
 /// Annotation of a Connector: the certificate of its tool is not verified.
-pub const SKIPS_VERIFICATION: &str = "connectors.genkan.io/insecure-skip-tls-verify";
+pub const SKIPS_VERIFICATION: &str = "genkan.io/insecure-skip-tls-verify";
 const ANNOTATIONS: [&str; 2] = [PROXY_RESOLVER, SKIPS_VERIFICATION];
 
 /// Namespace (empty for cluster-scoped objects) and name.

@@ -95,8 +95,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         if self.family != Family::Connectors {
             return Ok(());
         }
-        arriving::refuse_impersonation(headers, &Decision::<R, R>::NotFound)
-            .map_err(|refused| Stop::Answer(Answer::Unsupported(refused)))?;
+        arriving::refuse_impersonation(headers, &Decision::<R, R>::NotFound)?;
         let mut parts = self.request.target.splitn(2, |byte| *byte == b'?');
         let path = parts.next().unwrap_or_default();
         if ApiPath::is_of_flags(path) {
