@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+use std::sync::Arc;
+
 use genkan_routing::access::Mode;
+use genkan_routing::connectors::Role;
 use genkan_routing::credential::Places;
 use genkan_routing::decide::{
     Answer, Backend, Caller, Deciding, Destination, Next, Question, Request, Room, STEPS, Settings, Shown,
@@ -16,9 +19,16 @@ use http::HeaderMap;
 struct Object {
     matcher: Matcher,
     broken: Option<Unavailable>,
+    role: Arc<Role<Self>>,
 }
 
 impl Destination for Object {
+    type Handle = Self;
+
+    fn role(&self) -> &Role<Self> {
+        &self.role
+    }
+
     fn title(&self) -> &'static str {
         "ReverseProxy x"
     }
@@ -63,9 +73,9 @@ fn mk_table(broken: Option<Unavailable>) -> Table<Object, Object> {
     let mut table = Table::default();
     let (path, method) = ("/proxy/x/*".to_owned(), "*".to_owned());
     let matcher = Matcher::ReverseProxy { path, method };
-    table
-        .reverse_proxies
-        .insert("/proxy/x/*", "*", Object { matcher, broken });
+    let role = Arc::default();
+    let object = Object { matcher, broken, role };
+    table.reverse_proxies.insert("/proxy/x/*", "*", object);
     table.host_cluster = Some("host".into());
     table
 }
@@ -197,7 +207,12 @@ fn path_says_which_credentials_count() {
             "nothing",
         ),
         ("/clusters/host/proxy/x/a", "nothing", "certificate", "nothing"),
-        ("/connectors/ns/c/", "nothing", "nothing", "nothing"),
+        (
+            "/connectors/v1alpha1/ns/c/path",
+            "TokenRequired",
+            "TokenRequired",
+            "TokenRequired",
+        ),
         ("/", "nothing", "certificate", "certificate"),
     ] {
         assert_eq!(shown(target, &[COOKIE], false), by_cookie, "{target}");

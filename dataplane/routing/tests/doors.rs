@@ -23,6 +23,7 @@ fn mk_table() -> Table<&'static str, &'static str> {
     Table {
         reverse_proxies,
         api_services,
+        connectors: genkan_routing::connectors::Connectors::default(),
         host_cluster: Some("host".into()),
     }
 }
@@ -39,6 +40,7 @@ fn ask(method: &str, target: &str) -> String {
         Decision::ApiGroupList(groups) => format!("groups {groups:?}"),
         Decision::Kubernetes => "kubernetes".into(),
         Decision::Cluster { name } => format!("cluster {name}"),
+        Decision::Connector(_) => "a connector".into(),
         Decision::NotFound => "nothing".into(),
     }
 }
@@ -190,7 +192,7 @@ fn family_fits_every_decision() {
             Decision::ApiService(_) | Decision::ApiGroup { .. } | Decision::ApiGroupList(_) => {
                 (3, matches!(family, Family::Apis | Family::Cluster))
             }
-            Decision::NotFound => continue,
+            Decision::NotFound | Decision::Connector(_) => continue,
         };
         assert!(fits, "{path} is of {family:?}");
         seen[at] += 1;
