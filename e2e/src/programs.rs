@@ -81,6 +81,11 @@ impl Programs {
         forget_cargo(&mut command);
         if let Some(target) = target {
             command.env("CARGO_TARGET_DIR", target);
+            // Of a copy that is compiled once and looked at for a moment; other people's crates stay as they were compiled.
+            for name in own_crates(tree)? {
+                let level = format!("profile.dev.package.{name}.opt-level=0");
+                command.args(["--config", &level]);
+            }
         }
         let out = command
             .current_dir(tree)
@@ -118,6 +123,13 @@ impl Programs {
             dataplane: find("genkan-dataplane")?,
         })
     }
+}
+
+/// Names of the crates of a workspace, as its manifest says where they are.
+fn own_crates(tree: &Path) -> Result<Vec<String>> {
+    let manifest = std::fs::read_to_string(tree.join("Cargo.toml")).context("read Cargo.toml")?;
+    let paths = manifest.lines().filter_map(|line| line.split_once(" = { path"));
+    Ok(paths.map(|(name, _)| name.trim().to_owned()).collect())
 }
 
 /// What cargo says of one thing that it made.
