@@ -126,23 +126,23 @@ async fn growth(world: Arc<World>) -> Result<()> {
     ]);
     let mut programmed = Table::new(&["created at once beside", "all Programmed after the last, s"]);
     population.quiet().await?;
-    let mut empty = population.resident()?;
+    let empty = population.resident()?;
     memory.row([
         "0".to_owned(),
         mib(empty.proxy),
         String::new(),
         mib(empty.operator),
     ]);
-    // What serving takes, however few routes there are, is no route's.
+    // Some of what is added to it below comes of serving, however few routes there are.
     population.grow(FEW).await?;
     change::times(&population, 0).await?;
     population.quiet().await?;
-    empty = population.resident()?;
+    let served = population.resident()?;
     memory.row([
         format!("{FEW}, having served"),
-        mib(empty.proxy),
+        mib(served.proxy),
         String::new(),
-        mib(empty.operator),
+        mib(served.operator),
     ]);
     for size in sizes()? {
         let began = population.len();
@@ -156,7 +156,10 @@ async fn growth(world: Arc<World>) -> Result<()> {
         memory.row([
             size.to_string(),
             mib(now.proxy),
-            kib_each(now.proxy.saturating_sub(empty.proxy), size),
+            match size > FEW {
+                true => kib_each(now.proxy.saturating_sub(empty.proxy), size),
+                false => String::new(),
+            },
             mib(now.operator),
         ]);
         for busy in [0, 20] {
