@@ -56,6 +56,9 @@ pub struct Cli {
     /// Time for which a backend that should speak may be silent; 0: for ever
     #[arg(long, env = "GENKAN_UPSTREAM_READ_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub upstream_read_timeout: Duration,
+    /// Time after which a tunnel in which nothing moves is closed; 0: never
+    #[arg(long, env = "GENKAN_TUNNEL_IDLE_TIMEOUT", value_name = "TIME", default_value = "1h", value_parser = duration)]
+    pub tunnel_idle_timeout: Duration,
     /// Permit --authentication disabled on an address that others can reach
     #[arg(long, env = "GENKAN_ALLOW_UNAUTHENTICATED")]
     pub allow_unauthenticated: bool,
@@ -232,6 +235,7 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(mk_cli(&[]).tunnel_idle_timeout, Duration::from_secs(3_600));
         assert!(duration("5 s").is_err() && duration("s").is_err() && duration("1d").is_err());
     }
 

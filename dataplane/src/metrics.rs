@@ -1,6 +1,5 @@
+mod meters;
 mod seconds;
-
-use std::time::Duration;
 
 use genkan_accept::Closed;
 use genkan_callers::{Decided, register};
@@ -10,16 +9,16 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
-use seconds::Seconds;
+pub use meters::Meter;
+use meters::Meters;
 
 /// Everything that `/metrics` shows. Labels come from objects and fixed words, never from requests.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
-    requests: Family<RequestLabels, Counter>,
-    seconds: Family<ObjectLabels, Seconds>,
+    meters: Meters,
     answers: Family<ReasonLabels, Counter>,
     pub panics: Counter,
     pub refreshers_restarted: Counter,
@@ -39,28 +38,6 @@ pub struct Metrics {
     pub access: Decided,
 }
 
-/// The series of one object, looked up once when its route is built.
-#[derive(Clone, Debug)]
-pub struct Meter {
-    by_class: [Counter; CLASSES.len()],
-    seconds: Seconds,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ObjectLabels {
-    kind: String,
-    namespace: String,
-    name: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RequestLabels {
-    kind: String,
-    namespace: String,
-    name: String,
-    code: &'static str,
-}
-
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct FileLabels {
     files: &'static str,
@@ -71,9 +48,6 @@ struct ReasonLabels {
     reason: &'static str,
     code: u16,
 }
-
-/// Classes of status codes; the first is for requests that got no answer.
-const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 // === impl Metrics ===
 
@@ -89,8 +63,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("genkan_dataplane");
         let [tokens, access] = register(&mut registry);
         let this = Self {
-            requests: Family::default(),
-            seconds: Family::default(),
+            meters: Meters::default(),
             answers: Family::default(),
             panics: Counter::default(),
             refreshers_restarted: Counter::default(),
@@ -108,13 +81,7 @@ impl Metrics {
             access,
             registry: Mutex::default(),
         };
-        registry.register(
-            "requests",
-            "Requests by object and class of the answer",
-            this.requests.clone(),
-        );
-        let help = "Time from the head of a request to the end of its answer";
-        registry.register_with_unit("request", help, Unit::Seconds, this.seconds.clone());
+        registry.register_collector(Box::new(this.meters.clone()));
         registry.register(
             "answers",
             "Answers that genkan made itself, by reason",
@@ -162,21 +129,12 @@ impl Metrics {
     }
 
     pub fn meter(&self, object: &ObjectKey) -> Meter {
-        let labels = ObjectLabels::new(object);
-        let by_class = CLASSES.map(|code| self.requests.get_or_create(&labels.with(code)).clone());
-        Meter {
-            by_class,
-            seconds: self.seconds.get_or_create(&labels).clone(),
-        }
+        self.meters.get(object)
     }
 
     /// The object is gone and so are its series.
     pub fn forget(&self, object: &ObjectKey) {
-        let labels = ObjectLabels::new(object);
-        CLASSES.iter().for_each(|code| {
-            self.requests.remove(&labels.with(code));
-        });
-        self.seconds.remove(&labels);
+        self.meters.forget(object);
     }
 
     /// Counts an answer that genkan made itself. `reason` is one of a fixed set.
@@ -192,44 +150,10 @@ impl Metrics {
     }
 }
 
-// === impl Meter ===
-
-impl Meter {
-    pub fn record(&self, code: u16, took: Duration) {
-        let class = usize::from(code / 100).min(CLASSES.len() - 1);
-        self.by_class[class].inc();
-        self.seconds.observe(took);
-    }
-}
-
-// === impl ObjectLabels ===
-
-impl ObjectLabels {
-    fn new(object: &ObjectKey) -> Self {
-        Self {
-            kind: object.kind.name().to_owned(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-        }
-    }
-
-    fn with(&self, code: &'static str) -> RequestLabels {
-        let Self {
-            kind,
-            namespace,
-            name,
-        } = self.clone();
-        RequestLabels {
-            kind,
-            namespace,
-            name,
-            code,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -243,6 +167,9 @@ mod tests {
         for line in [
             r#"genkan_dataplane_requests_total{kind="ReverseProxy",namespace="",name="shop",code="2xx"} 1"#,
             r#"genkan_dataplane_requests_total{kind="ReverseProxy",namespace="",name="shop",code="none"} 1"#,
+            "# HELP genkan_dataplane_requests Requests by object and class of the answer.",
+            "# TYPE genkan_dataplane_request_seconds histogram",
+            "# UNIT genkan_dataplane_request_seconds seconds",
             r#"genkan_dataplane_request_seconds_count{kind="ReverseProxy",namespace="",name="shop"} 2"#,
             r#"genkan_dataplane_answers_total{reason="NoRouteMatched",code="404"} 1"#,
         ] {

@@ -167,6 +167,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         access: Arc::clone(&access),
         callers: Arc::clone(&callers),
         upstream_read_timeout: cli.upstream_read_timeout,
+        tunnel_idle_timeout: Some(cli.tunnel_idle_timeout).filter(|limit| !limit.is_zero()),
     };
     let engine = http_proxy(&Arc::new(conf), proxy);
     let drain = Drain::new(cli.drain_delay, cli.drain_timeout);

@@ -54,6 +54,8 @@ pub struct Proxy {
     pub generators: Generators,
     /// For how long a backend that is to answer may be silent.
     pub upstream_read_timeout: Duration,
+    /// A tunnel in which nothing moves, either way, for so long is given up; `None`: never.
+    pub tunnel_idle_timeout: Option<Duration>,
 }
 
 #[async_trait]
@@ -130,6 +132,10 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut Self::CTX,
     ) -> Result<()> {
+        if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            // What the backend sends starts the time anew as well: the engine reads again behind every piece.
+            session.set_read_timeout(self.tunnel_idle_timeout);
+        }
         receiving::dress(session, response, context)
     }
 

@@ -21,6 +21,15 @@ pub enum Ended {
     Panicked(&'static str),
 }
 
+/// What takes long does not keep the other tasks of this worker waiting: they go on with another thread. That is not worth it
+/// for less: each thread keeps memory of its own, and every change to another one costs some.
+pub fn aside<T>(is_long: bool, work: impl FnOnce() -> T) -> T {
+    match is_long {
+        true => tokio::task::block_in_place(work),
+        false => work(),
+    }
+}
+
 // === impl Tasks ===
 
 impl Tasks {

@@ -346,3 +346,6 @@ fn group(upstream: &model::Upstream) -> u64 {
     first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     u64::from_le_bytes(first)
 }
+
+#[cfg(test)]
+mod tests;

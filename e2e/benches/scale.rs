@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             name: "scale",
             stage: Stage::Product,
             apart: true,
-            scenarios: scenarios!(together: [], alone: [growth]),
+            scenarios: scenarios!(together: [], alone: [burst, edits, growth]),
         },
         Suite {
             name: "scale-folder",
@@ -42,6 +42,9 @@ fn main() -> ExitCode {
     ])
 }
 
+/// So few routes that they are nothing beside a thousand.
+const FEW: usize = 10;
+
 /// Beside how many objects.
 fn sizes() -> Result<Vec<usize>> {
     let text = std::env::var("GENKAN_SCALE");
@@ -50,6 +53,50 @@ fn sizes() -> Result<Vec<usize>> {
     sizes
         .collect::<Result<_, _>>()
         .context("GENKAN_SCALE is a list of numbers")
+}
+
+/// A thousand objects are created at once, several times over.
+async fn burst(world: Arc<World>) -> Result<()> {
+    const ROUNDS: usize = 4;
+    let mut population = Population::start(&world).await?;
+    let mut table = Table::new(&[
+        "created beside",
+        "all Programmed after the last, s",
+        "status writes",
+    ]);
+    for _ in 0..ROUNDS {
+        population.quiet().await?;
+        let before = population.status_writes().await?;
+        let beside = population.len();
+        let took = population.grow(beside + 1_000).await?;
+        population.quiet().await?;
+        let writes = population.status_writes().await? - before;
+        table.row([
+            beside.to_string(),
+            format!("{:.1}", took.as_secs_f64()),
+            writes.to_string(),
+        ]);
+    }
+    println!("{}\n\n{table}", machine::describe());
+    Ok(())
+}
+
+/// The memory of both programs while objects are changed in turn, over and over.
+async fn edits(world: Arc<World>) -> Result<()> {
+    const OBJECTS: usize = 1_000;
+    let mut population = Population::start(&world).await?;
+    population.grow(OBJECTS).await?;
+    let mut table = Table::new(&["changes of each object", "proxy MiB", "operator MiB"]);
+    let mut all = 0;
+    for changes in [0, 1, 1, 2, 4, 8, 16, 16, 16] {
+        change::edit(&population, changes * OBJECTS).await?;
+        population.quiet().await?;
+        all += changes;
+        let now = population.resident()?;
+        table.row([all.to_string(), mib(now.proxy), mib(now.operator)]);
+    }
+    println!("{}\n\n{table}", machine::describe());
+    Ok(())
 }
 
 /// One installation grows; at each size changes are timed and the memory is read.
@@ -86,6 +133,17 @@ async fn growth(world: Arc<World>) -> Result<()> {
         String::new(),
         mib(empty.operator),
     ]);
+    // Some of what is added to it below comes of serving, however few routes there are.
+    population.grow(FEW).await?;
+    change::times(&population, 0).await?;
+    population.quiet().await?;
+    let served = population.resident()?;
+    memory.row([
+        format!("{FEW}, having served"),
+        mib(served.proxy),
+        String::new(),
+        mib(served.operator),
+    ]);
     for size in sizes()? {
         let began = population.len();
         let took = population.grow(size).await?;
@@ -98,7 +156,10 @@ async fn growth(world: Arc<World>) -> Result<()> {
         memory.row([
             size.to_string(),
             mib(now.proxy),
-            kib_each(now.proxy.saturating_sub(empty.proxy), size),
+            match size > FEW {
+                true => kib_each(now.proxy.saturating_sub(empty.proxy), size),
+                false => String::new(),
+            },
             mib(now.operator),
         ]);
         for busy in [0, 20] {
@@ -108,18 +169,19 @@ async fn growth(world: Arc<World>) -> Result<()> {
         population.quiet().await?;
         work.row(change::work(&population).await?.row(size));
     }
-    let edits = 10_000;
-    let before = population.resident()?;
-    change::edit(&population, edits).await?;
-    population.quiet().await?;
-    let after = population.resident()?;
-    let mut growing = Table::new(&["", "proxy MiB", "operator MiB"]);
-    growing.row(["before".to_owned(), mib(before.proxy), mib(before.operator)]);
-    growing.row([
-        format!("after {edits} changes"),
-        mib(after.proxy),
-        mib(after.operator),
+    // The first change of an object makes it larger.
+    change::edit(&population, population.len()).await?;
+    let mut growing = Table::new(&[
+        "changes behind the first of each object",
+        "proxy MiB",
+        "operator MiB",
     ]);
+    for changes in [0, 10_000, 10_000] {
+        change::edit(&population, changes).await?;
+        population.quiet().await?;
+        let now = population.resident()?;
+        growing.row([format!("{changes} more"), mib(now.proxy), mib(now.operator)]);
+    }
     println!("{}\n", machine::describe());
     for table in [latency, work, memory, programmed, growing] {
         println!("{table}");

@@ -190,7 +190,13 @@ fn ready(
         Backend::Host(host) => {
             if let Some((proxy, _)) = reports.iter().find(|(_, report)| report.is_none()) {
                 let message = format!("proxy {proxy} has not reported on {host} yet");
-                return (Finding::no(reason::PENDING, message), Finality::Settled);
+                // As a rule it does so right behind its acknowledgement. What comes later tells of itself.
+                let (again, first) = (since.at + PATIENCE, true);
+                let standing = match now < again {
+                    true => Finality::Pending { again, first },
+                    false => Finality::Settled,
+                };
+                return (Finding::no(reason::PENDING, message), standing);
             }
         }
         Backend::None => {}

@@ -37,6 +37,7 @@ pub struct Metrics {
     pub status_writes: Counter,
     pub status_conflicts: Counter,
     pub status_errors: Counter,
+    pub events_left_out: Counter,
     refused_streams: Family<Reason, Counter>,
     kind_absent: Family<Lack, Gauge>,
     pub connections_closed: Closed,
@@ -60,6 +61,7 @@ impl Metrics {
         let status_writes = counter("status_writes", "Statuses that were written");
         let status_conflicts = counter("status_conflicts", "Status writes that met a newer object");
         let status_errors = counter("status_errors", "Status writes that the API server did not take");
+        let events_left_out = counter("events_left_out", "Events that were not written: too many waited");
         let refused_snapshots = counter("refused_snapshots", "Snapshots that a proxy refused as a whole");
         let acknowledged = counter("acknowledgements", "Snapshots that a proxy acknowledged");
         let refused_streams = Family::<Reason, Counter>::default();
@@ -106,6 +108,7 @@ impl Metrics {
             status_writes,
             status_conflicts,
             status_errors,
+            events_left_out,
             refused_streams,
             kind_absent,
             connections_closed,

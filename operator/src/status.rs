@@ -1,10 +1,12 @@
 //! Status on its way out: a bounded queue that holds the latest write of each object, and the two that drain it.
 
 mod event;
+mod events;
 mod kubernetes;
 mod print;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -15,6 +17,11 @@ use genkan_routing::model::ObjectKey;
 pub use kubernetes::KubernetesWriter;
 pub use print::Printer;
 
+/// The field manager of everything that the operator writes.
+const MANAGER: &str = "genkan";
+/// For one answer of the API server.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A status that is to replace the stored one.
 #[derive(Clone, Debug)]
 pub struct Write {
@@ -24,21 +31,26 @@ pub struct Write {
     /// The status that was stored there.
     pub before: Value,
     pub status: Value,
+    /// Proxies are about to answer, which will take another write.
+    pub is_interim: bool,
 }
 
 /// At most one write an object, in the order in which objects came: a newer write takes the place of an older one, so that
-/// nobody is kept waiting by an object that changes all the time.
+/// nobody is kept waiting by an object that changes all the time. Interim ones come behind all others: where many wait, most
+/// of them are replaced before their turn has come.
 #[derive(Debug, Default)]
 pub struct Queue {
     line: Mutex<Line>,
     some: Notify,
+    none: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Line {
     writes: BTreeMap<ObjectKey, (u64, Write)>,
-    order: BTreeMap<u64, ObjectKey>,
-    /// The number of the next object that joins.
+    /// By whether it is interim, and number.
+    order: BTreeMap<(bool, u64), ObjectKey>,
+    /// The number of the object that joined last.
     next: u64,
 }
 
@@ -46,15 +58,23 @@ struct Line {
 
 impl Line {
     fn put(&mut self, key: ObjectKey, write: Write) {
-        let number = self.writes.get(&key).map_or(self.next, |(number, _)| *number);
-        self.next += u64::from(number == self.next);
-        self.order.insert(number, key.clone());
+        let number = match self.writes.get(&key) {
+            Some((number, before)) => {
+                self.order.remove(&(before.is_interim, *number));
+                *number
+            }
+            None => {
+                self.next += 1;
+                self.next
+            }
+        };
+        self.order.insert((write.is_interim, number), key.clone());
         self.writes.insert(key, (number, write));
     }
 
     fn remove(&mut self, key: &ObjectKey) {
-        if let Some((number, _)) = self.writes.remove(key) {
-            self.order.remove(&number);
+        if let Some((number, write)) = self.writes.remove(key) {
+            self.order.remove(&(write.is_interim, number));
         }
     }
 
@@ -74,11 +94,25 @@ impl Queue {
     }
 
     pub fn remove(&self, key: &ObjectKey) {
-        self.line.lock().remove(key);
+        let mut line = self.line.lock();
+        line.remove(key);
+        if line.writes.is_empty() {
+            self.none.notify_waiters();
+        }
     }
 
     pub fn clear(&self) {
         *self.line.lock() = Line::default();
+        self.none.notify_waiters();
+    }
+
+    /// Waits until no write waits.
+    pub async fn drained(&self) {
+        let mut none = std::pin::pin!(self.none.notified());
+        none.as_mut().enable();
+        if !self.is_empty() {
+            none.await;
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -95,8 +129,9 @@ impl Queue {
             let taken = {
                 let mut line = self.line.lock();
                 let taken = line.pop();
-                if !line.writes.is_empty() {
-                    self.some.notify_one();
+                match line.writes.is_empty() {
+                    true => self.none.notify_waiters(),
+                    false => self.some.notify_one(),
                 }
                 taken
             };
@@ -147,6 +182,7 @@ mod tests {
             resource_version: n.to_string(),
             before: Value::Null,
             status: Value::Null,
+            is_interim: false,
         }
     }
 
@@ -175,6 +211,27 @@ mod tests {
         queue.put(ObjectKey::reverse_proxy("a"), mk_write(5));
         queue.remove(&ObjectKey::reverse_proxy("y"));
         assert_eq!((queue.next().await.0.name.as_str(), queue.len()), ("a", 0));
+    }
+
+    #[tokio::test]
+    async fn interim_writes_come_behind_all_others_and_are_mostly_replaced() {
+        let queue = Queue::default();
+        let interim = |n| Write {
+            is_interim: true,
+            ..mk_write(n)
+        };
+        for (name, write) in [("a", interim(1)), ("b", interim(2)), ("c", mk_write(3))] {
+            queue.put(ObjectKey::reverse_proxy(name), write);
+        }
+        queue.put(ObjectKey::reverse_proxy("b"), mk_write(4));
+        let mut order = Vec::new();
+        while !queue.is_empty() {
+            order.push(queue.next().await.1.resource_version);
+        }
+        assert_eq!(order, ["4", "3", "1"]);
+        tokio::time::timeout(Duration::from_secs(1), queue.drained())
+            .await
+            .unwrap();
     }
 
     #[test]

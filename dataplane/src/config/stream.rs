@@ -19,6 +19,7 @@ use crate::health::HealthReports;
 use crate::last_known_good::{Keeper, LastKnownGood, Update};
 use crate::metrics::Metrics;
 use crate::tables::{Applied, ApplyError, Builder, Change, Current, Tables};
+use crate::tasks::aside;
 use assembly::{Assembly, AssemblyError};
 use backoff::Backoff;
 pub use connecting::{ConnectError, Credentials};
@@ -76,6 +77,8 @@ pub enum StreamError {
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a request may look at the tables, and much longer.
 const RETIREMENT: Duration = Duration::from_millis(100);
+/// A message of so many bytes, compressed, is taken in while the other tasks of this worker wait.
+const LITTLE: usize = 4 << 10;
 /// Answers waiting to be sent; an operator that reads nothing gets nothing new either.
 const QUEUE: usize = 16;
 
@@ -105,7 +108,7 @@ impl Subscriber {
             announced: &kept.hash.0,
         })?;
         // What is wrong with it is told with the first acknowledgement, as everything is.
-        self.publish(0, applied, true);
+        self.publish(0, applied, true, true);
         self.current.keep_since(kept.at);
         self.metrics.kept.set(1);
         Ok(())
@@ -208,9 +211,9 @@ impl Subscriber {
             Some(operator_message::Message::Duties(_)) | None => return Ok(()),
         };
         let nonce = chunk.nonce;
+        let is_long = chunk.base_hash.is_empty() || chunk.index > 0 || chunk.payload.len() > LITTLE;
         let (builder, values) = (&mut self.builder, &mut progress.values);
-        // Large ones take a while, and the other tasks of this worker are requests.
-        let outcome = tokio::task::block_in_place(|| match progress.assembly.add(chunk) {
+        let outcome = aside(is_long, || match progress.assembly.add(chunk) {
             Ok(None) => None,
             Ok(Some(complete)) => {
                 builder.expect(values.take(nonce));
@@ -233,7 +236,8 @@ impl Subscriber {
                 let is_first = !std::mem::replace(&mut progress.has_acknowledged, true);
                 let all = base.is_none() || is_first || applied.concerns_others;
                 self.is_lost = false;
-                let answer = tokio::task::block_in_place(|| self.publish(nonce, applied, all));
+                let is_long = is_long || all;
+                let answer = aside(is_long, || self.publish(nonce, applied, all, is_long));
                 self.current.keep_since(0);
                 self.metrics.kept.set(0);
                 if let Some(keeper) = &self.keeper {
@@ -268,8 +272,9 @@ impl Subscriber {
         }
     }
 
-    /// `all`: the answer tells what is wrong with everything that is served, not only with the change.
-    fn publish(&mut self, nonce: u64, mut applied: Applied, all: bool) -> Ack {
+    /// `all`: the answer tells what is wrong with everything that is served, not only with the change. `is_long`: much of
+    /// what was served until now goes.
+    fn publish(&mut self, nonce: u64, mut applied: Applied, all: bool, is_long: bool) -> Ack {
         let hash = applied.tables.hash;
         let (sequence, objects) = (applied.tables.sequence, applied.tables.routes.size());
         let verdicts = match all {
@@ -279,7 +284,7 @@ impl Subscriber {
         let gone = std::mem::take(&mut applied.gone);
         let old = applied.publish(&self.current);
         gone.iter().for_each(|object| self.health.forget(object));
-        tokio::spawn(retire(old));
+        tokio::spawn(retire(old, is_long));
         self.metrics
             .objects
             .set(i64::try_from(objects).unwrap_or(i64::MAX));
@@ -298,11 +303,11 @@ impl Subscriber {
 }
 
 /// Frees old tables once no request looks at them any more.
-async fn retire(old: Arc<Tables>) {
+async fn retire(old: Arc<Tables>, is_long: bool) {
     while Arc::strong_count(&old) > 1 {
         tokio::time::sleep(RETIREMENT).await;
     }
-    tokio::task::block_in_place(|| drop(old));
+    aside(is_long, || drop(old));
 }
 
 fn wire_hash(hash: Hash) -> Vec<u8> {

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -6,11 +5,8 @@ use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
 /// A histogram of durations that every worker can add to without waiting for another; the library's own has a lock.
-#[derive(Clone, Debug, Default)]
-pub struct Seconds(Arc<Counts>);
-
 #[derive(Debug, Default)]
-struct Counts {
+pub struct Seconds {
     /// One for each bound, and the last for whatever took longer. Not cumulative.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
@@ -27,8 +23,8 @@ impl Seconds {
     pub fn observe(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.iter().position(|bound| micros <= *bound);
-        self.0.buckets[bucket.unwrap_or(BOUNDS.len())].fetch_add(1, Ordering::Relaxed);
-        self.0.micros.fetch_add(micros, Ordering::Relaxed);
+        self.buckets[bucket.unwrap_or(BOUNDS.len())].fetch_add(1, Ordering::Relaxed);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
     }
 }
 
@@ -43,11 +39,11 @@ impl EncodeMetric for Seconds {
             .map(|micros| Duration::from_micros(*micros).as_secs_f64());
         let buckets: Vec<_> = bounds
             .chain([f64::MAX])
-            .zip(self.0.buckets.iter().map(|count| count.load(Ordering::Relaxed)))
+            .zip(self.buckets.iter().map(|count| count.load(Ordering::Relaxed)))
             .collect();
         // Out of the buckets, so that the two agree while requests go on.
         let count = buckets.iter().map(|(_, count)| count).sum();
-        let sum = Duration::from_micros(self.0.micros.load(Ordering::Relaxed)).as_secs_f64();
+        let sum = Duration::from_micros(self.micros.load(Ordering::Relaxed)).as_secs_f64();
         encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 

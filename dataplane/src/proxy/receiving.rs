@@ -35,8 +35,6 @@ const CORS: [HeaderName; 4] = [
     ACCESS_CONTROL_ALLOW_ORIGIN,
 ];
 
-/// A tunnel in which nothing moves, either way, for so long is given up.
-const TUNNEL_IDLE: Duration = Duration::from_secs(60 * 60);
 /// A backend that announces more often than that keeps its client busy instead of answering.
 const MOST_INTERIM: u32 = 100;
 
@@ -164,9 +162,7 @@ fn judge(
 
 /// Makes the head that the client sees.
 pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
-    if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        session.set_read_timeout(Some(TUNNEL_IDLE));
-    } else if response.status.is_informational() {
+    if is_interim(response.status) {
         return Ok(());
     }
     match session.req_header().version {

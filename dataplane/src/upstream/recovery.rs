@@ -16,6 +16,7 @@ use crate::names::Lookup;
 use crate::net::AddressCheck;
 use crate::proxy::DOES_NOT_RESOLVE;
 use crate::tables::{Current, Route};
+use crate::tasks::aside;
 use crate::upstream::{PeerOptions, Target, Upstream};
 
 /// Looks after what traffic does not tell: names that begin or cease to resolve, and backends that were bad and to
@@ -35,6 +36,8 @@ const PERIOD: Duration = Duration::from_secs(5);
 const TOGETHER: Duration = Duration::from_millis(20);
 /// Probes at the same time, at most.
 const PROBES: usize = 32;
+/// So many routes are looked at while the other tasks of this worker wait.
+const FEW: usize = 64;
 
 // === impl Recovery ===
 
@@ -52,7 +55,7 @@ impl Recovery {
             tokio::select! {
                 _ = applied.changed() => {
                     let fresh = self.current.take_fresh();
-                    tokio::task::block_in_place(|| fresh.iter().for_each(|route| self.note(route)));
+                    aside(fresh.len() > FEW, || fresh.iter().for_each(|route| self.note(route)));
                 }
                 () = self.names_changed.notified() => {
                     tokio::time::sleep(TOGETHER).await;

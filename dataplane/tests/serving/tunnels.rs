@@ -1,5 +1,9 @@
 //! Upgraded connections.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::kit::{Backend, Client, Then};
 use crate::objects::{mk_host, mk_proxy, none};
 use crate::process::Process;
@@ -8,7 +12,14 @@ const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-A: 1\r\n\r\n";
 
 async fn serve(answer: &'static [u8], then: Then) -> (Process, Backend) {
-    let (process, backend) = (Process::start(&[]).await, Backend::start(answer, then).await);
+    serve_with(answer, then, &[]).await
+}
+
+async fn serve_with(answer: &'static [u8], then: Then, arguments: &[&str]) -> (Process, Backend) {
+    let (process, backend) = (
+        Process::start(arguments).await,
+        Backend::start(answer, then).await,
+    );
     process
         .operator
         .publish(vec![mk_proxy("p", "/proxy/*", mk_host(backend.address), none())])
@@ -44,6 +55,20 @@ async fn bytes_flow_both_ways_and_identity_does_not() {
         "{received}"
     );
     assert!(!received.contains("root"));
+}
+
+/// An hour is the default.
+#[tokio::test]
+async fn a_tunnel_in_which_nothing_moves_is_closed() {
+    const LIMIT: [&str; 2] = ["--tunnel-idle-timeout", "1s"];
+    let (process, _backend) = serve_with(SWITCH, Then::Echo, &LIMIT).await;
+    let mut client = Client::connect(process.address).await;
+    client.send(ask("websocket", "Upgrade")).await;
+    assert_eq!(client.answer().await.unwrap().status, 101);
+    let last = Instant::now();
+    client.send("a piece").await;
+    assert_eq!(client.rest_of_it().await, "a piece");
+    assert!(last.elapsed() >= Duration::from_secs(1), "{:?}", last.elapsed());
 }
 
 #[tokio::test]

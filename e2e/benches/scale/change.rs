@@ -120,21 +120,32 @@ async fn patch(api: &Api<ReverseProxy>, name: &str, n: usize) -> Result<()> {
     Ok(())
 }
 
-/// So many changes, one after the other.
+/// So many changes, of objects in turn, a few at a time.
 pub async fn edit(population: &Population<'_>, changes: usize) -> Result<()> {
-    for n in 0..changes {
-        patch(&population.api(), &format!("other-{}", n % population.len()), n).await?;
-    }
-    Ok(())
+    const AT_ONCE: usize = 4;
+    let (api, count) = (population.api(), population.len());
+    futures::stream::iter(0..changes)
+        .map(|n| {
+            let api = api.clone();
+            async move { patch(&api, &format!("other-{}", n % count), n).await }
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
 }
 
 /// CPU time of a change, beyond that of doing nothing for as long.
 pub async fn work(population: &Population<'_>) -> Result<Work> {
     let (proxy, operator) = cpu_of_changes(population).await?;
-    take_lease(population, 600).await?;
+    let leases: Api<Lease> = Api::namespaced(population.client.clone(), "genkan-system");
+    hand_lease(&leases, "bench").await?;
+    let holding = tokio::spawn(keep_lease(leases.clone()));
     population.quiet().await?;
     let (_, unwritten) = cpu_of_changes(population).await?;
-    take_lease(population, 1).await?;
+    holding.abort();
+    // Nobody's: the operator takes it within two seconds, where it would wait out another replica's.
+    hand_lease(&leases, "").await?;
+    population.quiet().await?;
     Ok(Work {
         proxy,
         operator,
@@ -171,18 +182,25 @@ async fn cpu_of_changes(population: &Population<'_>) -> Result<(Duration, Durati
     ))
 }
 
-/// Holds the Lease for so many seconds, as another replica would: the operator then writes no status.
-async fn take_lease(population: &Population<'_>, seconds: i32) -> Result<()> {
-    let api: Api<Lease> = Api::namespaced(population.client.clone(), "genkan-system");
-    let lease = api.list(&ListParams::default()).await?;
+/// As another replica would, which has it: the operator writes no status meanwhile.
+async fn keep_lease(leases: Api<Lease>) -> Result<()> {
+    let mut ticks = interval(Duration::from_secs(5));
+    loop {
+        ticks.tick().await;
+        hand_lease(&leases, "bench").await?;
+    }
+}
+
+async fn hand_lease(leases: &Api<Lease>, holder: &str) -> Result<()> {
+    let lease = leases.list(&ListParams::default()).await?;
     let lease = lease.items.into_iter().next().context("the operator's Lease")?;
     let name = lease.metadata.name.unwrap_or_default();
     let change = json!({"spec": {
-        "holderIdentity": "bench",
-        "leaseDurationSeconds": seconds,
+        "holderIdentity": holder,
         "renewTime": MicroTime(Timestamp::now()),
     }});
-    api.patch(&name, &PatchParams::default(), &Patch::Merge(change))
+    leases
+        .patch(&name, &PatchParams::default(), &Patch::Merge(change))
         .await?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use genkan_crds::ReverseProxy;
 use genkan_e2e::backend::Backend;
+use genkan_e2e::http1;
 use genkan_e2e::publish::is_programmed;
 use genkan_e2e::world::{Product, World};
 use k8s_openapi::api::core::v1::{Namespace, Service};
@@ -127,6 +128,17 @@ impl<'w> Population<'w> {
             };
         }
         Ok(())
+    }
+
+    /// How many statuses the operator has written.
+    pub async fn status_writes(&self) -> Result<u64> {
+        let metrics = http1::get(self.product().operator.admin, "/metrics")
+            .await?
+            .text();
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("genkan_operator_status_writes_total "));
+        Ok(line.context("the metric status_writes")?.parse()?)
     }
 
     pub fn resident(&self) -> Result<Resident> {

@@ -169,6 +169,13 @@ async fn ready_needs_every_proxy_to_have_resolved_the_host() {
     case.fleet.acknowledge("a", 1, 1, &Scope::Everything, vec![]);
     case.verdict.backend = Backend::Host("backend.example".into());
     assert_eq!(case.said(kind::READY, case.now), (false, reason::PENDING));
+    let (again, first) = (case.now + PATIENCE, true);
+    assert_eq!(
+        case.at(case.now).standing,
+        Finality::Pending { again, first },
+        "one write is enough for both"
+    );
+    assert_eq!(case.at(again).standing, Finality::Settled);
     case.report(BackendState::Unreachable);
     assert_eq!(
         case.said(kind::READY, case.now),

@@ -62,6 +62,7 @@ impl Engine {
                     resource_version: resource_version.to_string(),
                     before: stored.clone(),
                     status,
+                    is_interim: matches!(assessment.standing, Finality::Pending { .. }),
                 };
                 self.queue.put(key.clone(), write);
             } else {

@@ -155,12 +155,14 @@ async fn an_acknowledgement_of_the_old_object_says_nothing_of_the_new_one() {
         (write.uid.as_str(), programmed(&write)),
         ("new", ("Unknown", "Pending"))
     );
+    assert!(write.is_interim, "the proxy is about to answer");
     rig.acknowledge("a", 1, new).await;
     let (_, write) = rig.written().await;
     assert_eq!(
         (write.uid.as_str(), programmed(&write)),
         ("new", ("True", "Programmed"))
     );
+    assert!(!write.is_interim);
 }
 
 #[tokio::test(start_paused = true)]

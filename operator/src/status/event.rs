@@ -1,8 +1,15 @@
 use genkan_crds::condition::kind;
-use kube::runtime::events::{Event, EventType};
 use serde_json::Value;
 
 use super::said;
+
+/// What a transition is worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub is_warning: bool,
+    pub reason: String,
+    pub note: Option<String>,
+}
 
 /// The Event that a transition is worth: a condition that became false, or the object that became ready.
 pub fn of(before: &Value, after: &Value) -> Option<Event> {
@@ -11,23 +18,21 @@ pub fn of(before: &Value, after: &Value) -> Option<Event> {
         .find(|kind| said(after, kind).0 == "False");
     if let Some(kind) = fell {
         let changed = said(before, kind) != said(after, kind);
-        return changed.then(|| event(EventType::Warning, after, kind));
+        return changed.then(|| event(true, after, kind));
     }
     let became_ready = said(after, kind::READY).0 == "True" && said(before, kind::READY).0 != "True";
-    became_ready.then(|| event(EventType::Normal, after, kind::READY))
+    became_ready.then(|| event(false, after, kind::READY))
 }
 
-fn event(type_: EventType, status: &Value, kind: &str) -> Event {
+fn event(is_warning: bool, status: &Value, kind: &str) -> Event {
     let conditions = status["conditions"].as_array();
     let note = conditions
         .and_then(|all| all.iter().find(|c| c["type"] == kind))
         .map(|c| &c["message"]);
     Event {
-        type_,
+        is_warning,
         reason: said(status, kind).1.to_string(),
         note: note.and_then(Value::as_str).map(str::to_string),
-        action: "Reconcile".into(),
-        secondary: None,
     }
 }
 
@@ -54,8 +59,8 @@ mod tests {
         assert!(of(&good, &good).is_none());
         let event = of(&good, &bad).unwrap();
         assert_eq!(
-            (event.reason.as_str(), event.note.as_deref()),
-            ("Invalid", Some("m"))
+            (event.is_warning, event.reason.as_str(), event.note.as_deref()),
+            (true, "Invalid", Some("m"))
         );
         assert!(of(&bad, &bad).is_none());
         assert!(of(&bad, &mk_status("False", "False", "Conflicted")).is_some());

@@ -6,29 +6,31 @@ use genkan_routing::model::ObjectKey;
 use genkan_tools::resource;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Recorder, Reporter};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use super::{Queue, Write, event};
+use super::events::{Events, Publisher};
+use super::{MANAGER, Queue, TIMEOUT, Write, event};
 use crate::input::{Input, WriteOutcome};
 use crate::metrics::Metrics;
 
-/// The field manager of everything that the operator writes.
-const MANAGER: &str = "genkan";
-const TIMEOUT: Duration = Duration::from_secs(5);
 const CONCURRENCY: usize = 8;
 /// When a write is tried again: after a conflict an event is on its way; other causes last longer.
 const AFTER_CONFLICT: Duration = Duration::from_millis(500);
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
-/// Writes statuses by server-side apply, and Events on transitions.
-#[derive(Clone)]
+/// Writes statuses by server-side apply, and has transitions told as Events.
 pub struct KubernetesWriter {
+    worker: Worker,
+    publisher: Publisher,
+}
+
+#[derive(Clone)]
+struct Worker {
     client: Client,
-    recorder: Recorder,
+    events: Events,
     queue: Arc<Queue>,
     engine: mpsc::Sender<Input>,
     metrics: Arc<Metrics>,
@@ -43,27 +45,23 @@ impl KubernetesWriter {
         engine: mpsc::Sender<Input>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let recorder = Recorder::new(
-            client.clone(),
-            Reporter {
-                controller: MANAGER.into(),
-                instance: None,
-            },
-        );
-        Self {
+        let (events, publisher) = Events::new(client.clone(), Arc::clone(&queue), Arc::clone(&metrics));
+        let worker = Worker {
             client,
-            recorder,
+            events,
             queue,
             engine,
             metrics,
-        }
+        };
+        Self { worker, publisher }
     }
 
     /// Runs until the engine is gone.
     pub async fn run(self) {
         let mut workers = JoinSet::new();
+        workers.spawn(self.publisher.run());
         for _ in 0..CONCURRENCY {
-            let worker = self.clone();
+            let worker = self.worker.clone();
             workers.spawn(async move {
                 while !worker.engine.is_closed() {
                     let (key, write) = worker.queue.next().await;
@@ -74,7 +72,11 @@ impl KubernetesWriter {
         // A worker that panicked must end the process, not leave status unwritten.
         workers.join_next().await;
     }
+}
 
+// === impl Worker ===
+
+impl Worker {
     async fn write(&self, key: ObjectKey, write: Write) {
         let answer = tokio::time::timeout(TIMEOUT, self.apply(&key, &write)).await;
         let outcome = match answer {
@@ -132,19 +134,7 @@ impl KubernetesWriter {
         // The engine ends only with the process.
         let _ = self.engine.send(Input::Written(outcome)).await;
         if let Some(event) = done.then(|| event::of(&write.before, &write.status)).flatten() {
-            let resource = resource::of(Kind::Published(key.kind));
-            let object = k8s_openapi::api::core::v1::ObjectReference {
-                kind: Some(resource.kind),
-                api_version: Some(resource.api_version),
-                namespace: Some(key.namespace.clone()).filter(|namespace| !namespace.is_empty()),
-                name: Some(key.name.clone()),
-                uid: Some(write.uid),
-                ..Default::default()
-            };
-            let published = tokio::time::timeout(TIMEOUT, self.recorder.publish(&event, &object)).await;
-            if let Ok(Err(e)) = published {
-                debug!(object = %key, error = %e, "event not published");
-            }
+            self.events.tell(key, write.uid, event);
         }
     }
 
@@ -186,7 +176,7 @@ fn without_empty(mut patch: Value) -> Value {
 impl std::fmt::Debug for KubernetesWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KubernetesWriter")
-            .field("queue", &self.queue.len())
+            .field("queue", &self.worker.queue.len())
             .finish_non_exhaustive()
     }
 }
