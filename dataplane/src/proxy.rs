@@ -136,7 +136,12 @@ impl ProxyHttp for Proxy {
             // What the backend sends starts the time anew as well: the engine reads again behind every piece.
             session.set_read_timeout(self.tunnel_idle_timeout);
         }
-        receiving::dress(session, response, context)
+        receiving::dress(session, response, context)?;
+        let places = self.callers.identity.places();
+        if let Some(name) = places.and_then(|places| places.cookie.as_deref()) {
+            receiving::withhold_cookie(name, response);
+        }
+        Ok(())
     }
 
     async fn request_body_filter(

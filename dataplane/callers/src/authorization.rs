@@ -46,6 +46,8 @@ const OTHERS_AT_ONCE: u32 = 200;
 const OTHERS_EACH_SECOND: u32 = 50;
 /// Questions about exact paths in flight, of everybody.
 const PATH_REVIEWS: usize = 4;
+/// What was decided about a Connector, a yes like a no, is not kept longer: whose right is taken away has it no more.
+const OF_CONNECTORS: Duration = Duration::from_secs(10);
 /// Who gets no turn by then is told to come back.
 const TURN_WITHIN: Duration = Duration::from_secs(1);
 
@@ -192,7 +194,11 @@ impl AccessReviewer {
             return Ok(true);
         }
         match reading.then {
-            Some(then) => self.ask_one(user, then, About::Path(&self.paths)).await,
+            Some(then) => {
+                let is_path = matches!(then, Attributes::NonResource { .. });
+                let about = if is_path { About::Path(&self.paths) } else { About::Other };
+                self.ask_one(user, then, about).await
+            }
             None => Ok(false),
         }
     }
@@ -241,6 +247,7 @@ impl AccessReviewer {
         turn: Option<Arc<Semaphore>>,
     ) -> impl Future<Output = Result<Answered<bool>, Unavailable>> + Send + 'static + use<> {
         let question = access_question(user.subject(), attributes);
+        let ends_in = attributes.is_of_connectors().then_some(OF_CONNECTORS);
         let (kubernetes, decided) = (Arc::clone(&self.kubernetes), self.decided.clone());
         async move {
             let _turn = match &turn {
@@ -258,7 +265,7 @@ impl AccessReviewer {
             decided.reviewed(allowed.as_ref().ok().copied());
             Ok(Answered {
                 verdict: allowed?,
-                ends_in: None,
+                ends_in,
             })
         }
     }

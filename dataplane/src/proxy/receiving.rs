@@ -233,6 +233,23 @@ fn suit(session: &mut Session, response: &mut ResponseHeader, context: &mut Cont
     Ok(())
 }
 
+/// No backend logs anybody in: the cookie that says who calls is the business of whoever stands in front.
+pub fn withhold_cookie(name: &str, response: &mut ResponseHeader) {
+    let is_set = |value: &HeaderValue| {
+        let given = value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        given.trim_ascii() == name.as_bytes()
+    };
+    if !response.headers.get_all(SET_COOKIE).into_iter().any(is_set) {
+        return;
+    }
+    let values: Vec<_> = response.headers.get_all(SET_COOKIE).into_iter().cloned().collect();
+    response.remove_header(&SET_COOKIE);
+    for value in values.into_iter().filter(|value| !is_set(value)) {
+        // Adding a value cannot fail: the name is one.
+        let _ = response.append_header(SET_COOKIE, value);
+    }
+}
+
 /// Applies `headerDown`.
 pub fn header_down(route: Option<&Arc<Route>>, response: &mut ResponseHeader) {
     if let Some(directives) = route.and_then(|route| route.directives.as_ref()) {
@@ -341,6 +358,17 @@ pub fn body(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_backend_says_who_calls() {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        for cookie in ["a=1", "token=x; Path=/", " token =y", "tokens=2"] {
+            response.append_header(SET_COOKIE, cookie).unwrap();
+        }
+        withhold_cookie("token", &mut response);
+        let left: Vec<_> = response.headers.get_all(SET_COOKIE).iter().collect();
+        assert_eq!(left, ["a=1", "tokens=2"]);
+    }
 
     #[test]
     fn the_type_of_an_answer_says_whether_it_may_be_silent() {

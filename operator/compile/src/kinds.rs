@@ -21,8 +21,13 @@ pub struct Form {
     pub matched: &'static str,
     /// Of its status: where requests go.
     pub column: &'static str,
+    /// Where the API server keeps it, of the one version.
+    pub group: &'static str,
+    pub plural: &'static str,
     /// Its objects stand in namespaces.
     pub is_namespaced: bool,
+    /// A cluster may do without its definition, and the operator without a right to it.
+    pub is_optional: bool,
     read: fn(&Value) -> serde_json::Result<Spec>,
     matcher: fn(&ObjectKey, &Value) -> Option<Matcher>,
     remarks: fn(&Value) -> Vec<(&'static str, String)>,
@@ -48,22 +53,6 @@ pub enum Tool {
     None,
     Connector(Box<ConnectorSpec>),
     Class(Box<ConnectorClassSpec>),
-}
-
-/// The API group of a kind.
-pub fn group(kind: Published) -> &'static str {
-    match kind {
-        Published::ReverseProxy | Published::ApiService => genkan_crds::GROUP,
-        Published::ConnectorClass | Published::Connector => genkan_crds::CONNECTORS_GROUP,
-    }
-}
-
-/// A cluster may do without its definition, and the operator without a right to it.
-pub fn is_optional(kind: Published) -> bool {
-    match kind {
-        Published::ReverseProxy | Published::ApiService => false,
-        Published::ConnectorClass | Published::Connector => true,
-    }
 }
 
 /// The form of a kind.

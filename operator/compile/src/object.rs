@@ -161,7 +161,7 @@ impl Kind {
         match (group, kind) {
             (genkan_crds::GROUP | genkan_crds::CONNECTORS_GROUP, _) => {
                 let kind: Option<Published> = kind.parse().ok();
-                kind.filter(|kind| kinds::group(*kind) == group).map(Self::Published)
+                kind.filter(|kind| kinds::of(*kind).group == group).map(Self::Published)
             }
             ("", "Service") => Some(Self::Watched(Watched::Service)),
             ("discovery.k8s.io", "EndpointSlice") => Some(Self::Watched(Watched::EndpointSlice)),

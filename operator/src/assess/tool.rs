@@ -73,9 +73,8 @@ pub(super) fn status(
         })
         .collect();
     let mut status = json!({"observedGeneration": verdict.object.generation, "conditions": conditions});
-    match verdict.object.key.kind {
-        Published::Connector => status["proxies"] = assessment.proxies.clone().into(),
-        Published::ConnectorClass | Published::ReverseProxy | Published::ApiService => {}
+    if verdict.object.key.kind == Published::Connector {
+        status["proxies"] = assessment.proxies.clone().into();
     }
     for (name, value) in &said.status {
         status[name] = value.clone();

@@ -81,7 +81,7 @@ impl Watch {
 
     /// Without it everything else is served all the same.
     fn is_optional(&self) -> bool {
-        self.kind.published().is_some_and(kinds::is_optional)
+        self.kind.published().is_some_and(|kind| kinds::of(kind).is_optional)
     }
 
     /// Only what a CRD defines can be unknown to an API server.

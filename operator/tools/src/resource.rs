@@ -1,6 +1,5 @@
 //! Where the API server keeps each kind.
 
-use genkan_routing::model::Published;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
@@ -13,12 +12,9 @@ use genkan_compile::object::{Kind, Watched};
 pub fn of(kind: Kind) -> ApiResource {
     match kind {
         Kind::Published(kind) => {
-            let version = GroupVersionKind::gvk(kinds::group(kind), genkan_crds::VERSION, kind.name());
-            match kind {
-                // The plural that is guessed of this one is no word.
-                Published::ConnectorClass => ApiResource::from_gvk_with_plural(&version, "connectorclasses"),
-                Published::ReverseProxy | Published::ApiService | Published::Connector => ApiResource::from_gvk(&version),
-            }
+            let form = kinds::of(kind);
+            let version = GroupVersionKind::gvk(form.group, genkan_crds::VERSION, kind.name());
+            ApiResource::from_gvk_with_plural(&version, form.plural)
         }
         Kind::Watched(Watched::Service) => ApiResource::erase::<Service>(&()),
         Kind::Watched(Watched::EndpointSlice) => ApiResource::erase::<EndpointSlice>(&()),
@@ -39,6 +35,8 @@ pub fn api(client: &Client, resource: &ApiResource, namespace: &str) -> Api<Dyna
 
 #[cfg(test)]
 mod tests {
+    use genkan_routing::model::Published;
+
     use super::*;
 
     #[test]

@@ -234,6 +234,11 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// It is about a Connector, or what belongs to one.
+    pub fn is_of_connectors(&self) -> bool {
+        matches!(self, Self::Resource { group, .. } if group == GROUP)
+    }
+
     fn into_owned(self) -> Attributes<'static> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {

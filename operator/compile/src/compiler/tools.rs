@@ -39,12 +39,10 @@ impl Tools {
     pub fn note(&mut self, index: &Index, dirty: &Dirty) -> BTreeSet<ObjectKey> {
         let mut concerned = BTreeSet::new();
         for key in &dirty.published {
-            match key.kind {
-                Published::Connector => self.name(key, index),
-                Published::ConnectorClass => {
-                    concerned.extend(self.of_class.get(&key.name).into_iter().flatten().cloned());
-                }
-                Published::ReverseProxy | Published::ApiService => {}
+            if key.kind == Published::ConnectorClass {
+                concerned.extend(self.of_class.get(&key.name).into_iter().flatten().cloned());
+            } else {
+                self.name(key, index);
             }
         }
         for secret in &dirty.secrets {

@@ -23,7 +23,7 @@ pub(super) fn check(document: &Document<'_>, remarks: &mut Vec<Remark>) {
     };
     let mut error =
         |field: &str, message: String| remarks.push(document.remark(Level::Error, field, message));
-    let version = format!("{}/{}", kinds::group(kind), genkan_crds::VERSION);
+    let version = format!("{}/{}", kinds::of(kind).group, genkan_crds::VERSION);
     if document.value["apiVersion"] != version {
         error("apiVersion", format!("is not served; write {version}"));
     }
