@@ -12,6 +12,7 @@ pub use credential::{Body, Generated, Injected, Position};
 pub use operations::{Found, Operations};
 pub use path::{ApiPath, Shape};
 pub use query::without_token;
+pub use plugin::lines as plugin_lines;
 pub use tables::{Class, Connector, Connectors, Credential, Role, Proxy};
 
 pub(crate) use credential::{Wanted, check, plugin_headers, wanted};

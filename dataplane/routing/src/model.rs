@@ -3,6 +3,7 @@
 
 mod blob;
 pub mod connector;
+mod duty;
 pub mod endpoint;
 mod object;
 pub(crate) mod reference;
@@ -14,6 +15,7 @@ pub mod version;
 
 pub use blob::{Blob, BlobKey};
 pub use connector::{AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation, OwnProxy, Role, Provider};
+pub use duty::{Duty, Probed, Report};
 pub use object::{ObjectKey, ObjectRef, Published};
 pub use report::{BackendState, Health, Objection};
 pub use resource::{Endpoint, EndpointSet, Resource, ResourceBody, ResourceKey, SetKey};

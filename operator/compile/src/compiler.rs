@@ -10,6 +10,7 @@ mod endpoints;
 mod expressions;
 mod groups;
 mod paths;
+mod probes;
 mod published;
 mod room;
 mod tool;
@@ -24,7 +25,7 @@ use genkan_routing::model::{
 };
 use genkan_routing::precedence::Claims;
 
-use crate::index::{Dirty, Index};
+use crate::index::{Dirty, Index, Probe};
 use crate::kinds::Tool;
 use crate::object::Key;
 use crate::verdict::{Finding, Verdict};
@@ -83,6 +84,17 @@ pub struct Output {
     pub secrets: Vec<(SecretKey, Option<Secret>)>,
     /// Secrets that somebody names now and nobody did, and those that nobody names any more, in order.
     pub wanted: Vec<(Key, bool)>,
+    /// Probes whose plan is another one than before.
+    pub probes: Vec<ProbeChange>,
+}
+
+/// A probe that begins, ends, or asks something else from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeChange {
+    pub object: ObjectKey,
+    pub probe: Probe,
+    /// The plan; `None` if it ends.
+    pub plan: Option<SecretKey>,
 }
 
 /// What the compile of one kind gives.
@@ -93,6 +105,8 @@ struct Compiled {
     needs: Vec<Use>,
     /// What its route trusts, to be sent beside it.
     bundle: Option<(BlobKey, Blob)>,
+    /// What its tool is asked.
+    plans: Vec<(Probe, Secret)>,
 }
 
 /// What one compile has made so far; nothing of it is sent before there is room for it.
@@ -145,6 +159,7 @@ impl Compiler {
         }
         todo.extend(self.groups.contend(index, &dirty.published));
         todo.extend(self.tools.note(index, dirty));
+        todo.extend(dirty.probed.iter().cloned());
         for service in &dirty.services {
             todo.extend(self.users.get(service).into_iter().flatten().cloned());
         }
@@ -179,6 +194,9 @@ impl Compiler {
         let mut out = self.emit(made);
         out.wanted = self.tools.take_wanted();
         out.secrets = self.tools.settle(index, &out.upserts, &out.removals);
+        let (plans, probes) = self.tools.take_plans();
+        out.secrets.extend(plans);
+        out.probes = probes;
         if dirty.flags {
             out.upserts.push(Resource::feature_flags(index.flags.clone()));
         }
@@ -271,6 +289,8 @@ impl Compiler {
             }
         }
         for (key, compiled) in made.objects {
+            let plans = compiled.as_ref().map(|compiled| compiled.plans.as_slice()).unwrap_or_default();
+            self.tools.plan(&key, plans);
             let Some(mut compiled) = compiled else {
                 out.removals.push(key.clone().into());
                 self.verdicts.remove(&key);

@@ -3,15 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use genkan_routing::model::{FeatureFlags, ObjectKey, Published};
+use genkan_routing::model::{FeatureFlags, ObjectKey, Probed, Published, SecretKey};
 
 use crate::object::{Key, Kind, Object, Pod, Record, SecretState, Service, Slice, Watched};
+
+/// What of a tool is found out by asking it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Probe {
+    /// It answers.
+    Liveness,
+    /// It accepts the credential.
+    Auth,
+}
 
 /// One thing that happened to the objects of a kind.
 #[derive(Clone, Debug)]
 pub enum Change {
     Apply(Box<Object>),
     Delete(Kind, Key),
+    /// What a tool answered to a probe.
+    Probed(ObjectKey, Probe, SecretKey, Probed),
     /// The whole list, after a start or a gap: what is not in it exists no longer.
     Reset(Kind, Vec<Object>),
 }
@@ -30,6 +41,8 @@ pub struct Dirty {
     /// Secrets of which something became known.
     pub secrets: BTreeSet<Key>,
     pub flags: bool,
+    /// Connectors of which a probe has come to another result.
+    pub probed: BTreeSet<ObjectKey>,
 }
 
 #[derive(Debug, Default)]
@@ -43,9 +56,25 @@ pub struct Index {
     pub secrets: BTreeMap<Key, SecretState>,
     /// Switches of Connectors that are on.
     pub flags: FeatureFlags,
+    /// The last result of each probe, and of which plan it is.
+    pub probes: BTreeMap<(ObjectKey, Probe), (SecretKey, Probed)>,
     /// The Service that each slice belongs to.
     slice_owners: BTreeMap<Key, Key>,
     synced: BTreeSet<Kind>,
+}
+
+// === impl Probe ===
+
+impl Probe {
+    pub const ALL: [Self; 2] = [Self::Liveness, Self::Auth];
+
+    /// In names of duties and plans.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Liveness => "liveness",
+            Self::Auth => "auth",
+        }
+    }
 }
 
 // === impl Dirty ===
@@ -59,6 +88,7 @@ impl Dirty {
             && !self.pods
             && self.secrets.is_empty()
             && !self.flags
+            && self.probed.is_empty()
     }
 }
 
@@ -71,6 +101,14 @@ impl Index {
             Change::Apply(object) => self.apply(*object, dirty),
             Change::Delete(kind, key) => self.delete(kind, &key, dirty),
             Change::Reset(kind, objects) => self.reset(kind, objects, dirty),
+            Change::Probed(key, probe, plan, probed) => {
+                let result = (plan, probed);
+                let at = (key.clone(), probe);
+                if self.published.contains_key(&key) && self.probes.get(&at) != Some(&result) {
+                    self.probes.insert(at, result);
+                    dirty.probed.insert(key);
+                }
+            }
         }
     }
 
@@ -162,6 +200,9 @@ impl Index {
                     name: key.1.clone(),
                 };
                 if self.published.remove(&key).is_some() {
+                    for probe in Probe::ALL {
+                        self.probes.remove(&(key.clone(), probe));
+                    }
                     dirty.published.insert(key);
                 }
             }

@@ -8,6 +8,17 @@ use zeroize::Zeroizing;
 
 use crate::model::Secret;
 
+/// All of them, as lines.
+pub fn lines(address: &str, held: Option<&Secret>) -> Vec<(String, Zeroizing<String>)> {
+    let line = |name: &str, value: String| (name.to_owned(), Zeroizing::new(value));
+    let mut lines = vec![line("X-Plugin-Meta", meta(address))];
+    if let Some(held) = held {
+        lines.push(line("X-Plugin-Auth", auth(&held.kind)));
+        lines.push(("X-Plugin-Secret".to_owned(), secret(held)));
+    }
+    lines
+}
+
 /// `X-Plugin-Meta`.
 pub(super) fn meta(address: &str) -> String {
     STANDARD.encode(serde_json::json!({ "baseURL": address }).to_string())

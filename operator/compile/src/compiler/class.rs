@@ -93,6 +93,7 @@ impl Compiler {
             route: Some(route),
             needs,
             bundle: api.and_then(|api| api.bundle),
+            plans: Vec::new(),
         }
     }
 

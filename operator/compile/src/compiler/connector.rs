@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use genkan_crds::condition::connector::{kind, reason};
 use genkan_crds::condition::reason as common;
 use genkan_crds::connectors::auth::SERVICE_ACCOUNT_TOKEN;
-use genkan_crds::connectors::{ConnectorClassSpec, ConnectorSpec, Probe};
+use genkan_crds::connectors::{ConnectorClassSpec, ConnectorSpec};
 use genkan_routing::model::connector::CUSTOM_AUTHORITIES;
 use genkan_routing::model::{
-    Action, Connector, Credential, Matcher, ObjectKey, ObjectRef, Role, Route, SecretKey, Unavailable,
+    Action, Connector, Credential, Matcher, ObjectKey, ObjectRef, Role, Route, Secret, SecretKey, Unavailable,
 };
 use serde_json::{Map, json};
 
 use super::class::is_by_path;
+use super::probes::Asked;
 use super::tool::{Address, Led, Trust, led, needs, upstreams};
 use super::{Compiled, Compiler, bundle, unavailable};
-use crate::index::Index;
+use crate::index::{Index, Probe};
 use crate::kinds::Tool;
 use crate::object::{Record, SKIPS_VERIFICATION, SecretState};
 use crate::verdict::{Backend, Finding, ToolCondition, ToolVerdict, Verdict};
@@ -80,10 +81,14 @@ impl Compiler {
         let mut conditions = vec![
             class_ready(spec, class.as_ref()),
             secrecy.condition,
-            live(class.as_ref(), main.as_ref()),
-            authentic(spec, class.as_ref()),
             proxy_ready,
         ];
+        let mut plans = Vec::new();
+        for probe in Probe::ALL {
+            let (condition, plan) = self.probed(probe, record, spec, class.as_ref(), &trust, &secrecy.credential, index);
+            conditions.push(condition);
+            plans.extend(plan.filter(|_| accepted.ok).map(|plan| (probe, plan)));
+        }
         conditions.extend(ca_ready);
         let secrets = match (&secrecy.credential, &action) {
             (Credential::Secret(key), Action::Forward(_)) => vec![key.clone()],
@@ -122,7 +127,50 @@ impl Compiler {
             }),
             needs,
             bundle,
+            plans,
         }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all that one Connector comes to so far")]
+    fn probed(
+        &self,
+        probe: Probe,
+        record: &Record,
+        spec: &ConnectorSpec,
+        class: Option<&Class<'_>>,
+        trust: &Trust,
+        credential: &Credential,
+        index: &Index,
+    ) -> (ToolCondition, Option<Secret>) {
+        let Some(class) = class else {
+            let kind = match probe {
+                Probe::Liveness => kind::LIVENESS_READY,
+                Probe::Auth => kind::AUTH_READY,
+            };
+            return (ToolCondition::unknown(kind, reason::NOT_SET, "the class is not there"), None);
+        };
+        let api = class.spec.api.as_ref().map(|api| led(&api.destination, "spec.api", &self.domain));
+        let api = match &api {
+            Some(Led::To(url)) => Some(url.as_str()),
+            Some(Led::Nowhere | Led::Wrong(_)) | None => None,
+        };
+        let secret = match credential {
+            Credential::Secret(key) => index.secret(&(key.namespace.clone(), key.name.clone())),
+            Credential::None | Credential::Problem(_) => None,
+        };
+        let secret = match secret {
+            Some(SecretState::Found(secret)) => Some(secret),
+            Some(SecretState::Missing | SecretState::NotPermitted) | None => None,
+        };
+        let asked = Asked {
+            object: &record.key,
+            spec,
+            class: class.spec,
+            api,
+            secret,
+            trust,
+        };
+        self.probe(probe, &asked, index)
     }
 
     fn proxy_service(
@@ -371,39 +419,4 @@ fn certificates(secret: &genkan_routing::model::Secret) -> Option<String> {
     });
     let all: Vec<&str> = texts.collect();
     (!all.is_empty()).then(|| all.join("\n"))
-}
-
-/// Whether the tool answers: nobody has asked it, where there is nothing to ask.
-fn live(class: Option<&Class<'_>>, _: Option<&Address>) -> ToolCondition {
-    let kind = kind::LIVENESS_READY;
-    match class {
-        None => ToolCondition::unknown(kind, reason::NOT_SET, "the class is not there"),
-        Some(class) => probed(kind, reason::NON_LIVENESS_PROBE, class.spec.liveness_probe.as_ref(), class.spec),
-    }
-}
-
-fn authentic(spec: &ConnectorSpec, class: Option<&Class<'_>>) -> ToolCondition {
-    let kind = kind::AUTH_READY;
-    let Some(class) = class else {
-        return ToolCondition::unknown(kind, reason::NOT_SET, "the class is not there");
-    };
-    let name = spec.auth.as_ref().and_then(|auth| auth.name.as_deref()).unwrap_or_default();
-    let probes = class.spec.auth_probes.iter();
-    let probe = probes.filter(|probe| probe.auth_name == name).find_map(|probe| probe.probe.as_ref());
-    probed(kind, reason::NON_AUTH_PROBE, probe, class.spec)
-}
-
-/// An API probe asks nobody while the class has no API.
-fn probed(kind: &'static str, none: &'static str, probe: Option<&Probe>, class: &ConnectorClassSpec) -> ToolCondition {
-    let has_api = class
-        .api
-        .as_ref()
-        .is_some_and(|api| api.destination.reference.is_some() || api.destination.uri.is_some());
-    match probe {
-        Some(Probe { http: Some(_), .. }) => ToolCondition::unknown(kind, reason::CHECKING, "the tool has not been asked yet"),
-        Some(Probe { api: Some(_), .. }) if has_api => {
-            ToolCondition::unknown(kind, reason::CHECKING, "the API of the class has not been asked yet")
-        }
-        Some(_) | None => ToolCondition::yes(kind, none),
-    }
 }

@@ -50,6 +50,7 @@ impl Compiler {
             route: None,
             needs: resolved.iter().filter_map(|r| r.needs.clone()).collect(),
             bundle: None,
+            plans: Vec::new(),
         };
         let Some(matcher) = &record.matcher else {
             let problems = checked.err().unwrap_or_default();
@@ -108,6 +109,7 @@ impl Compiler {
             route: Some(route),
             needs: needs.into_iter().collect(),
             bundle,
+            plans: Vec::new(),
         }
     }
 

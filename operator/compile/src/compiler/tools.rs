@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use genkan_routing::model::{ObjectKey, Published, Resource, ResourceBody, ResourceKey, Secret, SecretKey};
 
-use crate::index::{Dirty, Index};
+use super::ProbeChange;
+use crate::index::{Dirty, Index, Probe};
 use crate::kinds::Tool;
 use crate::object::{Key, SecretState};
 
@@ -18,6 +19,11 @@ pub struct Tools {
     /// How many routes each is served with, and what it held when that was last told.
     values: BTreeMap<SecretKey, Value>,
     wanted: Vec<(Key, bool)>,
+    /// What each tool is asked now, and under which key that travels.
+    plans: BTreeMap<(ObjectKey, Probe), (SecretKey, Secret)>,
+    /// The number of the next plan.
+    next: u64,
+    changed: (Vec<(SecretKey, Option<Secret>)>, Vec<ProbeChange>),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,6 +140,46 @@ impl Tools {
             }
         }
         out
+    }
+
+    /// Under which key a plan travels, if it is the one that is in force.
+    pub fn plan_key(&self, object: &ObjectKey, probe: Probe, plan: &Secret) -> Option<&SecretKey> {
+        let (key, known) = self.plans.get(&(object.clone(), probe))?;
+        (known == plan).then_some(key)
+    }
+
+    /// Notes what a tool is asked from now on.
+    pub fn plan(&mut self, object: &ObjectKey, plans: &[(Probe, Secret)]) {
+        for probe in Probe::ALL {
+            let at = (object.clone(), probe);
+            let now = plans.iter().find(|(of, _)| *of == probe).map(|(_, plan)| plan);
+            if self.plans.get(&at).map(|(_, known)| known) == now {
+                continue;
+            }
+            let (secrets, probes) = &mut self.changed;
+            if let Some((key, _)) = self.plans.remove(&at) {
+                secrets.push((key, None));
+            }
+            let plan = now.map(|plan| {
+                self.next += 1;
+                // No Secret of Kubernetes has such a name.
+                let name = format!("{}#{}.{}", object.name, probe.word(), self.next);
+                let key = SecretKey::new(object.namespace.as_str(), name);
+                secrets.push((key.clone(), Some(plan.clone())));
+                self.plans.insert(at, (key.clone(), plan.clone()));
+                key
+            });
+            probes.push(ProbeChange {
+                object: object.clone(),
+                probe,
+                plan,
+            });
+        }
+    }
+
+    /// Plans that came and went since the last time, and the probes that this concerns.
+    pub fn take_plans(&mut self) -> (Vec<(SecretKey, Option<Secret>)>, Vec<ProbeChange>) {
+        std::mem::take(&mut self.changed)
     }
 
     fn serve(&mut self, key: &ObjectKey, now: &[SecretKey], touched: &mut BTreeSet<SecretKey>) {

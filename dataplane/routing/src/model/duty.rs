@@ -1,0 +1,32 @@
+//! What one data plane does for all, and what came of it.
+
+use super::SecretKey;
+
+/// A question that one data plane asks for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duty {
+    /// One for the life of what has to be done.
+    pub name: String,
+    /// Rises whenever it is given to somebody, or is another one.
+    pub turn: u64,
+    /// Its plan, which is a secret.
+    pub plan: SecretKey,
+}
+
+/// What came of a duty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub duty: String,
+    pub turn: u64,
+    pub outcome: Probed,
+}
+
+/// What a tool answered, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    pub is_good: bool,
+    /// It answered at all.
+    pub has_answered: bool,
+    /// One sentence without a secret; empty if all is well.
+    pub message: String,
+}

@@ -1,0 +1,163 @@
+//! What a tool is asked to find out whether it works.
+
+use genkan_crds::condition::connector::{kind, reason};
+use genkan_crds::connectors::{ConnectorClassSpec, ConnectorSpec, Probe as Spec, probe::HttpProbe};
+use genkan_probe::{Data, Expected, LONGEST_RULE, Plan, check_rule, origin, render};
+use genkan_routing::connectors::plugin_lines;
+use genkan_routing::model::{ObjectKey, Probed, Secret};
+
+use super::Compiler;
+use super::tool::Trust;
+use crate::index::{Index, Probe};
+use crate::verdict::ToolCondition;
+
+/// What probes of one Connector are made of.
+pub(super) struct Asked<'a> {
+    pub object: &'a ObjectKey,
+    pub spec: &'a ConnectorSpec,
+    pub class: &'a ConnectorClassSpec,
+    /// Where the API of the class is, if it has one.
+    pub api: Option<&'a str>,
+    pub secret: Option<&'a Secret>,
+    pub trust: &'a Trust,
+}
+
+// === impl Compiler ===
+
+impl Compiler {
+    /// The condition that a probe decides, and its plan if there is something to ask.
+    pub(super) fn probe(&self, probe: Probe, asked: &Asked<'_>, index: &Index) -> (ToolCondition, Option<Secret>) {
+        let (kind, none) = match probe {
+            Probe::Liveness => (kind::LIVENESS_READY, reason::NON_LIVENESS_PROBE),
+            Probe::Auth => (kind::AUTH_READY, reason::NON_AUTH_PROBE),
+        };
+        let plan = match asked.plan(probe) {
+            None => return (ToolCondition::yes(kind, none), None),
+            Some(Err(problem)) => {
+                let message = format!("the probe of the class cannot be used: {problem}");
+                return (ToolCondition::no(kind, reason::INVALID, message), None);
+            }
+            Some(Ok(plan)) => plan.to_secret(),
+        };
+        let known = self.tools.plan_key(asked.object, probe, &plan);
+        let result = index.probes.get(&(asked.object.clone(), probe));
+        let result = result.filter(|(of, _)| Some(of) == known).map(|(_, probed)| probed);
+        let condition = match result {
+            None => ToolCondition::unknown(kind, reason::CHECKING, "the tool has not answered yet"),
+            Some(Probed { is_good: true, .. }) => ToolCondition::yes(kind, ""),
+            Some(Probed { message, .. }) if probe == Probe::Auth => {
+                ToolCondition::no(kind, reason::AUTHENTICATION_FAILED, format!("Authentication failed: {message}"))
+            }
+            Some(Probed { message, .. }) => {
+                ToolCondition::no(kind, reason::CONNECTION_FAILED, format!("the tool does not answer as it should: {message}"))
+            }
+        };
+        (condition, Some(plan))
+    }
+}
+
+// === impl Asked ===
+
+impl Asked<'_> {
+    /// `None`: there is nothing to ask.
+    fn plan(&self, probe: Probe) -> Option<Result<Plan, String>> {
+        let auth = self.spec.auth.as_ref();
+        let name = auth.and_then(|auth| auth.name.as_deref()).unwrap_or_default();
+        let spec = match probe {
+            Probe::Liveness => self.class.liveness_probe.as_ref(),
+            Probe::Auth => {
+                let mut all = self.class.auth_probes.iter();
+                all.find(|of| of.auth_name == name).and_then(|of| of.probe.as_ref())
+            }
+        }?;
+        match spec {
+            Spec { http: Some(http), .. } => Some(self.http(http)),
+            Spec { api: Some(api), .. } => {
+                // While the class has no API nobody is asked.
+                let base = self.api?;
+                Some(self.api_plan(base, api.path.as_deref().unwrap_or_default()))
+            }
+            Spec { http: None, api: None } => None,
+        }
+    }
+
+    fn http(&self, http: &HttpProbe) -> Result<Plan, String> {
+        let data = self.data();
+        let address = self.spec.address.as_deref().unwrap_or_default();
+        let (scheme, authority) = origin(address).ok_or("the Connector has no address")?;
+        let host_of = |authority: &str| authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let host = http.host.as_deref().unwrap_or_default();
+        let is_own = host.is_empty() || host_of(host) == host_of(authority);
+        let scheme = match http.scheme.as_deref() {
+            Some(scheme) if !scheme.is_empty() => scheme,
+            _ if is_own => scheme,
+            _ => "http",
+        };
+        let authority = if host.is_empty() { authority } else { host };
+        let path = render(&http.path, &data).map_err(|problem| format!("path: {problem}"))?;
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let mut headers = Vec::new();
+        for header in &http.http_headers {
+            let value = render(&header.value, &data)
+                .map_err(|problem| format!("httpHeaders {:?}: {problem}", header.name))?;
+            // One that comes out empty is not sent.
+            if !value.is_empty() {
+                headers.push((header.name.clone(), value));
+            }
+        }
+        let rule = http.response.as_ref().and_then(|response| response.cel.as_deref());
+        let expected = match rule.filter(|rule| !rule.is_empty()) {
+            None => Expected::Success,
+            Some(rule) if rule.len() > LONGEST_RULE => {
+                return Err(format!("response.cel: has {} bytes, and {LONGEST_RULE} are the most", rule.len()));
+            }
+            Some(rule) => {
+                check_rule(rule).map_err(|problem| format!("response.cel: {problem}"))?;
+                Expected::Rule(rule.to_owned())
+            }
+        };
+        Ok(Plan {
+            url: format!("{scheme}://{authority}{slash}{path}"),
+            method: http.method.clone().filter(|method| !method.is_empty()).unwrap_or_else(|| "GET".into()),
+            headers,
+            follows_redirects: !http.disable_redirect.unwrap_or(false),
+            authorities: self.trust.authorities.clone(),
+            skips_verification: self.trust.skips,
+            expected,
+        })
+    }
+
+    fn api_plan(&self, base: &str, path: &str) -> Result<Plan, String> {
+        let path = render(path, &self.data()).map_err(|problem| format!("api.path: {problem}"))?;
+        let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
+        let address = self.spec.address.as_deref().unwrap_or_default();
+        let lines = plugin_lines(address, self.secret).into_iter();
+        Ok(Plan {
+            url: format!("{}{slash}{path}", base.trim_end_matches('/')),
+            method: "GET".into(),
+            headers: lines.map(|(name, value)| (name, value.to_string())).collect(),
+            follows_redirects: false,
+            authorities: None,
+            skips_verification: false,
+            expected: Expected::Ok,
+        })
+    }
+
+    fn data(&self) -> Data {
+        let pairs = |all: &[genkan_crds::connectors::Param]| -> Vec<(String, String)> {
+            all.iter().map(|param| (param.name.clone(), param.value.clone())).collect()
+        };
+        let auth = self.spec.auth.as_ref();
+        let auth_params = auth.map(|auth| pairs(&auth.params)).unwrap_or_default();
+        let mut params = pairs(&self.spec.params);
+        for declared in &self.class.params {
+            let is_given = params.iter().any(|(name, _)| *name == declared.name);
+            if let (false, Some(default)) = (is_given, declared.default_text()) {
+                params.push((declared.name.clone(), default.to_owned()));
+            }
+        }
+        let address = self.spec.address.as_deref().unwrap_or_default();
+        let ObjectKey { namespace, name, .. } = self.object;
+        Data::new(namespace, name, address, &auth_params, &params, self.secret)
+    }
+}
