@@ -1,5 +1,6 @@
 //! What the operator sends: the stream, the tables made of it, and what is kept of it.
 
+pub mod duties;
 pub mod last_known_good;
 pub mod stream;
 pub mod tables;

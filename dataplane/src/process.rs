@@ -8,6 +8,7 @@ use pingora_core::apps::HttpServerApp;
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::http_proxy;
+use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use crate::callers::{Callers, CallersError};
 use crate::cli::Cli;
 use crate::context::MOST_ATTEMPTS;
 use crate::drain::{Drain, Signals};
+use crate::duties::{Asker, Duties};
 use crate::files;
 use crate::front::{Front, FrontConfig};
 use crate::health::HealthReports;
@@ -54,6 +56,8 @@ pub enum ProcessError {
 }
 
 /// Connections to all backends together that are kept for later, and hundredths of the open files for them.
+/// Reports on their way to the operator.
+const REPORTS: usize = 64;
 const POOL: usize = 4_096;
 const POOL_SHARE: usize = 10;
 
@@ -109,7 +113,13 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     };
     let (keeping, kept) = keep(cli, &terms, &metrics);
     let (keeper, journal) = keeping.unzip();
+    let workers = tokio::runtime::Handle::current().metrics().num_workers();
+    let conf = engine_conf(ca_file, workers);
+    let (reporting, reports) = mpsc::channel(REPORTS);
+    let asker = Asker::new(Arc::clone(&names), ConnectorOptions::from_server_conf(&conf));
     let mut subscriber = Subscriber {
+        duties: Duties::new(Arc::new(asker), reporting),
+        reports,
         operator: cli.stream.operator.clone(),
         credentials: cli.stream.credentials(),
         name: cli.own_name(listen),
@@ -133,8 +143,6 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let mut keeping = tokio::spawn(keep_on(keeper.zip(journal), stop_stream.clone()));
     let mut tasks = Tasks::default();
     tasks.spawn("configuration stream", subscriber.run(stop_stream.clone()));
-    let workers = tokio::runtime::Handle::current().metrics().num_workers();
-    let conf = engine_conf(ca_file, workers);
     let recovery = Recovery {
         current: Arc::clone(&current),
         health: Arc::clone(&health),

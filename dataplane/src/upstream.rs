@@ -157,6 +157,18 @@ impl Upstream {
         })
     }
 
+    /// One that is found by the name of its host alone.
+    ///
+    /// # Errors
+    /// When the description makes no sense.
+    pub fn of_host(model: &model::Upstream, names: &Names) -> Result<Self, UpstreamError> {
+        let set = |key: &SetKey| {
+            let none = Endpoints::new(Arc::clone(names.check()));
+            (Arc::new(key.clone()), Arc::new(none))
+        };
+        Self::build(model, names, set, |_| Err(UpstreamError::NoCaBundle))
+    }
+
     #[cfg(test)]
     pub(crate) fn trusts(&self, bundle: &Bundle) -> bool {
         let ca = self.tls.as_ref().and_then(|tls| tls.ca.as_ref());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_compile::Compiler;
-use genkan_compile::index::{Dirty, Index};
+use genkan_compile::index::{Change, Dirty, Index};
 use genkan_compile::object::Key;
 use genkan_routing::model::{ObjectKey, ResourceKey, SetKey};
 use parking_lot::RwLock;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::assess::SetState;
+use crate::duties::{Duties, Told};
 use crate::fleet::Fleet;
 use crate::input::{Absence, Input, Pods};
 use crate::metrics::Metrics;
@@ -50,6 +51,7 @@ pub struct Engine {
     index: Index,
     compiler: Compiler,
     fleet: Fleet,
+    duties: Duties,
     dirty: Dirty,
     batch: Option<Batch>,
     sets: BTreeMap<SetKey, SetState>,
@@ -93,6 +95,7 @@ impl Engine {
             index: Index::default(),
             compiler: Compiler::default(),
             fleet: Fleet::default(),
+            duties: Duties::default(),
             dirty: Dirty::default(),
             batch: None,
             sets: BTreeMap::new(),
@@ -137,6 +140,11 @@ impl Engine {
         self.wanted.take()
     }
 
+    /// What each stream does for all.
+    pub fn duties(&self) -> watch::Receiver<Told> {
+        self.duties.told()
+    }
+
     /// Runs until every sender of inputs is gone.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         loop {
@@ -163,20 +171,7 @@ impl Engine {
 
     fn take(&mut self, input: Input, now: Instant) {
         match input {
-            Input::Changes(changes) => {
-                self.metrics.changes.inc_by(changes.len() as u64);
-                changes
-                    .into_iter()
-                    .for_each(|change| self.index.take(change, &mut self.dirty));
-                let began = self.batch.map_or(now, |b| b.began);
-                self.batch = Some(Batch {
-                    began,
-                    due: (now + QUIET).min(began + LONGEST),
-                });
-                if !self.view.read().synced {
-                    self.view.write().missing = self.index.missing();
-                }
-            }
+            Input::Changes(changes) => self.take_changes(changes, now),
             Input::Absent(kind, absence) => {
                 self.metrics.absent(kind, absence);
                 let absent = &mut self.view.write().absent;
@@ -189,8 +184,13 @@ impl Engine {
                 name,
                 instance,
                 session,
+                does_duties,
                 reply,
             } => {
+                if does_duties {
+                    self.duties.join(session);
+                    self.duties.tell();
+                }
                 let name = self.fleet.connect(&name, &instance, session, now);
                 info!(proxy = %name, "proxy connected");
                 // If the stream ended meanwhile its `Disconnected` follows.
@@ -233,7 +233,14 @@ impl Engine {
                     self.assess_each([key], now);
                 }
             }
+            Input::Reports { session, reports } => {
+                let reports = reports.into_iter();
+                let changes = reports.filter_map(|report| self.duties.report(session, report)).collect();
+                self.take_changes(changes, now);
+            }
             Input::Disconnected { name, session } => {
+                self.duties.leave(session);
+                self.duties.tell();
                 warn!(proxy = %name, "proxy disconnected");
                 self.fleet.disconnect(&name, session, now);
                 self.fleet_changed(now);
@@ -253,6 +260,21 @@ impl Engine {
                     self.assess_all(now);
                 }
             }
+        }
+    }
+
+    fn take_changes(&mut self, changes: Vec<Change>, now: Instant) {
+        self.metrics.changes.inc_by(changes.len() as u64);
+        changes
+            .into_iter()
+            .for_each(|change| self.index.take(change, &mut self.dirty));
+        let began = self.batch.map_or(now, |b| b.began);
+        self.batch = Some(Batch {
+            began,
+            due: (now + QUIET).min(began + LONGEST),
+        });
+        if !self.view.read().synced {
+            self.view.write().missing = self.index.missing();
         }
     }
 
@@ -277,6 +299,8 @@ impl Engine {
         resources.seal(out.secrets, &mut out.upserts, &mut out.removals);
         let changed = resources.apply(out.upserts, &out.removals, now);
         drop(resources);
+        out.probes.into_iter().for_each(|change| self.duties.change(change));
+        self.duties.tell();
         for wanted in out.wanted {
             // Without a reader, all of them are known: they came with everything else.
             let _ = self.secrets.send(wanted);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use genkan_compile::index::Change;
 use genkan_compile::object::Kind;
-use genkan_routing::model::{Health, ObjectKey, Objection};
+use genkan_routing::model::{Health, ObjectKey, Objection, Report};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -29,6 +29,8 @@ pub enum Input {
         name: String,
         instance: String,
         session: SessionId,
+        /// It can do what one does for all.
+        does_duties: bool,
         reply: oneshot::Sender<String>,
     },
     Acknowledged {
@@ -43,6 +45,11 @@ pub enum Input {
         name: String,
         session: SessionId,
         health: Health,
+    },
+    /// What came of duties.
+    Reports {
+        session: SessionId,
+        reports: Vec<Report>,
     },
     Disconnected {
         name: String,

@@ -137,6 +137,7 @@ pub async fn run(args: Args) -> Result<()> {
     .with_domain(&args.cluster_domain);
 
     let (pods, wanted) = (engine.pods(), engine.take_wanted());
+    let duties = engine.duties();
 
     // The end of any of these is the end of the process: none may die unseen.
     let mut parts: JoinSet<(&'static str, Result<()>)> = JoinSet::new();
@@ -145,7 +146,8 @@ pub async fn run(args: Args) -> Result<()> {
         ("engine", Ok(()))
     });
     let served = serve::Service::new(inputs.clone(), feed, stopped.clone(), Arc::clone(&metrics))
-        .with_plaintext_secrets(args.stream.grpc_plaintext_secrets);
+        .with_plaintext_secrets(args.stream.grpc_plaintext_secrets)
+        .with_duties(duties);
     let mut serving = None;
     match client.as_ref().filter(|_| !args.stream.grpc_plaintext) {
         None => {

@@ -23,6 +23,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 use tower::Layer as _;
 
+use crate::duties::Told;
 use crate::input::Input;
 use crate::metrics::Metrics;
 use crate::pki::keep::Serving;
@@ -44,6 +45,7 @@ pub struct Service {
     sessions: AtomicU64,
     metrics: Arc<Metrics>,
     plaintext_secrets: bool,
+    duties: Option<watch::Receiver<Told>>,
 }
 
 // === impl Service ===
@@ -62,7 +64,15 @@ impl Service {
             sessions: AtomicU64::new(1),
             metrics,
             plaintext_secrets: false,
+            duties: None,
         }
+    }
+
+    /// Gives duties to those who can do them.
+    #[must_use]
+    pub fn with_duties(mut self, duties: watch::Receiver<Told>) -> Self {
+        self.duties = Some(duties);
+        self
     }
 
     /// Sends secrets to whoever reaches the listener in plain text, too.
@@ -134,6 +144,7 @@ impl ConfigStream for Service {
             engine: self.engine.clone(),
             feed: Arc::clone(&self.feed),
             stop: self.stop.clone(),
+            duties: self.duties.clone(),
             out,
             metrics: Arc::clone(&self.metrics),
             may_have_secrets: caller.is_some() || self.plaintext_secrets,

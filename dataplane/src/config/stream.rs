@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_proto::v1alpha1::config_stream_client::ConfigStreamClient;
-use genkan_proto::v1alpha1::{Ack, Hello, OperatorMessage, ProxyMessage, operator_message, proxy_message};
+use genkan_proto::v1alpha1::{Ack, Hello, OperatorMessage, ProxyMessage, Reports, operator_message, proxy_message};
 use genkan_proto::{Hash, MAX_CHUNK, PROTOCOL_VERSION, codec};
+use genkan_routing::model::Report;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
+use crate::duties::Duties;
 use crate::health::HealthReports;
 use crate::last_known_good::{Keeper, LastKnownGood, Update};
 use crate::metrics::Metrics;
@@ -42,6 +44,9 @@ pub struct Subscriber {
     pub keeper: Option<Arc<Keeper>>,
     /// The last message was refused: only everything, from the beginning, is to be trusted.
     pub is_lost: bool,
+    /// What this process does for all, and what comes of it.
+    pub duties: Duties,
+    pub reports: mpsc::Receiver<Report>,
 }
 
 /// What is known of one stream.
@@ -123,6 +128,7 @@ impl Subscriber {
                 Err(error) = self.session(&mut backoff) => error,
             };
             self.metrics.connected.set(0);
+            self.duties.end();
             self.keeper.iter().for_each(|keeper| keeper.doubt());
             let pause = backoff.next();
             tracing::warn!(operator = self.operator, %error, ?pause, "the configuration stream is down; what is served stays");
@@ -164,6 +170,11 @@ impl Subscriber {
                         received = stream.message() => {
                             drop(permit);
                             received?.ok_or(StreamError::Closed)?
+                        }
+                        Some(report) = self.reports.recv() => {
+                            let reports = vec![codec::report_to_wire(&report)];
+                            permit.send(message(proxy_message::Message::Reports(Reports { reports })));
+                            continue;
                         }
                         health = health.next() => {
                             let health = codec::health_to_wire(&health);
@@ -207,8 +218,13 @@ impl Subscriber {
         let chunk = match received.message {
             Some(operator_message::Message::Snapshot(chunk)) => chunk,
             Some(operator_message::Message::Secrets(values)) => return Ok(progress.values.add(values)?),
-            // None are given to who does not say that it can do them; or it is a message of a later version.
-            Some(operator_message::Message::Duties(_)) | None => return Ok(()),
+            Some(operator_message::Message::Duties(duties)) => {
+                self.duties.give(codec::duties_from_wire(duties));
+                self.begin_duties();
+                return Ok(());
+            }
+            // A message of a later version.
+            None => return Ok(()),
         };
         let nonce = chunk.nonce;
         let is_long = chunk.base_hash.is_empty() || chunk.index > 0 || chunk.payload.len() > LITTLE;
@@ -243,6 +259,7 @@ impl Subscriber {
                 if let Some(keeper) = &self.keeper {
                     keeper.note(Update { base, hash, frame });
                 }
+                self.begin_duties();
                 (answer, Ok(()))
             }
             Err(error) => {
@@ -270,6 +287,12 @@ impl Subscriber {
             }
             Ok(()) => sent.map_err(|_| StreamError::Closed),
         }
+    }
+
+    /// Those of which the plan is there.
+    fn begin_duties(&mut self) {
+        let builder = &self.builder;
+        self.duties.begin(|duty| builder.secret(&duty.plan));
     }
 
     /// `all`: the answer tells what is wrong with everything that is served, not only with the change. `is_long`: much of

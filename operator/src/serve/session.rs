@@ -6,6 +6,7 @@ use std::time::Duration;
 use genkan_accept::Call;
 use genkan_compile::sentence::bounded;
 use genkan_compile::verdict::MAX_MESSAGE;
+use genkan_proto::v1alpha1::operator_message::Message as Out;
 use genkan_proto::v1alpha1::proxy_message::Message as In;
 use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage};
 use genkan_proto::{Hash, MAX_REPORTS, PROTOCOL_VERSION, codec};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use tonic::{Status, Streaming};
 use tracing::{debug, warn};
 
+use crate::duties::Told;
 use crate::fleet::SessionId;
 use crate::input::Input;
 use crate::metrics::Metrics;
@@ -34,6 +36,9 @@ const AGE: Duration = Duration::from_secs(30 * 60);
 /// What a proxy says that it can do, to be sent secrets.
 const SECRETS: &str = "secrets";
 
+/// The same, to be given what one does for all.
+const DUTIES: &str = "duties";
+
 /// The reason of streams that were ended for what was said on them.
 const PROTOCOL: &str = "Protocol";
 
@@ -43,6 +48,7 @@ pub struct Session {
     pub engine: mpsc::Sender<Input>,
     pub feed: Arc<Feed>,
     pub stop: watch::Receiver<bool>,
+    pub duties: Option<watch::Receiver<Told>>,
     pub out: mpsc::Sender<Result<OperatorMessage, Status>>,
     pub metrics: Arc<Metrics>,
     /// `None` in plain text.
@@ -138,7 +144,9 @@ impl Session {
             takes_secrets: self.may_have_secrets && hello.capabilities.iter().any(|word| word == SECRETS),
             lacks_secrets: hello.lacks_secrets,
         };
-        let Some(name) = self.connect(hello).await else {
+        // A plan is a secret.
+        let does_duties = held.takes_secrets && hello.capabilities.iter().any(|word| word == DUTIES);
+        let Some(name) = self.connect(hello, does_duties).await else {
             return;
         };
         let departure = Departure {
@@ -169,7 +177,7 @@ impl Session {
         }
     }
 
-    async fn connect(&self, hello: Hello) -> Option<String> {
+    async fn connect(&self, hello: Hello, does_duties: bool) -> Option<String> {
         let (reply, answer) = oneshot::channel();
         let (name, instance) = match &self.caller {
             // What a proxy says of itself counts only within its own Pod.
@@ -184,6 +192,7 @@ impl Session {
             name,
             instance,
             session: self.id,
+            does_duties,
             reply,
         };
         self.engine.send(input).await.ok()?;
@@ -203,6 +212,9 @@ impl Session {
         let mut in_flight: Option<InFlight> = None;
         let mut version = self.feed.version();
         let mut stop = self.stop.clone();
+        let mut duties = self.duties.clone();
+        let mut given = Arc::default();
+        duties.iter_mut().for_each(watch::Receiver::mark_changed);
         version.mark_changed();
         loop {
             let deadline = in_flight.as_ref().map_or(end, |f| f.deadline.min(end));
@@ -217,6 +229,15 @@ impl Session {
                     }
                     nonce += 1;
                     in_flight = Some(self.push(nonce, &held).await?);
+                }
+                Some(told) = told(&mut duties) => {
+                    let now = told.get(&self.id).cloned().unwrap_or_default();
+                    if now != given {
+                        let message = Out::Duties(codec::duties_to_wire(&now));
+                        let sent = self.out.send(Ok(OperatorMessage { message: Some(message) })).await;
+                        sent.map_err(|_| Status::cancelled("the stream is gone"))?;
+                        given = now;
+                    }
                 }
                 message = messages.message() => match message? {
                     None => return Ok(()),
@@ -241,7 +262,13 @@ impl Session {
                         if codec::reports_len(&reports) > MAX_REPORTS {
                             return Err(Status::invalid_argument("Reports has more than 64 KiB"));
                         }
-                        debug!(proxy = %name, "a report from a proxy that has no duty counts for nothing");
+                        let reports = codec::reports_from_wire(reports).into_iter().map(|mut report| {
+                            report.outcome.message = bounded(report.outcome.message, MAX_MESSAGE);
+                            report
+                        });
+                        let reports = Input::Reports { session: self.id, reports: reports.collect() };
+                        // The engine ends only with the process.
+                        let _ = self.engine.send(reports).await;
                     }
                     Some(ProxyMessage { message: Some(In::Hello(_)) }) => {
                         return Err(Status::invalid_argument("Hello was said already"));
@@ -326,6 +353,17 @@ impl Session {
         self.metrics.refused(reason);
         // The proxy may have gone already, or read nothing any more.
         let _ = tokio::time::timeout(FAREWELL_WITHIN, self.out.send(Err(status))).await;
+    }
+}
+
+/// What all streams are told, when that changes.
+async fn told(duties: &mut Option<watch::Receiver<Told>>) -> Option<Told> {
+    match duties {
+        Some(duties) => {
+            duties.changed().await.ok()?;
+            Some(Arc::clone(&duties.borrow_and_update()))
+        }
+        None => std::future::pending().await,
     }
 }
 

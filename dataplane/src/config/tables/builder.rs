@@ -161,6 +161,11 @@ impl Builder {
         !self.parts.secrets.is_complete()
     }
 
+    /// The value of a secret, if it is named and has come.
+    pub fn secret(&self, key: &SecretKey) -> Option<Arc<model::Secret>> {
+        self.parts.secrets.get(key).cloned()
+    }
+
     /// What is wrong with everything that is served.
     pub fn verdicts(&self) -> Vec<Verdict> {
         let objected = self.objected.iter().filter_map(|key| self.built.get(key));
