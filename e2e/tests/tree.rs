@@ -121,15 +121,20 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("dataplane/callers", &["routing"]),
     ("e2e/kit", &[]),
     ("proto", &["routing"]),
-    ("operator/compile", &["crds", "proto", "routing"]),
-    ("operator/tools", &["accept", "compile", "crds", "routing"]),
+    ("dataplane/probe", &["routing"]),
+    ("dataplane/rego", &["routing"]),
+    ("operator/compile", &["crds", "probe", "proto", "rego", "routing"]),
+    ("operator/tools", &["accept", "compile", "crds", "rego", "routing"]),
     (
         "operator",
         &[
             "accept", "callers", "compile", "crds", "proto", "routing", "tools",
         ],
     ),
-    ("dataplane", &["accept", "callers", "kit", "proto", "routing"]),
+    (
+        "dataplane",
+        &["accept", "callers", "kit", "probe", "proto", "rego", "routing"],
+    ),
     (
         "e2e",
         &[

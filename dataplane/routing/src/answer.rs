@@ -110,7 +110,7 @@ impl Answer {
         if let Body::Status(status) = &mut self.body
             && self.code == 502
         {
-            status.reason = Cow::Borrowed("InternalError");
+            status.reason = Cow::Borrowed(reason_of(500));
         }
         self.connectors = Some(methods);
         self

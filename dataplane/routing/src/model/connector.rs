@@ -152,6 +152,10 @@ impl FeatureFlags {
 // === impl Role ===
 
 impl Role {
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
     pub fn connector(&self) -> Option<&Connector> {
         match self {
             Self::Connector(connector) => Some(connector),

@@ -20,6 +20,7 @@ pub struct Route {
     /// What it is served with: without one of them it answers 503 `SecretsUnavailable`.
     pub secrets: Vec<SecretKey>,
     /// What it is to the Connector API; nothing for stubs.
+    #[serde(skip_serializing_if = "Role::is_none")]
     pub role: Role,
 }
 

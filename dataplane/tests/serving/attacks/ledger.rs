@@ -128,13 +128,25 @@ fn end(bytes: &[u8]) -> Option<usize> {
     let lines = text(&bytes[..head]).to_ascii_lowercase();
     let value = |name: &str| lines.lines().find_map(|line| line.strip_prefix(name));
     if value("transfer-encoding:").is_some() {
-        let body = &bytes[head..];
-        // genkan sends no trailers, so that this is the end wherever it stands behind a line.
-        let whole = body == b"0\r\n\r\n" || body.ends_with(b"\r\n0\r\n\r\n");
-        return whole.then_some(bytes.len());
+        return end_of_chunks(&bytes[head..]).map(|length| head + length);
     }
     let length: usize = value("content-length:").map_or(0, |length| length.trim().parse().unwrap());
     (bytes.len() >= head + length).then_some(head + length)
+}
+
+/// How many bytes the chunks have, if the last is here. genkan sends neither extensions nor trailers; of a size that is none
+/// the end never comes.
+fn end_of_chunks(body: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let line = body.get(at..)?;
+        let line = &line[..line.windows(2).position(|window| window == b"\r\n")?];
+        let size = usize::from_str_radix(&text(line), 16).ok()?;
+        at += line.len() + 2 + size + 2;
+        if size == 0 {
+            return (at <= body.len()).then_some(at);
+        }
+    }
 }
 
 fn text(bytes: &[u8]) -> String {
