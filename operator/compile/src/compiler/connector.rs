@@ -78,6 +78,16 @@ impl Compiler {
         };
         status.insert("api".into(), json!({"path": path.to_string()}));
         let proxy_ready = self.proxy_service(record, class.as_ref(), &mut status);
+        let waits = |condition: &ToolCondition| condition.is_true.is_none();
+        let asked = class.as_ref().map(|class| Asked {
+            object: &record.key,
+            spec,
+            class: class.spec,
+            api: self.api_of(class),
+            secret: held(&secrecy.credential, index),
+            is_waiting: waits(&secrecy.condition) || ca_ready.as_ref().is_some_and(waits),
+            trust: &trust,
+        });
         let mut conditions = vec![
             class_ready(spec, class.as_ref()),
             secrecy.condition,
@@ -85,7 +95,10 @@ impl Compiler {
         ];
         let mut plans = Vec::new();
         for probe in Probe::ALL {
-            let (condition, plan) = self.probed(probe, record, spec, class.as_ref(), &trust, &secrecy.credential, index);
+            let (condition, plan) = match &asked {
+                Some(asked) => self.probe(probe, asked, index),
+                None => (probe_unset(probe), None),
+            };
             conditions.push(condition);
             plans.extend(plan.filter(|_| accepted.ok).map(|plan| (probe, plan)));
         }
@@ -131,46 +144,12 @@ impl Compiler {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "all that one Connector comes to so far")]
-    fn probed(
-        &self,
-        probe: Probe,
-        record: &Record,
-        spec: &ConnectorSpec,
-        class: Option<&Class<'_>>,
-        trust: &Trust,
-        credential: &Credential,
-        index: &Index,
-    ) -> (ToolCondition, Option<Secret>) {
-        let Some(class) = class else {
-            let kind = match probe {
-                Probe::Liveness => kind::LIVENESS_READY,
-                Probe::Auth => kind::AUTH_READY,
-            };
-            return (ToolCondition::unknown(kind, reason::NOT_SET, "the class is not there"), None);
-        };
-        let api = class.spec.api.as_ref().map(|api| led(&api.destination, "spec.api", &self.domain));
-        let api = match &api {
-            Some(Led::To(url)) => Some(url.as_str()),
-            Some(Led::Nowhere | Led::Wrong(_)) | None => None,
-        };
-        let secret = match credential {
-            Credential::Secret(key) => index.secret(&(key.namespace.clone(), key.name.clone())),
-            Credential::None | Credential::Problem(_) => None,
-        };
-        let secret = match secret {
-            Some(SecretState::Found(secret)) => Some(secret),
-            Some(SecretState::Missing | SecretState::NotPermitted) | None => None,
-        };
-        let asked = Asked {
-            object: &record.key,
-            spec,
-            class: class.spec,
-            api,
-            secret,
-            trust,
-        };
-        self.probe(probe, &asked, index)
+    /// Where the API of a class is, if it has one.
+    fn api_of(&self, class: &Class<'_>) -> Option<String> {
+        match led(&class.spec.api.as_ref()?.destination, "spec.api", &self.domain) {
+            Led::To(url) => Some(url),
+            Led::Nowhere | Led::Wrong(_) => None,
+        }
     }
 
     fn proxy_service(
@@ -359,6 +338,26 @@ fn secrecy(record: &Record, spec: &ConnectorSpec, class: Option<&Class<'_>>, ind
         },
         credential: Credential::Secret(key),
     }
+}
+
+/// The value that requests are made with.
+fn held<'i>(credential: &Credential, index: &'i Index) -> Option<&'i Secret> {
+    let key = match credential {
+        Credential::Secret(key) => key,
+        Credential::None | Credential::Problem(_) => return None,
+    };
+    match index.secret(&(key.namespace.clone(), key.name.clone()))? {
+        SecretState::Found(secret) => Some(secret),
+        SecretState::Missing | SecretState::NotPermitted => None,
+    }
+}
+
+fn probe_unset(probe: Probe) -> ToolCondition {
+    let kind = match probe {
+        Probe::Liveness => kind::LIVENESS_READY,
+        Probe::Auth => kind::AUTH_READY,
+    };
+    ToolCondition::unknown(kind, reason::NOT_SET, "the class is not there")
 }
 
 fn not_permitted(namespace: &str) -> String {

@@ -17,8 +17,10 @@ pub(super) struct Asked<'a> {
     pub spec: &'a ConnectorSpec,
     pub class: &'a ConnectorClassSpec,
     /// Where the API of the class is, if it has one.
-    pub api: Option<&'a str>,
+    pub api: Option<String>,
     pub secret: Option<&'a Secret>,
+    /// What it is made of has not been read yet.
+    pub is_waiting: bool,
     pub trust: &'a Trust,
 }
 
@@ -36,6 +38,10 @@ impl Compiler {
             Some(Err(problem)) => {
                 let message = format!("the probe of the class cannot be used: {problem}");
                 return (ToolCondition::no(kind, reason::INVALID, message), None);
+            }
+            Some(Ok(_)) if asked.is_waiting => {
+                let message = "the Secrets of the Connector have not been read yet";
+                return (ToolCondition::unknown(kind, reason::CHECKING, message), None);
             }
             Some(Ok(plan)) => plan.to_secret(),
         };
@@ -74,7 +80,7 @@ impl Asked<'_> {
             Spec { http: Some(http), .. } => Some(self.http(http)),
             Spec { api: Some(api), .. } => {
                 // While the class has no API nobody is asked.
-                let base = self.api?;
+                let base = self.api.as_deref()?;
                 Some(self.api_plan(base, api.path.as_deref().unwrap_or_default()))
             }
             Spec { http: None, api: None } => None,
