@@ -73,7 +73,7 @@ impl Stage {
             &folder,
             &Source::Kubernetes(rights("genkan-operator").await?),
             (9300, 9301),
-            &["--grpc-plaintext", "--grpc-plaintext-secrets"],
+            &["--grpc-plaintext", "--grpc-plaintext-secrets", "--log", "debug"],
         );
         let kubeconfig = rights("genkan-dataplane").await?.display().to_string();
         let address = format!("{ADDRESS}/24");
