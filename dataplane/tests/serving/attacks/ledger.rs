@@ -128,13 +128,28 @@ fn end(bytes: &[u8]) -> Option<usize> {
     let lines = text(&bytes[..head]).to_ascii_lowercase();
     let value = |name: &str| lines.lines().find_map(|line| line.strip_prefix(name));
     if value("transfer-encoding:").is_some() {
-        let body = &bytes[head..];
-        // genkan sends no trailers, so that this is the end wherever it stands behind a line.
-        let whole = body == b"0\r\n\r\n" || body.ends_with(b"\r\n0\r\n\r\n");
-        return whole.then_some(bytes.len());
+        return chunks(&bytes[head..]).map(|length| head + length);
     }
     let length: usize = value("content-length:").map_or(0, |length| length.trim().parse().unwrap());
     (bytes.len() >= head + length).then_some(head + length)
+}
+
+/// The length of a chunked body, if it is all here. Its pieces come as they like, so that its last bytes say nothing.
+fn chunks(body: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let line = body[at..].windows(2).position(|window| window == b"\r\n")?;
+        let size = text(&body[at..at + line]);
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("no chunk: {size:?}"));
+        // genkan sends no trailers.
+        at += line + 2 + size + 2;
+        if at > body.len() {
+            return None;
+        }
+        if size == 0 {
+            return Some(at);
+        }
+    }
 }
 
 fn text(bytes: &[u8]) -> String {
