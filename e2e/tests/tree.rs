@@ -119,17 +119,18 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("dataplane/accept", &[]),
     ("dataplane/routing", &[]),
     ("dataplane/callers", &["routing"]),
+    ("dataplane/rego", &["routing"]),
     ("e2e/kit", &[]),
     ("proto", &["routing"]),
-    ("operator/compile", &["crds", "proto", "routing"]),
-    ("operator/tools", &["accept", "compile", "crds", "routing"]),
+    ("operator/compile", &["crds", "proto", "rego", "routing"]),
+    ("operator/tools", &["accept", "compile", "crds", "rego", "routing"]),
     (
         "operator",
         &[
             "accept", "callers", "compile", "crds", "proto", "routing", "tools",
         ],
     ),
-    ("dataplane", &["accept", "callers", "kit", "proto", "routing"]),
+    ("dataplane", &["accept", "callers", "kit", "proto", "rego", "routing"]),
     (
         "e2e",
         &[
