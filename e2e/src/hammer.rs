@@ -26,6 +26,8 @@ pub struct Target {
     confirmed: AtomicU64,
     /// Odd while the object is being deleted and made anew.
     absence: AtomicU64,
+    /// For one that takes a token: that, and the version comes as the credential that the backend gets for it.
+    token: Option<String>,
 }
 
 /// What came of it.
@@ -61,6 +63,15 @@ impl Target {
             begun: AtomicU64::new(version),
             confirmed: AtomicU64::new(version),
             absence: AtomicU64::new(0),
+            token: None,
+        }
+    }
+
+    /// The same for callers with this token: the version is the bearer token that the backend gets instead.
+    pub fn behind(prefix: impl Into<String>, version: u64, token: &str) -> Self {
+        Self {
+            token: Some(format!("Bearer {token}")),
+            ..Self::new(prefix, version)
         }
     }
 
@@ -122,6 +133,11 @@ impl Target {
                 request.method, request.target
             ));
         }
+        let carrier = if self.token.is_some() {
+            "authorization"
+        } else {
+            VERSION
+        };
         let version = said["headers"]
             .as_array()
             .into_iter()
@@ -129,9 +145,9 @@ impl Target {
             .find(|pair| {
                 pair[0]
                     .as_str()
-                    .is_some_and(|name| name.eq_ignore_ascii_case(VERSION))
+                    .is_some_and(|name| name.eq_ignore_ascii_case(carrier))
             })
-            .and_then(|pair| pair[1].as_str()?.parse::<u64>().ok());
+            .and_then(|pair| pair[1].as_str()?.rsplit(' ').next()?.parse::<u64>().ok());
         let (least, most) = (promise.at_least, self.begun.load(Ordering::SeqCst));
         match version {
             Some(version) if (least..=most).contains(&version) => Ok(()),
@@ -227,6 +243,15 @@ impl Worker {
                 Request::get(&path)
             } else {
                 Request::post(&path, body.as_bytes())
+            };
+            let headers: Vec<_> = target
+                .token
+                .iter()
+                .map(|token| ("Authorization", token.as_str()))
+                .collect();
+            let request = Request {
+                headers: &headers,
+                ..request
             };
             let promise = target.promise();
             let outcome = match self.exchange(&mut kept, request).await {

@@ -4,9 +4,12 @@
 //! same step solves teardown: the program inside is the first of its process tree, and when it ends, in whatever
 //! way, the kernel ends the rest. It ends when its standard input does, so it cannot outlive the one outside.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Read;
+use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -107,17 +110,23 @@ pub fn settle(on_end: impl FnOnce() + Send + 'static) -> Result<()> {
     Ok(())
 }
 
+/// Leads host names to an address, in this mount table alone.
+pub fn know(folder: &Path, names: &BTreeSet<String>, address: IpAddr) -> Result<()> {
+    let all: String = names.iter().map(|name| format!("{address} {name}\n")).collect();
+    let file = folder.join("hosts");
+    std::fs::write(&file, format!("127.0.0.1 localhost\n::1 localhost\n{all}"))?;
+    let mut mount = Command::new("mount");
+    run(mount.arg("--bind").arg(&file).arg("/etc/hosts"))
+}
+
 fn ip(args: &[&str]) -> Result<()> {
-    let out = Command::new("ip")
-        .args(args)
-        .output()
-        .context("the command `ip`")?;
+    run(Command::new("ip").args(args))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let out = command.output().with_context(|| format!("{command:?}"))?;
     if !out.status.success() {
-        bail!(
-            "ip {}: {}",
-            args.join(" "),
-            String::from_utf8_lossy(&out.stderr).trim()
-        );
+        bail!("{command:?}: {}", String::from_utf8_lossy(&out.stderr).trim());
     }
     Ok(())
 }

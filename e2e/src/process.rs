@@ -41,6 +41,10 @@ impl Launch {
         }
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     #[must_use]
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());

@@ -241,6 +241,18 @@ impl Proxy {
         }
     }
 
+    /// The same command line for a data plane that trusts this authority, instead of those of the machine.
+    #[must_use]
+    pub fn trusting(mut self, ca: &Path) -> Self {
+        self.launch = self.launch.env("SSL_CERT_FILE", ca.display().to_string());
+        self
+    }
+
+    /// Where it keeps its state.
+    pub fn state(&self) -> PathBuf {
+        self.folder.join(self.launch.name())
+    }
+
     pub async fn start(&self) -> Result<()> {
         self.start_only()?;
         self.ready().await

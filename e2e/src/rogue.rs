@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use genkan_proto::PROTOCOL_VERSION;
 use genkan_proto::v1alpha1::config_stream_client::ConfigStreamClient;
-use genkan_proto::v1alpha1::{Ack, Hello, OperatorMessage, ProxyMessage, operator_message, proxy_message};
+use genkan_proto::v1alpha1::{
+    Ack, Hello, OperatorMessage, ProxyMessage, Resource, operator_message, proxy_message,
+};
+use genkan_proto::{PROTOCOL_VERSION, decompress};
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -31,6 +34,13 @@ pub async fn connect(operator: SocketAddr, ca: &str) -> Result<Channel> {
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
     let endpoint = Endpoint::from_shared(format!("https://{operator}"))?.tls_config(tls)?;
     Ok(endpoint.connect().await?)
+}
+
+/// A connection in plain text.
+pub async fn connect_plain(operator: SocketAddr) -> Result<Channel> {
+    Ok(Endpoint::from_shared(format!("http://{operator}"))?
+        .connect()
+        .await?)
 }
 
 // === impl Rogue ===
@@ -58,6 +68,29 @@ impl Rogue {
         Ok(Self { out, messages })
     }
 
+    /// Acknowledges whatever comes, until the stream has been silent for this long. Returns the keys of what came, and
+    /// its bytes.
+    pub async fn received(&mut self, silence: Duration) -> Result<(Vec<String>, usize)> {
+        let (mut keys, mut bytes, mut frame) = (Vec::new(), 0, Vec::new());
+        while let Ok(received) = tokio::time::timeout(silence, self.messages.message()).await {
+            let chunk = match received?.and_then(|received| received.message) {
+                Some(operator_message::Message::Snapshot(chunk)) => chunk,
+                Some(_) => continue,
+                None => bail!("the stream has ended"),
+            };
+            bytes += chunk.payload.len();
+            frame.extend_from_slice(&chunk.payload);
+            if chunk.last {
+                let snapshot = decompress(&std::mem::take(&mut frame))?;
+                for upsert in snapshot.upserts {
+                    keys.push(Resource::decode(upsert)?.key);
+                }
+                self.acknowledge(chunk.nonce, chunk.new_hash).await?;
+            }
+        }
+        Ok((keys, bytes))
+    }
+
     /// Acknowledges whatever comes, until the stream has been silent for this long. Returns how much it was.
     pub async fn acknowledge_all(&mut self, silence: Duration) -> Result<usize> {
         let mut count = 0;
@@ -69,16 +102,20 @@ impl Rogue {
                 bail!("the stream has ended");
             };
             if chunk.last {
-                let ack = Ack {
-                    nonce: chunk.nonce,
-                    hash: chunk.new_hash,
-                    ..Ack::default()
-                };
-                self.out.send(message(proxy_message::Message::Ack(ack))).await?;
+                self.acknowledge(chunk.nonce, chunk.new_hash).await?;
                 count += 1;
             }
         }
         Ok(count)
+    }
+
+    async fn acknowledge(&self, nonce: u64, hash: Vec<u8>) -> Result<()> {
+        let ack = Ack {
+            nonce,
+            hash,
+            ..Ack::default()
+        };
+        Ok(self.out.send(message(proxy_message::Message::Ack(ack))).await?)
     }
 
     /// Waits until the operator ends the stream.

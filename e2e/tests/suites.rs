@@ -6,6 +6,7 @@ use genkan_e2e::suite;
 
 mod suites {
     pub mod charts;
+    pub mod connectors;
     pub mod control_plane;
     pub mod crds;
     pub mod load;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         suites::scenarios::suite(),
         suites::load::suite(),
         suites::stream::suite(),
+        suites::connectors::suite(),
         suites::charts::suite(),
         suites::vectors::suite(),
         suites::crds::suite(),

@@ -33,6 +33,8 @@ mod stage;
 mod targets;
 #[path = "attacks/threats.rs"]
 mod threats;
+#[path = "attacks/tools.rs"]
+mod tools;
 
 use stage::Stage;
 
@@ -125,6 +127,7 @@ async fn every_attack_has_the_answer_that_the_page_says() {
         bodies::section(&stage).await,
         limits::section(&stage).await,
         sequences::section(&stage).await,
+        tools::section(&stage).await,
         http2::section(&stage).await,
     ];
     for section in &sections {

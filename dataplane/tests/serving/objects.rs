@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use prost::Message as _;
 
 use genkan_proto::v1alpha1::{
-    ApiService, Blob, Directives, Endpoint, EndpointSet, Host, Resource, ResourceRef, ReverseProxy, Secret,
-    SecretData, SecretEntry, SecretValue, Tls, Unavailable, Upstream, api_service, resource, reverse_proxy,
-    upstream,
+    ApiService, AuthType, Blob, ClassCall, ClassProxy, Connector, ConnectorCall, ConnectorClass, Directives,
+    Endpoint, EndpointSet, Host, Resource, ResourceRef, ReverseProxy, Secret, SecretData, SecretEntry,
+    SecretValue, Tls, Unavailable, Upstream, api_service, auth_type, connector, connector_call,
+    connector_class, resource, reverse_proxy, upstream,
 };
 
 pub fn mk_ref(kind: &str, name: &str, generation: i64) -> ResourceRef {
@@ -69,15 +70,28 @@ pub fn mk_bundled(address: SocketAddr, server_name: &str, ca: &str) -> (Upstream
 
 /// That a Secret has a value, and the value.
 pub fn mk_secret(name: &str, value: &str) -> (Resource, SecretValue) {
+    mk_secret_of(name, "Opaque", &[("key", value)])
+}
+
+/// The same for a Secret that a `basicAuth` of [`mk_class`] takes.
+pub fn mk_basic_auth(name: &str, user: &str, password: &str) -> (Resource, SecretValue) {
+    // In the order of their names.
+    let entries = [("password", password), ("username", user)];
+    mk_secret_of(name, "kubernetes.io/basic-auth", &entries)
+}
+
+fn mk_secret_of(name: &str, kind: &str, entries: &[(&str, &str)]) -> (Resource, SecretValue) {
     let key = format!("Secret/n/{name}");
     // As good as any: who receives it has no key to check it by.
-    let keyed_hash = blake3::hash(value.as_bytes()).as_bytes().to_vec();
+    let text: String = entries.iter().map(|(_, value)| *value).collect();
+    let keyed_hash = blake3::hash(text.as_bytes()).as_bytes().to_vec();
+    let entry = |(name, value): &(&str, &str)| SecretEntry {
+        name: (*name).into(),
+        value: value.as_bytes().to_vec(),
+    };
     let data = SecretData {
-        r#type: "Opaque".into(),
-        entries: vec![SecretEntry {
-            name: "key".into(),
-            value: value.as_bytes().to_vec(),
-        }],
+        r#type: kind.into(),
+        entries: entries.iter().map(entry).collect(),
     };
     let named = resource::Resource::Secret(Secret {
         keyed_hash: keyed_hash.clone(),
@@ -93,6 +107,57 @@ pub fn mk_secret(name: &str, value: &str) -> (Resource, SecretValue) {
         value: data.encode_to_vec(),
     };
     (resource, value)
+}
+
+/// A class whose tools are called with what the Secret of a Connector holds, and which has no API of its own.
+pub fn mk_class(name: &str) -> Resource {
+    let auth = AuthType {
+        name: "basicAuth".into(),
+        secret_type: "kubernetes.io/basic-auth".into(),
+        injection: auth_type::Injection::Basic.into(),
+        ..AuthType::default()
+    };
+    let class = ConnectorClass {
+        action: Some(connector_class::Action::Unavailable(Unavailable {
+            reason: "NonAPI".into(),
+            message: String::new(),
+        })),
+        call: Some(ClassCall {
+            auth: vec![auth],
+            proxy: Some(ClassProxy::default()),
+            ..ClassCall::default()
+        }),
+    };
+    Resource {
+        key: format!("ConnectorClass/{name}"),
+        object: Some(mk_ref("ConnectorClass", name, 1)),
+        resource: Some(resource::Resource::ConnectorClass(class)),
+        ..Resource::default()
+    }
+}
+
+/// A Connector of namespace `n`, with the key of its Secret.
+pub fn mk_connector(name: &str, class: &str, address: Upstream, secret: &str) -> Resource {
+    let connector = Connector {
+        action: Some(connector::Action::Upstream(address)),
+        call: Some(ConnectorCall {
+            class: class.into(),
+            address: "https://tool.example/base".into(),
+            auth: "basicAuth".into(),
+            credential: Some(connector_call::Credential::Secret(secret.into())),
+            ..ConnectorCall::default()
+        }),
+    };
+    Resource {
+        key: format!("Connector/n/{name}"),
+        object: Some(ResourceRef {
+            namespace: "n".into(),
+            ..mk_ref("Connector", name, 1)
+        }),
+        requires: vec!["secrets".into()],
+        secrets: vec![secret.into()],
+        resource: Some(resource::Resource::Connector(connector)),
+    }
 }
 
 /// An upstream that is a Service, and its endpoints.

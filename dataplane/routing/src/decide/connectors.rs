@@ -337,6 +337,8 @@ pub(super) fn require_bearer(headers: &impl HeaderView) -> Result<(), Refused> {
     let scheme = |line: &[u8]| line.split(|byte| *byte == b' ').next().map(<[u8]>::to_ascii_lowercase);
     match lines.find(|line| !line.is_empty()) {
         None => Err(connectors::no_token()),
+        // The scheme alone: whoever says no more would be anybody.
+        Some(line) if line.eq_ignore_ascii_case(b"bearer") => Err(connectors::no_token()),
         Some(line) if scheme(line).as_deref() == Some(b"bearer") => Ok(()),
         Some(_) => Err(connectors::not_a_bearer()),
     }

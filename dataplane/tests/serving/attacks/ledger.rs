@@ -128,23 +128,26 @@ fn end(bytes: &[u8]) -> Option<usize> {
     let lines = text(&bytes[..head]).to_ascii_lowercase();
     let value = |name: &str| lines.lines().find_map(|line| line.strip_prefix(name));
     if value("transfer-encoding:").is_some() {
-        return end_of_chunks(&bytes[head..]).map(|length| head + length);
+        return chunks(&bytes[head..]).map(|length| head + length);
     }
     let length: usize = value("content-length:").map_or(0, |length| length.trim().parse().unwrap());
     (bytes.len() >= head + length).then_some(head + length)
 }
 
-/// How many bytes the chunks have, if the last is here. genkan sends neither extensions nor trailers; of a size that is none
-/// the end never comes.
-fn end_of_chunks(body: &[u8]) -> Option<usize> {
+/// The length of a chunked body, if it is all here. Its pieces come as they like, so that its last bytes say nothing.
+fn chunks(body: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        let line = body.get(at..)?;
-        let line = &line[..line.windows(2).position(|window| window == b"\r\n")?];
-        let size = usize::from_str_radix(&text(line), 16).ok()?;
-        at += line.len() + 2 + size + 2;
+        let line = body[at..].windows(2).position(|window| window == b"\r\n")?;
+        let size = text(&body[at..at + line]);
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("no chunk: {size:?}"));
+        // genkan sends no trailers.
+        at += line + 2 + size + 2;
+        if at > body.len() {
+            return None;
+        }
         if size == 0 {
-            return (at <= body.len()).then_some(at);
+            return Some(at);
         }
     }
 }

@@ -116,7 +116,7 @@ impl Attack {
         let begun = book.begun - before.begun;
         match self.then {
             Then::Refused(code) | Then::BrokenOff(code) => {
-                answer.assert_status(code);
+                assert_eq!(answer.status, code, "{what}");
                 assert!(new.is_empty(), "{what}");
                 let reason = reason.unwrap_or_default();
                 if let Then::Refused(_) = self.then {

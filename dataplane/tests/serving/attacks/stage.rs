@@ -1,11 +1,11 @@
 //! What the attacks meet: the program, routes of every kind, and the backend behind them.
 
-use genkan_proto::v1alpha1::Directives;
+use genkan_proto::v1alpha1::{Directives, Resource, SecretValue, Upstream};
 use serde_json::json;
 
 use super::ledger::Ledger;
 use crate::kit::Client;
-use crate::objects::{mk_api, mk_host, mk_proxy, none};
+use crate::objects::{mk_api, mk_basic_auth, mk_class, mk_connector, mk_host, mk_proxy, none};
 use crate::process::Process;
 use crate::reviews::ApiServer;
 
@@ -53,14 +53,18 @@ impl Stage {
             strip_path_prefix: "/proxy/strip".into(),
             ..none()
         };
-        let resources = vec![
+        let (tool, credential) = tool(&ledger);
+        *process.operator.heard().secrets.lock() = vec![credential];
+        let mut resources = vec![
             mk_proxy("known", "/proxy/known/*", upstream(), introduced),
             mk_proxy("stripped", "/proxy/strip*", upstream(), stripped),
             mk_proxy("erasing", "/proxy/erasing/*", upstream(), erasing),
             mk_proxy("plain", "/proxy/*", upstream(), none()),
             mk_api("shop.example", "v1", upstream()),
         ];
-        process.operator.publish(resources).await;
+        resources.extend(tool);
+        let ack = process.operator.publish(resources).await;
+        assert!(ack.verdicts.is_empty(), "{:?}", ack.verdicts);
         Self {
             process,
             ledger,
@@ -71,4 +75,16 @@ impl Stage {
     pub async fn client(&self) -> Client {
         Client::connect(self.process.address).await
     }
+}
+
+/// The Connector `n/tool`, its class and its Secret, and the value of that.
+fn tool(ledger: &Ledger) -> ([Resource; 3], SecretValue) {
+    let (named, value) = mk_basic_auth("tool", "u", "p");
+    let address = Upstream {
+        authority: "tool.example".into(),
+        base_path: "/base".into(),
+        ..mk_host(ledger.address)
+    };
+    let connector = mk_connector("tool", "kind", address, &named.key);
+    ([mk_class("kind"), connector, named], value)
 }

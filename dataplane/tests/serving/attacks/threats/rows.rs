@@ -8,6 +8,7 @@ const GATE: &str = "operator/src/serve/gate/tests.rs";
 const DECISIONS: &str = "dataplane/callers/src/decisions/tests.rs";
 const BUDGET: &str = "operator/compile/src/compiler/budget/tests.rs";
 const SIZES: &str = "operator/compile/src/compiler/tests/sizes.rs";
+const TOOLS_REMOVAL: &str = "e2e/tests/suites/connectors/removal.rs";
 const ADDRESSES: &str = "dataplane/routing/tests/addresses.rs";
 
 pub const THREATS: &[Threat] = &[
@@ -525,5 +526,41 @@ pub const THREATS: &[Threat] = &[
                 "all_together_have_one_rate",
             ),
         ],
+    ),
+    threat(
+        "a Connector that points a Secret at a server of its author's",
+        "whoever writes it needs `get` on the Secret and `external` on the host",
+        &[(
+            "e2e/tests/suites/charts/connectors.rs",
+            "who_may_connect_a_tool_is_decided_at_admission",
+        )],
+    ),
+    threat(
+        "a Connector that names the Secret of another namespace",
+        "it is never used, and the Connector says so",
+        &[(TOOLS_REMOVAL, "the_secret_of_another_namespace_is_never_used")],
+    ),
+    threat(
+        "a credential that is used on when it was changed, deleted, or may no longer be read",
+        "the next request has the new one, or none",
+        &[
+            (
+                "e2e/tests/suites/connectors/rotation.rs",
+                "a_changed_secret_is_used_at_once_and_fails_no_request",
+            ),
+            (TOOLS_REMOVAL, "what_is_missing_is_told_by_conditions_and_answers"),
+            (
+                TOOLS_REMOVAL,
+                "a_right_that_is_taken_away_takes_the_value_with_it",
+            ),
+        ],
+    ),
+    threat(
+        "a credential or a token in a log, a metric, a status, an Event, an answer or on disk",
+        "it is in none of them, whatever goes wrong",
+        &[(
+            "e2e/tests/suites/connectors/leaks.rs",
+            "no_credential_is_where_it_has_no_business",
+        )],
     ),
 ];
