@@ -66,6 +66,7 @@ impl Rig {
             name: name.into(),
             instance: name.into(),
             session,
+            does_duties: false,
             reply,
         };
         self.inputs.send(input).await.unwrap();
