@@ -11,6 +11,7 @@ mod tables;
 pub use credential::{Body, Generated, Injected, Position};
 pub use operations::{Found, Operations};
 pub use path::{ApiPath, Shape};
+pub use query::escaped;
 pub use query::without_token;
 pub use plugin::lines as plugin_lines;
 pub use tables::{Class, Connector, Connectors, Credential, Role, Proxy};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use genkan_routing::answer::{Answer, reason};
-use genkan_routing::connectors::Injected;
+use genkan_routing::connectors::{Injected, escaped};
 use http::header::{
     CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
@@ -113,12 +113,16 @@ pub fn dress(call: &Call, response: &mut ResponseHeader) {
 
 /// A tool that repeats what it was called with does not hand it to the caller.
 fn mask(injected: &Injected, response: &mut ResponseHeader) {
+    let escaped: Vec<_> = injected.query.iter().map(|(_, value)| escaped(value)).collect();
+    let fields = injected.body.iter().flat_map(|body| &body.fields);
     let secrets: Vec<&[u8]> = injected
         .headers
         .iter()
         .map(|(_, value)| value.as_bytes())
         .map(|value| value.strip_prefix(b"Bearer ").or(value.strip_prefix(b"Basic ")).unwrap_or(value))
         .chain(injected.query.iter().map(|(_, value)| value.as_bytes()))
+        .chain(escaped.iter().map(|value| value.as_slice()))
+        .chain(fields.filter_map(|(_, value)| Some(value.as_str()?.as_bytes())))
         .filter(|secret| secret.len() >= LEAST_MASKED)
         .collect();
     let holds = |value: &[u8]| secrets.iter().any(|secret| memmem::find(value, secret).is_some());
@@ -178,10 +182,14 @@ mod tests {
     use super::*;
 
     fn mk_call(header: (&str, &str)) -> Call {
+        mk_call_at(Position::Header, "", header)
+    }
+
+    fn mk_call_at(position: Position, content_type: &str, (name, value): (&str, &str)) -> Call {
         let generated = Generated {
-            position: Position::Header,
-            content_type: String::new(),
-            auth: vec![(header.0.to_owned(), header.1.into())],
+            position,
+            content_type: content_type.to_owned(),
+            auth: vec![(name.to_owned(), value.into())],
         };
         Call {
             injected: generated.try_into().unwrap(),
@@ -216,6 +224,20 @@ mod tests {
         dress(&mk_call(("authorization", "Bearer secret-value")), &mut response);
         assert_eq!(response.headers["x-echo"], "got *** and ***");
         assert_eq!(response.headers["x-other"], "fine");
+    }
+
+    #[test]
+    fn it_is_masked_however_it_was_put_on_the_request() {
+        for (position, content_type, repeated) in [
+            (Position::Query, "", "/next?key=secret%26value&a=1"),
+            (Position::Query, "", "/next?key=secret&value&a=1"),
+            (Position::Body, "application/json", "/next?key=secret&value&a=1"),
+        ] {
+            let mut response = ResponseHeader::build(302, None).unwrap();
+            response.append_header("location", repeated).unwrap();
+            dress(&mk_call_at(position, content_type, ("key", "secret&value")), &mut response);
+            assert_eq!(response.headers["location"], "/next?key=***&a=1", "{repeated}");
+        }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use zeroize::Zeroizing;
+
 use crate::target::parameters;
 
 /// A query without the pairs whose value is the token of the caller; the rest of it byte for byte.
@@ -28,6 +30,13 @@ pub(super) fn with_parameters(query: Option<&[u8]>, parameters_set: &[(String, S
         pairs.push(pair);
     }
     pairs.join(&b"&"[..])
+}
+
+/// As it stands in a query that a credential was put into.
+pub fn escaped(text: &str) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(3 * text.len()));
+    escape(text, &mut out);
+    out
 }
 
 /// All but unreserved characters, so that no reader takes them for anything else.

@@ -279,6 +279,7 @@ fn written(state: &State, taken: &Taken, is_head: bool) -> String {
             .iter()
             .map(|(name, value)| format!("{name}: {value}\n"));
         (body, kind) = (lines.collect(), "text/plain");
+        more.push_str(&format!("X-Echo-Target: {}\r\n", taken.target));
         for (name, value) in &taken.headers {
             more.push_str(&format!("X-Echo-{name}: {value}\r\n"));
         }

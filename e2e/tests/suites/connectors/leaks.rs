@@ -21,7 +21,9 @@ use super::stage::Stage;
 const NAMESPACE: &str = "leaks";
 const USER: &str = "heron-user-5b1d";
 const PASSWORD: &str = "heron-password-93fe";
-const TOKEN: &str = "heron-token-c07a";
+/// In a query it is written in another way.
+const TOKEN: &str = "heron&token/c07a";
+const ESCAPED: &str = "heron%26token%2Fc07a";
 /// What shows a line end in a header is a value as well.
 const BROKEN: &str = "heron-broken-11aa";
 /// A token that nobody gave is one all the same.
@@ -45,6 +47,7 @@ impl Wanted {
             all.push((what.to_owned(), value.to_owned()));
             all.push((format!("{what} in base64"), STANDARD.encode(value)));
         }
+        all.push(("a token of a tool in a query".to_owned(), ESCAPED.to_owned()));
         all.push((
             "a basic credential".to_owned(),
             STANDARD.encode(format!("{USER}:{PASSWORD}")),
@@ -141,6 +144,12 @@ const CALLS: &[Call] = &[
     },
     Call {
         connector: "generated",
+        path: "x",
+        mode: Mode::Echoes,
+        status: 200,
+    },
+    Call {
+        connector: "generated-query",
         path: "x",
         mode: Mode::Echoes,
         status: 200,
@@ -255,7 +264,10 @@ pub async fn no_credential_is_where_it_has_no_business(world: Arc<World>) -> Res
     stage.end().await
 }
 
-fn refusals(stranger: &Caller) -> [(Vec<(&'static str, String)>, &'static str, u16); 6] {
+/// Headers, method, and the answer.
+type Refusal = (Vec<(&'static str, String)>, &'static str, u16);
+
+fn refusals(stranger: &Caller) -> [Refusal; 6] {
     let bearer = |token: &str| vec![("Authorization", format!("Bearer {token}"))];
     let basic = format!("Basic {}", STANDARD.encode(format!("{USER}:{}", stranger.token)));
     [
