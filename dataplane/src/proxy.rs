@@ -5,8 +5,8 @@ pub(crate) mod arriving;
 pub mod context;
 mod deciding;
 mod failing;
-mod generating;
 pub mod fields;
+mod generating;
 mod peering;
 mod receiving;
 mod removed_length;
@@ -249,7 +249,7 @@ impl Proxy {
     /// Gives an answer of our own.
     async fn answer(&self, session: &mut Session, context: &mut Context, answer: Answer) -> Result<()> {
         let answer = match context.connectors {
-            Some(methods) => answer.of_connectors(methods),
+            Some(writes) => answer.of_connectors(writes),
             None => answer,
         };
         failing::account(&self.metrics, context, &answer);

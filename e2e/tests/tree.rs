@@ -124,7 +124,10 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("dataplane/probe", &["routing"]),
     ("dataplane/rego", &["routing"]),
     ("operator/compile", &["crds", "probe", "proto", "rego", "routing"]),
-    ("operator/tools", &["accept", "compile", "crds", "rego", "routing"]),
+    (
+        "operator/tools",
+        &["accept", "compile", "crds", "rego", "routing"],
+    ),
     (
         "operator",
         &[

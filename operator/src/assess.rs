@@ -217,7 +217,10 @@ impl Assessment {
 
     pub fn is_ready(&self) -> bool {
         if !self.tool.is_empty() {
-            return self.tool.iter().all(|condition| !condition.counts || condition.is_true == Some(true));
+            return self
+                .tool
+                .iter()
+                .all(|condition| !condition.counts || condition.is_true == Some(true));
         }
         self.condition(kind::READY).is_some_and(|finding| finding.ok)
     }

@@ -66,7 +66,11 @@ impl Duties {
         if self.able.remove(&session).is_none() {
             return;
         }
-        for given in self.all.values_mut().filter(|given| given.holder == Some(session)) {
+        for given in self
+            .all
+            .values_mut()
+            .filter(|given| given.holder == Some(session))
+        {
             given.holder = None;
         }
         self.hand_out();
@@ -95,13 +99,20 @@ impl Duties {
                 plan: given.plan.clone(),
             });
         }
-        let told = told.into_iter().map(|(session, duties)| (session, Arc::new(duties)));
+        let told = told
+            .into_iter()
+            .map(|(session, duties)| (session, Arc::new(duties)));
         self.told.send_replace(Arc::new(told.collect()));
     }
 
     fn hand_out(&mut self) {
         self.has_changed = true;
-        let idle: Vec<_> = self.all.iter().filter(|(_, given)| given.holder.is_none()).map(|(at, _)| at.clone()).collect();
+        let idle: Vec<_> = self
+            .all
+            .iter()
+            .filter(|(_, given)| given.holder.is_none())
+            .map(|(at, _)| at.clone())
+            .collect();
         for at in idle {
             let holder = self.lightest();
             if let Some(given) = self.all.get_mut(&at).filter(|_| holder.is_some()) {
@@ -113,7 +124,10 @@ impl Duties {
 
     /// The stream with the fewest duties, which has one more now.
     fn lightest(&mut self) -> Option<SessionId> {
-        let (session, count) = self.able.iter_mut().min_by_key(|(session, count)| (**count, **session))?;
+        let (session, count) = self
+            .able
+            .iter_mut()
+            .min_by_key(|(session, count)| (**count, **session))?;
         *count += 1;
         Some(*session)
     }
@@ -171,14 +185,23 @@ mod tests {
         duties.tell();
         let turn = turn_of(1).unwrap();
         assert!(duties.report(1, mk_report("a", turn)).is_some());
-        assert!(duties.report(2, mk_report("a", turn)).is_none(), "it is not its duty");
+        assert!(
+            duties.report(2, mk_report("a", turn)).is_none(),
+            "it is not its duty"
+        );
         duties.leave(1);
         duties.tell();
-        assert!(duties.report(2, mk_report("a", turn)).is_none(), "that was another turn");
+        assert!(
+            duties.report(2, mk_report("a", turn)).is_none(),
+            "that was another turn"
+        );
         let again = turn_of(2).unwrap();
         assert!(again > turn && duties.report(2, mk_report("a", again)).is_some());
         duties.change(mk_change("a", Some("a#liveness.2")));
-        assert!(duties.report(2, mk_report("a", again)).is_none(), "it asks something else now");
+        assert!(
+            duties.report(2, mk_report("a", again)).is_none(),
+            "it asks something else now"
+        );
         duties.change(mk_change("a", None));
         duties.tell();
         assert!(told.borrow().is_empty());

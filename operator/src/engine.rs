@@ -26,6 +26,7 @@ use crate::input::{Absence, Input, Pods};
 use crate::metrics::Metrics;
 use crate::snapshot::{Feed, Since};
 use crate::status::Queue;
+use crate::wanted::Wanted;
 use waiting::Waiting;
 
 /// Quiet time that ends a batch, and the longest that a batch may take to gather.
@@ -65,9 +66,7 @@ pub struct Engine {
     /// Uids of the Pods that exist: a stream ends with its Pod.
     pods: watch::Sender<Pods>,
     /// The Secrets that are asked for.
-    secrets: mpsc::UnboundedSender<(Key, bool)>,
-    /// Taken by whoever reads them.
-    wanted: Option<mpsc::UnboundedReceiver<(Key, bool)>>,
+    wanted: Arc<Wanted>,
     view: Arc<RwLock<View>>,
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
@@ -90,7 +89,6 @@ impl Engine {
         queue: Arc<Queue>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (secrets, wanted) = mpsc::unbounded_channel();
         Self {
             index: Index::default(),
             compiler: Compiler::default(),
@@ -105,8 +103,7 @@ impl Engine {
             service,
             feed,
             pods: watch::Sender::default(),
-            secrets,
-            wanted: Some(wanted),
+            wanted: Arc::default(),
             view,
             queue,
             metrics,
@@ -135,9 +132,9 @@ impl Engine {
         self.pods.subscribe()
     }
 
-    /// The Secrets that objects name, and those that they name no longer: nobody else's are read. There is one reader.
-    pub fn take_wanted(&mut self) -> Option<mpsc::UnboundedReceiver<(Key, bool)>> {
-        self.wanted.take()
+    /// The Secrets that objects name: nobody else's are read.
+    pub fn wanted(&self) -> Arc<Wanted> {
+        Arc::clone(&self.wanted)
     }
 
     /// What each stream does for all.
@@ -235,7 +232,9 @@ impl Engine {
             }
             Input::Reports { session, reports } => {
                 let reports = reports.into_iter();
-                let changes = reports.filter_map(|report| self.duties.report(session, report)).collect();
+                let changes = reports
+                    .filter_map(|report| self.duties.report(session, report))
+                    .collect();
                 self.take_changes(changes, now);
             }
             Input::Disconnected { name, session } => {
@@ -299,12 +298,11 @@ impl Engine {
         resources.seal(out.secrets, &mut out.upserts, &mut out.removals);
         let changed = resources.apply(out.upserts, &out.removals, now);
         drop(resources);
-        out.probes.into_iter().for_each(|change| self.duties.change(change));
+        out.probes
+            .into_iter()
+            .for_each(|change| self.duties.change(change));
         self.duties.tell();
-        for wanted in out.wanted {
-            // Without a reader, all of them are known: they came with everything else.
-            let _ = self.secrets.send(wanted);
-        }
+        self.wanted.say(out.wanted);
         if changed || !self.feed.has_begun() {
             self.publish(now);
         }

@@ -17,3 +17,4 @@ pub mod serve;
 pub mod snapshot;
 pub mod source;
 pub mod status;
+pub mod wanted;

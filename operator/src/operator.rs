@@ -68,7 +68,12 @@ pub struct Args {
     #[arg(long, env = "GENKAN_CONNECTORS_CONFIG", value_name = "NAMESPACE/NAME")]
     pub connectors_config: Option<String>,
     /// Domain of the cluster, for names of Services
-    #[arg(long, env = "GENKAN_CLUSTER_DOMAIN", default_value = "cluster.local", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "GENKAN_CLUSTER_DOMAIN",
+        default_value = "cluster.local",
+        value_name = "NAME"
+    )]
     pub cluster_domain: String,
     /// Address of /config, /healthz, /readyz and /metrics
     #[arg(
@@ -90,8 +95,18 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<()> {
     args.stream.check(&args.source).map_err(|e| anyhow!(e))?;
     let namespace = args.namespace.clone().unwrap_or_else(own_namespace);
-    let service = named(args.dataplane_service.as_deref(), "--dataplane-service", &namespace, "genkan-dataplane")?;
-    let switches = named(args.connectors_config.as_deref(), "--connectors-config", &namespace, FLAGS_NAME)?;
+    let service = named(
+        args.dataplane_service.as_deref(),
+        "--dataplane-service",
+        &namespace,
+        "genkan-dataplane",
+    )?;
+    let switches = named(
+        args.connectors_config.as_deref(),
+        "--connectors-config",
+        &namespace,
+        FLAGS_NAME,
+    )?;
     let account = args.stream.account(&namespace).map_err(|e| anyhow!(e))?;
     if let Some(folder) = args.status_dir.as_ref().filter(|f| !f.is_dir()) {
         bail!(
@@ -126,7 +141,7 @@ pub async fn run(args: Args) -> Result<()> {
     }));
     let queue = Arc::new(Queue::default());
     let metrics = Arc::new(Metrics::new());
-    let mut engine = Engine::new(
+    let engine = Engine::new(
         service.clone(),
         Arc::clone(&feed),
         Arc::clone(&view),
@@ -136,7 +151,7 @@ pub async fn run(args: Args) -> Result<()> {
     .with_budget(args.snapshot_budget)
     .with_domain(&args.cluster_domain);
 
-    let (pods, wanted) = (engine.pods(), engine.take_wanted());
+    let (pods, wanted) = (engine.pods(), engine.wanted());
     let duties = engine.duties();
 
     // The end of any of these is the end of the process: none may die unseen.
@@ -209,12 +224,10 @@ pub async fn run(args: Args) -> Result<()> {
                 ("watch of switches", Ok(()))
             });
             let (watching, engine) = (client.clone(), inputs.clone());
-            if let Some(wanted) = wanted {
-                parts.spawn(async move {
-                    kubernetes::secrets::run(watching, wanted, engine).await;
-                    ("watches of Secrets", Ok(()))
-                });
-            }
+            parts.spawn(async move {
+                kubernetes::secrets::run(watching, wanted, engine).await;
+                ("watches of Secrets", Ok(()))
+            });
             let engine = inputs.clone();
             parts.spawn(async move {
                 kubernetes::run(client, service.0, engine).await;

@@ -196,7 +196,11 @@ impl AccessReviewer {
         match reading.then {
             Some(then) => {
                 let is_path = matches!(then, Attributes::NonResource { .. });
-                let about = if is_path { About::Path(&self.paths) } else { About::Other };
+                let about = if is_path {
+                    About::Path(&self.paths)
+                } else {
+                    About::Other
+                };
                 self.ask_one(user, then, about).await
             }
             None => Ok(false),

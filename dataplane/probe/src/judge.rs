@@ -37,7 +37,10 @@ pub fn check_rule(rule: &str) -> Result<(), String> {
 
 fn compile(rule: &str) -> Result<Program, String> {
     if rule.len() > LONGEST_RULE {
-        return Err(format!("it has {} bytes, and {LONGEST_RULE} are the most", rule.len()));
+        return Err(format!(
+            "it has {} bytes, and {LONGEST_RULE} are the most",
+            rule.len()
+        ));
     }
     let loops = [".all(", ".exists(", ".exists_one(", ".map(", ".filter("];
     let nested = loops.iter().map(|word| rule.matches(word).count()).sum::<usize>();
@@ -60,11 +63,19 @@ impl Expected {
             Self::Ok => status == 200,
             Self::Rule(rule) => match follows(rule, answer) {
                 Ok(true) => true,
-                Ok(false) => return Verdict::Bad(format!("the rule of the class is false for status code {status}")),
-                Err(problem) => return Verdict::Bad(format!("the rule of the class cannot be applied: {problem}")),
+                Ok(false) => {
+                    return Verdict::Bad(format!("the rule of the class is false for status code {status}"));
+                }
+                Err(problem) => {
+                    return Verdict::Bad(format!("the rule of the class cannot be applied: {problem}"));
+                }
             },
         };
-        if is_good { Verdict::Good } else { Verdict::Bad(format!("status code {status}")) }
+        if is_good {
+            Verdict::Good
+        } else {
+            Verdict::Bad(format!("status code {status}"))
+        }
     }
 }
 
@@ -147,7 +158,10 @@ mod tests {
             assert!(is_good(rule, &up), "{rule}");
         }
         let starting = mk_answer(200, r#"{"status":"STARTING"}"#);
-        assert!(!is_good("response.statusCode == 200 && response.body.status == 'UP'", &starting));
+        assert!(!is_good(
+            "response.statusCode == 200 && response.body.status == 'UP'",
+            &starting
+        ));
         // No JSON, no such member, no yes or no, no expression.
         for (rule, body) in [
             ("response.body.status == 'UP'", "plain"),
@@ -161,9 +175,18 @@ mod tests {
 
     #[test]
     fn without_a_rule_the_status_says_it() {
-        for (status, success, ok) in [(200, true, true), (204, true, false), (302, false, false), (401, false, false)] {
+        for (status, success, ok) in [
+            (200, true, true),
+            (204, true, false),
+            (302, false, false),
+            (401, false, false),
+        ] {
             let answer = mk_answer(status, "");
-            assert_eq!(Expected::Success.judge(&answer) == Verdict::Good, success, "{status}");
+            assert_eq!(
+                Expected::Success.judge(&answer) == Verdict::Good,
+                success,
+                "{status}"
+            );
             assert_eq!(Expected::Ok.judge(&answer) == Verdict::Good, ok, "{status}");
         }
         assert_eq!(

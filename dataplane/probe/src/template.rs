@@ -29,7 +29,10 @@ impl Data {
         let param = |(name, value): &(String, String)| {
             map([
                 ("Name", name.as_str().into()),
-                ("Value", map([("StringVal", value.as_str().into()), ("Type", "string".into())])),
+                (
+                    "Value",
+                    map([("StringVal", value.as_str().into()), ("Type", "string".into())]),
+                ),
             ])
         };
         let params_of = |all: &[(String, String)]| Value::Array(all.iter().map(param).collect());
@@ -66,19 +69,28 @@ pub fn render(text: &str, data: &Data) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     if text.len() > LONGEST_TEMPLATE {
-        return Err(format!("it has {} bytes, and {LONGEST_TEMPLATE} are the most", text.len()));
+        return Err(format!(
+            "it has {} bytes, and {LONGEST_TEMPLATE} are the most",
+            text.len()
+        ));
     }
-    if let Some(word) = ["define", "template", "block"].iter().find(|word| has_action(text, word)) {
+    if let Some(word) = ["define", "template", "block"]
+        .iter()
+        .find(|word| has_action(text, word))
+    {
         return Err(format!("{word} is not known here"));
     }
     let mut template = Template::default();
     for (name, function) in FUNCTIONS {
         template.add_func(name, function);
     }
-    template.parse(text).map_err(|error| format!("it cannot be read: {error}"))?;
+    template
+        .parse(text)
+        .map_err(|error| format!("it cannot be read: {error}"))?;
     let rendered = template.render(&Context::from(data.value.clone()));
     // What the library says of a value may hold it.
-    let rendered = rendered.map_err(|_| "it cannot be filled with this Connector and its Secret".to_owned())?;
+    let rendered =
+        rendered.map_err(|_| "it cannot be filled with this Connector and its Secret".to_owned())?;
     if rendered.len() > LONGEST_RENDERED {
         return Err(format!("it becomes longer than {LONGEST_RENDERED} bytes"));
     }
@@ -88,17 +100,23 @@ pub fn render(text: &str, data: &Data) -> Result<String, String> {
 fn has_action(text: &str, word: &str) -> bool {
     text.split("{{").skip(1).any(|action| {
         let action = action.trim_start_matches('-').trim_start();
-        action.strip_prefix(word).is_some_and(|rest| rest.starts_with([' ', '}', '"']))
+        action
+            .strip_prefix(word)
+            .is_some_and(|rest| rest.starts_with([' ', '}', '"']))
     })
 }
 
 /// Of sprig, those that headers are made with.
 const FUNCTIONS: [(&str, gtmpl::Func); 6] = [
-    ("b64enc", |args| text(args).map(|text| STANDARD.encode(text).into())),
+    ("b64enc", |args| {
+        text(args).map(|text| STANDARD.encode(text).into())
+    }),
     ("trim", |args| text(args).map(|text| text.trim().into())),
     ("lower", |args| text(args).map(|text| text.to_lowercase().into())),
     ("upper", |args| text(args).map(|text| text.to_uppercase().into())),
-    ("quote", |args| text(args).map(|text| Json::from(text).to_string().into())),
+    ("quote", |args| {
+        text(args).map(|text| Json::from(text).to_string().into())
+    }),
     ("default", |args| match args {
         [fallback, Value::Nil | Value::NoValue] => Ok(fallback.clone()),
         [fallback, Value::String(given)] if given.is_empty() => Ok(fallback.clone()),
@@ -127,7 +145,14 @@ mod tests {
             data: [("token".to_owned(), Zeroizing::new(b"glpat-x".to_vec()))].into(),
         });
         let params = [("repository".to_owned(), "org/repo.git".to_owned())];
-        Data::new("team", "board", "https://tool.example", &params, &[], secret.as_ref())
+        Data::new(
+            "team",
+            "board",
+            "https://tool.example",
+            &params,
+            &[],
+            secret.as_ref(),
+        )
     }
 
     #[test]
@@ -143,7 +168,11 @@ mod tests {
             ),
             ("Bearer {{ .Secret.StringData.token }}", true, "Bearer glpat-x"),
             ("{{ .Secret.StringData.missing }}", true, ""),
-            ("Basic {{ .Secret.StringData.token | b64enc }}", true, "Basic Z2xwYXQteA=="),
+            (
+                "Basic {{ .Secret.StringData.token | b64enc }}",
+                true,
+                "Basic Z2xwYXQteA==",
+            ),
             ("{{ .Connector.Name }}", false, "board"),
             ("/health", false, "/health"),
         ] {

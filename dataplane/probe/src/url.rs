@@ -23,7 +23,10 @@ pub fn join(from: &str, location: &str) -> Option<String> {
     if location.starts_with('?') {
         return Some(format!("{scheme}://{authority}{path}{location}"));
     }
-    let has_scheme = location.split(['/', '?']).next().is_some_and(|first| first.contains(':'));
+    let has_scheme = location
+        .split(['/', '?'])
+        .next()
+        .is_some_and(|first| first.contains(':'));
     if location.is_empty() || has_scheme {
         return None;
     }
@@ -50,7 +53,10 @@ mod tests {
         ] {
             assert_eq!(join(FROM, location).as_deref(), expected, "{location}");
         }
-        assert_eq!(join("https://tool.example", "x").as_deref(), Some("https://tool.example/x"));
+        assert_eq!(
+            join("https://tool.example", "x").as_deref(),
+            Some("https://tool.example/x")
+        );
         assert_eq!(origin(FROM), Some(("https", "tool.example:8443")));
     }
 }

@@ -11,7 +11,11 @@ pub(crate) fn add(engine: &mut Engine) -> anyhow::Result<()> {
         ("crypto.hmac.sha256", hmac::HMAC_SHA256),
         ("crypto.hmac.sha512", hmac::HMAC_SHA512),
     ] {
-        engine.add_extension(name.to_owned(), 2, Box::new(move |values: Vec<Value>| sign(algorithm, &values)))?;
+        engine.add_extension(
+            name.to_owned(),
+            2,
+            Box::new(move |values: Vec<Value>| sign(algorithm, &values)),
+        )?;
     }
     engine.add_extension("time.now_ns".to_owned(), 0, Box::new(|_: Vec<Value>| Ok(now())))
 }

@@ -96,7 +96,10 @@ impl Policy {
         let mut auth = Vec::with_capacity(fields.len());
         for (name, value) in fields {
             let name = name.as_string().map_err(|_| Failure::Shape)?;
-            let value = value.to_json_str().ok().and_then(|json| serde_json::from_str(&json).ok());
+            let value = value
+                .to_json_str()
+                .ok()
+                .and_then(|json| serde_json::from_str(&json).ok());
             auth.push((name.to_string(), value.ok_or(Failure::Shape)?));
         }
         Ok(Generated {
@@ -138,9 +141,14 @@ fn is_late(error: &anyhow::Error) -> bool {
 /// A mistake of the author, and not for want of an input.
 fn is_of_text(error: &anyhow::Error) -> bool {
     let text = error.to_string();
-    ["could not find function", "function not found", "undefined variable", "unsafe"]
-        .iter()
-        .any(|sign| text.contains(sign))
+    [
+        "could not find function",
+        "function not found",
+        "undefined variable",
+        "unsafe",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
 }
 
 /// The first line that says something, without where in the engine it was found.
@@ -148,7 +156,9 @@ fn sentence(error: anyhow::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let said = lines.clone().find(|line| line.starts_with("error:"));
-    let said = said.or_else(|| lines.clone().next()).unwrap_or("it cannot be read");
+    let said = said
+        .or_else(|| lines.clone().next())
+        .unwrap_or("it cannot be read");
     said.trim_start_matches("error:").trim().to_owned()
 }
 

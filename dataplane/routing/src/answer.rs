@@ -13,6 +13,8 @@ use std::borrow::Cow;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 
+use crate::connectors;
+
 pub use refused::Refused;
 pub use status::{Status, reason_of};
 
@@ -27,8 +29,8 @@ pub struct Answer {
     pub detail: String,
     /// After how many seconds another attempt makes sense.
     pub retry_after: Option<u32>,
-    /// It is one of the Connector API, which has words of its own; the methods that are served there.
-    connectors: Option<&'static str>,
+    /// It is one of the Connector API, which has words of its own; whether methods that write are served there.
+    connectors: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -105,14 +107,14 @@ impl Answer {
         }
     }
 
-    /// In the words of the Connector API. `methods`: those that are served there.
-    pub fn of_connectors(mut self, methods: &'static str) -> Self {
+    /// In the words of the Connector API. `writes`: methods that write are served there.
+    pub fn of_connectors(mut self, writes: bool) -> Self {
         if let Body::Status(status) = &mut self.body
             && self.code == 502
         {
             status.reason = Cow::Borrowed(reason_of(500));
         }
-        self.connectors = Some(methods);
+        self.connectors = Some(writes);
         self
     }
 
@@ -161,7 +163,7 @@ impl Answer {
         }
         match self.code {
             401 => head.add("WWW-Authenticate", "Bearer"),
-            405 => head.add("Allow", self.connectors.unwrap_or(ALLOWED)),
+            405 => head.add("Allow", self.connectors.map_or(ALLOWED, connectors::methods)),
             _ => {}
         }
         (head, body)

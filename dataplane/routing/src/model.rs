@@ -14,7 +14,10 @@ mod secret;
 pub mod version;
 
 pub use blob::{Blob, BlobKey};
-pub use connector::{AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation, OwnProxy, Role, Provider};
+pub use connector::{
+    AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation,
+    OwnProxy, Provider, Role,
+};
 pub use duty::{Duty, Probed, Report};
 pub use object::{ObjectKey, ObjectRef, Published};
 pub use report::{BackendState, Health, Objection};

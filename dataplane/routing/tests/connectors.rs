@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use genkan_routing::access::{Attributes, Mode};
-use genkan_routing::connectors::{Class, Connector, Credential, Generated, Operations, Position, Proxy, Role};
+use genkan_routing::connectors::{
+    Class, Connector, Credential, Generated, Operations, Position, Proxy, Role,
+};
 use genkan_routing::credential::Places;
 use genkan_routing::decide::{
     Answer, Backend, Caller, Deciding, Destination, Next, Question, Request, Room, Settings,
@@ -110,7 +112,10 @@ fn mk_class(api: &'static str, proxy: Proxy<Arc<Place>>) -> Arc<Place> {
     let auth: BTreeMap<String, AuthType> = [
         ("bearer".to_owned(), mk_auth(false, Injection::Bearer)),
         ("free".to_owned(), mk_auth(true, Injection::Bearer)),
-        ("policy".to_owned(), mk_auth(false, Injection::Rego("a policy".into()))),
+        (
+            "policy".to_owned(),
+            mk_auth(false, Injection::Rego("a policy".into())),
+        ),
     ]
     .into();
     mk_place(
@@ -156,7 +161,12 @@ fn mk_table() -> Table<Arc<Place>, Arc<Place>> {
         ("open", "whole", "free", Credential::None),
         ("naked", "whole", "bearer", Credential::None),
         ("signed", "whole", "policy", held()),
-        ("broken", "whole", "bearer", Credential::Problem("secrets \"x\" not found".into())),
+        (
+            "broken",
+            "whole",
+            "bearer",
+            Credential::Problem("secrets \"x\" not found".into()),
+        ),
         ("unproxied", "bare", "free", Credential::None),
         ("ghost", "gone", "free", Credential::None),
         ("odd", "whole", "unheard-of", held()),
@@ -228,13 +238,15 @@ fn send(
             }
             Next::Forward(plan) => {
                 let put = plan.call.unwrap().injected.headers;
-                let put = put.iter().map(|(name, value)| {
-                    format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
-                });
+                let put = put
+                    .iter()
+                    .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
                 let target = String::from_utf8(plan.target).unwrap();
                 return (End::Sent(plan.route.base, target, put.collect()), headers);
             }
-            Next::Answer(Answer::Refused(refused)) => return (End::Refused(refused.code, refused.message), headers),
+            Next::Answer(Answer::Refused(refused)) => {
+                return (End::Refused(refused.code, refused.message), headers);
+            }
             Next::Answer(answer) => panic!("{answer:?}"),
         }
     }
@@ -259,9 +271,18 @@ fn who_answers_follows_from_the_description() {
     for (behind, expected) in [
         ("", sent("/tool", "/tool", &[BEARER])),
         ("/", sent("/tool", "/tool/", &[BEARER])),
-        ("/x?b=2&a=1&a=%20&empty=", sent("/tool", "/tool/x?b=2&a=1&a=%20&empty=", &[BEARER])),
-        ("/f/%E4%BD%A0+~x?q=name%3D~a", sent("/tool", "/tool/f/%E4%BD%A0+~x?q=name%3D~a", &[BEARER])),
-        ("/other/a%2Fb/", sent("/uploads", "/uploads/other/a%2Fb/", &[BEARER])),
+        (
+            "/x?b=2&a=1&a=%20&empty=",
+            sent("/tool", "/tool/x?b=2&a=1&a=%20&empty=", &[BEARER]),
+        ),
+        (
+            "/f/%E4%BD%A0+~x?q=name%3D~a",
+            sent("/tool", "/tool/f/%E4%BD%A0+~x?q=name%3D~a", &[BEARER]),
+        ),
+        (
+            "/other/a%2Fb/",
+            sent("/uploads", "/uploads/other/a%2Fb/", &[BEARER]),
+        ),
     ] {
         assert_eq!(end("board", behind), expected, "{behind}");
     }
@@ -276,14 +297,25 @@ fn who_answers_follows_from_the_description() {
 #[test]
 fn credentials_are_those_of_the_connector() {
     assert_eq!(end("open", "/x"), sent("/tool", "/tool/x", &[]));
-    assert_eq!(end("signed", "/x?limit=5&key=mine"), sent("/tool", "/tool/x?limit=5&key=k%261", &[]));
+    assert_eq!(
+        end("signed", "/x?limit=5&key=mine"),
+        sent("/tool", "/tool/x?limit=5&key=k%261", &[])
+    );
     for (name, behind, part) in [
         ("naked", "/x", "names no Secret"),
         ("broken", "/x", "not found"),
         ("odd", "/x", "has no auth type 'unheard-of'"),
         ("ghost", "/x", "connectorclass 'gone' not found"),
-        ("unproxied", "/x", "proxy address of connectorclass 'bare' is not resolved"),
-        ("unproxied", "/mine", "api address of connectorclass 'bare' is not resolved"),
+        (
+            "unproxied",
+            "/x",
+            "proxy address of connectorclass 'bare' is not resolved",
+        ),
+        (
+            "unproxied",
+            "/mine",
+            "api address of connectorclass 'bare' is not resolved",
+        ),
         ("board", "/lost", "x-openapi-address 'missing' of '/lost'"),
     ] {
         let End::Refused(400, message) = end(name, behind) else {
@@ -310,19 +342,27 @@ fn shape_and_method_come_before_anybody_is_known() {
         ("POST", "/connectors-operator/featureflags", 405),
     ] {
         let (ended, _) = send(&table, method, path, &[], &mut Vec::new());
-        let End::Refused(got, message) = ended else { panic!("{method} {path}") };
+        let End::Refused(got, message) = ended else {
+            panic!("{method} {path}")
+        };
         assert_eq!(got, code, "{method} {path}: {message}");
     }
     let target = "/connectors/v1alpha1/team/board/path/x";
     for (lines, code, part) in [
         (&[][..], 401, "a Bearer token must be provided"),
         (&[("authorization", "")], 401, "a Bearer token must be provided"),
-        (&[("cookie", "token=tok-jane")], 401, "a Bearer token must be provided"),
+        (
+            &[("cookie", "token=tok-jane")],
+            401,
+            "a Bearer token must be provided",
+        ),
         (&[("authorization", "Basic dTpw")], 401, "must use Bearer"),
         (&[TOKEN, ("impersonate-user", "root")], 403, "impersonation"),
     ] {
         let (ended, _) = send(&table, "GET", target, lines, &mut Vec::new());
-        let End::Refused(got, message) = ended else { panic!("{lines:?}") };
+        let End::Refused(got, message) = ended else {
+            panic!("{lines:?}")
+        };
         assert!(got == code && message.contains(part), "{got} {message}");
     }
 }
@@ -340,12 +380,28 @@ fn a_second_review_asks_for_the_class_or_the_operation() {
         (
             "HEAD",
             "/other/1",
-            &["get connectors/ board", "get connectors/apis/whole board", "get connectors/apis/whole/other/{x} board"][..],
+            &[
+                "get connectors/ board",
+                "get connectors/apis/whole board",
+                "get connectors/apis/whole/other/{x} board",
+            ][..],
         ),
-        ("GET", "/elsewhere", &["get connectors/ board", "get connectors/apis/whole board"]),
+        (
+            "GET",
+            "/elsewhere",
+            &["get connectors/ board", "get connectors/apis/whole board"],
+        ),
         // Declared, but not with this method.
-        ("POST", "/other/1", &["get connectors/ board", "create connectors/apis/whole board"]),
-        ("DELETE", "/x", &["get connectors/ board", "delete connectors/apis/whole board"]),
+        (
+            "POST",
+            "/other/1",
+            &["get connectors/ board", "create connectors/apis/whole board"],
+        ),
+        (
+            "DELETE",
+            "/x",
+            &["get connectors/ board", "delete connectors/apis/whole board"],
+        ),
     ] {
         let mut asked = Vec::new();
         send(&table, method, &path(behind), &[TOKEN], &mut asked);
@@ -353,7 +409,13 @@ fn a_second_review_asks_for_the_class_or_the_operation() {
     }
     // Of what does not exist nothing more is asked, and nothing told.
     let mut asked = Vec::new();
-    send(&table, "GET", "/connectors/v1alpha1/team/nobody/path/x", &[TOKEN], &mut asked);
+    send(
+        &table,
+        "GET",
+        "/connectors/v1alpha1/team/nobody/path/x",
+        &[TOKEN],
+        &mut asked,
+    );
     assert_eq!(asked, ["get connectors/ nobody"]);
 }
 
@@ -382,8 +444,11 @@ fn the_caller_stays_behind() {
 
 #[test]
 fn the_old_shape_leads_to_the_api_of_the_class() {
-    let old = |name: &str| format!("/connectors/v1alpha1/namespaces/team/connectors/{name}/resources/gitrefs?a=1");
+    let old =
+        |name: &str| format!("/connectors/v1alpha1/namespaces/team/connectors/{name}/resources/gitrefs?a=1");
     let (ended, _) = send(&mk_table(), "GET", &old("open"), &[TOKEN], &mut Vec::new());
-    let End::Sent("/api", target, _) = ended else { panic!("{ended:?}") };
+    let End::Sent("/api", target, _) = ended else {
+        panic!("{ended:?}")
+    };
     assert_eq!(target, "/api/gitrefs?a=1");
 }

@@ -74,7 +74,11 @@ fn mk_table(broken: Option<Unavailable>) -> Table<Object, Object> {
     let (path, method) = ("/proxy/x/*".to_owned(), "*".to_owned());
     let matcher = Matcher::ReverseProxy { path, method };
     let role = Arc::default();
-    let object = Object { matcher, broken, role };
+    let object = Object {
+        matcher,
+        broken,
+        role,
+    };
     table.reverse_proxies.insert("/proxy/x/*", "*", object);
     table.host_cluster = Some("host".into());
     table

@@ -66,8 +66,11 @@ impl Duties {
 
     /// All that it is to do from now on.
     pub fn give(&mut self, duties: Vec<Duty>) {
-        self.running
-            .retain(|name, running| duties.iter().any(|duty| duty.name == *name && duty.turn == running.turn));
+        self.running.retain(|name, running| {
+            duties
+                .iter()
+                .any(|duty| duty.name == *name && duty.turn == running.turn)
+        });
         self.given = duties;
     }
 
@@ -85,7 +88,11 @@ impl Duties {
             let Some(plan) = plan(duty).and_then(|secret| Plan::from_secret(&secret)) else {
                 continue;
             };
-            let (asker, hosts, reports) = (Arc::clone(&self.asker), Arc::clone(&self.hosts), self.reports.clone());
+            let (asker, hosts, reports) = (
+                Arc::clone(&self.asker),
+                Arc::clone(&self.hosts),
+                self.reports.clone(),
+            );
             let task = tokio::spawn(run(duty.clone(), plan, asker, hosts, reports));
             let running = Running {
                 turn: duty.turn,

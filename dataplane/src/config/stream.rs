@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_proto::v1alpha1::config_stream_client::ConfigStreamClient;
-use genkan_proto::v1alpha1::{Ack, Hello, OperatorMessage, ProxyMessage, Reports, operator_message, proxy_message};
+use genkan_proto::v1alpha1::{
+    Ack, Hello, OperatorMessage, ProxyMessage, Reports, operator_message, proxy_message,
+};
 use genkan_proto::{Hash, MAX_CHUNK, PROTOCOL_VERSION, codec};
 use genkan_routing::model::Report;
 use tokio::sync::mpsc;

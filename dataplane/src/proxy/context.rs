@@ -29,8 +29,8 @@ pub struct Context {
     pub route: Option<Arc<Route>>,
     /// Where the request goes for it, if that is not its own address.
     pub through: Option<Arc<Route>>,
-    /// The methods of the Connector API, if it is a request of that.
-    pub connectors: Option<&'static str>,
+    /// It is a request of the Connector API; whether methods that write are served there.
+    pub connectors: Option<bool>,
     /// Who calls, once that is known.
     pub user: Option<Arc<User>>,
     /// The token that its connection showed last.

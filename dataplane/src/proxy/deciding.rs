@@ -9,9 +9,9 @@ use genkan_routing::decide::{
 };
 use genkan_routing::model::{Matcher, Unavailable};
 
+use super::fields::Fields;
 use super::generating::Generators;
 use super::{Proxy, tool};
-use super::fields::Fields;
 use crate::access::SHOWN;
 use crate::context::{Call, Context, Outgoing};
 use crate::listening::certificate_of;
@@ -77,7 +77,7 @@ impl Proxy {
                         .shown_path()
                         .unwrap_or_else(|| deciding.path().unwrap_or_default().to_owned());
                     if deciding.family() == Family::Connectors {
-                        *connectors = Some(tables.table.connectors.methods());
+                        *connectors = Some(tables.table.connectors.writes);
                     }
                     let user = match step? {
                         Step::Known(user) => user,
@@ -109,7 +109,10 @@ impl Proxy {
                         false => None,
                     };
                     let head = session.req_header();
-                    let injected = self.generators.generate(&generation, head, &line.host, body).await?;
+                    let injected = self
+                        .generators
+                        .generate(&generation, head, &line.host, body)
+                        .await?;
                     deciding.is_generated(injected);
                 }
                 Next::Forward(plan) => {
@@ -120,7 +123,7 @@ impl Proxy {
                 Next::Answer(answer) => {
                     let answer = answer.into();
                     if deciding.family() == Family::Connectors {
-                        *connectors = Some(tables.table.connectors.methods());
+                        *connectors = Some(tables.table.connectors.writes);
                     }
                     if let Some(path) = deciding.shown_path() {
                         line.path = path;

@@ -93,7 +93,10 @@ impl Generators {
             return Err(failed(generation.class, problem));
         }
         if generator.rests.read().is_some_and(|until| until > Instant::now()) {
-            return Err(failed(generation.class, "the generator took too long several times, and rests"));
+            return Err(failed(
+                generation.class,
+                "the generator took too long several times, and rests",
+            ));
         }
         let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
@@ -157,7 +160,10 @@ impl Generator {
 impl Seen {
     fn new(generation: &Generation<'_>, head: &RequestHeader, host: &str, body: Option<Bytes>) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let headers = head.headers.iter().filter(|(name, _)| *name != http::header::AUTHORIZATION);
+        let headers = head
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != http::header::AUTHORIZATION);
         let query = generation.query.into_iter().flat_map(parameters);
         Self {
             secret: Arc::clone(generation.secret),
@@ -202,7 +208,9 @@ fn check_body(injected: &Injected, head: &RequestHeader) -> Result<(), Answer> {
     if is_same && has_body {
         return Ok(());
     }
-    let message = format!("the credential of this Connector goes into a body of type {wanted}; send such a body with POST");
+    let message = format!(
+        "the credential of this Connector goes into a body of type {wanted}; send such a body with POST"
+    );
     Err(Answer::status(400, reason::CREDENTIAL_UNUSABLE, message))
 }
 

@@ -62,7 +62,11 @@ impl Proxy {
     /// Shows who we are to whom we may: a tool of a Connector is somebody else's.
     fn equip(&self, context: &Context, peer: HttpPeer) -> Box<HttpPeer> {
         let is_tool = context.connectors.is_some();
-        Box::new(if is_tool { peer } else { self.callers.certificate.equip(peer) })
+        Box::new(if is_tool {
+            peer
+        } else {
+            self.callers.certificate.equip(peer)
+        })
     }
 
     /// Nothing was sent yet, so the request may go to another endpoint whatever it is.

@@ -193,7 +193,11 @@ pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut
         })?;
         context.links = links.map(Mutex::new);
     }
-    if let Some(call) = context.outgoing.as_ref().and_then(|outgoing| outgoing.call.as_ref()) {
+    if let Some(call) = context
+        .outgoing
+        .as_ref()
+        .and_then(|outgoing| outgoing.call.as_ref())
+    {
         tool::dress(call, response);
     }
     header_down(Some(&route), response);
@@ -236,13 +240,22 @@ fn suit(session: &mut Session, response: &mut ResponseHeader, context: &mut Cont
 /// No backend logs anybody in: the cookie that says who calls is the business of whoever stands in front.
 pub fn withhold_cookie(name: &str, response: &mut ResponseHeader) {
     let is_set = |value: &HeaderValue| {
-        let given = value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        let given = value
+            .as_bytes()
+            .split(|byte| *byte == b'=')
+            .next()
+            .unwrap_or_default();
         given.trim_ascii() == name.as_bytes()
     };
     if !response.headers.get_all(SET_COOKIE).into_iter().any(is_set) {
         return;
     }
-    let values: Vec<_> = response.headers.get_all(SET_COOKIE).into_iter().cloned().collect();
+    let values: Vec<_> = response
+        .headers
+        .get_all(SET_COOKIE)
+        .into_iter()
+        .cloned()
+        .collect();
     response.remove_header(&SET_COOKIE);
     for value in values.into_iter().filter(|value| !is_set(value)) {
         // Adding a value cannot fail: the name is one.

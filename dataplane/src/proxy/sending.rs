@@ -8,8 +8,8 @@ use pingora_proxy::Session;
 
 use genkan_routing::sending::{UpstreamRequest, expects_body};
 
-use super::{failing, tool};
 use super::fields::Fields;
+use super::{failing, tool};
 use crate::address::AddressText;
 use crate::context::Context;
 
@@ -47,7 +47,10 @@ pub async fn prepare(
         host: call.and_then(|call| call.host.as_ref()).unwrap_or(&upstream.host),
         scheme: upstream.scheme(),
         caller: caller.and_then(|user| user.introduction().ok()),
-        client: client.as_ref().filter(|_| call.is_none()).map(|client| client as &(dyn Display + Sync)),
+        client: client
+            .as_ref()
+            .filter(|_| call.is_none())
+            .map(|client| client as &(dyn Display + Sync)),
         kind: &context.kind,
     };
     upstream_request.dress(&mut Fields(request)).map_err(invalid)?;

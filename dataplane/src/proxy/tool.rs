@@ -4,7 +4,8 @@ use bytes::Bytes;
 use genkan_routing::answer::{Answer, reason};
 use genkan_routing::connectors::{Injected, escaped};
 use http::header::{
-    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Version};
 use memchr::memmem;
@@ -53,7 +54,13 @@ pub async fn read_ahead(session: &mut Session) -> Result<Bytes, Answer> {
         match session.as_mut().read_request_body().await {
             Ok(Some(_)) => {}
             Ok(None) => break,
-            Err(_) => return Err(Answer::status(400, reason::FRAMING, "the body of the request cannot be read")),
+            Err(_) => {
+                return Err(Answer::status(
+                    400,
+                    reason::FRAMING,
+                    "the body of the request cannot be read",
+                ));
+            }
         }
     }
     if session.as_ref().retry_buffer_truncated() {
@@ -68,13 +75,21 @@ pub async fn read_ahead(session: &mut Session) -> Result<Bytes, Answer> {
 /// # Errors
 /// When it does not fit; the answer is the verdict of the context.
 pub fn hold(context: &mut Context, body: &mut Option<Bytes>, is_end: bool) -> Result<()> {
-    let call = context.outgoing.as_mut().and_then(|outgoing| outgoing.call.as_mut());
-    let Some((call, place)) = call.and_then(|call| Some((&mut call.held, call.injected.body.as_ref()?))) else {
+    let call = context
+        .outgoing
+        .as_mut()
+        .and_then(|outgoing| outgoing.call.as_mut());
+    let Some((call, place)) = call.and_then(|call| Some((&mut call.held, call.injected.body.as_ref()?)))
+    else {
         return Ok(());
     };
     let piece = body.take().unwrap_or_default();
     let refused = if call.len() + piece.len() > LARGEST_HELD {
-        Answer::status(413, reason::BODY_TOO_LARGE, "the credential goes into the body, which may have 1 MiB then")
+        Answer::status(
+            413,
+            reason::BODY_TOO_LARGE,
+            "the credential goes into the body, which may have 1 MiB then",
+        )
     } else {
         call.extend_from_slice(&piece);
         if !is_end {
@@ -119,7 +134,12 @@ fn mask(injected: &Injected, response: &mut ResponseHeader) {
         .headers
         .iter()
         .map(|(_, value)| value.as_bytes())
-        .map(|value| value.strip_prefix(b"Bearer ").or(value.strip_prefix(b"Basic ")).unwrap_or(value))
+        .map(|value| {
+            value
+                .strip_prefix(b"Bearer ")
+                .or(value.strip_prefix(b"Basic "))
+                .unwrap_or(value)
+        })
         .chain(injected.query.iter().map(|(_, value)| value.as_bytes()))
         .chain(escaped.iter().map(|value| value.as_slice()))
         .chain(fields.filter_map(|(_, value)| Some(value.as_str()?.as_bytes())))
@@ -219,7 +239,9 @@ mod tests {
     #[test]
     fn what_a_tool_repeats_is_masked() {
         let mut response = ResponseHeader::build(200, None).unwrap();
-        response.append_header("x-echo", "got secret-value and secret-value").unwrap();
+        response
+            .append_header("x-echo", "got secret-value and secret-value")
+            .unwrap();
         response.append_header("x-other", "fine").unwrap();
         dress(&mk_call(("authorization", "Bearer secret-value")), &mut response);
         assert_eq!(response.headers["x-echo"], "got *** and ***");
@@ -235,18 +257,29 @@ mod tests {
         ] {
             let mut response = ResponseHeader::build(302, None).unwrap();
             response.append_header("location", repeated).unwrap();
-            dress(&mk_call_at(position, content_type, ("key", "secret&value")), &mut response);
+            dress(
+                &mk_call_at(position, content_type, ("key", "secret&value")),
+                &mut response,
+            );
             assert_eq!(response.headers["location"], "/next?key=***&a=1", "{repeated}");
         }
     }
 
     #[test]
     fn pages_are_looked_at_and_nothing_more() {
-        for (kind, is_page) in [("text/HTML; charset=utf-8", true), ("image/svg+xml", true), ("application/json", false)] {
+        for (kind, is_page) in [
+            ("text/HTML; charset=utf-8", true),
+            ("image/svg+xml", true),
+            ("application/json", false),
+        ] {
             let mut response = ResponseHeader::build(200, None).unwrap();
             response.append_header(CONTENT_TYPE, kind).unwrap();
             dress(&mk_call(("x-key", "secret-value")), &mut response);
-            assert_eq!(response.headers.contains_key(CONTENT_SECURITY_POLICY), is_page, "{kind}");
+            assert_eq!(
+                response.headers.contains_key(CONTENT_SECURITY_POLICY),
+                is_page,
+                "{kind}"
+            );
         }
     }
 }

@@ -289,7 +289,10 @@ impl Compiler {
             }
         }
         for (key, compiled) in made.objects {
-            let plans = compiled.as_ref().map(|compiled| compiled.plans.as_slice()).unwrap_or_default();
+            let plans = compiled
+                .as_ref()
+                .map(|compiled| compiled.plans.as_slice())
+                .unwrap_or_default();
             self.tools.plan(&key, plans);
             let Some(mut compiled) = compiled else {
                 out.removals.push(key.clone().into());
@@ -332,7 +335,10 @@ impl Compiler {
             }
         }
         for one in &needs {
-            self.users.entry(one.service.clone()).or_default().insert(key.clone());
+            self.users
+                .entry(one.service.clone())
+                .or_default()
+                .insert(key.clone());
             if let Some(set) = &one.set {
                 *self.sets.entry(set.clone()).or_default() += 1;
                 sets.insert(set.clone());

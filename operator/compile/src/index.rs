@@ -120,7 +120,9 @@ impl Index {
     /// What is known of a Secret; `None` where nobody has looked yet.
     pub fn secret(&self, key: &Key) -> Option<&SecretState> {
         let all_are_known = self.synced.contains(&Kind::Watched(Watched::Secret));
-        self.secrets.get(key).or(all_are_known.then_some(&SecretState::Missing))
+        self.secrets
+            .get(key)
+            .or(all_are_known.then_some(&SecretState::Missing))
     }
 
     /// When a published object was created, in seconds since 1970; 0 if it does not exist or does not say.

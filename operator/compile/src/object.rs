@@ -161,7 +161,8 @@ impl Kind {
         match (group, kind) {
             (genkan_crds::GROUP | genkan_crds::CONNECTORS_GROUP, _) => {
                 let kind: Option<Published> = kind.parse().ok();
-                kind.filter(|kind| kinds::of(*kind).group == group).map(Self::Published)
+                kind.filter(|kind| kinds::of(*kind).group == group)
+                    .map(Self::Published)
             }
             ("", "Service") => Some(Self::Watched(Watched::Service)),
             ("discovery.k8s.io", "EndpointSlice") => Some(Self::Watched(Watched::EndpointSlice)),
@@ -206,7 +207,9 @@ impl Object {
             Kind::Watched(Watched::EndpointSlice) => Self::EndpointSlice(slice(decode(kind, value)?)),
             Kind::Watched(Watched::Pod) => Self::Pod(pod(decode(kind, value)?)),
             Kind::Watched(Watched::Secret) => Self::Secret(secret(decode(kind, value)?)),
-            Kind::Watched(Watched::ConfigMap) => Self::Flags(flags(&decode(kind, value)?, &FeatureFlags::default()).0),
+            Kind::Watched(Watched::ConfigMap) => {
+                Self::Flags(flags(&decode(kind, value)?, &FeatureFlags::default()).0)
+            }
         })
     }
 
@@ -314,7 +317,10 @@ fn record(kind: Published, mut value: Value) -> Result<Record, String> {
 /// Of people's notes those that mean something here.
 fn annotations(meta: &Value) -> BTreeMap<String, String> {
     let all = meta["annotations"].as_object();
-    let of_ours = all.into_iter().flatten().filter(|(name, _)| ANNOTATIONS.contains(&name.as_str()));
+    let of_ours = all
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| ANNOTATIONS.contains(&name.as_str()));
     of_ours
         .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
         .collect()

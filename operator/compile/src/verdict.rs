@@ -79,7 +79,12 @@ impl ToolCondition {
         Self::of(kind, None, reason, message)
     }
 
-    fn of(kind: &'static str, is_true: Option<bool>, reason: &'static str, message: impl Into<String>) -> Self {
+    fn of(
+        kind: &'static str,
+        is_true: Option<bool>,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             kind,
             is_true,
@@ -92,7 +97,10 @@ impl ToolCondition {
     /// It is told, and does not count for `Ready`.
     #[must_use]
     pub fn of_information(self) -> Self {
-        Self { counts: false, ..self }
+        Self {
+            counts: false,
+            ..self
+        }
     }
 }
 

@@ -10,13 +10,18 @@ use super::{Assessment, stored_condition};
 
 /// Of one that no proxy is sent.
 pub(super) fn unsent(verdict: &Verdict) -> Vec<ToolCondition> {
-    let no = Finding::no(verdict.accepted.reason, format!("sent to no proxy: {}", verdict.accepted.message));
+    let no = Finding::no(
+        verdict.accepted.reason,
+        format!("sent to no proxy: {}", verdict.accepted.message),
+    );
     conditions(verdict, &no, &no)
 }
 
 /// `ready` is what is known of the backend of a class.
 pub(super) fn conditions(verdict: &Verdict, programmed: &Finding, ready: &Finding) -> Vec<ToolCondition> {
-    let Some(said) = &verdict.tool else { return Vec::new() };
+    let Some(said) = &verdict.tool else {
+        return Vec::new();
+    };
     let of = |kind, finding: &Finding| match (finding.ok, finding.reason) {
         (true, _) => ToolCondition {
             message: finding.message.clone(),
@@ -25,10 +30,15 @@ pub(super) fn conditions(verdict: &Verdict, programmed: &Finding, ready: &Findin
         (false, reason::PENDING) => ToolCondition::unknown(kind, finding.reason, finding.message.as_str()),
         (false, _) => ToolCondition::no(kind, finding.reason, finding.message.as_str()),
     };
-    let mut all = vec![of(kind::ACCEPTED, &verdict.accepted), of(kind::PROGRAMMED, programmed)];
+    let mut all = vec![
+        of(kind::ACCEPTED, &verdict.accepted),
+        of(kind::PROGRAMMED, programmed),
+    ];
     all.extend(said.conditions.iter().map(|condition| {
         // Whether the API of a class can be reached is what its proxies find out.
-        let depends = condition.kind == tool::API_READY && condition.is_true == Some(true) && condition.reason.is_empty();
+        let depends = condition.kind == tool::API_READY
+            && condition.is_true == Some(true)
+            && condition.reason.is_empty();
         match depends && verdict.accepted.ok && programmed.ok && !ready.ok {
             true if ready.reason == reason::PENDING => {
                 ToolCondition::unknown(condition.kind, because::CHECKING, ready.message.as_str())
@@ -51,7 +61,8 @@ pub(super) fn status(
 ) -> Value {
     let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let time = |condition: &ToolCondition| {
-        let same = stored_condition(stored, condition.kind).filter(|c| c["status"] == word(condition.is_true));
+        let same =
+            stored_condition(stored, condition.kind).filter(|c| c["status"] == word(condition.is_true));
         let time = same.and_then(|c| c["lastTransitionTime"].as_str());
         time.unwrap_or(&now).to_owned()
     };
@@ -129,8 +140,14 @@ mod tests {
         let class = || no(tool::CONNECTOR_CLASS_READY, because::CONNECTOR_CLASS_NOT_FOUND);
         assert_eq!(said(&[yes()]), (Some(true), ""));
         assert_eq!(said(&[yes(), unknown()]), (None, because::CHECKING));
-        assert_eq!(said(&[unknown(), class()]), (Some(false), because::CONNECTOR_CLASS_NOT_FOUND));
-        assert_eq!(said(&[class(), live()]), (Some(false), because::CONNECTION_FAILED));
+        assert_eq!(
+            said(&[unknown(), class()]),
+            (Some(false), because::CONNECTOR_CLASS_NOT_FOUND)
+        );
+        assert_eq!(
+            said(&[class(), live()]),
+            (Some(false), because::CONNECTION_FAILED)
+        );
         assert_eq!(said(&[yes(), live().of_information()]), (Some(true), ""));
     }
 }

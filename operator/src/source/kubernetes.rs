@@ -38,7 +38,9 @@ pub async fn run(client: Client, dataplane_namespace: String, engine: mpsc::Send
         let namespace = match kind {
             Kind::Watched(Watched::Pod) => dataplane_namespace.as_str(),
             Kind::Published(_)
-            | Kind::Watched(Watched::Service | Watched::EndpointSlice | Watched::Secret | Watched::ConfigMap) => "",
+            | Kind::Watched(
+                Watched::Service | Watched::EndpointSlice | Watched::Secret | Watched::ConfigMap,
+            ) => "",
         };
         let api = resource::api(&client, &resource::of(kind), namespace);
         watches.spawn(
@@ -81,7 +83,9 @@ impl Watch {
 
     /// Without it everything else is served all the same.
     fn is_optional(&self) -> bool {
-        self.kind.published().is_some_and(|kind| kinds::of(kind).is_optional)
+        self.kind
+            .published()
+            .is_some_and(|kind| kinds::of(kind).is_optional)
     }
 
     /// Only what a CRD defines can be unknown to an API server.

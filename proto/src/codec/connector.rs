@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use genkan_routing::model::{
-    AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation, OwnProxy, Role,
-    Provider, SecretKey, Upstream,
+    AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation,
+    OwnProxy, Provider, Role, SecretKey, Upstream,
 };
 
 use super::upstream;
@@ -128,7 +128,9 @@ pub fn class_from_wire(class: wire::ClassCall) -> Result<Role, String> {
 
 fn named_from_wire(all: Vec<wire::NamedUpstream>) -> Result<BTreeMap<String, Upstream>, String> {
     let one = |named: wire::NamedUpstream| {
-        let to = named.upstream.ok_or_else(|| format!("the address {:?} leads nowhere", named.name))?;
+        let to = named
+            .upstream
+            .ok_or_else(|| format!("the address {:?} leads nowhere", named.name))?;
         Ok((named.name, upstream::from_wire(to)?))
     };
     all.into_iter().map(one).collect()

@@ -51,7 +51,9 @@ pub fn reports_from_wire(reports: wire::Reports) -> Vec<Report> {
                 message: probed.message,
             },
         }),
-        wire::report::Outcome::Status(_) | wire::report::Outcome::Document(_) | wire::report::Outcome::Error(_) => None,
+        wire::report::Outcome::Status(_)
+        | wire::report::Outcome::Document(_)
+        | wire::report::Outcome::Error(_) => None,
     };
     reports.reports.into_iter().filter_map(report).collect()
 }

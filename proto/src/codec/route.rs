@@ -1,9 +1,13 @@
 use genkan_routing::answer::reason;
-use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Role, Published, Route, SecretKey, Unavailable};
+use genkan_routing::model::{
+    Action, Matcher, ObjectKey, ObjectRef, Published, Role, Route, SecretKey, Unavailable,
+};
 
 use super::{connector, directives, upstream};
 use crate::v1alpha1::resource::Resource as Body;
-use crate::v1alpha1::{self as wire, api_service, connector as wire_connector, connector_class, reverse_proxy};
+use crate::v1alpha1::{
+    self as wire, api_service, connector as wire_connector, connector_class, reverse_proxy,
+};
 
 /// Each kind has a message of its own, whatever the form of its match: who does not know the kind takes it for nothing else.
 pub fn to_wire(route: &Route) -> Body {
@@ -11,7 +15,10 @@ pub fn to_wire(route: &Route) -> Body {
     match (&route.matcher, route.object.key.kind) {
         (
             Matcher::ReverseProxy { path, method },
-            Published::ReverseProxy | Published::ApiService | Published::ConnectorClass | Published::Connector,
+            Published::ReverseProxy
+            | Published::ApiService
+            | Published::ConnectorClass
+            | Published::Connector,
         ) => Body::ReverseProxy(wire::ReverseProxy {
             path: path.clone(),
             method: method.clone(),
@@ -24,7 +31,10 @@ pub fn to_wire(route: &Route) -> Body {
         }),
         (
             Matcher::ApiService { group, version },
-            Published::ReverseProxy | Published::ApiService | Published::ConnectorClass | Published::Connector,
+            Published::ReverseProxy
+            | Published::ApiService
+            | Published::ConnectorClass
+            | Published::Connector,
         ) => Body::ApiService(wire::ApiService {
             group: group.clone(),
             version: version.clone(),
@@ -36,7 +46,10 @@ pub fn to_wire(route: &Route) -> Body {
         }),
         (
             Matcher::ConnectorClass { .. },
-            Published::ReverseProxy | Published::ApiService | Published::ConnectorClass | Published::Connector,
+            Published::ReverseProxy
+            | Published::ApiService
+            | Published::ConnectorClass
+            | Published::Connector,
         ) => Body::ConnectorClass(wire::ConnectorClass {
             action: Some(match &route.action {
                 Action::Forward(to) => connector_class::Action::Upstream(upstream::to_wire(to)),
@@ -46,7 +59,10 @@ pub fn to_wire(route: &Route) -> Body {
         }),
         (
             Matcher::Connector { .. },
-            Published::ReverseProxy | Published::ApiService | Published::ConnectorClass | Published::Connector,
+            Published::ReverseProxy
+            | Published::ApiService
+            | Published::ConnectorClass
+            | Published::Connector,
         ) => Body::Connector(wire::Connector {
             action: Some(match &route.action {
                 Action::Forward(to) => wire_connector::Action::Upstream(upstream::to_wire(to)),

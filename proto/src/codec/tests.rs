@@ -1,7 +1,7 @@
 use genkan_routing::DirectiveSpec;
 use genkan_routing::model::{
-    Action, Authorities, Endpoint, EndpointSet, KeyedHash, Matcher, ObjectRef, ResourceKey, Role, Route, Secret,
-    Target, Tls, Unavailable, Upstream,
+    Action, Authorities, Endpoint, EndpointSet, KeyedHash, Matcher, ObjectRef, ResourceKey, Role, Route,
+    Secret, Target, Tls, Unavailable, Upstream,
 };
 use prost::encoding::{WireType, encode_key, encode_varint};
 use zeroize::Zeroizing;

@@ -20,8 +20,10 @@ impl From<decide::Answer<'_>> for Answer {
             },
             decide::Answer::FeatureFlags(on) => {
                 let value = |flag: &str| json!(on.iter().any(|on| on == flag).to_string());
-                let flags: serde_json::Map<_, _> =
-                    FLAGS.into_iter().map(|flag| (flag.to_owned(), value(flag))).collect();
+                let flags: serde_json::Map<_, _> = FLAGS
+                    .into_iter()
+                    .map(|flag| (flag.to_owned(), value(flag)))
+                    .collect();
                 Self::json(serde_json::Value::from(flags).to_string())
             }
             decide::Answer::ApiGroup { group, versions } => {

@@ -88,7 +88,10 @@ pub(crate) fn wanted<'a>(auth: &'a AuthType, secret: &Secret, title: &str) -> Re
 ///
 /// # Errors
 /// When it is longer than servers take.
-pub(crate) fn plugin_headers(address: &str, secret: Option<(&Arc<Secret>, &str)>) -> Result<Injected, Refused> {
+pub(crate) fn plugin_headers(
+    address: &str,
+    secret: Option<(&Arc<Secret>, &str)>,
+) -> Result<Injected, Refused> {
     let mut injected = Injected::header(META, plugin::meta(address).as_bytes(), "")?;
     let Some((secret, title)) = secret else {
         return Ok(injected);
@@ -102,7 +105,9 @@ pub(crate) fn plugin_headers(address: &str, secret: Option<(&Arc<Secret>, &str)>
     }
     let auth = plugin::auth(&secret.kind);
     for (name, value) in [(AUTH, auth.as_bytes()), (SECRET, encoded.as_bytes())] {
-        injected.headers.extend(Injected::header(name, value, title)?.headers);
+        injected
+            .headers
+            .extend(Injected::header(name, value, title)?.headers);
     }
     Ok(injected)
 }
@@ -116,7 +121,9 @@ pub(crate) fn check(auth: &AuthType, secret: &Secret, title: &str) -> Result<(),
         )));
     }
     match auth.keys.iter().find(|key| !secret.data.contains_key(*key)) {
-        Some(key) => Err(unusable(format!("{title} has no key '{key}', which the class asks for"))),
+        Some(key) => Err(unusable(format!(
+            "{title} has no key '{key}', which the class asks for"
+        ))),
         None => Ok(()),
     }
 }
@@ -135,7 +142,9 @@ fn value<'s>(secret: &'s Secret, key: &str, title: &str) -> Result<&'s [u8], Ref
     let value = value.strip_suffix(b"\n").unwrap_or(value);
     let value = value.strip_suffix(b"\r").unwrap_or(value);
     if value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-        return Err(unusable(format!("key '{key}' of {title} holds a line end or NUL, which no header takes")));
+        return Err(unusable(format!(
+            "key '{key}' of {title} holds a line end or NUL, which no header takes"
+        )));
     }
     Ok(value)
 }
@@ -199,7 +208,12 @@ impl TryFrom<Generated> for Injected {
                 }
             }
             Position::Body => {
-                let media = generated.content_type.split(';').next().unwrap_or_default().trim();
+                let media = generated
+                    .content_type
+                    .split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim();
                 let is_form = match media {
                     "application/json" => false,
                     "application/x-www-form-urlencoded" => true,
@@ -246,7 +260,8 @@ impl Body {
         }
         let mut object = match sent.trim_ascii() {
             [] => serde_json::Map::new(),
-            sent => serde_json::from_slice(sent).map_err(|_| "the body is no JSON object, and the credential goes into one")?,
+            sent => serde_json::from_slice(sent)
+                .map_err(|_| "the body is no JSON object, and the credential goes into one")?,
         };
         object.extend(self.fields.iter().cloned());
         serde_json::to_vec(&object).map_err(|_| "the body cannot be written")
@@ -316,12 +331,21 @@ mod tests {
             (b"bot", "p:\u{e4}".as_bytes(), "authorization: Basic Ym90OnA6w6Q="),
             (b"u\n", b"p\r\n", "authorization: Basic dTpw"),
         ] {
-            let secret = mk_secret("kubernetes.io/basic-auth", &[("username", name), ("password", password)]);
+            let secret = mk_secret(
+                "kubernetes.io/basic-auth",
+                &[("username", name), ("password", password)],
+            );
             assert_eq!(line(&basic, &secret).unwrap(), expected);
         }
         let bearer = mk_auth("connectors.cpaas.io/bearer-token", &["token"], Injection::Bearer);
-        let secret = mk_secret("connectors.cpaas.io/bearer-token", &[("token", b"remote-token\n")]);
-        assert_eq!(line(&bearer, &secret).unwrap(), "authorization: Bearer remote-token");
+        let secret = mk_secret(
+            "connectors.cpaas.io/bearer-token",
+            &[("token", b"remote-token\n")],
+        );
+        assert_eq!(
+            line(&bearer, &secret).unwrap(),
+            "authorization: Bearer remote-token"
+        );
     }
 
     #[test]
@@ -329,7 +353,11 @@ mod tests {
         let bearer = mk_auth("connectors.cpaas.io/bearer-token", &["token"], Injection::Bearer);
         let none = mk_auth("kubernetes.io/ssh-auth", &[], Injection::Undefined);
         for (auth, secret, part) in [
-            (&bearer, mk_secret("Opaque", &[("token", b"hunter2")]), "is of type 'Opaque'"),
+            (
+                &bearer,
+                mk_secret("Opaque", &[("token", b"hunter2")]),
+                "is of type 'Opaque'",
+            ),
             (
                 &bearer,
                 mk_secret(&bearer.secret_type, &[("password", b"hunter2")]),
@@ -345,7 +373,11 @@ mod tests {
                 mk_secret(&bearer.secret_type, &[("token", b"hunter2\x01")]),
                 "no header takes",
             ),
-            (&none, mk_secret(&none.secret_type, &[("ssh-privatekey", b"hunter2")]), "generator"),
+            (
+                &none,
+                mk_secret(&none.secret_type, &[("ssh-privatekey", b"hunter2")]),
+                "generator",
+            ),
         ] {
             let said = line(auth, &secret).unwrap_err();
             assert!(said.contains(part) && !said.contains("hunter2"), "{said}");

@@ -96,18 +96,22 @@ mod tests {
     use super::*;
 
     fn mk_operations(templates: &[(&str, &[&str])]) -> Operations {
-        Operations::new(templates.iter().map(|(template, methods)| Operation {
-            template: (*template).to_owned(),
-            methods: methods
-                .iter()
-                .map(|method| ((*method).to_owned(), Provider::Api))
-                .collect(),
+        Operations::new(templates.iter().map(|(template, methods)| {
+            Operation {
+                template: (*template).to_owned(),
+                methods: methods
+                    .iter()
+                    .map(|method| ((*method).to_owned(), Provider::Api))
+                    .collect(),
+            }
         }))
     }
 
     #[track_caller]
     fn template<'o>(operations: &'o Operations, rest: &str) -> Option<&'o str> {
-        operations.find("GET", rest.as_bytes()).map(|found| found.template)
+        operations
+            .find("GET", rest.as_bytes())
+            .map(|found| found.template)
     }
 
     #[test]
@@ -120,11 +124,23 @@ mod tests {
             ("/", &["GET"]),
         ]);
         for (rest, found) in [
-            ("/api/v4/projects/special/custom", Some("api/v4/projects/special/custom")),
-            ("/api/v4/projects/other/custom", Some("api/v4/projects/{id}/custom")),
-            ("/api/v4/projects/a%2Fb/custom/", Some("api/v4/projects/{id}/custom")),
+            (
+                "/api/v4/projects/special/custom",
+                Some("api/v4/projects/special/custom"),
+            ),
+            (
+                "/api/v4/projects/other/custom",
+                Some("api/v4/projects/{id}/custom"),
+            ),
+            (
+                "/api/v4/projects/a%2Fb/custom/",
+                Some("api/v4/projects/{id}/custom"),
+            ),
             // The literal leads nowhere here, the parameter does.
-            ("/api/v4/projects/special/x/more", Some("api/v4/projects/special/{what}/more")),
+            (
+                "/api/v4/projects/special/x/more",
+                Some("api/v4/projects/special/{what}/more"),
+            ),
             ("/api/v9/projects", Some("api/{version}/projects")),
             ("/api/v4/projects/a/b/custom", None),
             ("/api/v4/projects//custom", None),

@@ -59,7 +59,8 @@ impl<'a> ApiPath<'a> {
 
     fn of(namespace: &'a [u8], name: &'a [u8], rest: &'a [u8], shape: Shape) -> Option<Self> {
         let is_name = |text: &[u8]| {
-            let is_inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(byte);
+            let is_inner =
+                |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(byte);
             !text.is_empty() && text.len() <= 253 && text.iter().all(is_inner)
         };
         (is_name(namespace) && is_name(name)).then_some(Self {
@@ -119,12 +120,18 @@ mod tests {
             ("/connectors/v1alpha1/team-a/board/path/", "/"),
             ("/connectors/v1alpha1/team-a/board/path/a//b%2Fc", "/a//b%2Fc"),
             ("/clusters/host/connectors/v1alpha1/team-a/board/path/x", "/x"),
-            ("/clusters-rewrite/host/connectors/v1alpha1/team-a/board/path/x", "/x"),
+            (
+                "/clusters-rewrite/host/connectors/v1alpha1/team-a/board/path/x",
+                "/x",
+            ),
         ] {
             assert_eq!(read(path), Some(("team-a", "board", rest, Shape::Path)), "{path}");
         }
         let legacy = "/connectors/v1alpha1/namespaces/team-a/connectors/board/resources/gitrefs";
-        assert_eq!(read(legacy), Some(("team-a", "board", "/gitrefs", Shape::Resources)));
+        assert_eq!(
+            read(legacy),
+            Some(("team-a", "board", "/gitrefs", Shape::Resources))
+        );
         // A namespace may have this name.
         let named = "/connectors/v1alpha1/namespaces/board/path/x";
         assert_eq!(read(named), Some(("namespaces", "board", "/x", Shape::Path)));
@@ -160,11 +167,30 @@ mod tests {
             .is_ambiguous()
         };
         for rest in [
-            "/..", "/a/../b", "/a/./b", "/%2e%2E/x", "/a/.%2e", "/a%2f..%2fb", "/..;x/y", "/a%00", "/a%0d%0aX", "/a%5cb",
+            "/..",
+            "/a/../b",
+            "/a/./b",
+            "/%2e%2E/x",
+            "/a/.%2e",
+            "/a%2f..%2fb",
+            "/..;x/y",
+            "/a%00",
+            "/a%0d%0aX",
+            "/a%5cb",
         ] {
             assert!(ambiguous(rest), "{rest}");
         }
-        for rest in ["", "/", "/a//b", "/a..b", "/...", "/%E4%BD%A0+~x", "/a%2Fb", "/%252e%252e", "/a%"] {
+        for rest in [
+            "",
+            "/",
+            "/a//b",
+            "/a..b",
+            "/...",
+            "/%E4%BD%A0+~x",
+            "/a%2Fb",
+            "/%252e%252e",
+            "/a%",
+        ] {
             assert!(!ambiguous(rest), "{rest}");
         }
     }

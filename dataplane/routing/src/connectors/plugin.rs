@@ -48,7 +48,10 @@ mod tests {
 
     #[test]
     fn the_published_samples_are_met_byte_for_byte() {
-        assert_eq!(meta("https://git.example.test"), "eyJiYXNlVVJMIjoiaHR0cHM6Ly9naXQuZXhhbXBsZS50ZXN0In0=");
+        assert_eq!(
+            meta("https://git.example.test"),
+            "eyJiYXNlVVJMIjoiaHR0cHM6Ly9naXQuZXhhbXBsZS50ZXN0In0="
+        );
         assert_eq!(auth("Opaque"), "T3BhcXVl");
         let mk_secret = |data: &[(&str, &[u8])]| Secret {
             kind: "Opaque".into(),
@@ -58,7 +61,13 @@ mod tests {
                 .collect(),
         };
         let basic = mk_secret(&[("username", b"u"), ("password", b"p")]);
-        assert_eq!(*secret(&basic), "eyJwYXNzd29yZCI6ImNBPT0iLCJ1c2VybmFtZSI6ImRRPT0ifQ==");
-        assert_eq!(*secret(&mk_secret(&[("blob", b"\x00\xff\x10")])), "eyJibG9iIjoiQVA4USJ9");
+        assert_eq!(
+            *secret(&basic),
+            "eyJwYXNzd29yZCI6ImNBPT0iLCJ1c2VybmFtZSI6ImRRPT0ifQ=="
+        );
+        assert_eq!(
+            *secret(&mk_secret(&[("blob", b"\x00\xff\x10")])),
+            "eyJibG9iIjoiQVA4USJ9"
+        );
     }
 }

@@ -51,7 +51,9 @@ pub(crate) fn no_api(class: &str) -> Refused {
 }
 
 pub(crate) fn no_proxy(class: &str) -> Refused {
-    unresolved(format!("proxy address of connectorclass '{class}' is not resolved"))
+    unresolved(format!(
+        "proxy address of connectorclass '{class}' is not resolved"
+    ))
 }
 
 pub(crate) fn bad_address(class: &str, template: &str, address: &str) -> Refused {

@@ -98,17 +98,16 @@ impl<R> Connectors<R> {
         self.reviews_operations = flags.is_on(OPERATION_REVIEW);
         self.flags = flags.0.clone().into();
     }
-
-    /// The methods that are served.
-    pub fn methods(&self) -> &'static str {
-        if self.writes { super::ALL_METHODS } else { super::READ_METHODS }
-    }
 }
 
 impl<R: Clone> Connectors<R> {
     /// What stood there before comes back.
     pub fn insert(&mut self, namespace: &str, name: &str, object: R) -> Option<R> {
-        let mut all = self.connectors.get(namespace).cloned().unwrap_or_else(HashTrieMapSync::new_sync);
+        let mut all = self
+            .connectors
+            .get(namespace)
+            .cloned()
+            .unwrap_or_else(HashTrieMapSync::new_sync);
         let before = all.get(name).cloned();
         all.insert_mut(name.to_owned(), object);
         self.connectors.insert_mut(namespace.to_owned(), all);

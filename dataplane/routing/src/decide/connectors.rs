@@ -10,7 +10,8 @@ use crate::access::Questions;
 use crate::answer::Refused;
 use crate::arriving;
 use crate::connectors::{
-    self, ApiPath, Class, Connector, Credential, Found, Injected, Proxy, Shape, UNDECLARED, Wanted, without_token,
+    self, ApiPath, Class, Connector, Credential, Found, Injected, Proxy, Shape, UNDECLARED, Wanted,
+    without_token,
 };
 use crate::credential::{KUBESPHERE_AUTHORIZATION, Places};
 use crate::headers::{HeaderStore, HeaderView};
@@ -67,7 +68,9 @@ impl<'a, R> Tool<'a, R> {
         let rest = self.path?.rest.len() + self.query.map_or(0, |query| query.len() + 1);
         Some(Call {
             injected: self.injected.take().unwrap_or_default(),
-            base: target.get(..target.len().saturating_sub(rest)).unwrap_or_default(),
+            base: target
+                .get(..target.len().saturating_sub(rest))
+                .unwrap_or_default(),
             template: self.template(),
             host: self.host.take(),
             keeps_credential: self.keeps_credential,
@@ -87,7 +90,10 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     pub fn shown_path(&self) -> Option<String> {
         let ApiPath { namespace, name, .. } = self.tool.path?;
         let template = self.tool.template();
-        Some(format!("/connectors/{}/{namespace}/{name}/path/{template}", connectors::VERSION))
+        Some(format!(
+            "/connectors/{}/{namespace}/{name}/path/{template}",
+            connectors::VERSION
+        ))
     }
 
     /// Before anybody is known: shape, method, and what two servers could read in two ways.
@@ -126,7 +132,11 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     /// Class and operation, as far as they are there; nothing of it is told before the caller may know it.
     fn find_operation(&mut self) {
         let Some(path) = self.tool.path else { return };
-        let connector = self.table.connectors.get(&path).and_then(|route| route.role().connector());
+        let connector = self
+            .table
+            .connectors
+            .get(&path)
+            .and_then(|route| route.role().connector());
         let class = connector.and_then(|connector| self.table.connectors.class(&connector.class));
         self.tool.class = class.and_then(|class| class.role().class());
         self.tool.found = match path.shape {
@@ -142,7 +152,10 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         if self.tool.asks_flags {
             return Questions::of_flags();
         }
-        let (namespace, name) = self.tool.path.map_or(("", ""), |path| (path.namespace, path.name));
+        let (namespace, name) = self
+            .tool
+            .path
+            .map_or(("", ""), |path| (path.namespace, path.name));
         let questions = Questions::of_connector(namespace, name);
         let connector = self.connector();
         match connector.filter(|_| self.table.connectors.reviews_operations) {
@@ -173,9 +186,17 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         if let Some(token) = &token {
             let holds = |name: &str| {
                 let name = http::HeaderName::from_bytes(name.as_bytes());
-                name.is_ok_and(|name| headers.lines(name).any(|line| memchr::memmem::find(line, token.as_bytes()).is_some()))
+                name.is_ok_and(|name| {
+                    headers
+                        .lines(name)
+                        .any(|line| memchr::memmem::find(line, token.as_bytes()).is_some())
+                })
             };
-            let holders: Vec<String> = headers.names().filter(|name| holds(name)).map(str::to_owned).collect();
+            let holders: Vec<String> = headers
+                .names()
+                .filter(|name| holds(name))
+                .map(str::to_owned)
+                .collect();
             holders
                 .iter()
                 .filter(|name| !(self.tool.keeps_credential && name.eq_ignore_ascii_case("authorization")))
@@ -189,7 +210,11 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         }
         headers.remove_name(&KUBESPHERE_AUTHORIZATION);
         // A browser sends the cookies of everybody who shares its origin.
-        if headers.first(ORIGIN).is_some() || headers.names().any(|name| name.eq_ignore_ascii_case("sec-fetch-site")) {
+        if headers.first(ORIGIN).is_some()
+            || headers
+                .names()
+                .any(|name| name.eq_ignore_ascii_case("sec-fetch-site"))
+        {
             headers.remove_name(&COOKIE);
         }
         headers.retain(&|name| !is_of_front(name));
@@ -226,7 +251,8 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
                     if *by_path {
                         self.tool.prefix = format!("/namespaces/{}/connectors/{}", path.namespace, path.name);
                     } else {
-                        self.tool.host = Some(format!("c-{}.{}.svc.cluster.local", path.name, path.namespace));
+                        self.tool.host =
+                            Some(format!("c-{}.{}.svc.cluster.local", path.name, path.namespace));
                     }
                     (destination, false)
                 }
@@ -254,7 +280,8 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     pub(super) fn find_credential(&mut self) -> Result<(), Stop<'a>> {
-        let (Some(path), None, Some(connector)) = (self.tool.path, &self.tool.injected, self.connector()) else {
+        let (Some(path), None, Some(connector)) = (self.tool.path, &self.tool.injected, self.connector())
+        else {
             return Ok(());
         };
         if self.tool.keeps_credential {
@@ -334,7 +361,11 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
 /// The answer to whoever shows no token.
 pub(super) fn require_bearer(headers: &impl HeaderView) -> Result<(), Refused> {
     let mut lines = headers.lines(AUTHORIZATION).map(<[u8]>::trim_ascii);
-    let scheme = |line: &[u8]| line.split(|byte| *byte == b' ').next().map(<[u8]>::to_ascii_lowercase);
+    let scheme = |line: &[u8]| {
+        line.split(|byte| *byte == b' ')
+            .next()
+            .map(<[u8]>::to_ascii_lowercase)
+    };
     match lines.find(|line| !line.is_empty()) {
         None => Err(connectors::no_token()),
         // The scheme alone: whoever says no more would be anybody.
@@ -351,6 +382,9 @@ fn token(places: &Places, headers: &impl HeaderView) -> Option<String> {
 
 /// What tells a backend who stands in front of it: the tool of a Connector is somebody else's.
 fn is_of_front(name: &str) -> bool {
-    let is = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let is = |prefix: &str| {
+        name.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
     is("x-forwarded-") || name.eq_ignore_ascii_case("forwarded") || name.eq_ignore_ascii_case("x-real-ip")
 }

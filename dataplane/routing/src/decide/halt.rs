@@ -5,8 +5,8 @@ use http::Method;
 
 use crate::access::Questions;
 use crate::answer::Refused;
-use crate::credential::Credential;
 use crate::connectors::Injected;
+use crate::credential::Credential;
 use crate::model::{Secret, Unavailable};
 
 /// How far a decision has come.

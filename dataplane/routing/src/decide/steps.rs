@@ -1,7 +1,7 @@
 use http::Method;
 
-use super::halt::Stop;
 use super::connectors;
+use super::halt::Stop;
 use super::{
     Answer, Backend, Caller, Certificate, Credentials, Deciding, Destination, Family, Request, Shown,
 };

@@ -55,7 +55,8 @@ impl RequestLine<'_> {
     pub(crate) fn check(target: Vec<u8>) -> Result<Vec<u8>, Refused> {
         let target = sendable(target);
         if target.len() > LONGEST_TARGET {
-            let message = format!("the path and query for the backend are longer than {LONGEST_TARGET} bytes");
+            let message =
+                format!("the path and query for the backend are longer than {LONGEST_TARGET} bytes");
             return Err(Refused::new(414, reason::TARGET_TOO_LONG, message));
         }
         Ok(target)

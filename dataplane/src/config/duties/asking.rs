@@ -59,7 +59,8 @@ impl Asker {
     async fn once(&self, plan: &Plan, url: &str) -> Result<(Answer, Option<String>), String> {
         let (base, target) = split(url);
         let endpoint = Endpoint::from_url(base).map_err(|error| error.to_string())?;
-        let upstream = Upstream::of_host(&described(&endpoint, plan), &self.names).map_err(|error| error.to_string())?;
+        let upstream =
+            Upstream::of_host(&described(&endpoint, plan), &self.names).map_err(|error| error.to_string())?;
         let lease = upstream.choose(|_| true).await;
         let lease = lease.map_err(|_| format!("{} has no address that may be dialled", endpoint.host))?;
         let wanted = PeerOptions {
@@ -87,7 +88,9 @@ impl std::fmt::Debug for Asker {
 
 /// Whom to ask, and for what: an empty path is the root.
 fn split(url: &str) -> (&str, String) {
-    let authority = origin(url).map_or(url.len(), |(scheme, authority)| scheme.len() + 3 + authority.len());
+    let authority = origin(url).map_or(url.len(), |(scheme, authority)| {
+        scheme.len() + 3 + authority.len()
+    });
     let (base, target) = url.split_at(authority.min(url.len()));
     let slash = if target.starts_with('/') { "" } else { "/" };
     (base, format!("{slash}{target}"))
@@ -104,7 +107,9 @@ fn described(endpoint: &Endpoint, plan: &Plan) -> model::Upstream {
         },
         tls: (endpoint.scheme == Scheme::Https).then(|| model::Tls {
             server_name: endpoint.host.clone(),
-            ca: authorities.map_or(Authorities::System, |pem| Authorities::Inline(pem.as_bytes().into())),
+            ca: authorities.map_or(Authorities::System, |pem| {
+                Authorities::Inline(pem.as_bytes().into())
+            }),
             insecure_skip_verify: plan.skips_verification,
         }),
         http2: false,
@@ -120,8 +125,12 @@ fn head(plan: &Plan, url: &str, target: String, upstream: &Upstream) -> Result<R
     // What was rendered for the tool is nobody else's.
     if origin(url) == origin(&plan.url) {
         for (name, value) in &plan.headers {
-            let line = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
-            let (name, value) = line.ok_or_else(|| format!("the header {name} of the probe cannot be sent"))?;
+            let line = name
+                .parse::<HeaderName>()
+                .ok()
+                .zip(HeaderValue::from_str(value).ok());
+            let (name, value) =
+                line.ok_or_else(|| format!("the header {name} of the probe cannot be sent"))?;
             head.append_header(name, value).map_err(bad)?;
         }
     }
@@ -135,7 +144,9 @@ async fn read(session: &mut HttpSession) -> Result<(Answer, Option<String>), Box
     if let Some(head) = session.response_header() {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         answer.status = head.status.as_u16();
-        answer.headers = (head.headers.iter()).map(|(name, value)| (name.to_string(), text(value))).collect();
+        answer.headers = (head.headers.iter())
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect();
         let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
         location = head.headers.get(LOCATION).filter(|_| redirects).map(text);
     }

@@ -8,8 +8,8 @@ use genkan_crds::connectors::auth::{BASIC_AUTH, BEARER_TOKEN};
 use genkan_crds::connectors::{AuthType as AuthSpec, ClassApi, ConnectorClassSpec, PROXY_RESOLVER};
 use genkan_rego::Policy;
 use genkan_routing::model::{
-    Action, AuthType, ClassProxy, ConnectorClass, Injection, Matcher, ObjectRef, Operation, OwnProxy, Role, Provider,
-    Route, Unavailable, Upstream,
+    Action, AuthType, ClassProxy, ConnectorClass, Injection, Matcher, ObjectRef, Operation, OwnProxy,
+    Provider, Role, Route, Unavailable, Upstream,
 };
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,9 @@ const LARGEST_DESCRIPTION: usize = 256 << 10;
 const MOST_OPERATIONS: usize = 4096;
 /// The proxy that classes name when they mean the one of this installation.
 const BUILT_IN: (&str, &str) = ("connectors-system", "connectors-proxy-service");
-const METHODS: [&str; 8] = ["get", "head", "options", "post", "put", "patch", "delete", "trace"];
+const METHODS: [&str; 8] = [
+    "get", "head", "options", "post", "put", "patch", "delete", "trace",
+];
 
 /// A class while it is looked at.
 #[derive(Default)]
@@ -81,7 +83,10 @@ impl Compiler {
                 Some(upstream) => Action::Forward(upstream),
                 None => Action::Unavailable(Unavailable::new(
                     reason::NON_API,
-                    format!("api address of connectorclass '{}' is not resolved", record.key.name),
+                    format!(
+                        "api address of connectorclass '{}' is not resolved",
+                        record.key.name
+                    ),
                 )),
             },
             forward_authorization: false,
@@ -97,8 +102,18 @@ impl Compiler {
         }
     }
 
-    fn api(&self, spec: &ConnectorClassSpec, index: &Index, draft: &mut Draft) -> (Option<Address>, ToolCondition) {
-        let no = |message: String| (None, ToolCondition::no(kind::API_READY, reason::UNRESOLVED, message));
+    fn api(
+        &self,
+        spec: &ConnectorClassSpec,
+        index: &Index,
+        draft: &mut Draft,
+    ) -> (Option<Address>, ToolCondition) {
+        let no = |message: String| {
+            (
+                None,
+                ToolCondition::no(kind::API_READY, reason::UNRESOLVED, message),
+            )
+        };
         let Some(api) = &spec.api else {
             return (None, ToolCondition::yes(kind::API_READY, reason::NON_API));
         };
@@ -115,7 +130,9 @@ impl Compiler {
             Err(problems) => no(problems.join("; ")),
             Ok(address) => {
                 draft.hosts.insert(host(&url));
-                draft.status.insert("api".into(), json!({"address": {"url": url}}));
+                draft
+                    .status
+                    .insert("api".into(), json!({"address": {"url": url}}));
                 let ready = match address.finding.ok {
                     true => ToolCondition::yes(kind::API_READY, ""),
                     false => ToolCondition::no(
@@ -129,7 +146,13 @@ impl Compiler {
         }
     }
 
-    fn proxy(&self, record: &Record, spec: &ConnectorClassSpec, index: &Index, draft: &mut Draft) -> ToolCondition {
+    fn proxy(
+        &self,
+        record: &Record,
+        spec: &ConnectorClassSpec,
+        index: &Index,
+        draft: &mut Draft,
+    ) -> ToolCondition {
         let Some(proxy) = &spec.proxy else {
             return ToolCondition::yes(kind::PROXY_READY, reason::NON_PROXY);
         };
@@ -138,7 +161,9 @@ impl Compiler {
             Led::Wrong(problem) => return ToolCondition::no(kind::PROXY_READY, reason::UNRESOLVED, problem),
             Led::To(url) => url,
         };
-        draft.status.insert("proxy".into(), json!({"httpAddress": {"url": url}}));
+        draft
+            .status
+            .insert("proxy".into(), json!({"httpAddress": {"url": url}}));
         let service = proxy.destination.reference.as_ref();
         let service = service.map(|to| (to.namespace.as_deref().unwrap_or_default(), to.name.as_str()));
         if service == Some(BUILT_IN) {
@@ -178,7 +203,10 @@ impl Compiler {
 
 /// Its proxy tells Connectors apart by the path.
 pub(super) fn is_by_path(class: &Record) -> bool {
-    class.annotations.get(PROXY_RESOLVER).is_some_and(|resolver| resolver == "path")
+    class
+        .annotations
+        .get(PROXY_RESOLVER)
+        .is_some_and(|resolver| resolver == "path")
 }
 
 // === impl Draft ===
@@ -188,7 +216,9 @@ impl Draft {
     fn addresses(&mut self, spec: &ConnectorClassSpec, index: &Index) {
         let mut found = BTreeMap::new();
         for (at, extension) in spec.address_extensions.iter().enumerate() {
-            let Some(url) = extension.default_text() else { continue };
+            let Some(url) = extension.default_text() else {
+                continue;
+            };
             let field = format!("spec.addressExtensions[{at}].default");
             match Address::resolve(url, &field, &Trust::default(), index) {
                 Ok(address) => {
@@ -203,7 +233,11 @@ impl Draft {
     }
 
     fn auth(&mut self, spec: &ConnectorClassSpec) {
-        let types = spec.auth.as_ref().map(|auth| auth.types.as_slice()).unwrap_or_default();
+        let types = spec
+            .auth
+            .as_ref()
+            .map(|auth| auth.types.as_slice())
+            .unwrap_or_default();
         for (at, auth) in types.iter().enumerate() {
             let injection = self.injection(auth, at);
             let made = AuthType {
@@ -226,8 +260,9 @@ impl Draft {
         }
         if let Some(policy) = generator.and_then(|generator| generator.rego.as_ref()) {
             if let Err(problem) = Policy::new(policy) {
-                self.problems
-                    .push(format!("spec.auth.types[{at}].generator.rego: cannot be used: {problem}"));
+                self.problems.push(format!(
+                    "spec.auth.types[{at}].generator.rego: cannot be used: {problem}"
+                ));
             }
             return Injection::Rego(policy.clone());
         }
@@ -252,11 +287,14 @@ impl Draft {
         let paths = openapi.get("paths").and_then(Value::as_object);
         for (template, methods) in paths.into_iter().flatten() {
             if self.class.operations.len() == MOST_OPERATIONS {
-                self.problems.push(format!("spec.api.openapi.paths: has more than {MOST_OPERATIONS} entries"));
+                self.problems.push(format!(
+                    "spec.api.openapi.paths: has more than {MOST_OPERATIONS} entries"
+                ));
                 return;
             }
             let methods = methods.as_object().into_iter().flatten();
-            let declared = methods.filter(|(method, _)| METHODS.contains(&method.to_ascii_lowercase().as_str()));
+            let declared =
+                methods.filter(|(method, _)| METHODS.contains(&method.to_ascii_lowercase().as_str()));
             let mut providers = BTreeMap::new();
             for (method, operation) in declared {
                 let provider = self.provider(template, method, operation, index);
@@ -285,7 +323,9 @@ impl Draft {
                 Ok(found) => {
                     self.hosts.insert(host(address));
                     let upstream: Option<Upstream> = found.upstream.clone();
-                    self.class.direct.extend(upstream.map(|upstream| (address.to_owned(), upstream)));
+                    self.class
+                        .direct
+                        .extend(upstream.map(|upstream| (address.to_owned(), upstream)));
                     self.addresses.push(found);
                 }
                 Err(problems) => self.problems.extend(problems),

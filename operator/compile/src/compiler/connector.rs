@@ -44,7 +44,10 @@ impl Compiler {
         let class = class_of(spec, index);
         let secrecy = secrecy(record, spec, class.as_ref(), index);
         let (trust, ca_ready) = trust(record, spec, index);
-        let mut problems = class.as_ref().map(|class| disagreements(spec, class.spec)).unwrap_or_default();
+        let mut problems = class
+            .as_ref()
+            .map(|class| disagreements(spec, class.spec))
+            .unwrap_or_default();
         let mut address = |url: &str, field: &str| match Address::resolve(url, field, &trust, index) {
             Ok(address) => Some(address),
             Err(found) => {
@@ -85,14 +88,11 @@ impl Compiler {
             class: class.spec,
             api: self.api_of(class),
             secret: held(&secrecy.credential, index),
+            lacks_secret: matches!(secrecy.credential, Credential::Problem(_)),
             is_waiting: waits(&secrecy.condition) || ca_ready.as_ref().is_some_and(waits),
             trust: &trust,
         });
-        let mut conditions = vec![
-            class_ready(spec, class.as_ref()),
-            secrecy.condition,
-            proxy_ready,
-        ];
+        let mut conditions = vec![class_ready(spec, class.as_ref()), secrecy.condition, proxy_ready];
         let mut plans = Vec::new();
         for probe in Probe::ALL {
             let (condition, plan) = match &asked {
@@ -114,7 +114,11 @@ impl Compiler {
                 class: spec.connector_class_name.clone(),
                 address: url.to_owned(),
                 extensions: upstreams(&extensions),
-                auth: spec.auth.as_ref().and_then(|auth| auth.name.clone()).unwrap_or_default(),
+                auth: spec
+                    .auth
+                    .as_ref()
+                    .and_then(|auth| auth.name.clone())
+                    .unwrap_or_default(),
                 credential: secrecy.credential,
             })),
         };
@@ -203,8 +207,15 @@ fn class_ready(spec: &ConnectorSpec, class: Option<&Class<'_>>) -> ToolCondition
     match class {
         Some(_) => ToolCondition::yes(kind::CONNECTOR_CLASS_READY, ""),
         None => {
-            let message = format!("connectorclass.connectors.alauda.io {:?} not found", spec.connector_class_name);
-            ToolCondition::no(kind::CONNECTOR_CLASS_READY, reason::CONNECTOR_CLASS_NOT_FOUND, message)
+            let message = format!(
+                "connectorclass.connectors.alauda.io {:?} not found",
+                spec.connector_class_name
+            );
+            ToolCondition::no(
+                kind::CONNECTOR_CLASS_READY,
+                reason::CONNECTOR_CLASS_NOT_FOUND,
+                message,
+            )
         }
     }
 }
@@ -214,18 +225,32 @@ fn disagreements(spec: &ConnectorSpec, class: &ConnectorClassSpec) -> Vec<String
     let mut problems = Vec::new();
     let class_name = &spec.connector_class_name;
     for (at, given) in spec.address_extensions.iter().enumerate() {
-        if !class.address_extensions.iter().any(|declared| declared.name == given.name) {
+        if !class
+            .address_extensions
+            .iter()
+            .any(|declared| declared.name == given.name)
+        {
             problems.push(format!(
                 "spec.addressExtensions[{at}].name: {:?} is not declared by connectorclass {class_name}",
                 given.name
             ));
         }
         if spec.address.as_deref() == Some(given.value.as_str()) {
-            problems.push(format!("spec.addressExtensions[{at}].value: repeats spec.address; leave it out"));
+            problems.push(format!(
+                "spec.addressExtensions[{at}].value: repeats spec.address; leave it out"
+            ));
         }
     }
-    for declared in class.address_extensions.iter().filter(|declared| declared.default.is_none()) {
-        if !spec.address_extensions.iter().any(|given| given.name == declared.name) {
+    for declared in class
+        .address_extensions
+        .iter()
+        .filter(|declared| declared.default.is_none())
+    {
+        if !spec
+            .address_extensions
+            .iter()
+            .any(|given| given.name == declared.name)
+        {
             problems.push(format!(
                 "spec.addressExtensions: lacks {:?}, which connectorclass {class_name} asks for; give it",
                 declared.name
@@ -250,15 +275,26 @@ fn disagreements(spec: &ConnectorSpec, class: &ConnectorClassSpec) -> Vec<String
     }
     let auth = spec.auth.as_ref();
     let name = auth.and_then(|auth| auth.name.as_deref()).unwrap_or_default();
-    let types = class.auth.as_ref().map(|auth| auth.types.as_slice()).unwrap_or_default();
+    let types = class
+        .auth
+        .as_ref()
+        .map(|auth| auth.types.as_slice())
+        .unwrap_or_default();
     if !name.is_empty() && !types.iter().any(|known| known.name == name) {
         let known: Vec<&str> = types.iter().map(|known| known.name.as_str()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
         problems.push(format!(
             "spec.auth.name: {name:?} is no auth type of connectorclass {class_name}; it has {known}"
         ));
     }
-    let probe = class.auth_probes.iter().find(|probe| probe.auth_name == name && !name.is_empty());
+    let probe = class
+        .auth_probes
+        .iter()
+        .find(|probe| probe.auth_name == name && !name.is_empty());
     for wanted in probe.into_iter().flat_map(|probe| &probe.params) {
         let given = auth.into_iter().flat_map(|auth| &auth.params);
         if wanted.default.is_none() && !given.clone().any(|given| given.name == wanted.name) {
@@ -278,12 +314,15 @@ fn secrecy(record: &Record, spec: &ConnectorSpec, class: Option<&Class<'_>>, ind
         credential: Credential::Problem(message),
     };
     let auth = spec.auth.as_ref();
-    let types = class.and_then(|class| class.spec.auth.as_ref()).map(|auth| auth.types.as_slice());
+    let types = class
+        .and_then(|class| class.spec.auth.as_ref())
+        .map(|auth| auth.types.as_slice());
     let name = auth.and_then(|auth| auth.name.as_deref()).unwrap_or_default();
     let auth_type = types.unwrap_or_default().iter().find(|known| known.name == name);
     let namespace = &record.key.namespace;
     let reference = auth.and_then(|auth| auth.secret_ref.as_ref());
-    let Some((reference, secret)) = reference.and_then(|reference| Some((reference, reference.named()?))) else {
+    let Some((reference, secret)) = reference.and_then(|reference| Some((reference, reference.named()?)))
+    else {
         let is_optional = auth_type.is_none_or(|auth| auth.optional.unwrap_or(false));
         if is_optional {
             return Secrecy {
@@ -291,14 +330,16 @@ fn secrecy(record: &Record, spec: &ConnectorSpec, class: Option<&Class<'_>>, ind
                 credential: Credential::None,
             };
         }
-        let message = format!("spec.auth.secretRef: is empty, and auth type {name:?} needs a Secret; name one");
+        let message =
+            format!("spec.auth.secretRef: is empty, and auth type {name:?} needs a Secret; name one");
         return Secrecy {
             condition: ToolCondition::no(kind, reason::SECRET_NOT_FOUND, message),
             credential: Credential::None,
         };
     };
     if !reference.stays_in(namespace) {
-        let message = format!("spec.auth.secretRef.namespace: only a Secret of namespace {namespace} can be used");
+        let message =
+            format!("spec.auth.secretRef.namespace: only a Secret of namespace {namespace} can be used");
         return no(common::REF_NOT_PERMITTED, message);
     }
     let key = SecretKey::new(namespace.as_str(), secret);
@@ -317,18 +358,28 @@ fn secrecy(record: &Record, spec: &ConnectorSpec, class: Option<&Class<'_>>, ind
         Some(SecretState::Found(held)) => held,
     };
     if held.kind == SERVICE_ACCOUNT_TOKEN {
-        let message = format!("secret {secret:?} is the token of a ServiceAccount, which no tool is given; use another");
+        let message = format!(
+            "secret {secret:?} is the token of a ServiceAccount, which no tool is given; use another"
+        );
         return no(common::REF_NOT_PERMITTED, message);
     }
     let problem = auth_type.and_then(|auth| {
         let wanted = auth.secret_type();
         let held_type = genkan_crds::connectors::auth::spelled_today(&held.kind);
         if !wanted.is_empty() && wanted != held_type {
-            let message = format!("secret {secret:?} is of type {held_type:?}, and auth type {name:?} wants {wanted:?}");
+            let message = format!(
+                "secret {secret:?} is of type {held_type:?}, and auth type {name:?} wants {wanted:?}"
+            );
             return Some((reason::SECRET_TYPE_MISMATCH, message));
         }
-        let missing = auth.params.iter().find(|key| !held.data.contains_key(&key.name))?;
-        let message = format!("secret {secret:?} has no key {:?}, which auth type {name:?} asks for", missing.name);
+        let missing = auth
+            .params
+            .iter()
+            .find(|key| !held.data.contains_key(&key.name))?;
+        let message = format!(
+            "secret {secret:?} has no key {:?}, which auth type {name:?} asks for",
+            missing.name
+        );
         Some((reason::SECRET_KEY_MISSING, message))
     });
     Secrecy {
@@ -371,25 +422,42 @@ fn not_permitted(namespace: &str) -> String {
 fn trust(record: &Record, spec: &ConnectorSpec, index: &Index) -> (Trust, Option<ToolCondition>) {
     let mut trust = Trust {
         authorities: None,
-        skips: record.annotations.get(SKIPS_VERIFICATION).is_some_and(|value| value == "true"),
+        skips: record
+            .annotations
+            .get(SKIPS_VERIFICATION)
+            .is_some_and(|value| value == "true"),
     };
     if !index.flags.is_on(CUSTOM_AUTHORITIES) {
         return (trust, None);
     }
     let kind = kind::CA_CERT_READY;
-    let reference = spec.ca_cert_secret_ref.as_ref().filter(|reference| !reference.name.is_empty());
+    let reference = spec
+        .ca_cert_secret_ref
+        .as_ref()
+        .filter(|reference| !reference.name.is_empty());
     let Some(reference) = reference else {
-        return (trust, Some(ToolCondition::yes(kind, reason::NO_CA_CERT).of_information()));
+        return (
+            trust,
+            Some(ToolCondition::yes(kind, reason::NO_CA_CERT).of_information()),
+        );
     };
     let name = &reference.name;
     let ready = match index.secret(&(record.key.namespace.clone(), name.clone())) {
-        None => ToolCondition::unknown(kind, reason::CHECKING, format!("secret {name:?} has not been read yet")),
-        Some(SecretState::Missing) => {
-            ToolCondition::no(kind, reason::SECRET_NOT_FOUND, format!("secrets {name:?} not found"))
-        }
-        Some(SecretState::NotPermitted) => {
-            ToolCondition::no(kind, reason::SECRET_NOT_PERMITTED, not_permitted(&record.key.namespace))
-        }
+        None => ToolCondition::unknown(
+            kind,
+            reason::CHECKING,
+            format!("secret {name:?} has not been read yet"),
+        ),
+        Some(SecretState::Missing) => ToolCondition::no(
+            kind,
+            reason::SECRET_NOT_FOUND,
+            format!("secrets {name:?} not found"),
+        ),
+        Some(SecretState::NotPermitted) => ToolCondition::no(
+            kind,
+            reason::SECRET_NOT_PERMITTED,
+            not_permitted(&record.key.namespace),
+        ),
         Some(SecretState::Found(secret)) => match certificates(secret) {
             Some(pem) if let Err(problem) = bundle::check(pem.as_bytes()) => {
                 let message = format!("secret {name:?} {problem}");
@@ -400,7 +468,8 @@ fn trust(record: &Record, spec: &ConnectorSpec, index: &Index) -> (Trust, Option
                 ToolCondition::yes(kind, reason::VALID)
             }
             None => {
-                let message = format!("secret {name:?} holds no certificate in PEM; its keys end in .crt or .pem");
+                let message =
+                    format!("secret {name:?} holds no certificate in PEM; its keys end in .crt or .pem");
                 ToolCondition::no(kind, reason::INVALID_PEM, message)
             }
         },

@@ -21,6 +21,8 @@ pub(super) struct Asked<'a> {
     pub secret: Option<&'a Secret>,
     /// What it is made of has not been read yet.
     pub is_waiting: bool,
+    /// It names a Secret, which cannot be used.
+    pub lacks_secret: bool,
     pub trust: &'a Trust,
 }
 
@@ -28,35 +30,50 @@ pub(super) struct Asked<'a> {
 
 impl Compiler {
     /// The condition that a probe decides, and its plan if there is something to ask.
-    pub(super) fn probe(&self, probe: Probe, asked: &Asked<'_>, index: &Index) -> (ToolCondition, Option<Secret>) {
+    pub(super) fn probe(
+        &self,
+        probe: Probe,
+        asked: &Asked<'_>,
+        index: &Index,
+    ) -> (ToolCondition, Option<Secret>) {
         let (kind, none) = match probe {
             Probe::Liveness => (kind::LIVENESS_READY, reason::NON_LIVENESS_PROBE),
             Probe::Auth => (kind::AUTH_READY, reason::NON_AUTH_PROBE),
         };
         let plan = match asked.plan(probe) {
             None => return (ToolCondition::yes(kind, none), None),
+            Some(_) if asked.is_waiting => {
+                let message = "the Secrets of the Connector have not been read yet";
+                return (ToolCondition::unknown(kind, reason::CHECKING, message), None);
+            }
+            Some(plan) if asked.lacks_secret && (probe == Probe::Auth || plan.is_err()) => {
+                let message = "not asked, because the Secret of the Connector cannot be used";
+                return (ToolCondition::unknown(kind, reason::NOT_SET, message), None);
+            }
             Some(Err(problem)) => {
                 let message = format!("the probe of the class cannot be used: {problem}");
                 return (ToolCondition::no(kind, reason::INVALID, message), None);
-            }
-            Some(Ok(_)) if asked.is_waiting => {
-                let message = "the Secrets of the Connector have not been read yet";
-                return (ToolCondition::unknown(kind, reason::CHECKING, message), None);
             }
             Some(Ok(plan)) => plan.to_secret(),
         };
         let known = self.tools.plan_key(asked.object, probe, &plan);
         let result = index.probes.get(&(asked.object.clone(), probe));
-        let result = result.filter(|(of, _)| Some(of) == known).map(|(_, probed)| probed);
+        let result = result
+            .filter(|(of, _)| Some(of) == known)
+            .map(|(_, probed)| probed);
         let condition = match result {
             None => ToolCondition::unknown(kind, reason::CHECKING, "the tool has not answered yet"),
             Some(Probed { is_good: true, .. }) => ToolCondition::yes(kind, ""),
-            Some(Probed { message, .. }) if probe == Probe::Auth => {
-                ToolCondition::no(kind, reason::AUTHENTICATION_FAILED, format!("Authentication failed: {message}"))
-            }
-            Some(Probed { message, .. }) => {
-                ToolCondition::no(kind, reason::CONNECTION_FAILED, format!("the tool does not answer as it should: {message}"))
-            }
+            Some(Probed { message, .. }) if probe == Probe::Auth => ToolCondition::no(
+                kind,
+                reason::AUTHENTICATION_FAILED,
+                format!("Authentication failed: {message}"),
+            ),
+            Some(Probed { message, .. }) => ToolCondition::no(
+                kind,
+                reason::CONNECTION_FAILED,
+                format!("the tool does not answer as it should: {message}"),
+            ),
         };
         (condition, Some(plan))
     }
@@ -73,7 +90,8 @@ impl Asked<'_> {
             Probe::Liveness => self.class.liveness_probe.as_ref(),
             Probe::Auth => {
                 let mut all = self.class.auth_probes.iter();
-                all.find(|of| of.auth_name == name).and_then(|of| of.probe.as_ref())
+                all.find(|of| of.auth_name == name)
+                    .and_then(|of| of.probe.as_ref())
             }
         }?;
         match spec {
@@ -83,7 +101,10 @@ impl Asked<'_> {
                 let base = self.api.as_deref()?;
                 Some(self.api_plan(base, api.path.as_deref().unwrap_or_default()))
             }
-            Spec { http: None, api: None } => None,
+            Spec {
+                http: None,
+                api: None,
+            } => None,
         }
     }
 
@@ -91,7 +112,13 @@ impl Asked<'_> {
         let data = self.data();
         let address = self.spec.address.as_deref().unwrap_or_default();
         let (scheme, authority) = origin(address).ok_or("the Connector has no address")?;
-        let host_of = |authority: &str| authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let host_of = |authority: &str| {
+            authority
+                .split(':')
+                .next()
+                .unwrap_or_default()
+                .to_ascii_lowercase()
+        };
         let host = http.host.as_deref().unwrap_or_default();
         let is_own = host.is_empty() || host_of(host) == host_of(authority);
         let scheme = match http.scheme.as_deref() {
@@ -111,11 +138,17 @@ impl Asked<'_> {
                 headers.push((header.name.clone(), value));
             }
         }
-        let rule = http.response.as_ref().and_then(|response| response.cel.as_deref());
+        let rule = http
+            .response
+            .as_ref()
+            .and_then(|response| response.cel.as_deref());
         let expected = match rule.filter(|rule| !rule.is_empty()) {
             None => Expected::Success,
             Some(rule) if rule.len() > LONGEST_RULE => {
-                return Err(format!("response.cel: has {} bytes, and {LONGEST_RULE} are the most", rule.len()));
+                return Err(format!(
+                    "response.cel: has {} bytes, and {LONGEST_RULE} are the most",
+                    rule.len()
+                ));
             }
             Some(rule) => {
                 check_rule(rule).map_err(|problem| format!("response.cel: {problem}"))?;
@@ -124,7 +157,11 @@ impl Asked<'_> {
         };
         Ok(Plan {
             url: format!("{scheme}://{authority}{slash}{path}"),
-            method: http.method.clone().filter(|method| !method.is_empty()).unwrap_or_else(|| "GET".into()),
+            method: http
+                .method
+                .clone()
+                .filter(|method| !method.is_empty())
+                .unwrap_or_else(|| "GET".into()),
             headers,
             follows_redirects: !http.disable_redirect.unwrap_or(false),
             authorities: self.trust.authorities.clone(),
@@ -135,7 +172,11 @@ impl Asked<'_> {
 
     fn api_plan(&self, base: &str, path: &str) -> Result<Plan, String> {
         let path = render(path, &self.data()).map_err(|problem| format!("api.path: {problem}"))?;
-        let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
+        let slash = if path.starts_with('/') || path.is_empty() {
+            ""
+        } else {
+            "/"
+        };
         let address = self.spec.address.as_deref().unwrap_or_default();
         let lines = plugin_lines(address, self.secret).into_iter();
         Ok(Plan {
@@ -151,7 +192,9 @@ impl Asked<'_> {
 
     fn data(&self) -> Data {
         let pairs = |all: &[genkan_crds::connectors::Param]| -> Vec<(String, String)> {
-            all.iter().map(|param| (param.name.clone(), param.value.clone())).collect()
+            all.iter()
+                .map(|param| (param.name.clone(), param.value.clone()))
+                .collect()
         };
         let auth = self.spec.auth.as_ref();
         let auth_params = auth.map(|auth| pairs(&auth.params)).unwrap_or_default();

@@ -198,9 +198,8 @@ fn accepted(record: &Record) -> String {
         Some(matcher @ Matcher::ApiService { .. }) => {
             format!("the specification is valid and {matcher} is its own")
         }
-        Some(Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. }) | None => {
-            "the specification is valid and no other object takes its requests".to_owned()
-        }
+        Some(Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. })
+        | None => "the specification is valid and no other object takes its requests".to_owned(),
     }
 }
 
@@ -210,7 +209,8 @@ fn columns(record: &Record) -> Vec<(&'static str, String)> {
     let mut columns = vec![(kinds::of(record.key.kind).column, backend)];
     match &record.matcher {
         Some(matcher @ Matcher::ApiService { .. }) => columns.push(("prefix", matcher.to_string())),
-        Some(Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. }) | None => {}
+        Some(Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. })
+        | None => {}
     }
     columns
 }

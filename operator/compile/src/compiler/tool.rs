@@ -50,7 +50,8 @@ impl Address {
             ..Spec::default()
         };
         let valid = upstream::validate(&spec, field).map_err(|problems| {
-            let shorter = |problem: &String| problem.replacen(&format!("{field}.url: "), &format!("{field}: "), 1);
+            let shorter =
+                |problem: &String| problem.replacen(&format!("{field}.url: "), &format!("{field}: "), 1);
             problems.iter().map(shorter).collect::<Vec<_>>()
         })?;
         let resolved = valid.resolve(index);
@@ -78,13 +79,23 @@ pub(super) fn led(to: &Destination, field: &str, domain: &str) -> Led {
         };
     };
     if is_absolute {
-        return Led::Wrong(format!("{field}.uri: is absolute beside a ref; give one of them, or a path"));
+        return Led::Wrong(format!(
+            "{field}.uri: is absolute beside a ref; give one of them, or a path"
+        ));
     }
     if !reference.is_service() {
-        return Led::Wrong(format!("{field}.ref: refers to something else than a Service of v1; give a Service, or a uri"));
+        return Led::Wrong(format!(
+            "{field}.ref: refers to something else than a Service of v1; give a Service, or a uri"
+        ));
     }
-    let Some(namespace) = reference.namespace.as_deref().filter(|namespace| !namespace.is_empty()) else {
-        return Led::Wrong(format!("{field}.ref.namespace: is empty, and a class stands in none; give it"));
+    let Some(namespace) = reference
+        .namespace
+        .as_deref()
+        .filter(|namespace| !namespace.is_empty())
+    else {
+        return Led::Wrong(format!(
+            "{field}.ref.namespace: is empty, and a class stands in none; give it"
+        ));
     };
     let secure = to.ca_certs.as_deref().is_some_and(|pem| !pem.is_empty());
     let scheme = if secure { "https" } else { "http" };
@@ -109,12 +120,17 @@ pub(super) fn needs<'a>(all: impl IntoIterator<Item = &'a Address>) -> Vec<Use> 
 
 /// Those that lead somewhere.
 pub(super) fn upstreams(all: &BTreeMap<String, Address>) -> BTreeMap<String, Upstream> {
-    let found = all.iter().filter_map(|(name, address)| Some((name.clone(), address.upstream.clone()?)));
+    let found = all
+        .iter()
+        .filter_map(|(name, address)| Some((name.clone(), address.upstream.clone()?)));
     found.collect()
 }
 
 /// The host of a URL that was valid.
 pub(super) fn host(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase()
+    rest.split(['/', '?', '#'])
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase()
 }

@@ -66,20 +66,28 @@ impl Tools {
     }
 
     fn name(&mut self, key: &ObjectKey, index: &Index) {
-        let named = index.published.get(key).and_then(|record| match &record.spec.as_ref().ok()?.tool {
-            Tool::Connector(spec) => {
-                let auth = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
-                let auth = auth.filter(|secret| secret.stays_in(&key.namespace));
-                let auth = auth.and_then(|secret| secret.named());
-                let authority = spec.ca_cert_secret_ref.as_ref().map(|secret| secret.name.as_str());
-                let secrets = auth.into_iter().chain(authority).filter(|name| !name.is_empty());
-                Some(Named {
-                    class: spec.connector_class_name.clone(),
-                    secrets: secrets.map(|name| (key.namespace.clone(), name.to_owned())).collect(),
-                })
-            }
-            Tool::None | Tool::Class(_) => None,
-        });
+        let named = index
+            .published
+            .get(key)
+            .and_then(|record| match &record.spec.as_ref().ok()?.tool {
+                Tool::Connector(spec) => {
+                    let auth = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+                    let auth = auth.filter(|secret| secret.stays_in(&key.namespace));
+                    let auth = auth.and_then(|secret| secret.named());
+                    let authority = spec
+                        .ca_cert_secret_ref
+                        .as_ref()
+                        .map(|secret| secret.name.as_str());
+                    let secrets = auth.into_iter().chain(authority).filter(|name| !name.is_empty());
+                    Some(Named {
+                        class: spec.connector_class_name.clone(),
+                        secrets: secrets
+                            .map(|name| (key.namespace.clone(), name.to_owned()))
+                            .collect(),
+                    })
+                }
+                Tool::None | Tool::Class(_) => None,
+            });
         if self.named.get(key) == named.as_ref() {
             return;
         }
@@ -93,7 +101,10 @@ impl Tools {
             }
         }
         if let Some(named) = named {
-            self.of_class.entry(named.class.clone()).or_default().insert(key.clone());
+            self.of_class
+                .entry(named.class.clone())
+                .or_default()
+                .insert(key.clone());
             for secret in &named.secrets {
                 let users = self.of_secret.entry(secret.clone()).or_default();
                 if users.is_empty() {
@@ -125,7 +136,9 @@ impl Tools {
         }
         let mut out = Vec::new();
         for key in touched {
-            let Some(value) = self.values.get_mut(&key) else { continue };
+            let Some(value) = self.values.get_mut(&key) else {
+                continue;
+            };
             let held = index.secrets.get(&(key.namespace.clone(), key.name.clone()));
             let found = match held {
                 Some(SecretState::Found(secret)) if value.users > 0 => Some(secret.clone()),

@@ -26,5 +26,7 @@ fn read(spec: &Value) -> serde_json::Result<Spec> {
 }
 
 fn matcher(key: &ObjectKey, _: &Value) -> Option<Matcher> {
-    Some(Matcher::ConnectorClass { name: key.name.clone() })
+    Some(Matcher::ConnectorClass {
+        name: key.name.clone(),
+    })
 }

@@ -21,7 +21,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Follows one ConfigMap until the engine is gone. A value that is neither true nor false leaves its switch as it was.
 pub async fn run(client: Client, (namespace, name): Key, engine: mpsc::Sender<Input>) {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(IDLE);
+    let config = watcher::Config::default()
+        .fields(&format!("metadata.name={name}"))
+        .timeout(IDLE);
     let reporter = Reporter {
         controller: "genkan".into(),
         instance: None,

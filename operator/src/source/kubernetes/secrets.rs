@@ -1,6 +1,8 @@
 //! The Secrets that objects name, each followed by itself: nobody else's is read, nor asked for.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -14,6 +16,7 @@ use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
 use crate::input::Input;
+use crate::wanted::Wanted;
 
 /// A watch that is silent for longer is begun again.
 const IDLE: u32 = 90;
@@ -21,16 +24,19 @@ const IDLE: u32 = 90;
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Follows what is wanted until the engine is gone.
-pub async fn run(client: Client, mut wanted: mpsc::UnboundedReceiver<(Key, bool)>, engine: mpsc::Sender<Input>) {
+pub async fn run(client: Client, wanted: Arc<Wanted>, engine: mpsc::Sender<Input>) {
     let mut followed: BTreeMap<Key, Guard> = BTreeMap::new();
-    while let Some((key, is_wanted)) = wanted.recv().await {
-        if is_wanted {
-            let task = tokio::spawn(follow(client.clone(), key.clone(), engine.clone()));
-            followed.insert(key, Guard(task.abort_handle()));
-        } else if followed.remove(&key).is_some() {
-            let kind = Kind::Watched(Watched::Secret);
-            if tell(&engine, Change::Delete(kind, key)).await.is_none() {
-                return;
+    while !engine.is_closed() {
+        for (key, is_wanted) in wanted.next().await {
+            if !is_wanted {
+                let was_followed = followed.remove(&key).is_some();
+                let gone = Change::Delete(Kind::Watched(Watched::Secret), key);
+                if was_followed && tell(&engine, gone).await.is_none() {
+                    return;
+                }
+            } else if let Entry::Vacant(place) = followed.entry(key) {
+                let task = tokio::spawn(follow(client.clone(), place.key().clone(), engine.clone()));
+                place.insert(Guard(task.abort_handle()));
             }
         }
     }
@@ -78,7 +84,11 @@ async fn follow(client: Client, key: Key, engine: mpsc::Sender<Input>) {
             let is_refused = state == SecretState::NotPermitted;
             if told.as_ref() != Some(&state) {
                 if is_refused {
-                    warn!(namespace = key.0, name = key.1, "the operator may not read this Secret, which a Connector names");
+                    warn!(
+                        namespace = key.0,
+                        name = key.1,
+                        "the operator may not read this Secret, which a Connector names"
+                    );
                 }
                 let object = Object::Secret(HeldSecret {
                     namespace: key.0.clone(),

@@ -37,7 +37,9 @@ pub(super) fn of(world: &World, method: &str, found: Option<Found<'_>>) -> Vec<C
         _ if info.is_resource => api_services(world, info.group, info.version),
         Decision::ApiService(taking) => match &taking.route.matcher {
             Matcher::ApiService { group, version } => api_services(world, group, version),
-            Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => Vec::new(),
+            Matcher::ReverseProxy { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => {
+                Vec::new()
+            }
         },
         Decision::ReverseProxy(_)
         | Decision::BarePrefix { .. }
@@ -71,7 +73,9 @@ fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<C
         let Some(matcher) = &record.matcher else { continue };
         let (asked, own) = match matcher {
             Matcher::ReverseProxy { path, method } => (path, method),
-            Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => continue,
+            Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => {
+                continue;
+            }
         };
         let pattern = Pattern::parse(asked);
         if !pattern.matches(&path) {
@@ -89,9 +93,10 @@ fn reverse_proxies(world: &World, method: &str, info: &RequestInfo<'_>) -> Vec<C
         } else {
             match winner.map(|winner| &winner.matcher) {
                 Some(Matcher::ReverseProxy { path, .. }) => lost(&pattern, path),
-                Some(Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. }) | None => {
-                    String::new()
-                }
+                Some(
+                    Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. },
+                )
+                | None => String::new(),
             }
         };
         let rank = (

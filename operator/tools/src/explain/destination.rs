@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use genkan_routing::Directives;
 use genkan_routing::connectors::{Class, Connector, Credential, Operations, Proxy, Role};
 use genkan_routing::decide::{self, Backend};
-use genkan_routing::model::{self, Action, ClassProxy, Matcher, Route, Secret, SecretKey, Unavailable, Upstream};
+use genkan_routing::model::{
+    self, Action, ClassProxy, Matcher, Route, Secret, SecretKey, Unavailable, Upstream,
+};
 
 /// Values of Secrets that could be read.
 pub(super) type Secrets = BTreeMap<SecretKey, Arc<Secret>>;
@@ -84,7 +86,8 @@ fn role(route: &Route, secrets: &Secrets) -> Role<Arc<Destination>> {
         };
         Arc::new(Destination::new(route, secrets))
     };
-    let all = |all: &BTreeMap<String, Upstream>| all.iter().map(|(name, to)| (name.clone(), at(to))).collect();
+    let all =
+        |all: &BTreeMap<String, Upstream>| all.iter().map(|(name, to)| (name.clone(), at(to))).collect();
     match &route.role {
         model::Role::None => Role::None,
         model::Role::Connector(connector) => Role::Connector(Box::new(Connector {
@@ -124,7 +127,9 @@ fn role(route: &Route, secrets: &Secrets) -> Role<Arc<Destination>> {
 fn compile(route: &Route) -> Result<Option<Directives>, Unavailable> {
     match route.matcher {
         Matcher::ReverseProxy { .. } => {}
-        Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => return Ok(None),
+        Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => {
+            return Ok(None);
+        }
     }
     let spec = route.directives.clone().unwrap_or_default();
     Directives::compile(&spec).map(Some).map_err(|problems| {

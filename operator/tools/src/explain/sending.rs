@@ -87,7 +87,11 @@ impl Forwarding<'_> {
         let invalid = |reason: String| refuse(503, "Invalid", format!("{title}: {reason}"));
         let backend = self.destination.backend();
         let directives = backend.map_err(|why| invalid(why.message.clone()))?.directives;
-        let authority = plan.call.as_ref().and_then(|call| call.host.as_ref()).unwrap_or(&upstream.authority);
+        let authority = plan
+            .call
+            .as_ref()
+            .and_then(|call| call.host.as_ref())
+            .unwrap_or(&upstream.authority);
         let host = HeaderValue::from_str(authority)
             .map_err(|_| invalid("the upstream's authority cannot be sent as Host".to_owned()))?;
         let http2 = self.kind.needs_http2(upstream.http2);

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::access::Somebody;
 use super::arrived::Arrived;
 use super::candidates::{self, Candidate};
-use super::sending::{self, Forward, Known};
 use super::lines::Lines;
+use super::sending::{self, Forward, Known};
 use super::{Caller, Request, Settings, World};
 
 /// How the request ends.
@@ -130,7 +130,8 @@ fn decide(
                 deciding.is_allowed();
             }
             Next::Ask(Question::Generate(generation)) => {
-                let injected = generate(&generation, &headers, &host).map_err(|problem| refuse(500, GENERATOR_FAILED, problem))?;
+                let injected = generate(&generation, &headers, &host)
+                    .map_err(|problem| refuse(500, GENERATOR_FAILED, problem))?;
                 deciding.is_generated(injected);
             }
             Next::Answer(answer) => {
@@ -167,13 +168,23 @@ fn generate(generation: &Generation<'_>, headers: &Lines, host: &str) -> Result<
         method: generation.method,
         path: &path,
         host,
-        headers: pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        headers: pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect(),
         query: query.map(|(name, value)| (text(&name), text(&value))).collect(),
         body: None,
     };
-    let failed = |problem: String| format!("Internal error occurred: connectorclass '{}': {problem}", generation.class);
+    let failed = |problem: String| {
+        format!(
+            "Internal error occurred: connectorclass '{}': {problem}",
+            generation.class
+        )
+    };
     let policy = Policy::new(generation.policy).map_err(failed)?;
-    let made = policy.generate(&input).map_err(|failure| failed(failure.to_string()))?;
+    let made = policy
+        .generate(&input)
+        .map_err(|failure| failed(failure.to_string()))?;
     let mut injected = Injected::try_from(made).map_err(|problem| failed(problem.to_owned()))?;
     // It stands in the target, which is shown.
     for (_, value) in &mut injected.query {

@@ -42,7 +42,9 @@ impl World {
         let mut endpoints = BTreeMap::new();
         let compiled = compiler.compile(&index, &dirty);
         let known = compiled.secrets.into_iter();
-        let secrets = known.filter_map(|(key, secret)| Some((key, Arc::new(secret?)))).collect();
+        let secrets = known
+            .filter_map(|(key, secret)| Some((key, Arc::new(secret?))))
+            .collect();
         for resource in compiled.upserts {
             match (resource.key, resource.body) {
                 (ResourceKey::Endpoints(key), ResourceBody::Endpoints(set)) => {

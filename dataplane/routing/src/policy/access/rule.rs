@@ -37,12 +37,21 @@ impl fmt::Display for Refusal<'_> {
             then,
             is_other,
         } = self.reading;
-        if let Attributes::Resource { verb, group, resource, name, .. } = first
+        if let Attributes::Resource {
+            verb,
+            group,
+            resource,
+            name,
+            ..
+        } = first
             && group == GROUP
         {
             // Clients of this API know the sentence by its beginning.
             let name = shown(name);
-            write!(f, "{resource}.{GROUP} {name} is forbidden: access not allowed, verb={verb}: ")?;
+            write!(
+                f,
+                "{resource}.{GROUP} {name} is forbidden: access not allowed, verb={verb}: "
+            )?;
         }
         // What was asked for is the exact path; what is worth allowing is the whole object.
         let asked = then.unwrap_or(first);

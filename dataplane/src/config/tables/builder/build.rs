@@ -157,9 +157,7 @@ impl Builder {
         } = self;
         match Upstream::build(upstream, names, |key| sets.get(key), |key| parts.bundle(key)) {
             Ok(upstream) => (Action::Forward(Arc::new(upstream)), None),
-            Err(error) => {
-                refuse(object, reason_of(&error), error.to_string())
-            }
+            Err(error) => refuse(object, reason_of(&error), error.to_string()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use genkan_routing::connectors::{Class, Connector, Credential, Operations, Role, Proxy};
+use genkan_routing::connectors::{Class, Connector, Credential, Operations, Proxy, Role};
 use genkan_routing::model::{self, ClassProxy, FeatureFlags, Secret};
 
 use super::Builder;
@@ -69,7 +69,11 @@ impl Builder {
     }
 
     /// Another place where requests go for the same object.
-    fn destination(&mut self, route: &model::Route, to: &model::Upstream) -> Result<Arc<Route>, UpstreamError> {
+    fn destination(
+        &mut self,
+        route: &model::Route,
+        to: &model::Upstream,
+    ) -> Result<Arc<Route>, UpstreamError> {
         let Self {
             sets, names, parts, ..
         } = self;
@@ -85,6 +89,13 @@ impl Builder {
         };
         let meter = self.metrics.meter(&route.object.key);
         let action = Action::Forward(Arc::new(upstream));
-        Ok(Arc::new(Route::new(described, action, None, Vec::new(), Role::None, meter)))
+        Ok(Arc::new(Route::new(
+            described,
+            action,
+            None,
+            Vec::new(),
+            Role::None,
+            meter,
+        )))
     }
 }
