@@ -76,7 +76,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     mode: Mode,
-    /// `status`, `headers` and `body` of the answer.
+    /// `status`, `headers`, `location` and `body` of the answer; or a list of such, in turn.
     answer: Value,
     taken: Vec<Taken>,
     /// Port and server name of every TLS connection that was begun.
@@ -141,13 +141,22 @@ impl Far {
 
     /// What arrived since it began, in order; questions of genkan's own whether anybody is there do not count.
     pub fn taken(&self) -> Vec<Taken> {
-        let is_own =
-            |taken: &Taken| values(&taken.headers, "user-agent").any(|agent| agent.starts_with("genkan"));
         let state = self.shared.state.lock();
         state
             .taken
             .iter()
             .filter(|taken| !is_own(taken))
+            .cloned()
+            .collect()
+    }
+
+    /// The questions of genkan's own.
+    pub fn asked(&self) -> Vec<Taken> {
+        let state = self.shared.state.lock();
+        state
+            .taken
+            .iter()
+            .filter(|taken| is_own(taken))
             .cloned()
             .collect()
     }
@@ -182,6 +191,10 @@ fn server(authority: &Authority, names: &[&str]) -> Result<Arc<ServerConfig>> {
         .with_single_cert(vec![certificate], key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+fn is_own(taken: &Taken) -> bool {
+    values(&taken.headers, "user-agent").any(|agent| agent.starts_with("genkan"))
 }
 
 async fn refuses(address: SocketAddr) -> Result<()> {
@@ -265,7 +278,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn written(state: &State, taken: &Taken, is_head: bool) -> String {
-    let answer = &state.answer;
+    let answer = match state.answer.as_array() {
+        Some(all) => &all[state.taken.len() % all.len()],
+        None => &state.answer,
+    };
     let (mut body, mut kind) = match (&answer["body"], answer["status"].is_null()) {
         (Value::Null, true) => ("ok".to_owned(), "text/plain"),
         (Value::Null, false) => (String::new(), "text/plain"),
@@ -283,6 +299,9 @@ fn written(state: &State, taken: &Taken, is_head: bool) -> String {
         for (name, value) in &taken.headers {
             more.push_str(&format!("X-Echo-{name}: {value}\r\n"));
         }
+    }
+    if let Some(location) = answer["location"].as_str() {
+        more.push_str(&format!("Location: {location}\r\n"));
     }
     for (name, value) in answer["headers"].as_object().into_iter().flatten() {
         more.push_str(&format!("{name}: {}\r\n", value.as_str().unwrap_or_default()));

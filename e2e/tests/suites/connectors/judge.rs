@@ -86,22 +86,23 @@ fn forwarded(case: &Value, trouble: Trouble, far: &Far, tokens: &[String]) -> Ve
 }
 
 /// One request beside what is wanted of it.
-fn request(wanted: &Value, taken: &Taken) -> Vec<String> {
+/// In what a request that arrived differs from what is wanted.
+pub fn request(wanted: &Value, taken: &Taken) -> Vec<String> {
     let mut out = Vec::new();
-    let url = wanted["url"].as_str().unwrap_or_default();
-    out.extend(same(
-        "the method",
-        &taken.method,
-        wanted["method"].as_str().unwrap_or_default(),
-    ));
-    out.extend(same("the URL", &taken.url, url));
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
-    let port = port.parse().unwrap_or(if scheme == "https" { 443 } else { 80 });
-    out.extend(same("the port", &taken.port.to_string(), &u16::to_string(&port)));
-    if let Some(name) = &taken.server_name {
-        out.extend(same("the server name in TLS", name, host));
+    // What a case says nothing of may be anything.
+    if let Some(method) = wanted["method"].as_str() {
+        out.extend(same("the method", &taken.method, method));
+    }
+    if let Some(url) = wanted["url"].as_str() {
+        out.extend(same("the URL", &taken.url, url));
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+        let port = port.parse().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        out.extend(same("the port", &taken.port.to_string(), &u16::to_string(&port)));
+        if let Some(name) = &taken.server_name {
+            out.extend(same("the server name in TLS", name, host));
+        }
     }
     for (name, value) in wanted["headers"].as_object().into_iter().flatten() {
         let seen: Vec<_> = values(&taken.headers, name).collect();

@@ -1,12 +1,14 @@
-//! Cases that are about what a status comes to say: resolving, conditions, and probes that ask nobody.
+//! Cases that are about what a status comes to say: resolving, conditions and probes.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use genkan_kit::wire::values;
 use serde_json::{Value, json};
 
 use super::document::{Document, id};
-use super::far::Mode;
+use super::far::{Mode, Taken};
+use super::judge;
 use super::objects::{self, CLASSES};
 use super::stage::Stage;
 
@@ -232,7 +234,7 @@ async fn condition(stage: &Stage, document: &Document, case: &Value) -> Result<V
     Ok(wrong)
 }
 
-/// A probe that asks nobody.
+/// What a tool is asked, and what its answer makes of the condition.
 async fn probe(stage: &Stage, document: &Document, case: &Value) -> Result<Vec<String>> {
     let (name, given) = (id(case).to_ascii_lowercase(), &case["given"]);
     let (_, fixture) = given["connector"]
@@ -250,29 +252,92 @@ async fn probe(stage: &Stage, document: &Document, case: &Value) -> Result<Vec<S
     if !given["authProbe"].is_null() {
         base["authProbes"] = json!([{"authName": spec["auth"]["name"], "probe": given["authProbe"]}]);
     }
-    stage.far.begin(Mode::Answers, Value::Null, &[]).await?;
+    if !given["auth_params"].is_null() {
+        spec["auth"]["params"] = given["auth_params"].clone();
+    }
+    let far = [&given["tool"], &given["plugin"]]
+        .into_iter()
+        .find(|far| !far.is_null());
+    let far = far.cloned().unwrap_or_default();
+    let closed: &[u16] = if far["connect_error"] == true { &[443] } else { &[] };
+    let answer = if far["sequence"].is_null() {
+        far
+    } else {
+        far["sequence"].clone()
+    };
+    stage.far.begin(Mode::Answers, answer, closed).await?;
     stage.team(&name).await?;
-    let secret = spec["auth"]["secretRef"]["name"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    let stored = document.fixture("secrets", &secret)?;
-    let copy = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "type": stored["type"], "data": stored["data"],
-    });
-    objects::create(&stage.client, &objects::secrets(&name), &copy).await?;
+    if let Some(secret) = spec["auth"]["secretRef"]["name"].as_str() {
+        let stored = document.fixture("secrets", secret)?;
+        let copy = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret},
+            "type": stored["type"], "data": stored["data"],
+        });
+        objects::create(&stage.client, &objects::secrets(&name), &copy).await?;
+    }
     let made = class(stage, &name, &base, Value::Null).await?;
     spec["connectorClassName"] = name.as_str().into();
     let path = tool(stage, &name, fixture, &spec).await?;
+    let expect = &case["expect"];
+    let condition = if given["authProbe"].is_null() {
+        "LivenessReady"
+    } else {
+        "AuthReady"
+    };
     let mut wrong = stage
-        .until_right(&path, |object| differs(object, &case["expect"]["condition"]))
+        .until_right(&path, |object| {
+            let decided = objects::condition(object, condition).unwrap_or(&Value::Null);
+            let mut out = differs(object, &expect["condition"]);
+            if decided["status"] != "True" && decided["status"] != "False" {
+                out.push(format!("{condition} is not decided: {decided}"));
+            }
+            out
+        })
         .await?;
-    tokio::time::sleep(STILL).await;
-    if !stage.far.taken().is_empty() {
-        wrong.push(format!("somebody was asked: {:?}", stage.far.taken()));
+    if !expect["no_request"].is_null() {
+        tokio::time::sleep(STILL).await;
     }
+    wrong.extend(asked(expect, &stage.far.asked()));
     for path in [path, made] {
         objects::delete(&stage.client, &path).await?;
     }
+    stage.far.begin(Mode::Answers, Value::Null, &[]).await?;
     Ok(wrong)
+}
+
+/// In what the questions that arrived differ from what is wanted.
+fn asked(expect: &Value, asked: &[Taken]) -> Vec<String> {
+    let urls: Vec<&str> = asked.iter().map(|taken| taken.url.as_str()).collect();
+    if expect["no_request"] == true {
+        let none = asked.is_empty();
+        return (!none)
+            .then(|| format!("somebody was asked: {urls:?}"))
+            .into_iter()
+            .collect();
+    }
+    let mut out = Vec::new();
+    if !expect["request"].is_null() {
+        match asked.first() {
+            Some(taken) => out.extend(judge::request(&expect["request"], taken)),
+            None => out.push("nobody was asked".to_owned()),
+        }
+    }
+    if let Some(wanted) = expect["requests"].as_array().filter(|wanted| **wanted != urls) {
+        out.push(format!("{urls:?} were asked, expected {wanted:?}"));
+    }
+    let second = asked.get(1).map(|taken| &taken.headers);
+    for name in expect["second_request_headers_absent"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let name = name.as_str().unwrap_or_default();
+        match second {
+            Some(headers) if values(headers, name).next().is_none() => {}
+            _ => out.push(format!(
+                "the second question had {name}, or there was none: {urls:?}"
+            )),
+        }
+    }
+    out
 }
