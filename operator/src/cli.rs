@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use genkan_compile::sentence::sentence;
-use genkan_tools::{definitions, explain, lint, local_proxy};
+use genkan_tools::{connector, definitions, explain, lint, local_proxy};
 use tracing_subscriber::EnvFilter;
 
 use crate::operator;
@@ -44,6 +44,8 @@ enum Command {
     Proxy(local_proxy::Args),
     /// The same, and print the URL of a path for a browser
     Open(local_proxy::OpenArgs),
+    /// Say what people want to know of Connectors
+    Connector(connector::Args),
     /// Print the CustomResourceDefinitions, or check what they would change
     Crds(definitions::Args),
     /// Print the version
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Proxy(args) => local_proxy::run(args),
         Command::Open(args) => local_proxy::open(args),
+        Command::Connector(args) => connector::run(&args),
         Command::Crds(args) => definitions::run(&args),
         Command::Version => {
             println!("genkan {}", env!("CARGO_PKG_VERSION"));

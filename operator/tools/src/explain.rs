@@ -147,18 +147,18 @@ fn answer(args: &Args) -> Result<Explanation> {
             }
             (world, None)
         }
-        Source::Kubernetes => from_kubernetes(args)?,
+        Source::Kubernetes => from_kubernetes(args, &request)?,
     };
     explain(&world, &args.settings, &request, caller.as_ref())
 }
 
-fn from_kubernetes(args: &Args) -> Result<(World, Option<Caller>)> {
+fn from_kubernetes(args: &Args, request: &Request) -> Result<(World, Option<Caller>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no thread can be started")?;
     let client = runtime.block_on(crate::cluster::client(args.kubeconfig.as_deref()))?;
-    let world = runtime.block_on(World::from_kubernetes(&client))?;
+    let world = runtime.block_on(World::from_kubernetes(&client, &request.target))?;
     let mode = args.settings.mode();
     let reviewer = Box::new(ApiServer { client, runtime });
     let caller = |user: &String| Caller::new(user.clone(), args.groups.clone(), mode, reviewer);

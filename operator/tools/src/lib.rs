@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod cluster;
+pub mod connector;
 pub mod definitions;
 pub mod directory;
 pub mod explain;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use genkan_compile::Compiler;
 use genkan_compile::index::{Change, Dirty, Index};
-use genkan_compile::object::{Kind, Object, Watched};
+use genkan_compile::kinds::{self, Tool};
+use genkan_compile::object::{HeldSecret, Key, Kind, Object, SecretState, Watched};
 use genkan_compile::verdict::Verdict;
 use genkan_routing::Table;
+use genkan_routing::connectors::ApiPath;
 use genkan_routing::model::{EndpointSet, ObjectKey, Published, ResourceBody, ResourceKey, SetKey};
 use kube::Client;
 use kube::api::ListParams;
@@ -78,20 +80,24 @@ impl World {
         Ok((Self::new(changes), problems.collect()))
     }
 
-    /// Asks the API server.
+    /// Asks the API server; about a Secret only where a request for `target` would be sent with it.
     ///
     /// # Errors
     /// When it cannot be asked, or does not know the definitions.
-    pub async fn from_kubernetes(client: &Client) -> Result<Self> {
+    pub async fn from_kubernetes(client: &Client, target: &[u8]) -> Result<Self> {
         let mut changes = Vec::new();
         let kinds = [Watched::Service, Watched::EndpointSlice].map(Kind::Watched);
         for kind in Published::ALL.map(Kind::Published).into_iter().chain(kinds) {
             let resource = resource::of(kind);
             let api = resource::api(client, &resource, "");
-            let list = api
-                .list(&ListParams::default())
-                .await
-                .with_context(|| format!("{} cannot be listed", resource.plural))?;
+            let is_optional = kind.published().is_some_and(|kind| kinds::of(kind).is_optional);
+            let list = match api.list(&ListParams::default()).await {
+                Err(kube::Error::Api(status)) if is_optional && matches!(status.code, 403 | 404) => {
+                    changes.push(Change::Reset(kind, Vec::new()));
+                    continue;
+                }
+                listed => listed.with_context(|| format!("{} cannot be listed", resource.plural))?,
+            };
             let mut objects = Vec::new();
             for item in list.items {
                 match Object::read(kind, serde_json::to_value(item)?) {
@@ -100,6 +106,23 @@ impl World {
                 }
             }
             changes.push(Change::Reset(kind, objects));
+        }
+        let named = named_secret(target, &changes);
+        if let Some((namespace, name)) = named {
+            let kind = Kind::Watched(Watched::Secret);
+            let api = resource::api(client, &resource::of(kind), &namespace);
+            match api.get_opt(&name).await {
+                Ok(Some(found)) => match Object::read(kind, serde_json::to_value(found)?) {
+                    Ok(secret) => changes.push(Change::Apply(Box::new(secret))),
+                    Err(problem) => eprintln!("genkan: {problem}"),
+                },
+                Ok(None) => changes.push(Change::Apply(Box::new(Object::Secret(HeldSecret {
+                    namespace,
+                    name,
+                    state: SecretState::Missing,
+                })))),
+                Err(error) => eprintln!("genkan: Secret {namespace}/{name} cannot be read here: {error}"),
+            }
         }
         Ok(Self::new(changes))
     }
@@ -111,4 +134,23 @@ impl World {
     pub(super) fn endpoints(&self, key: &SetKey) -> Option<&EndpointSet> {
         self.endpoints.get(key)
     }
+}
+
+/// The Secret of the Connector that a path names.
+fn named_secret(target: &[u8], changes: &[Change]) -> Option<Key> {
+    let path = ApiPath::parse(target.split(|byte| *byte == b'?').next()?)?;
+    let objects = changes.iter().filter_map(|change| match change {
+        Change::Reset(_, objects) => Some(objects),
+        Change::Apply(_) | Change::Delete(..) | Change::Probed(..) => None,
+    });
+    let record = objects.flatten().find_map(|object| match object {
+        Object::Published(record) if record.key == ObjectKey::connector(path.namespace, path.name) => Some(record),
+        _ => None,
+    })?;
+    let Tool::Connector(spec) = &record.spec.as_ref().ok()?.tool else {
+        return None;
+    };
+    let reference = spec.auth.as_ref()?.secret_ref.as_ref()?;
+    let name = reference.named().filter(|_| reference.stays_in(path.namespace))?;
+    Some((path.namespace.to_owned(), name.to_owned()))
 }
