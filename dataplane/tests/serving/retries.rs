@@ -71,11 +71,18 @@ async fn connection_that_is_refused_leads_to_another_endpoint() {
         }
     }
     assert_eq!(backend.requests(), 20);
-    let log = process.log();
-    assert!(
-        log.contains("\"attempts\":2") || log.contains("\"attempts\":3"),
-        "{log}"
-    );
+    // Lines are written behind the answers.
+    let is_told = || {
+        let log = process.log();
+        log.contains("\"attempts\":2") || log.contains("\"attempts\":3")
+    };
+    let waiting = async {
+        while !is_told() {
+            crate::kit::a_moment().await;
+        }
+    };
+    let told = tokio::time::timeout(crate::kit::PATIENCE, waiting).await;
+    assert!(told.is_ok(), "{}", process.log());
 }
 
 #[tokio::test]

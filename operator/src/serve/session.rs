@@ -8,7 +8,7 @@ use genkan_compile::sentence::bounded;
 use genkan_compile::verdict::MAX_MESSAGE;
 use genkan_proto::v1alpha1::operator_message::Message as Out;
 use genkan_proto::v1alpha1::proxy_message::Message as In;
-use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage};
+use genkan_proto::v1alpha1::{Ack, Health, Hello, OperatorMessage, ProxyMessage, Reports};
 use genkan_proto::{Hash, MAX_REPORTS, PROTOCOL_VERSION, codec};
 use genkan_routing::model::Objection;
 use rand::Rng;
@@ -262,13 +262,7 @@ impl Session {
                         if codec::reports_len(&reports) > MAX_REPORTS {
                             return Err(Status::invalid_argument("Reports has more than 64 KiB"));
                         }
-                        let reports = codec::reports_from_wire(reports).into_iter().map(|mut report| {
-                            report.outcome.message = bounded(report.outcome.message, MAX_MESSAGE);
-                            report
-                        });
-                        let reports = Input::Reports { session: self.id, reports: reports.collect() };
-                        // The engine ends only with the process.
-                        let _ = self.engine.send(reports).await;
+                        self.fulfilled(reports).await;
                     }
                     Some(ProxyMessage { message: Some(In::Hello(_)) }) => {
                         return Err(Status::invalid_argument("Hello was said already"));
@@ -341,6 +335,20 @@ impl Session {
                 health,
             })
             .await;
+    }
+
+    /// What came of duties: whether they are its own is for the engine to say.
+    async fn fulfilled(&self, reports: Reports) {
+        let mut reports = codec::reports_from_wire(reports);
+        for report in &mut reports {
+            let message = std::mem::take(&mut report.outcome.message);
+            report.outcome.message = bounded(message, MAX_MESSAGE);
+        }
+        if !reports.is_empty() {
+            let session = self.id;
+            // The engine ends only with the process.
+            let _ = self.engine.send(Input::Reports { session, reports }).await;
+        }
     }
 
     async fn refuse(&self, status: Status) {

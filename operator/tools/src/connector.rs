@@ -65,7 +65,9 @@ fn class(args: &RolesArgs) -> Result<ConnectorClassSpec> {
     let spec = match &args.source {
         Source::Directory(path) => {
             let (changes, problems) = Directory::new(path).read()?;
-            problems.iter().for_each(|p| eprintln!("genkan: {}: {}", p.file.display(), p.message));
+            problems
+                .iter()
+                .for_each(|p| eprintln!("genkan: {}: {}", p.file.display(), p.message));
             let objects = changes.into_iter().flat_map(|change| match change {
                 genkan_compile::index::Change::Reset(_, objects) => objects,
                 _ => Vec::new(),
@@ -75,13 +77,19 @@ fn class(args: &RolesArgs) -> Result<ConnectorClassSpec> {
                 _ => None,
             });
             let record = found.find(|record| record.key.name == args.class);
-            record.ok_or_else(|| anyhow!("no ConnectorClass {} in {}", args.class, path.display()))?.spec
+            record
+                .ok_or_else(|| anyhow!("no ConnectorClass {} in {}", args.class, path.display()))?
+                .spec
         }
         Source::Kubernetes => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.context("no thread can be started")?.block_on(async {
                 let client = crate::cluster::client(args.kubeconfig.as_deref()).await?;
-                let api = resource::api(&client, &resource::of(Kind::Published(Published::ConnectorClass)), "");
+                let api = resource::api(
+                    &client,
+                    &resource::of(Kind::Published(Published::ConnectorClass)),
+                    "",
+                );
                 let found = api.get(&args.class).await;
                 let found = found.with_context(|| format!("ConnectorClass {} cannot be read", args.class))?;
                 let spec = kinds::of(Published::ConnectorClass).read(&found.data["spec"]);
@@ -89,7 +97,10 @@ fn class(args: &RolesArgs) -> Result<ConnectorClassSpec> {
             })?
         }
     };
-    match spec.map_err(|problem| anyhow!("the class cannot be read: {problem}"))?.tool {
+    match spec
+        .map_err(|problem| anyhow!("the class cannot be read: {problem}"))?
+        .tool
+    {
         Tool::Class(spec) => Ok(*spec),
         Tool::None | Tool::Connector(_) => bail!("{} is no ConnectorClass", args.class),
     }
@@ -100,15 +111,26 @@ fn roles(class: &str, spec: &ConnectorClassSpec) -> Vec<Value> {
     let every = ["get", "create", "update", "patch", "delete"];
     let mut roles = vec![role(class, "all", &format!("connectors/apis/{class}"), &every)];
     let openapi = spec.api.as_ref().and_then(|api| api.openapi.as_ref());
-    let paths = openapi.and_then(|openapi| openapi.get("paths")).and_then(Value::as_object);
+    let paths = openapi
+        .and_then(|openapi| openapi.get("paths"))
+        .and_then(Value::as_object);
     for (template, methods) in paths.into_iter().flatten() {
-        let methods = methods.as_object().into_iter().flatten().map(|(method, _)| method.to_ascii_lowercase());
+        let methods = methods
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(method, _)| method.to_ascii_lowercase());
         let mut verbs: Vec<&str> = methods.filter_map(|method| verb(&method)).collect();
         verbs.sort_unstable();
         verbs.dedup();
         if !verbs.is_empty() {
             let template = template.trim_start_matches('/');
-            roles.push(role(class, template, &format!("connectors/apis/{class}/{template}"), &verbs));
+            roles.push(role(
+                class,
+                template,
+                &format!("connectors/apis/{class}/{template}"),
+                &verbs,
+            ));
         }
     }
     roles
@@ -127,9 +149,23 @@ fn verb(method: &str) -> Option<&'static str> {
 
 fn role(class: &str, what: &str, resource: &str, verbs: &[&str]) -> Value {
     let is_kept = |letter: char| letter.is_ascii_alphanumeric();
-    let words: Vec<String> = what.split(|letter| !is_kept(letter)).map(str::to_ascii_lowercase).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
-    let mut name = format!("connectors-{class}-{}", if words.is_empty() { "root".to_owned() } else { words.join("-") });
+    let words: Vec<String> = what
+        .split(|letter| !is_kept(letter))
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let words: Vec<&str> = words
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut name = format!(
+        "connectors-{class}-{}",
+        if words.is_empty() {
+            "root".to_owned()
+        } else {
+            words.join("-")
+        }
+    );
     name.truncate(LONGEST_NAME);
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -166,11 +202,12 @@ mod tests {
             .iter()
             .map(|role| (role["metadata"]["name"].as_str().unwrap(), &role["rules"][1]))
             .collect();
-        let rule = |resource: &str, verbs: &[&str]| {
-            json!({"apiGroups": ["connectors.alauda.io"], "resources": [resource], "verbs": verbs})
-        };
+        let rule = |resource: &str, verbs: &[&str]| json!({"apiGroups": ["connectors.alauda.io"], "resources": [resource], "verbs": verbs});
         let projects = rule("connectors/apis/gitlab/api/v4/projects/{id}", &["delete", "get"]);
-        assert!(rules.contains(&("connectors-gitlab-api-v4-projects-id", &projects)), "{rules:?}");
+        assert!(
+            rules.contains(&("connectors-gitlab-api-v4-projects-id", &projects)),
+            "{rules:?}"
+        );
         let root = rule("connectors/apis/gitlab/", &["create"]);
         assert!(rules.contains(&("connectors-gitlab-root", &root)), "{rules:?}");
         assert_eq!(rules.len(), 3);

@@ -144,7 +144,9 @@ fn named_secret(target: &[u8], changes: &[Change]) -> Option<Key> {
         Change::Apply(_) | Change::Delete(..) | Change::Probed(..) => None,
     });
     let record = objects.flatten().find_map(|object| match object {
-        Object::Published(record) if record.key == ObjectKey::connector(path.namespace, path.name) => Some(record),
+        Object::Published(record) if record.key == ObjectKey::connector(path.namespace, path.name) => {
+            Some(record)
+        }
         _ => None,
     })?;
     let Tool::Connector(spec) = &record.spec.as_ref().ok()?.tool else {
