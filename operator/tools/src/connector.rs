@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
+use genkan_compile::index::Change;
 use genkan_compile::kinds::{self, Tool};
 use genkan_compile::object::{Kind, Object};
 use genkan_compile::sentence::sentence;
@@ -69,12 +70,14 @@ fn class(args: &RolesArgs) -> Result<ConnectorClassSpec> {
                 .iter()
                 .for_each(|p| eprintln!("genkan: {}: {}", p.file.display(), p.message));
             let objects = changes.into_iter().flat_map(|change| match change {
-                genkan_compile::index::Change::Reset(_, objects) => objects,
-                _ => Vec::new(),
+                Change::Reset(_, objects) => objects,
+                Change::Apply(_) | Change::Delete(..) | Change::Probed(..) => Vec::new(),
             });
-            let mut found = objects.filter_map(|object| match object {
-                Object::Published(record) if record.key.kind == Published::ConnectorClass => Some(record),
-                _ => None,
+            let mut found = objects.filter_map(|object| {
+                let Object::Published(record) = object else {
+                    return None;
+                };
+                (record.key.kind == Published::ConnectorClass).then_some(record)
             });
             let record = found.find(|record| record.key.name == args.class);
             record

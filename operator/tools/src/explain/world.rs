@@ -143,11 +143,12 @@ fn named_secret(target: &[u8], changes: &[Change]) -> Option<Key> {
         Change::Reset(_, objects) => Some(objects),
         Change::Apply(_) | Change::Delete(..) | Change::Probed(..) => None,
     });
-    let record = objects.flatten().find_map(|object| match object {
-        Object::Published(record) if record.key == ObjectKey::connector(path.namespace, path.name) => {
-            Some(record)
-        }
-        _ => None,
+    let wanted = ObjectKey::connector(path.namespace, path.name);
+    let record = objects.flatten().find_map(|object| {
+        let Object::Published(record) = object else {
+            return None;
+        };
+        (record.key == wanted).then_some(record)
     })?;
     let Tool::Connector(spec) = &record.spec.as_ref().ok()?.tool else {
         return None;
