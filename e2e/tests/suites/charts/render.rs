@@ -122,6 +122,10 @@ pub async fn an_unknown_or_impossible_value_is_refused(world: Arc<World>) -> Res
             "dataplane.upstreamReadTimeout=never",
             "'/dataplane/upstreamReadTimeout'",
         ),
+        (
+            "dataplane.tunnelIdleTimeout=never",
+            "'/dataplane/tunnelIdleTimeout'",
+        ),
         ("dataplane.drainDelaySeconds=-1", "'/dataplane/drainDelaySeconds'"),
         ("dataplane.replicas=0", "'/dataplane/replicas'"),
         (
