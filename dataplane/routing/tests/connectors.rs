@@ -156,6 +156,17 @@ fn mk_table() -> Table<Arc<Place>, Arc<Place>> {
     let all = &mut table.connectors;
     all.insert_class("whole", mk_class("/api", Proxy::BuiltIn));
     all.insert_class("bare", mk_class("", Proxy::None));
+    for (class, host_suffix) in [
+        ("by-host", Some("svc.corp.example".to_owned())),
+        ("by-path", None),
+    ] {
+        let destination = mk_place("/proxy", Role::None);
+        let own = Proxy::Own {
+            destination,
+            host_suffix,
+        };
+        all.insert_class(class, mk_class("", own));
+    }
     for (name, class, auth, credential) in [
         ("board", "whole", "bearer", held()),
         ("open", "whole", "free", Credential::None),
@@ -170,6 +181,8 @@ fn mk_table() -> Table<Arc<Place>, Arc<Place>> {
         ("unproxied", "bare", "free", Credential::None),
         ("ghost", "gone", "free", Credential::None),
         ("odd", "whole", "unheard-of", held()),
+        ("hosted", "by-host", "bearer", held()),
+        ("pathed", "by-path", "bearer", held()),
     ] {
         all.insert("team", name, mk_connector(class, auth, credential));
     }
@@ -237,10 +250,12 @@ fn send(
                 deciding.is_generated(made.try_into().unwrap());
             }
             Next::Forward(plan) => {
-                let put = plan.call.unwrap().injected.headers;
+                let call = plan.call.unwrap();
+                let put = &call.injected.headers;
                 let put = put
                     .iter()
                     .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+                let put = put.chain(call.host.map(|host| format!("host: {host}")));
                 let target = String::from_utf8(plan.target).unwrap();
                 return (End::Sent(plan.route.base, target, put.collect()), headers);
             }
@@ -440,6 +455,23 @@ fn the_caller_stays_behind() {
     let by_browser = [TOKEN, ("cookie", "a=b"), ("sec-fetch-site", "same-origin")];
     let (_, headers) = send(&mk_table(), "GET", target, &by_browser, &mut Vec::new());
     assert!(!headers.contains_key("cookie"));
+}
+
+#[test]
+fn a_proxy_of_the_class_is_told_which_connector_and_who_calls() {
+    let named = ["host: c-hosted.team.svc.corp.example"];
+    for (name, expected) in [
+        ("hosted", sent("/proxy", "/proxy/x?a=1", &named)),
+        (
+            "pathed",
+            sent("/proxy", "/proxy/namespaces/team/connectors/pathed/x?a=1", &[]),
+        ),
+    ] {
+        let target = format!("/connectors/v1alpha1/team/{name}/path/x?a=1");
+        let (ended, headers) = send(&mk_table(), "GET", &target, &[TOKEN], &mut Vec::new());
+        assert_eq!(ended, expected);
+        assert_eq!(headers["authorization"], "Bearer tok-jane", "{name}");
+    }
 }
 
 #[test]

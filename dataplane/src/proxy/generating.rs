@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use genkan_rego::{Failure, Input, Policy};
 use genkan_routing::answer::{Answer, reason};
+use genkan_routing::arriving::media_type;
 use genkan_routing::connectors::Injected;
 use genkan_routing::decide::Generation;
 use genkan_routing::model::Secret;
@@ -23,15 +24,14 @@ use tokio::time::Instant;
 /// Policies of all classes, read.
 #[derive(Debug)]
 pub struct Generators {
-    read: RwLock<HashMap<Key, Arc<Generator>>>,
+    /// By class, and by auth type of the class.
+    read: RwLock<HashMap<String, HashMap<String, Arc<Generator>>>>,
     turns: Arc<Semaphore>,
 }
 
-/// A class, and the text of its policy.
-type Key = (String, String);
-
 #[derive(Debug)]
 struct Generator {
+    text: String,
     policy: Result<Policy, String>,
     /// How often in a row it took too long.
     late: AtomicU32,
@@ -57,7 +57,7 @@ const TURN_WITHIN: Duration = Duration::from_secs(1);
 /// After so many late answers in a row a policy rests.
 const MOST_LATE: u32 = 5;
 const REST: Duration = Duration::from_secs(30);
-/// Policies that are kept read.
+/// Classes whose policies are kept read.
 const MOST_KEPT: usize = 4096;
 
 impl Default for Generators {
@@ -120,22 +120,26 @@ impl Generators {
     }
 
     fn get(&self, generation: &Generation<'_>) -> Arc<Generator> {
-        let key = (generation.class.to_owned(), generation.policy.to_owned());
-        if let Some(known) = self.read.read().get(&key) {
-            return Arc::clone(known);
+        let known = |read: &HashMap<String, HashMap<String, Arc<Generator>>>| {
+            let known = read.get(generation.class)?.get(generation.auth)?;
+            (known.text == generation.policy).then(|| Arc::clone(known))
+        };
+        if let Some(known) = known(&self.read.read()) {
+            return known;
         }
         let made = Arc::new(Generator {
+            text: generation.policy.to_owned(),
             policy: Policy::new(generation.policy),
             late: AtomicU32::new(0),
             rests: RwLock::new(None),
         });
         let mut read = self.read.write();
-        // A class that was edited leaves its old policy behind.
-        read.retain(|(class, _), _| class != generation.class);
         if read.len() >= MOST_KEPT {
             read.clear();
         }
-        read.insert(key, Arc::clone(&made));
+        // In place of what it was before the class was edited.
+        let of_class = read.entry(generation.class.to_owned()).or_default();
+        of_class.insert(generation.auth.to_owned(), Arc::clone(&made));
         made
     }
 }
@@ -200,10 +204,7 @@ fn check_body(injected: &Injected, head: &RequestHeader) -> Result<(), Answer> {
     let Some(body) = &injected.body else { return Ok(()) };
     let wanted = body.media_type();
     let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let is_same = kind.is_none_or(|kind| {
-        let media = kind.split(|byte| *byte == b';').next().unwrap_or_default();
-        media.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
-    });
+    let is_same = kind.is_none_or(|kind| media_type(kind).eq_ignore_ascii_case(wanted.as_bytes()));
     let has_body = matches!(head.method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE");
     if is_same && has_body {
         return Ok(());
@@ -218,4 +219,37 @@ fn check_body(injected: &Injected, head: &RequestHeader) -> Result<(), Answer> {
 fn failed(class: &str, problem: &str) -> Answer {
     let message = format!("Internal error occurred: connectorclass '{class}': {problem}");
     Answer::status(500, reason::GENERATOR_FAILED, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "package proxy\nauth := {\"position\": \"header\", \"auth\": {\"x-key\": \"k\"}}";
+
+    #[test]
+    fn every_auth_type_of_a_class_keeps_its_policy_and_an_edit_replaces_it() {
+        let generators = Generators::default();
+        let secret = Arc::new(Secret {
+            kind: "Opaque".into(),
+            data: [].into(),
+        });
+        let get = |auth: &str, policy: &str| {
+            generators.get(&Generation {
+                class: "c",
+                auth,
+                policy,
+                secret: &secret,
+                method: "GET",
+                path: b"/",
+                query: None,
+            })
+        };
+        let edited = format!("{POLICY}\n");
+        let (one, other) = (get("one", POLICY), get("other", &edited));
+        assert!(Arc::ptr_eq(&one, &get("one", POLICY)));
+        assert!(Arc::ptr_eq(&other, &get("other", &edited)));
+        assert!(!Arc::ptr_eq(&one, &get("one", &edited)));
+        assert_eq!(generators.read.read()["c"].len(), 2);
+    }
 }

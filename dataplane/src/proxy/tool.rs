@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use genkan_routing::answer::{Answer, reason};
+use genkan_routing::arriving::media_type;
 use genkan_routing::connectors::{Injected, escaped};
 use http::header::{
     CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING,
@@ -112,9 +113,7 @@ pub fn dress(call: &Call, response: &mut ResponseHeader) {
     mask(&call.injected, response);
     bind_cookies(&call.base, response);
     let kind = response.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let is_page = kind.is_some_and(|kind| {
-        let media = kind.split(|byte| *byte == b';').next().unwrap_or_default();
-        let media = media.trim_ascii();
+    let is_page = kind.map(media_type).is_some_and(|media| {
         [&b"text/html"[..], b"application/xhtml+xml", b"image/svg+xml"]
             .iter()
             .any(|page| media.eq_ignore_ascii_case(page))

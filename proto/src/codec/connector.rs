@@ -42,7 +42,7 @@ pub fn class(role: &Role) -> Option<wire::ClassCall> {
             ClassProxy::BuiltIn => Some(wire::ClassProxy::default()),
             ClassProxy::Own(own) => Some(wire::ClassProxy {
                 own: Some(upstream::to_wire(&own.upstream)),
-                by_path: own.by_path,
+                host_suffix: own.host_suffix.clone().unwrap_or_default(),
             }),
         },
     })
@@ -117,10 +117,10 @@ pub fn class_from_wire(class: wire::ClassCall) -> Result<Role, String> {
             Some(wire::ClassProxy { own: None, .. }) => ClassProxy::BuiltIn,
             Some(wire::ClassProxy {
                 own: Some(own),
-                by_path,
+                host_suffix,
             }) => ClassProxy::Own(Box::new(OwnProxy {
                 upstream: upstream::from_wire(own)?,
-                by_path,
+                host_suffix: Some(host_suffix).filter(|suffix| !suffix.is_empty()),
             })),
         },
     })))

@@ -53,7 +53,11 @@ pub struct Class<R> {
 pub enum Proxy<R> {
     None,
     BuiltIn,
-    Own { destination: R, by_path: bool },
+    Own {
+        destination: R,
+        /// Of the host that names the Connector; absent: the path names it.
+        host_suffix: Option<String>,
+    },
 }
 
 /// Everything that requests for this API are decided by. Cheap to clone.

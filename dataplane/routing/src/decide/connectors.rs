@@ -246,13 +246,15 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             Provider::Tool(address) => match &declared.proxy {
                 Proxy::None => return Err(connectors::no_proxy(&connector.class).into()),
                 Proxy::BuiltIn => (self.address(connector, declared, address)?, false),
-                Proxy::Own { destination, by_path } => {
+                Proxy::Own {
+                    destination,
+                    host_suffix,
+                } => {
                     self.tool.keeps_credential = true;
-                    if *by_path {
-                        self.tool.prefix = format!("/namespaces/{}/connectors/{}", path.namespace, path.name);
-                    } else {
-                        self.tool.host =
-                            Some(format!("c-{}.{}.svc.cluster.local", path.name, path.namespace));
+                    let ApiPath { namespace, name, .. } = path;
+                    match host_suffix {
+                        Some(suffix) => self.tool.host = Some(format!("c-{name}.{namespace}.{suffix}")),
+                        None => self.tool.prefix = format!("/namespaces/{namespace}/connectors/{name}"),
                     }
                     (destination, false)
                 }
@@ -315,6 +317,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             }
             (Wanted::Generate { policy }, Some((secret, _))) => Err(Stop::Generate(Generation {
                 class: &connector.class,
+                auth: &connector.auth,
                 policy,
                 secret,
                 method: self.request.method,

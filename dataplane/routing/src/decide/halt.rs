@@ -51,6 +51,8 @@ pub enum Shown<'q> {
 pub struct Generation<'a> {
     /// Of the class.
     pub class: &'a str,
+    /// Of the auth type of the class.
+    pub auth: &'a str,
     /// In Rego.
     pub policy: &'a str,
     pub secret: &'a Arc<Secret>,

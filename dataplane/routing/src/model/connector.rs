@@ -69,8 +69,8 @@ pub enum ClassProxy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OwnProxy {
     pub upstream: Upstream,
-    /// The Connector is named by the path and not by the host.
-    pub by_path: bool,
+    /// Behind `c-NAME.NAMESPACE.` in the host that names the Connector: `svc.cluster.local`. Absent: the path names it.
+    pub host_suffix: Option<String>,
 }
 
 /// One path of a description.

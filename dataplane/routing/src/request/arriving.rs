@@ -157,8 +157,8 @@ fn is_or_extends(kind: &[u8], known: &[u8]) -> bool {
         .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(known) && matches!(rest, [] | [b'+', ..]))
 }
 
-/// What stands in front of the parameters.
-fn media_type(value: &[u8]) -> &[u8] {
+/// What stands in front of the parameters of a Content-Type.
+pub fn media_type(value: &[u8]) -> &[u8] {
     value
         .split(|byte| *byte == b';')
         .next()

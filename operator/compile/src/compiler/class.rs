@@ -184,7 +184,7 @@ impl Compiler {
                         draft.hosts.insert(host(&url));
                         draft.class.proxy = ClassProxy::Own(Box::new(OwnProxy {
                             upstream: upstream.clone(),
-                            by_path: is_by_path(record),
+                            host_suffix: (!is_by_path(record)).then(|| format!("svc.{}", self.domain)),
                         }));
                         ToolCondition::yes(kind::PROXY_READY, "")
                     }

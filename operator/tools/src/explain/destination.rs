@@ -117,7 +117,7 @@ fn role(route: &Route, secrets: &Secrets) -> Role<Arc<Destination>> {
                 ClassProxy::BuiltIn => Proxy::BuiltIn,
                 ClassProxy::Own(own) => Proxy::Own {
                     destination: at(&own.upstream),
-                    by_path: own.by_path,
+                    host_suffix: own.host_suffix.clone(),
                 },
             },
         })),

@@ -51,7 +51,7 @@ impl Builder {
                     ClassProxy::BuiltIn => Proxy::BuiltIn,
                     ClassProxy::Own(own) => Proxy::Own {
                         destination: self.destination(route, &own.upstream)?,
-                        by_path: own.by_path,
+                        host_suffix: own.host_suffix.clone(),
                     },
                 },
             })),
