@@ -11,7 +11,7 @@ use genkan_compile::index::Index;
 use genkan_compile::object::{FLAGS_NAME, Key};
 use genkan_proto::MAX_SNAPSHOT;
 use genkan_tools::cluster::client;
-use genkan_tools::source::Source;
+use genkan_tools::source::{Origin, Source};
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,17 +36,8 @@ const IN_CLUSTER_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccoun
 
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Args {
-    /// Where objects come from: kubernetes, or dir:PATH
-    #[arg(
-        long,
-        env = "GENKAN_SOURCE",
-        default_value = "kubernetes",
-        value_name = "SOURCE"
-    )]
-    pub source: Source,
-    /// Kubeconfig of the API server [default: the Pod's ServiceAccount, else ~/.kube/config]
-    #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    pub origin: Origin,
     /// Namespace of the operator's Lease [default: the Pod's own, else genkan-system]
     #[arg(long, env = "GENKAN_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: Option<String>,
@@ -93,7 +84,7 @@ pub struct Args {
 /// # Errors
 /// When it cannot start, or a part failed.
 pub async fn run(args: Args) -> Result<()> {
-    args.stream.check(&args.source).map_err(|e| anyhow!(e))?;
+    args.stream.check(&args.origin.source).map_err(|e| anyhow!(e))?;
     let namespace = args.namespace.clone().unwrap_or_else(own_namespace);
     let service = named(
         args.dataplane_service.as_deref(),
@@ -114,7 +105,7 @@ pub async fn run(args: Args) -> Result<()> {
             folder.display()
         );
     }
-    if let (Source::Directory(source), Some(folder)) = (&args.source, &args.status_dir) {
+    if let (Source::Directory(source), Some(folder)) = (&args.origin.source, &args.status_dir) {
         let inside = source.canonicalize().ok().zip(folder.canonicalize().ok());
         if inside.is_some_and(|(source, folder)| folder.starts_with(source)) {
             bail!(
@@ -123,14 +114,14 @@ pub async fn run(args: Args) -> Result<()> {
             );
         }
     }
-    let client = match &args.source {
-        Source::Kubernetes => Some(client(args.kubeconfig.as_deref()).await?),
+    let client = match &args.origin.source {
+        Source::Kubernetes => Some(client(args.origin.kubeconfig.as_deref()).await?),
         Source::Directory(_) => None,
     };
     genkan_accept::raise_limit();
     let grpc = bind(args.stream.grpc_listen, "--grpc-listen").await?;
     let admin_listener = bind(args.admin_listen, "--admin-listen").await?;
-    info!(grpc = %grpc.local_addr()?, admin = %admin_listener.local_addr()?, source = ?args.source, "operator starts");
+    info!(grpc = %grpc.local_addr()?, admin = %admin_listener.local_addr()?, source = ?args.origin.source, "operator starts");
 
     let (inputs, engine_inputs) = mpsc::channel(1024);
     let feed = Arc::<Feed>::default();
@@ -203,7 +194,7 @@ pub async fn run(args: Args) -> Result<()> {
     let administration = admin::serve(admin_listener, view, Arc::clone(&metrics), serving);
     parts.spawn(async move { match administration.await {} });
     let mut election = None;
-    match (client, args.source) {
+    match (client, args.origin.source) {
         (Some(client), _) => {
             let writer = KubernetesWriter::new(client.clone(), queue, inputs.clone(), metrics);
             parts.spawn(async move {

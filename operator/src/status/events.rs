@@ -1,4 +1,7 @@
 //! Events on their way to the API server. Status never waits for them: what does not fit is left out, and counted.
+//!
+//! The recorder of kube goes through everything it remembers with each Event, and keeps every Event whole for that: what
+//! many objects at once cost would grow with their square. What is remembered here is small and bounded.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

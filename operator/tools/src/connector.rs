@@ -1,6 +1,5 @@
 //! `genkan connector`: what people want to know of Connectors and their classes.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::directory::Directory;
 use crate::resource;
-use crate::source::Source;
+use crate::source::{Origin, Source};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,17 +33,8 @@ struct RolesArgs {
     /// Name of the ConnectorClass
     #[arg(value_name = "CLASS")]
     class: String,
-    /// Where it comes from: kubernetes, or dir:PATH
-    #[arg(
-        long,
-        env = "GENKAN_SOURCE",
-        default_value = "kubernetes",
-        value_name = "SOURCE"
-    )]
-    source: Source,
-    /// Kubeconfig of the API server [default: the Pod's ServiceAccount, else ~/.kube/config]
-    #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    origin: Origin,
 }
 
 /// Of a name of an object, at most.
@@ -63,7 +53,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn class(args: &RolesArgs) -> Result<ConnectorClassSpec> {
-    let spec = match &args.source {
+    let spec = match &args.origin.source {
         Source::Directory(path) => {
             let (changes, problems) = Directory::new(path).read()?;
             problems
@@ -87,7 +77,7 @@ fn class(args: &RolesArgs) -> Result<ConnectorClassSpec> {
         Source::Kubernetes => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.context("no thread can be started")?.block_on(async {
-                let client = crate::cluster::client(args.kubeconfig.as_deref()).await?;
+                let client = crate::cluster::client(args.origin.kubeconfig.as_deref()).await?;
                 let api = resource::api(
                     &client,
                     &resource::of(Kind::Published(Published::ConnectorClass)),

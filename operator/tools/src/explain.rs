@@ -12,7 +12,6 @@ mod settings;
 mod verdict;
 mod world;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -20,7 +19,7 @@ use genkan_compile::sentence::sentence;
 use serde::Serialize;
 
 use crate::lint::Output;
-use crate::source::Source;
+use crate::source::{Origin, Source};
 
 pub use access::{ApiServer, Caller, Reviewer};
 pub use candidates::Candidate;
@@ -46,17 +45,8 @@ pub struct Args {
     /// A header of the request, as often as there are headers
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// Where objects come from: kubernetes, or dir:PATH
-    #[arg(
-        long,
-        env = "GENKAN_SOURCE",
-        default_value = "kubernetes",
-        value_name = "SOURCE"
-    )]
-    source: Source,
-    /// Kubeconfig of the API server [default: the Pod's ServiceAccount, else ~/.kube/config]
-    #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    origin: Origin,
     /// Ask also whether this user may send it, as --access-review of the data plane would [default: nobody is asked]
     #[arg(long = "as", value_name = "USER")]
     user: Option<String>,
@@ -136,7 +126,7 @@ fn answer(args: &Args) -> Result<Explanation> {
     if args.user.is_some() && !args.settings.identifies() {
         bail!("--as is about a caller with a name, and with --authentication disabled nobody has one")
     }
-    let (world, caller) = match &args.source {
+    let (world, caller) = match &args.origin.source {
         Source::Directory(_) if args.user.is_some() => {
             bail!("--as asks an API server, and --source dir: has none; leave one of them out")
         }
@@ -157,7 +147,7 @@ fn from_kubernetes(args: &Args, request: &Request) -> Result<(World, Option<Call
         .enable_all()
         .build()
         .context("no thread can be started")?;
-    let client = runtime.block_on(crate::cluster::client(args.kubeconfig.as_deref()))?;
+    let client = runtime.block_on(crate::cluster::client(args.origin.kubeconfig.as_deref()))?;
     let world = runtime.block_on(World::from_kubernetes(&client, &request.target))?;
     let mode = args.settings.mode();
     let reviewer = Box::new(ApiServer { client, runtime });

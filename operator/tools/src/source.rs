@@ -10,6 +10,22 @@ pub enum Source {
     Directory(PathBuf),
 }
 
+/// The objects that a command works on.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Origin {
+    /// Where objects come from: kubernetes, or dir:PATH
+    #[arg(
+        long,
+        env = "GENKAN_SOURCE",
+        default_value = "kubernetes",
+        value_name = "SOURCE"
+    )]
+    pub source: Source,
+    /// Kubeconfig of the API server [default: the Pod's ServiceAccount, else ~/.kube/config]
+    #[arg(long, env = "GENKAN_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
 // === impl Source ===
 
 impl FromStr for Source {
