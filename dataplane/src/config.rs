@@ -4,3 +4,4 @@ pub mod duties;
 pub mod last_known_good;
 pub mod stream;
 pub mod tables;
+pub mod usage;

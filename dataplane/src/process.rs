@@ -35,6 +35,9 @@ use crate::stream::Subscriber;
 use crate::tables::{Builder, Current};
 use crate::tasks::{Ended, Tasks};
 use crate::timestamp::Timestamp;
+use crate::upstream::client::Client;
+use crate::upstream::tokens::Tokens;
+use crate::usage::Usage;
 
 /// Why the process cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -116,10 +119,15 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let workers = tokio::runtime::Handle::current().metrics().num_workers();
     let conf = engine_conf(ca_file, workers);
     let (reporting, reports) = mpsc::channel(REPORTS);
-    let asker = Asker::new(Arc::clone(&names), ConnectorOptions::from_server_conf(&conf));
+    let client = Client::new(Arc::clone(&names), ConnectorOptions::from_server_conf(&conf));
+    let client = Arc::new(client);
+    let tokens = Arc::new(Tokens::new(Arc::clone(&client)));
+    let asker = Asker::new(client, Arc::clone(&tokens));
+    let usage = Arc::new(Usage::default());
     let mut subscriber = Subscriber {
         duties: Duties::new(Arc::new(asker), reporting),
         reports,
+        usage: Arc::clone(&usage),
         operator: cli.stream.operator.clone(),
         credentials: cli.stream.credentials(),
         name: cli.own_name(listen),
@@ -169,6 +177,8 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let access = Arc::new(Access::new(Arc::clone(&metrics), log));
     let proxy = Proxy {
         generators: Generators::default(),
+        tokens,
+        usage,
         current,
         health,
         metrics,

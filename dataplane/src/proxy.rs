@@ -40,6 +40,8 @@ use crate::front;
 use crate::health::HealthReports;
 use crate::metrics::Metrics;
 use crate::tables::Current;
+use crate::upstream::tokens::Tokens;
+use crate::usage::Usage;
 use answer::{WriteOptions, discard};
 use arriving::Rest;
 
@@ -52,6 +54,8 @@ pub struct Proxy {
     pub access: Arc<Access>,
     pub callers: Arc<Callers>,
     pub generators: Generators,
+    pub tokens: Arc<Tokens>,
+    pub usage: Arc<Usage>,
     /// For how long a backend that is to answer may be silent.
     pub upstream_read_timeout: Duration,
     /// A tunnel in which nothing moves, either way, for so long is given up; `None`: never.
@@ -114,7 +118,16 @@ impl ProxyHttp for Proxy {
         request: &mut RequestHeader,
         context: &mut Self::CTX,
     ) -> Result<()> {
-        sending::prepare(session, request, context).await
+        sending::prepare(session, request, context).await?;
+        let call = context
+            .outgoing
+            .as_ref()
+            .and_then(|outgoing| outgoing.call.as_ref());
+        let carries = call.is_some_and(|call| !call.injected.is_empty());
+        if let Some(route) = context.route.as_ref().filter(|_| carries) {
+            self.usage.note(route);
+        }
+        Ok(())
     }
 
     async fn upstream_response_filter(

@@ -1,6 +1,7 @@
 mod attentive;
 pub mod authority;
 mod bundle;
+pub mod client;
 pub mod client_certificate;
 mod dial;
 pub mod endpoints;
@@ -10,6 +11,7 @@ pub mod net;
 mod patient;
 mod pin;
 pub mod recovery;
+pub mod tokens;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

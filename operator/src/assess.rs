@@ -34,6 +34,8 @@ pub struct Assessment {
     /// `2/3`.
     pub proxies: String,
     pub standing: Finality,
+    /// When a request last carried its credential, as far as that is known; seconds since 1970.
+    pub used_at: Option<u64>,
 }
 
 /// How final an assessment is.
@@ -73,6 +75,7 @@ pub fn assess(
             ],
             proxies: format!("0/{}", fleet.counted()),
             standing: Finality::Settled,
+            used_at: None,
         };
     };
     let progress = fleet.progress(&verdict.object, since, now);
@@ -91,6 +94,7 @@ pub fn assess(
         ],
         proxies: format!("{}/{}", progress.ready, progress.counted),
         standing,
+        used_at: None,
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use genkan_compile::Compiler;
 use genkan_compile::index::{Change, Dirty, Index};
 use genkan_compile::object::Key;
-use genkan_routing::model::{ObjectKey, ResourceKey, SetKey};
+use genkan_routing::model::{ObjectKey, ResourceKey, SetKey, Use};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -56,6 +56,8 @@ pub struct Engine {
     dirty: Dirty,
     batch: Option<Batch>,
     sets: BTreeMap<SetKey, SetState>,
+    /// When requests last carried the credentials of objects; seconds since 1970.
+    used: BTreeMap<ObjectKey, u64>,
     /// Objects that not every proxy has acknowledged.
     waiting: Waiting,
     /// The next moment at which time alone changes who is counted.
@@ -97,6 +99,7 @@ impl Engine {
             dirty: Dirty::default(),
             batch: None,
             sets: BTreeMap::new(),
+            used: BTreeMap::new(),
             waiting: Waiting::default(),
             fleet_due: None,
             leading: false,
@@ -237,6 +240,7 @@ impl Engine {
                     .collect();
                 self.take_changes(changes, now);
             }
+            Input::Used(uses) => self.used(uses, now),
             Input::Disconnected { name, session } => {
                 self.duties.leave(session);
                 self.duties.tell();
@@ -260,6 +264,20 @@ impl Engine {
                 }
             }
         }
+    }
+
+    fn used(&mut self, uses: Vec<Use>, now: Instant) {
+        let today = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+        let mut concerned = BTreeSet::new();
+        for used in uses {
+            let verdict = self.compiler.verdict(&used.object.key);
+            if verdict.is_some_and(|verdict| verdict.object.uid == used.object.uid) {
+                let at = self.used.entry(used.object.key.clone()).or_default();
+                *at = used.at.min(today).max(*at);
+                concerned.insert(used.object.key);
+            }
+        }
+        self.assess_each(concerned, now);
     }
 
     fn take_changes(&mut self, changes: Vec<Change>, now: Instant) {
@@ -322,6 +340,7 @@ impl Engine {
         }
         for key in out.gone {
             self.waiting.remove(&key);
+            self.used.remove(&key);
             self.fleet.forget_object(&key);
             self.queue.remove(&key);
             self.metrics.forget(&key);

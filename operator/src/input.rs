@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use genkan_compile::index::Change;
 use genkan_compile::object::Kind;
-use genkan_routing::model::{Health, ObjectKey, Objection, Report};
+use genkan_routing::model::{Health, ObjectKey, Objection, Report, Use};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -51,6 +51,8 @@ pub enum Input {
         session: SessionId,
         reports: Vec<Report>,
     },
+    /// Whose credentials were used.
+    Used(Vec<Use>),
     Disconnected {
         name: String,
         session: SessionId,

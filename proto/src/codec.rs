@@ -26,7 +26,10 @@ use crate::v1alpha1 as wire;
 
 pub use blob::blob_key;
 pub use duty::{duties_from_wire, duties_to_wire, report_to_wire, reports_from_wire};
-pub use report::{health_from_wire, health_to_wire, objection_from_wire, objection_to_wire, reports_len};
+pub use report::{
+    health_from_wire, health_to_wire, objection_from_wire, objection_to_wire, reports_len, uses_from_wire,
+    uses_to_wire,
+};
 pub use secret::{SealedSecret, encode_secret, fit_together, value_from_wire, value_to_wire};
 
 /// What this version can do beyond the protocol version: the words of `Hello.capabilities` and `Resource.requires`.

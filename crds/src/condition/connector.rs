@@ -7,6 +7,9 @@ pub mod kind {
     /// The proxy of the class can be reached, or there is none. On ConnectorClasses.
     pub const PROXY_READY: &str = "ProxyReady";
 
+    /// What carries credentials of the class does so by TLS. Does not count for `Ready`. On ConnectorClasses.
+    pub const CREDENTIALS_ENCRYPTED: &str = "CredentialsEncrypted";
+
     /// The class exists and can be used.
     pub const CONNECTOR_CLASS_READY: &str = "ConnectorClassReady";
     /// The Secret exists, may be read and is what the class asks for.
@@ -68,6 +71,8 @@ pub mod reason {
     pub const INVALID_PEM: &str = "InvalidPEM";
     /// The reference leads to no address.
     pub const UNRESOLVED: &str = "Unresolved";
+    /// `CredentialsEncrypted` is False: they go somewhere in plain text.
+    pub const PLAIN_HTTP: &str = "PlainHTTP";
     /// The spec asks for something that this version does not know.
     pub const UNSUPPORTED_VALUE: &str = super::super::reason::UNSUPPORTED_VALUE;
     /// The spec breaks a rule that the schema does not express, or was stored before the rule existed.

@@ -82,7 +82,7 @@ pub struct Generator {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rego: Option<String>,
 
-    /// Fetch a bearer token with the client credentials that the Secret holds.
+    /// Fetch a bearer token for the client that the Secret names, in client_id and client_secret or in username and password.
     /// Default: none.
     /// Example: {tokenURL: "https://login.example.com/token", scopes: [read]}
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +105,12 @@ pub struct OAuth2 {
     /// Example: [read]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+
+    /// Certificates that the certificate of tokenURL is checked against, in PEM.
+    /// Default: the roots of the proxy.
+    /// Example: "-----BEGIN CERTIFICATE-----..."
+    #[serde(default, rename = "CACerts", skip_serializing_if = "Option::is_none")]
+    pub ca_certs: Option<String>,
 }
 
 /// How a credential of one auth type is tried.

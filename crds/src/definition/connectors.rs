@@ -196,6 +196,7 @@ fn auth_type(schema: &mut JSONSchemaProps) {
     let scopes = at(oauth2, "scopes");
     atomic(scopes, MAX_SCOPES);
     limit(items_of(scopes), MAX_NAME, &[]);
+    limit(at(oauth2, "CACerts"), MAX_CA_BUNDLE, &[]);
 }
 
 fn auth_probe(schema: &mut JSONSchemaProps) {

@@ -7,7 +7,7 @@ mod template;
 mod url;
 
 pub use judge::{Answer, Verdict, check_rule};
-pub use plan::{Expected, Plan};
+pub use plan::{Expected, Plan, TokenWanted};
 pub use template::{Data, render};
 pub use url::{join, origin};
 

@@ -1,4 +1,4 @@
-use genkan_routing::model::Secret;
+use genkan_routing::model::{Secret, TokenSource};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -16,6 +16,21 @@ pub struct Plan {
     pub authorities: Option<String>,
     pub skips_verification: bool,
     pub expected: Expected,
+    /// Whoever asks gets a bearer token first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenWanted>,
+}
+
+/// A client, and who grants tokens to it.
+#[derive(Clone, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenWanted {
+    pub url: String,
+    pub scopes: Vec<String>,
+    /// PEM.
+    pub authorities: Option<String>,
+    pub client_id: String,
+    pub client_secret: String,
 }
 
 /// Which answer is good.
@@ -53,6 +68,24 @@ impl Plan {
     }
 }
 
+// === impl TokenWanted ===
+
+impl TokenWanted {
+    pub fn source(&self) -> TokenSource {
+        TokenSource {
+            url: self.url.clone(),
+            scopes: self.scopes.clone(),
+            authorities: self.authorities.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for TokenWanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenWanted(..)")
+    }
+}
+
 impl std::fmt::Debug for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Plan(..)")
@@ -73,6 +106,13 @@ mod tests {
             authorities: None,
             skips_verification: false,
             expected: Expected::Rule("response.statusCode == 204".into()),
+            token: Some(TokenWanted {
+                url: "https://login.example/token".into(),
+                scopes: vec!["read".into()],
+                authorities: None,
+                client_id: "i".into(),
+                client_secret: "s".into(),
+            }),
         };
         assert_eq!(Plan::from_secret(&plan.to_secret()), Some(plan));
         let other = Secret {

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use genkan_routing::connectors::{Generated, Position};
+use genkan_routing::decide::Verb;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
@@ -17,17 +18,29 @@ pub use input::Input;
 #[derive(Clone)]
 pub struct Policy {
     engine: Engine,
+    rule: &'static str,
+}
+
+/// What a policy is for, and so which package and rule it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Package {
+    /// Makes and finds credentials.
+    Proxy,
+    /// Says what a request counts as when rights are asked for.
+    Permissions,
 }
 
 /// Why a policy gave nothing. The text never holds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    #[error("the generator took longer than {} ms", LIMIT.as_millis())]
+    #[error("the policy took longer than {} ms", LIMIT.as_millis())]
     TooLong,
-    #[error("the generator gave no value, or several that differ")]
+    #[error("the policy gave no value, or several that differ")]
     Undefined,
     #[error("the generator gave something that has no position, or no auth")]
     Shape,
+    #[error("its permissions policy gave a verb that is none of read, write, delete and empty")]
+    Verb,
 }
 
 /// Bytes of the text of a policy at most.
@@ -38,33 +51,47 @@ pub const LARGEST_INPUT: usize = 1 << 20;
 pub const LIMIT: Duration = Duration::from_millis(5);
 /// Steps between two looks at the clock.
 const INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("it is not zero");
-const RULE: &str = "data.proxy.auth";
 
 // === impl Policy ===
 
 impl Policy {
-    /// Reads a policy, in the form of today or in that of before Rego 1.0.
+    /// Reads a policy that makes or finds credentials, in the form of today or in that of before Rego 1.0.
     ///
     /// # Errors
     /// Why it is neither, in one sentence, by the rules of today.
     pub fn new(text: &str) -> Result<Self, String> {
+        Self::of(Package::Proxy, text)
+    }
+
+    /// Reads a policy that says what requests count as.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn of_permissions(text: &str) -> Result<Self, String> {
+        Self::of(Package::Permissions, text)
+    }
+
+    fn of(package: Package, text: &str) -> Result<Self, String> {
         if text.len() > LONGEST {
             return Err(format!("it has {} bytes, and {LONGEST} are the most", text.len()));
         }
-        match Self::read(text, false) {
+        match Self::read(package, text, false) {
             Ok(policy) => Ok(policy),
-            Err(error) => Self::read(text, true).map_err(|_| error),
+            Err(error) => Self::read(package, text, true).map_err(|_| error),
         }
     }
 
-    fn read(text: &str, is_v0: bool) -> Result<Self, String> {
+    fn read(wanted: Package, text: &str, is_v0: bool) -> Result<Self, String> {
         let mut engine = Engine::new();
         engine.set_rego_v0(is_v0);
         functions::add(&mut engine).map_err(sentence)?;
         let package = engine.add_policy("policy.rego".to_owned(), text.to_owned());
         let package = package.map_err(sentence)?;
-        if package != "data.proxy" {
-            return Err(format!("its package is {package:?}; write package proxy"));
+        if package.strip_prefix("data.") != Some(wanted.name()) {
+            return Err(format!(
+                "its package is {package:?}; write package {}",
+                wanted.name()
+            ));
         }
         engine.set_execution_timer_config(ExecutionTimerConfig {
             limit: LIMIT,
@@ -73,9 +100,10 @@ impl Policy {
         // Rules and functions are looked up when it is first evaluated: a mistake in them shows here, and not in a request.
         let mut trial = engine.clone();
         trial.set_input(Value::new_object());
-        match trial.eval_rule(RULE.to_owned()) {
+        let rule = wanted.rule();
+        match trial.eval_rule(rule.to_owned()) {
             Err(error) if is_of_text(&error) => Err(sentence(error)),
-            _ => Ok(Self { engine }),
+            _ => Ok(Self { engine, rule }),
         }
     }
 
@@ -116,14 +144,54 @@ impl Policy {
         token.map(|token| token.to_string()).unwrap_or_default()
     }
 
+    /// What a request counts as; what is not said is what its method says.
+    ///
+    /// # Errors
+    /// When it takes too long, or is none of the words.
+    pub fn verb(&self, input: &Input<'_>) -> Result<Verb, Failure> {
+        let value = match self.evaluate(input) {
+            Ok(value) => value,
+            Err(Failure::Undefined) => return Ok(Verb::OfMethod),
+            Err(failure) => return Err(failure),
+        };
+        match &value["verb"] {
+            Value::Undefined => Ok(Verb::OfMethod),
+            Value::String(word) => match &**word {
+                "" | "write" => Ok(Verb::OfMethod),
+                "read" => Ok(Verb::Read),
+                "delete" => Ok(Verb::Delete),
+                _ => Err(Failure::Verb),
+            },
+            _ => Err(Failure::Verb),
+        }
+    }
+
     fn evaluate(&self, input: &Input<'_>) -> Result<Value, Failure> {
         let mut engine = self.engine.clone();
         engine.set_input(input.value().ok_or(Failure::Shape)?);
-        match engine.eval_rule(RULE.to_owned()) {
+        match engine.eval_rule(self.rule.to_owned()) {
             Ok(Value::Undefined) => Err(Failure::Undefined),
             Ok(value) => Ok(value),
             Err(error) if is_late(&error) => Err(Failure::TooLong),
             Err(_) => Err(Failure::Undefined),
+        }
+    }
+}
+
+// === impl Package ===
+
+impl Package {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::Permissions => "permissions",
+        }
+    }
+
+    fn rule(self) -> &'static str {
+        match self {
+            Self::Proxy => "data.proxy.auth",
+            Self::Permissions => "data.permissions.result",
         }
     }
 }

@@ -116,3 +116,30 @@ fn an_extractor_finds_a_token_or_none() {
     assert_eq!(policy.extract(&with), "tok");
     assert_eq!(policy.extract(&Input::default()), "");
 }
+
+#[test]
+fn permissions_say_what_a_request_counts_as() {
+    let policy = "package permissions\nimport rego.v1\n\
+        default result := {\"verb\": \"\"}\n\
+        result := {\"verb\": \"read\"} if { input.request.method == \"POST\"; endswith(input.request.path, \"/search\") }\n\
+        result := {\"verb\": \"delete\"} if input.request.path == \"/purge\"\n\
+        result := {\"verb\": \"own\"} if input.request.path == \"/odd\"\n";
+    let policy = Policy::of_permissions(policy).unwrap();
+    for (method, path, expected) in [
+        ("POST", "/v1/search", Ok(Verb::Read)),
+        ("POST", "/v1/issues", Ok(Verb::OfMethod)),
+        ("GET", "/purge", Ok(Verb::Delete)),
+        ("GET", "/odd", Err(Failure::Verb)),
+    ] {
+        let input = Input {
+            method,
+            path,
+            ..Input::default()
+        };
+        assert_eq!(policy.verb(&input), expected, "{method} {path}");
+    }
+    let silent = Policy::of_permissions("package permissions\nother := 1").unwrap();
+    assert_eq!(silent.verb(&Input::default()), Ok(Verb::OfMethod));
+    let said = Policy::of_permissions("package proxy\nauth := {}").unwrap_err();
+    assert_eq!(said, "its package is \"data.proxy\"; write package permissions");
+}

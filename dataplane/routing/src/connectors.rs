@@ -8,7 +8,7 @@ mod query;
 mod refusal;
 mod tables;
 
-pub use credential::{Body, Generated, Injected, Position};
+pub use credential::{Body, CLIENT_KEYS, Client, Generated, Injected, Position, TokenId};
 pub use operations::{Found, Operations};
 pub use path::{ApiPath, Shape};
 pub use plugin::lines as plugin_lines;

@@ -22,7 +22,7 @@ use crate::target::Target;
 
 pub use facts::{Backend, Caller, Destination, Request, Settings};
 pub use family::{Certificate, Credentials, Family};
-pub use halt::{Access, Answer, Call, Generation, Next, Plan, Question, Shown};
+pub use halt::{Access, Answer, Call, Evaluation, Grant, Next, Plan, Question, Shown, Verb};
 pub use steps::{STEPS, Step};
 
 use connectors::Tool;
@@ -103,7 +103,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
                 Ok(shown) => Next::Ask(Question::Who(shown)),
                 Err(refused) => Next::Answer(Answer::Refused(refused)),
             },
-            (Err(Stop::Generate(generation)), _) => Next::Ask(Question::Generate(generation)),
+            (Err(Stop::Verb(evaluation)), _) => Next::Ask(Question::Verb(evaluation)),
+            (Err(Stop::Generate(evaluation)), _) => Next::Ask(Question::Generate(evaluation)),
+            (Err(Stop::Token(grant)), _) => Next::Ask(Question::Token(grant)),
             (Err(Stop::May), route) => match &self.caller {
                 Some(caller) => Next::Ask(Question::May(Access {
                     route,
@@ -134,7 +136,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         self.is_allowed = true;
     }
 
-    /// The answer to [`Question::Generate`].
+    /// The answer to [`Question::Generate`], or to [`Question::Token`].
     pub fn is_generated(&mut self, injected: Injected) {
         self.tool.injected = Some(injected);
     }

@@ -16,9 +16,9 @@ pub mod version;
 pub use blob::{Blob, BlobKey};
 pub use connector::{
     AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation,
-    OwnProxy, Provider, Role,
+    OwnProxy, Provider, Role, TokenSource,
 };
-pub use duty::{Duty, Probed, Report};
+pub use duty::{Duty, Probed, Report, Use};
 pub use object::{ObjectKey, ObjectRef, Published};
 pub use report::{BackendState, Health, Objection};
 pub use resource::{Endpoint, EndpointSet, Resource, ResourceBody, ResourceKey, SetKey};

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use genkan_routing::access::{Attributes, Mode};
 use genkan_routing::connectors::{
-    Class, Connector, Credential, Generated, Operations, Position, Proxy, Role,
+    Class, Connector, Credential, Generated, Injected, Operations, Position, Proxy, Role,
 };
 use genkan_routing::credential::Places;
 use genkan_routing::decide::{
-    Answer, Backend, Caller, Deciding, Destination, Next, Question, Request, Room, Settings,
+    Answer, Backend, Caller, Deciding, Destination, Next, Question, Request, Room, Settings, Verb,
 };
 use genkan_routing::identity::{Introduction, Unsendable};
-use genkan_routing::model::{AuthType, Injection, Matcher, Operation, Provider, Secret, Unavailable};
+use genkan_routing::model::{
+    AuthType, Injection, Matcher, Operation, Provider, Secret, TokenSource, Unavailable,
+};
 use genkan_routing::{HeaderStore, Table};
 use http::HeaderMap;
 
@@ -99,6 +101,10 @@ fn mk_secret() -> Arc<Secret> {
 }
 
 fn mk_class(api: &'static str, proxy: Proxy<Arc<Place>>) -> Arc<Place> {
+    mk_class_with(api, proxy, None)
+}
+
+fn mk_class_with(api: &'static str, proxy: Proxy<Arc<Place>>, permissions: Option<&str>) -> Arc<Place> {
     let mk_auth = |is_optional, injection| AuthType {
         secret_type: "Opaque".into(),
         is_optional,
@@ -116,6 +122,17 @@ fn mk_class(api: &'static str, proxy: Proxy<Arc<Place>>) -> Arc<Place> {
             "policy".to_owned(),
             mk_auth(false, Injection::Rego("a policy".into())),
         ),
+        (
+            "granted".to_owned(),
+            mk_auth(
+                false,
+                Injection::OAuth2(TokenSource {
+                    url: "https://login.example/token".into(),
+                    scopes: vec!["read".into()],
+                    authorities: None,
+                }),
+            ),
+        ),
     ]
     .into();
     mk_place(
@@ -130,6 +147,7 @@ fn mk_class(api: &'static str, proxy: Proxy<Arc<Place>>) -> Arc<Place> {
             extensions: [("upload".to_owned(), mk_place("/uploads", Role::None))].into(),
             direct: BTreeMap::new(),
             proxy,
+            permissions: permissions.map(ToOwned::to_owned),
         })),
     )
 }
@@ -172,6 +190,7 @@ fn mk_table() -> Table<Arc<Place>, Arc<Place>> {
         ("open", "whole", "free", Credential::None),
         ("naked", "whole", "bearer", Credential::None),
         ("signed", "whole", "policy", held()),
+        ("granted", "whole", "granted", held()),
         (
             "broken",
             "whole",
@@ -239,6 +258,20 @@ fn send(
                     }));
                 }
                 deciding.is_allowed();
+            }
+            Next::Ask(Question::Verb(judging)) => {
+                assert!(judging.secret.is_none());
+                asked.push(format!("policy {}", String::from_utf8_lossy(judging.path)));
+                deciding.counts_as(match judging.policy {
+                    "all reads" => Verb::Read,
+                    "all deletes" => Verb::Delete,
+                    _ => Verb::OfMethod,
+                });
+            }
+            Next::Ask(Question::Token(grant)) => {
+                assert_eq!(grant.source.url, "https://login.example/token");
+                assert_eq!((grant.client.id, grant.client.secret), (&b"u"[..], &b"p"[..]));
+                deciding.is_generated(Injected::bearer("granted", [1; 32]).unwrap());
             }
             Next::Ask(Question::Generate(generation)) => {
                 assert_eq!((generation.class, generation.policy), ("whole", "a policy"));
@@ -315,6 +348,10 @@ fn credentials_are_those_of_the_connector() {
     assert_eq!(
         end("signed", "/x?limit=5&key=mine"),
         sent("/tool", "/tool/x?limit=5&key=k%261", &[])
+    );
+    assert_eq!(
+        end("granted", "/x"),
+        sent("/tool", "/tool/x", &["authorization: Bearer granted"])
     );
     for (name, behind, part) in [
         ("naked", "/x", "names no Secret"),
@@ -432,6 +469,38 @@ fn a_second_review_asks_for_the_class_or_the_operation() {
         &mut asked,
     );
     assert_eq!(asked, ["get connectors/ nobody"]);
+}
+
+#[test]
+fn a_policy_says_which_verb_the_second_review_asks_for() {
+    for (policy, verb) in [
+        ("all reads", "get"),
+        ("all deletes", "delete"),
+        ("other", "create"),
+    ] {
+        let mut table = mk_table();
+        table.connectors.writes = true;
+        table
+            .connectors
+            .insert_class("whole", mk_class_with("/api", Proxy::BuiltIn, Some(policy)));
+        let target = "/connectors/v1alpha1/team/board/path/x";
+        let ask = |table: &Table<_, _>| {
+            let mut asked = Vec::new();
+            let (end, _) = send(table, "POST", target, &[TOKEN], &mut asked);
+            assert!(matches!(end, End::Sent(..)), "{end:?}");
+            asked
+        };
+        assert_eq!(ask(&table), ["get connectors/ board"], "it is not asked for");
+        table.connectors.reviews_operations = true;
+        // The policy runs for whoever may know the Connector, and for nobody else.
+        let expected = [
+            "get connectors/ board".to_owned(),
+            "policy /x".to_owned(),
+            "get connectors/ board".to_owned(),
+            format!("{verb} connectors/apis/whole board"),
+        ];
+        assert_eq!(ask(&table), expected, "{policy}");
+    }
 }
 
 #[test]

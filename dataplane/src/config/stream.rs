@@ -24,6 +24,7 @@ use crate::last_known_good::{Keeper, LastKnownGood, Update};
 use crate::metrics::Metrics;
 use crate::tables::{Applied, ApplyError, Builder, Change, Current, Tables};
 use crate::tasks::aside;
+use crate::usage::Usage;
 use assembly::{Assembly, AssemblyError};
 use backoff::Backoff;
 pub use connecting::{ConnectError, Credentials};
@@ -49,6 +50,7 @@ pub struct Subscriber {
     /// What this process does for all, and what comes of it.
     pub duties: Duties,
     pub reports: mpsc::Receiver<Report>,
+    pub usage: Arc<Usage>,
 }
 
 /// What is known of one stream.
@@ -161,7 +163,7 @@ impl Subscriber {
         tracing::info!(operator = self.operator, "the configuration stream is up");
         self.health.tell_again();
         let mut progress = SyncState::default();
-        let health = Arc::clone(&self.health);
+        let (health, usage) = (Arc::clone(&self.health), Arc::clone(&self.usage));
         loop {
             let received = tokio::select! {
                 received = stream.message() => received?.ok_or(StreamError::Closed)?,
@@ -176,6 +178,11 @@ impl Subscriber {
                         Some(report) = self.reports.recv() => {
                             let reports = vec![codec::report_to_wire(&report)];
                             permit.send(message(proxy_message::Message::Reports(Reports { reports })));
+                            continue;
+                        }
+                        uses = usage.next() => {
+                            let used = codec::uses_to_wire(&uses);
+                            permit.send(message(proxy_message::Message::Used(used)));
                             continue;
                         }
                         health = health.next() => {

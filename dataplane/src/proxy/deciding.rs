@@ -103,17 +103,29 @@ impl Proxy {
                     }
                     deciding.is_allowed();
                 }
-                Next::Ask(Question::Generate(generation)) => {
-                    let body = match Generators::wants_body(&generation) {
+                Next::Ask(Question::Verb(evaluation)) => {
+                    let body = match Generators::wants_body(&evaluation) {
+                        true => Some(tool::read_ahead(session).await?),
+                        false => None,
+                    };
+                    let head = session.req_header();
+                    let judging = self.generators.judge(&evaluation, head, &line.host, body);
+                    deciding.counts_as(judging.await?);
+                }
+                Next::Ask(Question::Generate(evaluation)) => {
+                    let body = match Generators::wants_body(&evaluation) {
                         true => Some(tool::read_ahead(session).await?),
                         false => None,
                     };
                     let head = session.req_header();
                     let injected = self
                         .generators
-                        .generate(&generation, head, &line.host, body)
+                        .generate(&evaluation, head, &line.host, body)
                         .await?;
                     deciding.is_generated(injected);
+                }
+                Next::Ask(Question::Token(grant)) => {
+                    deciding.is_generated(tool::grant(&self.tokens, &grant).await?);
                 }
                 Next::Forward(plan) => {
                     *through = plan.call.is_some().then(|| Arc::clone(plan.route));

@@ -11,7 +11,7 @@ use genkan_rego::{Failure, Input, Policy};
 use genkan_routing::answer::{Answer, reason};
 use genkan_routing::arriving::media_type;
 use genkan_routing::connectors::Injected;
-use genkan_routing::decide::Generation;
+use genkan_routing::decide::{Evaluation, Verb};
 use genkan_routing::model::Secret;
 use genkan_routing::target::parameters;
 use http::HeaderValue;
@@ -41,7 +41,7 @@ struct Generator {
 
 /// A request, as a policy sees it; owned, since the policy runs on a thread of its own.
 struct Seen {
-    secret: Arc<Secret>,
+    secret: Option<Arc<Secret>>,
     method: String,
     path: String,
     host: String,
@@ -73,8 +73,10 @@ impl Default for Generators {
 
 impl Generators {
     /// Whether a policy looks at the body of the request.
-    pub fn wants_body(generation: &Generation<'_>) -> bool {
-        generation.policy.contains("request.body")
+    pub fn wants_body(evaluation: &Evaluation<'_>) -> bool {
+        ["request.body", "request[\"body\"]"]
+            .iter()
+            .any(|words| evaluation.policy.contains(words))
     }
 
     /// What the policy makes of the Secret for this request. `body` is there only where it was asked for.
@@ -83,53 +85,82 @@ impl Generators {
     /// The answer when it makes nothing that can be sent.
     pub async fn generate(
         &self,
-        generation: &Generation<'_>,
+        evaluation: &Evaluation<'_>,
         head: &RequestHeader,
         host: &str,
         body: Option<Bytes>,
     ) -> Result<Injected, Answer> {
-        let generator = self.get(generation);
+        let seen = Seen::new(evaluation, head, host, body);
+        let made = self
+            .run(evaluation, move |policy| policy.generate(&seen.input()))
+            .await?;
+        let injected = Injected::try_from(made).map_err(|problem| failed(evaluation.class, problem))?;
+        check_body(&injected, head)?;
+        Ok(injected)
+    }
+
+    /// What this request counts as.
+    ///
+    /// # Errors
+    /// The answer when the policy does not say so: nothing is allowed then.
+    pub async fn judge(
+        &self,
+        evaluation: &Evaluation<'_>,
+        head: &RequestHeader,
+        host: &str,
+        body: Option<Bytes>,
+    ) -> Result<Verb, Answer> {
+        let seen = Seen::new(evaluation, head, host, body);
+        self.run(evaluation, move |policy| policy.verb(&seen.input()))
+            .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        evaluation: &Evaluation<'_>,
+        ask: impl FnOnce(&Policy) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Answer> {
+        let generator = self.get(evaluation);
         if let Err(problem) = &generator.policy {
-            return Err(failed(generation.class, problem));
+            return Err(failed(evaluation.class, problem));
         }
         if generator.rests.read().is_some_and(|until| until > Instant::now()) {
             return Err(failed(
-                generation.class,
-                "the generator took too long several times, and rests",
+                evaluation.class,
+                "the policy took too long several times, and rests",
             ));
         }
         let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
-            return Err(failed(generation.class, "too many generators run at once").with_retry_after(1));
+            return Err(failed(evaluation.class, "too many policies run at once").with_retry_after(1));
         };
-        let seen = Seen::new(generation, head, host, body);
         let running = Arc::clone(&generator);
         let made = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             match &running.policy {
-                Ok(policy) => policy.generate(&seen.input()),
+                Ok(policy) => ask(policy),
                 Err(_) => Err(Failure::Undefined),
             }
         });
         let made = made.await.unwrap_or(Err(Failure::Undefined));
         generator.note(made.as_ref().err());
-        let made = made.map_err(|failure| failed(generation.class, &failure.to_string()))?;
-        let injected = Injected::try_from(made).map_err(|problem| failed(generation.class, problem))?;
-        check_body(&injected, head)?;
-        Ok(injected)
+        made.map_err(|failure| failed(evaluation.class, &failure.to_string()))
     }
 
-    fn get(&self, generation: &Generation<'_>) -> Arc<Generator> {
+    fn get(&self, evaluation: &Evaluation<'_>) -> Arc<Generator> {
         let known = |read: &HashMap<String, HashMap<String, Arc<Generator>>>| {
-            let known = read.get(generation.class)?.get(generation.auth)?;
-            (known.text == generation.policy).then(|| Arc::clone(known))
+            let known = read.get(evaluation.class)?.get(evaluation.auth)?;
+            (known.text == evaluation.policy).then(|| Arc::clone(known))
         };
         if let Some(known) = known(&self.read.read()) {
             return known;
         }
         let made = Arc::new(Generator {
-            text: generation.policy.to_owned(),
-            policy: Policy::new(generation.policy),
+            text: evaluation.policy.to_owned(),
+            policy: match evaluation.secret {
+                Some(_) => Policy::new(evaluation.policy),
+                None => Policy::of_permissions(evaluation.policy),
+            },
             late: AtomicU32::new(0),
             rests: RwLock::new(None),
         });
@@ -138,8 +169,8 @@ impl Generators {
             read.clear();
         }
         // In place of what it was before the class was edited.
-        let of_class = read.entry(generation.class.to_owned()).or_default();
-        of_class.insert(generation.auth.to_owned(), Arc::clone(&made));
+        let of_class = read.entry(evaluation.class.to_owned()).or_default();
+        of_class.insert(evaluation.auth.to_owned(), Arc::clone(&made));
         made
     }
 }
@@ -162,17 +193,17 @@ impl Generator {
 // === impl Seen ===
 
 impl Seen {
-    fn new(generation: &Generation<'_>, head: &RequestHeader, host: &str, body: Option<Bytes>) -> Self {
+    fn new(evaluation: &Evaluation<'_>, head: &RequestHeader, host: &str, body: Option<Bytes>) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let headers = head
             .headers
             .iter()
             .filter(|(name, _)| *name != http::header::AUTHORIZATION);
-        let query = generation.query.into_iter().flat_map(parameters);
+        let query = evaluation.query.into_iter().flat_map(parameters);
         Self {
-            secret: Arc::clone(generation.secret),
-            method: generation.method.to_owned(),
-            path: text(generation.path),
+            secret: evaluation.secret.map(Arc::clone),
+            method: evaluation.method.to_owned(),
+            path: text(evaluation.path),
             host: host.to_owned(),
             headers: headers
                 .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())))
@@ -184,7 +215,7 @@ impl Seen {
 
     fn input(&self) -> Input<'_> {
         Input {
-            secret: Some(&self.secret),
+            secret: self.secret.as_deref(),
             method: &self.method,
             path: &self.path,
             host: &self.host,
@@ -235,11 +266,11 @@ mod tests {
             data: [].into(),
         });
         let get = |auth: &str, policy: &str| {
-            generators.get(&Generation {
+            generators.get(&Evaluation {
                 class: "c",
                 auth,
                 policy,
-                secret: &secret,
+                secret: Some(&secret),
                 method: "GET",
                 path: b"/",
                 query: None,

@@ -78,6 +78,15 @@ impl Proxy {
                 false => front::answer_moved(),
             }
             context.line.answered = Some(context.start.elapsed());
+            let call = context
+                .outgoing
+                .as_ref()
+                .and_then(|outgoing| outgoing.call.as_ref());
+            if let Some(token) = call.and_then(|call| call.injected.token.as_ref())
+                && response.status == StatusCode::UNAUTHORIZED
+            {
+                self.tokens.refuse(token);
+            }
             if route.acquit() {
                 self.health.note(&route.object, BackendState::Reachable, "");
             }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use genkan_routing::answer::{Answer, reason};
 use genkan_routing::arriving::media_type;
 use genkan_routing::connectors::{Injected, escaped};
+use genkan_routing::decide::Grant;
 use http::header::{
     CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING,
     X_CONTENT_TYPE_OPTIONS,
@@ -15,6 +16,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use crate::context::{Call, Context};
+use crate::upstream::tokens::Tokens;
 
 /// What a page of a tool may do on the origin that it shares with everybody else's: nothing but be looked at.
 const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
@@ -43,6 +45,21 @@ pub fn inject(injected: &Injected, request: &mut RequestHeader) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The token that a server grants for the credential of a Connector.
+///
+/// # Errors
+/// The answer when it grants none.
+pub async fn grant(tokens: &Tokens, grant: &Grant<'_>) -> Result<Injected, Answer> {
+    let no = |code, problem: &str| {
+        let message = format!("connectorclass '{}': {problem}", grant.class);
+        Answer::status(code, reason::TOKEN_NOT_GRANTED, message)
+    };
+    match tokens.get(grant.source, grant.client).await {
+        Ok(granted) => Injected::bearer(&granted.text, granted.id).map_err(|problem| no(502, problem)),
+        Err(problem) => Err(no(if problem.is_late { 504 } else { 502 }, &problem.message)),
+    }
 }
 
 /// The body of a request before it is forwarded, for a policy that looks at it.

@@ -176,6 +176,7 @@ async fn converse(
                     heard.changed.notify_waiters();
                 }
                 Some(FromProxy::Reports(reports)) => panic!("nobody gave it a duty: {reports:?}"),
+                Some(FromProxy::Used(used)) => panic!("it was told of no credential: {used:?}"),
                 None => return,
             },
             changed = wanted.changed() => {

@@ -6,6 +6,7 @@ use genkan_crds::connectors::PROXY_RESOLVER;
 use genkan_crds::reverse_proxy::{TARGET_CONSOLE, TARGET_LABEL};
 use genkan_routing::model::connector::FLAGS;
 use genkan_routing::model::{FeatureFlags, Matcher, ObjectKey, Published, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -68,7 +69,11 @@ pub enum SecretState {
     Missing,
     /// Nobody has allowed the operator to read it.
     NotPermitted,
-    Found(Secret),
+    Found {
+        secret: Secret,
+        /// When its content last changed, if it is kept by an API server; seconds since 1970.
+        changed_at: Option<i64>,
+    },
 }
 
 /// An object that takes requests.
@@ -331,14 +336,30 @@ fn secret(secret: k8s_openapi::api::core::v1::Secret) -> HeldSecret {
     let written = written.map(|(key, value)| (key, Zeroizing::new(value.into_bytes())));
     let data = secret.data.unwrap_or_default().into_iter();
     let data = data.map(|(key, value)| (key, Zeroizing::new(value.0)));
+    let changed_at = changed_at(&secret.metadata);
     HeldSecret {
         namespace: secret.metadata.namespace.unwrap_or_else(|| "default".into()),
         name: secret.metadata.name.unwrap_or_default(),
-        state: SecretState::Found(Secret {
-            kind: secret.type_.unwrap_or_else(|| "Opaque".to_owned()),
-            data: data.chain(written).collect(),
-        }),
+        state: SecretState::Found {
+            secret: Secret {
+                kind: secret.type_.unwrap_or_else(|| "Opaque".to_owned()),
+                data: data.chain(written).collect(),
+            },
+            changed_at,
+        },
     }
+}
+
+/// Every writer of a field is kept with the time of its last change.
+fn changed_at(meta: &ObjectMeta) -> Option<i64> {
+    let writers = meta.managed_fields.iter().flatten();
+    let of_data = writers.filter(|writer| {
+        let fields = writer.fields_v1.as_ref().and_then(|fields| fields.0.as_object());
+        fields.is_some_and(|fields| fields.contains_key("f:data") || fields.contains_key("f:stringData"))
+    });
+    let times = of_data.filter_map(|writer| writer.time.as_ref());
+    let newest = times.max().or(meta.creation_timestamp.as_ref());
+    newest.map(|time| time.0.as_second())
 }
 
 /// The switches that a ConfigMap turns on, and the entries whose value says neither: these stay as they were.

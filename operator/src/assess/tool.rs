@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Assessment, stored_condition};
 
+const CREDENTIAL: &str = "credential";
+const LAST_USED: &str = "lastUsed";
+/// Seconds between two writes for want of anything else.
+const USE: i64 = 300;
+
 /// Of one that no proxy is sent.
 pub(super) fn unsent(verdict: &Verdict) -> Vec<ToolCondition> {
     let no = Finding::no(
@@ -90,7 +95,27 @@ pub(super) fn status(
     for (name, value) in &said.status {
         status[name] = value.clone();
     }
+    if let Some(credential) = status.get_mut(CREDENTIAL) {
+        let stored = stored[CREDENTIAL][LAST_USED].as_str();
+        if let Some(used) = last_used(assessment.used_at, stored) {
+            credential[LAST_USED] = used.into();
+        }
+    }
     status
+}
+
+/// What is stored stays until it is so much older: a use is not worth a write.
+fn last_used(known: Option<u64>, stored: Option<&str>) -> Option<String> {
+    let at = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let known = known.and_then(|seconds| jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok());
+    let is_fresh = |known: jiff::Timestamp| {
+        let stored = stored.and_then(at);
+        stored.is_none_or(|stored| known.as_second() - stored.as_second() >= USE)
+    };
+    match known.filter(|known| is_fresh(*known)) {
+        Some(known) => Some(known.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        None => stored.map(ToOwned::to_owned),
+    }
 }
 
 /// A False one, of several the newest; else an Unknown one; else all is well.
@@ -120,6 +145,27 @@ fn word(is_true: Option<bool>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_use_is_written_every_five_minutes_at_most() {
+        let old = Some("2026-01-02T03:04:05Z");
+        let at = 1_767_323_045;
+        for (known, stored, expected) in [
+            (None, None, None),
+            (None, old, old),
+            (Some(at), None, old),
+            (Some(at + 299), old, old),
+            (Some(at + 300), old, Some("2026-01-02T03:09:05Z")),
+            (Some(at - 1), old, old),
+            (Some(at), Some("once"), old),
+        ] {
+            assert_eq!(
+                last_used(known, stored).as_deref(),
+                expected,
+                "{known:?} {stored:?}"
+            );
+        }
+    }
 
     #[test]
     fn ready_follows_by_the_documented_rule() {

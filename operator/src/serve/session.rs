@@ -264,6 +264,13 @@ impl Session {
                         }
                         self.fulfilled(reports).await;
                     }
+                    Some(ProxyMessage { message: Some(In::Used(used)) }) => {
+                        if codec::reports_len(&used) > MAX_REPORTS {
+                            return Err(Status::invalid_argument("Used has more than 64 KiB"));
+                        }
+                        // The engine ends only with the process.
+                        let _ = self.engine.send(Input::Used(codec::uses_from_wire(used))).await;
+                    }
                     Some(ProxyMessage { message: Some(In::Hello(_)) }) => {
                         return Err(Status::invalid_argument("Hello was said already"));
                     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use genkan_routing::model::{
     AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation,
-    OwnProxy, Provider, Role, SecretKey, Upstream,
+    OwnProxy, Provider, Role, SecretKey, TokenSource, Upstream,
 };
 
 use super::upstream;
@@ -45,6 +45,7 @@ pub fn class(role: &Role) -> Option<wire::ClassCall> {
                 host_suffix: own.host_suffix.clone().unwrap_or_default(),
             }),
         },
+        permissions: class.permissions.clone().unwrap_or_default(),
     })
 }
 
@@ -67,11 +68,12 @@ fn method((method, provider): (&String, &Provider)) -> wire::OperationMethod {
 }
 
 fn auth((name, auth): (&String, &AuthType)) -> wire::AuthType {
-    let (injection, policy) = match &auth.injection {
-        Injection::Basic => (Kind::Basic, ""),
-        Injection::Bearer => (Kind::Bearer, ""),
-        Injection::Rego(policy) => (Kind::Rego, policy.as_str()),
-        Injection::Undefined => (Kind::Undefined, ""),
+    let (injection, policy, source) = match &auth.injection {
+        Injection::Basic => (Kind::Basic, "", None),
+        Injection::Bearer => (Kind::Bearer, "", None),
+        Injection::Rego(policy) => (Kind::Rego, policy.as_str(), None),
+        Injection::OAuth2(source) => (Kind::Oauth2, "", Some(source)),
+        Injection::Undefined => (Kind::Undefined, "", None),
     };
     wire::AuthType {
         name: name.clone(),
@@ -80,6 +82,11 @@ fn auth((name, auth): (&String, &AuthType)) -> wire::AuthType {
         keys: auth.keys.clone(),
         injection: injection.into(),
         policy: policy.to_owned(),
+        token_source: source.map(|source| wire::TokenSource {
+            url: source.url.clone(),
+            scopes: source.scopes.clone(),
+            authorities: source.authorities.clone().unwrap_or_default(),
+        }),
     }
 }
 
@@ -123,6 +130,7 @@ pub fn class_from_wire(class: wire::ClassCall) -> Result<Role, String> {
                 host_suffix: Some(host_suffix).filter(|suffix| !suffix.is_empty()),
             })),
         },
+        permissions: Some(class.permissions).filter(|policy| !policy.is_empty()),
     })))
 }
 
@@ -160,6 +168,16 @@ fn auth_from_wire(auth: wire::AuthType) -> Result<(String, AuthType), String> {
         Kind::Bearer => Injection::Bearer,
         Kind::Rego => Injection::Rego(auth.policy),
         Kind::Undefined => Injection::Undefined,
+        Kind::Oauth2 => {
+            let source = auth.token_source;
+            let source =
+                source.ok_or_else(|| format!("nobody grants tokens to the auth type {:?}", auth.name))?;
+            Injection::OAuth2(TokenSource {
+                url: source.url,
+                scopes: source.scopes,
+                authorities: Some(source.authorities).filter(|pem| !pem.is_empty()),
+            })
+        }
         Kind::Unspecified => return Err(format!("the auth type {:?} says not how", auth.name)),
     };
     let made = AuthType {

@@ -1,4 +1,4 @@
-use genkan_routing::model::{BackendState, Health, Objection};
+use genkan_routing::model::{BackendState, Health, Objection, Use};
 use prost::Message;
 
 use super::object;
@@ -37,8 +37,29 @@ pub fn health_from_wire(health: wire::Health) -> Option<Health> {
 }
 
 /// How many bytes a message of reports has.
-pub fn reports_len(reports: &wire::Reports) -> usize {
+pub fn reports_len(reports: &impl Message) -> usize {
     reports.encoded_len()
+}
+
+pub fn uses_to_wire(uses: &[Use]) -> wire::Used {
+    let used = |used: &Use| wire::Use {
+        resource: Some(object::to_wire(&used.object)),
+        at: used.at,
+    };
+    wire::Used {
+        uses: uses.iter().map(used).collect(),
+    }
+}
+
+/// Those of objects that this version knows.
+pub fn uses_from_wire(used: wire::Used) -> Vec<Use> {
+    let used_of = |used: wire::Use| {
+        Some(Use {
+            object: object::from_wire(used.resource?).ok()?,
+            at: used.at,
+        })
+    };
+    used.uses.into_iter().filter_map(used_of).collect()
 }
 
 pub fn objection_to_wire(objection: &Objection) -> Verdict {

@@ -1,7 +1,8 @@
 use genkan_routing::DirectiveSpec;
 use genkan_routing::model::{
-    Action, Authorities, Endpoint, EndpointSet, KeyedHash, Matcher, ObjectRef, ResourceKey, Role, Route,
-    Secret, Target, Tls, Unavailable, Upstream,
+    Action, AuthType, Authorities, ClassProxy, ConnectorClass, Endpoint, EndpointSet, Injection, KeyedHash,
+    Matcher, ObjectRef, Operation, Provider, ResourceKey, Role, Route, Secret, Target, Tls, TokenSource,
+    Unavailable, Upstream,
 };
 use prost::encoding::{WireType, encode_key, encode_varint};
 use zeroize::Zeroizing;
@@ -60,6 +61,35 @@ fn mk_route() -> Route {
     }
 }
 
+fn mk_class() -> ConnectorClass {
+    let auth = |injection| AuthType {
+        secret_type: "Opaque".into(),
+        is_optional: true,
+        keys: vec!["client_id".into()],
+        injection,
+    };
+    let source = TokenSource {
+        url: "https://login.example/token".into(),
+        scopes: vec!["read".into(), "write".into()],
+        authorities: Some("PEM".into()),
+    };
+    ConnectorClass {
+        operations: vec![Operation {
+            template: "/mine".into(),
+            methods: [("GET".to_owned(), Provider::Api)].into(),
+        }],
+        auth: [
+            ("basic".to_owned(), auth(Injection::Basic)),
+            ("granted".to_owned(), auth(Injection::OAuth2(source))),
+            ("made".to_owned(), auth(Injection::Rego("package proxy".into()))),
+        ]
+        .into(),
+        proxy: ClassProxy::BuiltIn,
+        permissions: Some("package permissions".into()),
+        ..ConnectorClass::default()
+    }
+}
+
 fn stub_of(bytes: Vec<u8>) -> Stub {
     match decode(&bytes.into()).unwrap().content {
         Content::Stub(stub) => stub,
@@ -99,12 +129,24 @@ fn what_is_encoded_is_decoded() {
         ],
     };
     let routes = [mk_route(), api, stub].map(Resource::route);
+    let class = Route {
+        object: ObjectRef::new(ObjectKey::connector_class("tickets"), "uid", 1),
+        matcher: Matcher::ConnectorClass {
+            name: "tickets".into(),
+        },
+        directives: None,
+        forward_authorization: false,
+        secrets: Vec::new(),
+        role: Role::Class(Box::new(mk_class())),
+        ..mk_route()
+    };
     let blob = Resource::blob(blob_key(&mk_blob()), mk_blob());
     let named = Resource::secret(SecretKey::new("tools", "gitlab"), KeyedHash([7; 32]));
-    for resource in routes
-        .into_iter()
-        .chain([Resource::endpoints(mk_set(), set), blob, named])
-    {
+    for resource in routes.into_iter().chain([Resource::route(class)]).chain([
+        Resource::endpoints(mk_set(), set),
+        blob,
+        named,
+    ]) {
         let decoded = decode(&encode(&resource)).unwrap();
         assert_eq!(decoded.key, resource.key.to_string());
         match decoded.content {

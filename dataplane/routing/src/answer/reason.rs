@@ -99,6 +99,8 @@ pub const SECRETS_UNAVAILABLE: &str = "SecretsUnavailable";
 pub const SERVER_OPTIONS: &str = "ServerOptions";
 /// The target is longer than is allowed.
 pub const TARGET_TOO_LONG: &str = "TargetTooLong";
+/// Whoever grants tokens for the class of a Connector grants none.
+pub const TOKEN_NOT_GRANTED: &str = "TokenNotGranted";
 /// The API server does not accept the token.
 pub const TOKEN_REJECTED: &str = "TokenRejected";
 /// Nobody is served here without a token.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::plugin;
 use super::refusal::unusable;
 use crate::answer::Refused;
-use crate::model::{AuthType, Injection, Secret};
+use crate::model::{AuthType, Injection, Secret, TokenSource};
 
 /// What is put on a request. Its values are secrets: none is printed.
 #[derive(Default)]
@@ -19,7 +19,12 @@ pub struct Injected {
     /// Each in place of all parameters of its name.
     pub query: Vec<(String, Zeroizing<String>)>,
     pub body: Option<Body>,
+    /// Which token it is, where a server granted one.
+    pub token: Option<TokenId>,
 }
+
+/// Names a token by whom it was granted to, and says nothing of it.
+pub type TokenId = [u8; 32];
 
 /// What is put into the body of a request.
 #[derive(Clone)]
@@ -47,8 +52,24 @@ pub struct Generated {
 /// What has to be done for a request to carry its credential.
 pub(crate) enum Wanted<'a> {
     Ready(Injected),
-    Generate { policy: &'a str },
+    Generate {
+        policy: &'a str,
+    },
+    Token {
+        source: &'a TokenSource,
+        client: Client<'a>,
+    },
 }
+
+/// Whom a server grants tokens to. It holds a credential, which is not printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Client<'a> {
+    pub id: &'a [u8],
+    pub secret: &'a [u8],
+}
+
+/// Keys of a Secret that names a client, as RFC 6749 calls them; and as a Secret of type basic-auth does.
+pub const CLIENT_KEYS: [(&str, &str); 2] = [("client_id", "client_secret"), ("username", "password")];
 
 const META: HeaderName = HeaderName::from_static("x-plugin-meta");
 const AUTH: HeaderName = HeaderName::from_static("x-plugin-auth");
@@ -60,11 +81,15 @@ const LONGEST_PLUGIN: usize = 32 << 10;
 ///
 /// # Errors
 /// What the Secret lacks; never a value.
-pub(crate) fn wanted<'a>(auth: &'a AuthType, secret: &Secret, title: &str) -> Result<Wanted<'a>, Refused> {
+pub(crate) fn wanted<'a>(auth: &'a AuthType, secret: &'a Secret, title: &str) -> Result<Wanted<'a>, Refused> {
     check(auth, secret, title)?;
     let value = |key: &str| value(secret, key, title);
     Ok(match &auth.injection {
         Injection::Rego(policy) => Wanted::Generate { policy },
+        Injection::OAuth2(source) => Wanted::Token {
+            source,
+            client: Client::of(secret, title)?,
+        },
         Injection::Basic => {
             let (name, password) = (value("username")?, value("password")?);
             let joined = Zeroizing::new([name, b":", password].concat());
@@ -149,9 +174,48 @@ fn value<'s>(secret: &'s Secret, key: &str, title: &str) -> Result<&'s [u8], Ref
     Ok(value)
 }
 
+// === impl Client ===
+
+impl<'a> Client<'a> {
+    /// # Errors
+    /// What the Secret, named `title`, lacks; never a value.
+    pub fn of(secret: &'a Secret, title: &str) -> Result<Self, Refused> {
+        let [usual, other] = CLIENT_KEYS;
+        let keys = match secret.data.contains_key(usual.0) || !secret.data.contains_key(other.0) {
+            true => usual,
+            false => other,
+        };
+        Ok(Self {
+            id: value(secret, keys.0, title)?,
+            secret: value(secret, keys.1, title)?,
+        })
+    }
+}
+
+impl std::fmt::Debug for Client<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client(..)")
+    }
+}
+
 // === impl Injected ===
 
 impl Injected {
+    /// A token that a server granted.
+    ///
+    /// # Errors
+    /// When no header takes it; one sentence without a value.
+    pub fn bearer(token: &str, id: TokenId) -> Result<Self, &'static str> {
+        let line = Zeroizing::new(format!("Bearer {token}"));
+        let mut value = HeaderValue::from_str(&line).map_err(|_| "the token is one that no header takes")?;
+        value.set_sensitive(true);
+        Ok(Self {
+            headers: vec![(AUTHORIZATION, value)],
+            token: Some(id),
+            ..Self::default()
+        })
+    }
+
     fn header(name: HeaderName, value: &[u8], title: &str) -> Result<Self, Refused> {
         let mut value = HeaderValue::from_bytes(value)
             .map_err(|_| unusable(format!("{title} holds bytes that no header takes")))?;
@@ -160,6 +224,11 @@ impl Injected {
             headers: vec![(name, value)],
             ..Self::default()
         })
+    }
+
+    /// Nothing is put on the request.
+    pub fn is_empty(&self) -> bool {
+        self.headers.is_empty() && self.query.is_empty() && self.body.is_none()
     }
 
     /// The query of the request, with what is put there.
@@ -317,7 +386,7 @@ mod tests {
                 assert!(value.is_sensitive());
                 Ok(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
             }
-            Ok(Wanted::Generate { .. }) => panic!("no policy was given"),
+            Ok(Wanted::Generate { .. } | Wanted::Token { .. }) => panic!("nobody else makes it"),
             Err(refused) => Err(refused.message),
         }
     }
@@ -381,6 +450,30 @@ mod tests {
         ] {
             let said = line(auth, &secret).unwrap_err();
             assert!(said.contains(part) && !said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_client_has_two_spellings() {
+        for (data, expected) in [
+            (
+                &[("client_id", &b"i"[..]), ("client_secret", b"s\n")][..],
+                Ok(("i", "s")),
+            ),
+            (&[("username", b"i"), ("password", b"s")], Ok(("i", "s"))),
+            (
+                &[("client_id", b"i"), ("password", b"s")],
+                Err("Secret a/b has no key 'client_secret'"),
+            ),
+            (&[("token", b"s")], Err("Secret a/b has no key 'client_id'")),
+        ] {
+            let secret = mk_secret("Opaque", data);
+            let found = Client::of(&secret, "Secret a/b").map_err(|refused| refused.message);
+            let expected = expected.map(|(id, secret)| Client {
+                id: id.as_bytes(),
+                secret: secret.as_bytes(),
+            });
+            assert_eq!(found, expected.map_err(ToOwned::to_owned));
         }
     }
 

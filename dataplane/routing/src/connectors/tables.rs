@@ -47,6 +47,8 @@ pub struct Class<R> {
     pub extensions: BTreeMap<String, R>,
     pub direct: BTreeMap<String, R>,
     pub proxy: Proxy<R>,
+    /// In Rego: what a request counts as when rights are asked for.
+    pub permissions: Option<String>,
 }
 
 #[derive(Debug)]

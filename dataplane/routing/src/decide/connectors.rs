@@ -5,7 +5,7 @@ use http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 
 use super::halt::{Call, Stop};
 use super::steps::Line;
-use super::{Answer, Caller, Deciding, Destination, Family, Generation};
+use super::{Answer, Caller, Deciding, Destination, Evaluation, Family, Grant, Verb};
 use crate::access::Questions;
 use crate::answer::Refused;
 use crate::arriving;
@@ -37,6 +37,8 @@ pub(super) struct Tool<'a, R> {
     /// In front of the path, for a proxy that tells Connectors apart by it.
     prefix: String,
     keeps_credential: bool,
+    /// What the request counts as for the second review, once that is known.
+    verb: Option<&'static str>,
     pub(super) injected: Option<Injected>,
     /// The token of the caller, which goes nowhere.
     token: Option<String>,
@@ -55,6 +57,7 @@ impl<R> Default for Tool<'_, R> {
             host: None,
             prefix: String::new(),
             keeps_credential: false,
+            verb: None,
             injected: None,
             token: None,
         }
@@ -158,14 +161,61 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             .map_or(("", ""), |path| (path.namespace, path.name));
         let questions = Questions::of_connector(namespace, name);
         let connector = self.connector();
-        match connector.filter(|_| self.table.connectors.reviews_operations) {
-            Some(connector) => {
+        match (connector, self.operation_verb()) {
+            (Some(connector), Some(verb)) => {
                 let declared = self.tool.found.filter(|found| found.provider.is_some());
                 let template = declared.map(|found| found.template);
-                questions.with_operation(self.request.method, &connector.class, template)
+                questions.with_operation(verb, &connector.class, template)
             }
-            None => questions,
+            _ => questions,
         }
+    }
+
+    /// What is asked for in the second review; nothing while that is off, or not known yet.
+    fn operation_verb(&self) -> Option<&'static str> {
+        if !self.table.connectors.reviews_operations {
+            return None;
+        }
+        match self.permissions() {
+            Some(_) => self.tool.verb,
+            None => Some(Questions::verb_of(self.request.method)),
+        }
+    }
+
+    fn permissions(&self) -> Option<&'a str> {
+        self.tool.class?.permissions.as_deref()
+    }
+
+    /// Behind the first review, so that no policy runs for whoever may not even know the Connector.
+    pub(super) fn count_as(&self) -> Result<(), Stop<'a>> {
+        let (Some(path), Some(connector), None) = (self.tool.path, self.connector(), self.tool.verb) else {
+            return Ok(());
+        };
+        match self
+            .permissions()
+            .filter(|_| self.table.connectors.reviews_operations)
+        {
+            None => Ok(()),
+            Some(policy) => Err(Stop::Verb(Evaluation {
+                class: &connector.class,
+                auth: "",
+                policy,
+                secret: None,
+                method: self.request.method,
+                path: path.rest,
+                query: self.tool.query,
+            })),
+        }
+    }
+
+    /// The answer to [`Question::Verb`](super::Question::Verb): the second review is asked for that.
+    pub fn counts_as(&mut self, verb: Verb) {
+        self.tool.verb = Some(match verb {
+            Verb::Read => "get",
+            Verb::Delete => "delete",
+            Verb::OfMethod => Questions::verb_of(self.request.method),
+        });
+        self.is_allowed = false;
     }
 
     /// The switches, to whoever may see classes.
@@ -315,14 +365,19 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
                 self.tool.injected = Some(injected);
                 Ok(())
             }
-            (Wanted::Generate { policy }, Some((secret, _))) => Err(Stop::Generate(Generation {
+            (Wanted::Generate { policy }, Some((secret, _))) => Err(Stop::Generate(Evaluation {
                 class: &connector.class,
                 auth: &connector.auth,
                 policy,
-                secret,
+                secret: Some(secret),
                 method: self.request.method,
                 path: path.rest,
                 query: self.tool.query,
+            })),
+            (Wanted::Token { source, client }, _) => Err(Stop::Token(Grant {
+                class: &connector.class,
+                source,
+                client,
             })),
             (Wanted::Generate { .. }, None) => Ok(()),
         }

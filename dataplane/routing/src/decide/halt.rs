@@ -5,9 +5,9 @@ use http::Method;
 
 use crate::access::Questions;
 use crate::answer::Refused;
-use crate::connectors::Injected;
+use crate::connectors::{Client, Injected};
 use crate::credential::Credential;
-use crate::model::{Secret, Unavailable};
+use crate::model::{Secret, TokenSource, Unavailable};
 
 /// How far a decision has come.
 #[allow(
@@ -32,8 +32,12 @@ pub enum Question<'q, 'a, R, U> {
     Who(Shown<'q>),
     /// May they?
     May(Access<'q, 'a, R, U>),
+    /// What does it count as, by the policy of a class?
+    Verb(Evaluation<'a>),
     /// Which credential does the policy of a class make?
-    Generate(Generation<'a>),
+    Generate(Evaluation<'a>),
+    /// Which token does a server grant for the client in the Secret?
+    Token(Grant<'a>),
 }
 
 /// What tells who calls; of several things the one that counts.
@@ -46,20 +50,39 @@ pub enum Shown<'q> {
     Token(Credential<'q>),
 }
 
-/// What a policy is given to make a credential of.
+/// A policy of a class, and what it is given.
 #[derive(Debug, Clone, Copy)]
-pub struct Generation<'a> {
+pub struct Evaluation<'a> {
     /// Of the class.
     pub class: &'a str,
-    /// Of the auth type of the class.
+    /// Of the auth type of the class; empty for the policy of its permissions.
     pub auth: &'a str,
     /// In Rego.
     pub policy: &'a str,
-    pub secret: &'a Arc<Secret>,
+    /// Absent for one that only judges.
+    pub secret: Option<&'a Arc<Secret>>,
     pub method: &'a str,
     /// As the tool is asked for it, without a base path.
     pub path: &'a [u8],
     pub query: Option<&'a [u8]>,
+}
+
+/// What a request counts as when rights are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Read,
+    Delete,
+    /// What its method says.
+    OfMethod,
+}
+
+/// Who grants a token, and to whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant<'a> {
+    /// Name of the class.
+    pub class: &'a str,
+    pub source: &'a TokenSource,
+    pub client: Client<'a>,
 }
 
 /// Who wants what of which object.
@@ -130,7 +153,9 @@ pub enum Answer<'a> {
 pub(super) enum Stop<'a> {
     Who,
     May,
-    Generate(Generation<'a>),
+    Verb(Evaluation<'a>),
+    Generate(Evaluation<'a>),
+    Token(Grant<'a>),
     Answer(Answer<'a>),
 }
 

@@ -178,7 +178,10 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     fn may(&self) -> Result<(), Stop<'a>> {
-        if self.is_allowed { Ok(()) } else { Err(Stop::May) }
+        match self.is_allowed {
+            true => self.count_as(),
+            false => Err(Stop::May),
+        }
     }
 
     fn available(&self) -> Result<(), Stop<'a>> {

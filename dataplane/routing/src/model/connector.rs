@@ -52,6 +52,8 @@ pub struct ConnectorClass {
     /// Full URLs that operations name, each with where it leads.
     pub direct: BTreeMap<String, Upstream>,
     pub proxy: ClassProxy,
+    /// In Rego: what a request counts as when rights are asked for.
+    pub permissions: Option<String>,
 }
 
 /// Who calls the tool of a class.
@@ -112,8 +114,20 @@ pub enum Injection {
     Bearer,
     /// What this policy says, in Rego.
     Rego(String),
+    /// `Authorization: Bearer`, with a token that a server grants to the client that the Secret names.
+    OAuth2(TokenSource),
     /// None is defined for this type of Secret.
     Undefined,
+}
+
+/// Where clients get their tokens: the client credentials grant of RFC 6749, 4.4.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TokenSource {
+    /// Absolute.
+    pub url: String,
+    pub scopes: Vec<String>,
+    /// PEM; absent: the roots of the proxy.
+    pub authorities: Option<String>,
 }
 
 /// What an administrator switched on for all Connectors: names of [`FLAGS`], in their order.

@@ -1,6 +1,6 @@
 //! What one data plane does for all, and what came of it.
 
-use super::SecretKey;
+use super::{ObjectRef, SecretKey};
 
 /// A question that one data plane asks for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,4 +29,12 @@ pub struct Probed {
     pub has_answered: bool,
     /// One sentence without a secret; empty if all is well.
     pub message: String,
+}
+
+/// A request carried the credential of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    pub object: ObjectRef,
+    /// Seconds since 1970.
+    pub at: u64,
 }

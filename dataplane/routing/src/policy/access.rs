@@ -144,16 +144,9 @@ impl<'a> Questions<'a> {
     }
 
     /// Asks as well for what a request does: of its class, or of one operation of it.
-    pub fn with_operation(mut self, method: &str, class: &str, template: Option<&str>) -> Self {
+    pub fn with_operation(mut self, verb: &'static str, class: &str, template: Option<&str>) -> Self {
         let Attributes::Resource { namespace, name, .. } = &self.first else {
             return self;
-        };
-        let verb = match method {
-            "POST" => "create",
-            "PUT" => "update",
-            "PATCH" => "patch",
-            "DELETE" => "delete",
-            _ => "get",
         };
         let of = |below: String| Attributes::Resource {
             verb: verb.into(),
@@ -167,6 +160,17 @@ impl<'a> Questions<'a> {
         let operation = template.map(|template| of(format!("apis/{class}/{template}")));
         self.also = Some((of(format!("apis/{class}")), operation));
         self
+    }
+
+    /// The verb of a method, for [`Self::with_operation`].
+    pub fn verb_of(method: &str) -> &'static str {
+        match method {
+            "POST" => "create",
+            "PUT" => "update",
+            "PATCH" => "patch",
+            "DELETE" => "delete",
+            _ => "get",
+        }
     }
 
     /// Each has to be allowed. The first is that of the path as it is forwarded.

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use genkan_routing::Directives;
 use genkan_routing::connectors::Role;
@@ -28,6 +28,8 @@ pub struct Route {
     pub meter: Meter,
     /// Something bad was said about its backend and not yet taken back.
     suspicion: AtomicU8,
+    /// When its credential was last noted as used; seconds since 1970.
+    used_at: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub enum Action {
     Unavailable(Unavailable),
 }
 
+/// Uses within so many seconds are one.
+const USE: u64 = 60;
 const TRUSTED: u8 = 0;
 const SUSPICIONS: [BackendState; 3] = [
     BackendState::Unresolved,
@@ -80,6 +84,7 @@ impl Route {
             role,
             meter,
             suspicion: AtomicU8::new(TRUSTED),
+            used_at: AtomicU64::new(0),
         }
     }
 
@@ -107,6 +112,17 @@ impl Route {
         };
         let others = others.into_iter().filter_map(|route| route.upstream());
         self.upstream().into_iter().chain(others)
+    }
+
+    /// Its credential is used now, in seconds since 1970: whether that is to be noted.
+    pub fn is_used(&self, now: u64) -> bool {
+        let before = self.used_at.load(Ordering::Relaxed);
+        let is_new = now.saturating_sub(before) >= USE;
+        is_new
+            && self
+                .used_at
+                .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// Holds something against its backend.

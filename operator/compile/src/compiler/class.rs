@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use genkan_crds::condition::connector::{kind, reason};
 use genkan_crds::condition::reason as common;
 use genkan_crds::connectors::auth::{BASIC_AUTH, BEARER_TOKEN};
-use genkan_crds::connectors::{AuthType as AuthSpec, ClassApi, ConnectorClassSpec, PROXY_RESOLVER};
+use genkan_crds::connectors::{AuthType as AuthSpec, ClassApi, ConnectorClassSpec, OAuth2, PROXY_RESOLVER};
 use genkan_rego::Policy;
+use genkan_routing::connectors::CLIENT_KEYS;
 use genkan_routing::model::{
     Action, AuthType, ClassProxy, ConnectorClass, Injection, Matcher, ObjectRef, Operation, OwnProxy,
-    Provider, Role, Route, Unavailable, Upstream,
+    Provider, Role, Route, TokenSource, Unavailable, Upstream,
 };
 use serde_json::{Map, Value, json};
 
@@ -36,6 +37,8 @@ struct Draft {
     class: ConnectorClass,
     addresses: Vec<Address>,
     hosts: BTreeSet<String>,
+    /// Fields that send credentials somewhere, and whether in plain text.
+    carriers: Vec<(String, bool)>,
     status: Map<String, Value>,
 }
 
@@ -46,11 +49,12 @@ impl Compiler {
         let object = ObjectRef::new(record.key.clone(), record.uid.as_str(), record.generation);
         let mut draft = Draft::default();
         draft.addresses(spec, index);
-        draft.auth(spec);
+        draft.auth(spec, index);
         let (api, api_ready) = self.api(spec, index, &mut draft);
         let proxy_ready = self.proxy(record, spec, index, &mut draft);
         if let Some(api) = &spec.api {
             draft.describe(api, index);
+            draft.permissions(api);
         }
         draft.status.insert("credentialHosts".into(), json!(draft.hosts));
         let accepted = match draft.problems.is_empty() {
@@ -69,7 +73,10 @@ impl Compiler {
             backend,
             columns: Vec::new(),
             tool: Some(ToolVerdict {
-                conditions: vec![api_ready, proxy_ready],
+                conditions: [api_ready, proxy_ready]
+                    .into_iter()
+                    .chain(draft.encrypted())
+                    .collect(),
                 status: draft.status,
             }),
         };
@@ -129,7 +136,7 @@ impl Compiler {
         match Address::resolve(&url, "spec.api", &trust, index) {
             Err(problems) => no(problems.join("; ")),
             Ok(address) => {
-                draft.hosts.insert(host(&url));
+                draft.carries("spec.api", &url);
                 draft
                     .status
                     .insert("api".into(), json!({"address": {"url": url}}));
@@ -181,7 +188,7 @@ impl Compiler {
             Ok(address) => {
                 let ready = match &address.upstream {
                     Some(upstream) => {
-                        draft.hosts.insert(host(&url));
+                        draft.carries("spec.proxy", &url);
                         draft.class.proxy = ClassProxy::Own(Box::new(OwnProxy {
                             upstream: upstream.clone(),
                             host_suffix: (!is_by_path(record)).then(|| format!("svc.{}", self.domain)),
@@ -212,6 +219,32 @@ pub(super) fn is_by_path(class: &Record) -> bool {
 // === impl Draft ===
 
 impl Draft {
+    /// Notes that a field sends credentials to a URL.
+    fn carries(&mut self, field: &str, url: &str) {
+        self.hosts.insert(host(url));
+        self.carriers.push((field.to_owned(), url.starts_with("http://")));
+    }
+
+    fn encrypted(&self) -> Option<ToolCondition> {
+        let kind = kind::CREDENTIALS_ENCRYPTED;
+        let plain: Vec<&str> = (self.carriers.iter())
+            .filter_map(|(field, is_plain)| is_plain.then_some(field.as_str()))
+            .collect();
+        let condition = match (self.carriers.is_empty(), plain.is_empty()) {
+            (true, _) => return None,
+            (false, true) => ToolCondition::yes(kind, ""),
+            (false, false) => {
+                let message = format!(
+                    "credentials of Connectors travel in plain text by {}; give it https (a Service: CACerts), or keep \
+                     the way closed by a NetworkPolicy",
+                    plain.join(", ")
+                );
+                ToolCondition::no(kind, reason::PLAIN_HTTP, message)
+            }
+        };
+        Some(condition.of_information())
+    }
+
     /// Defaults of address extensions.
     fn addresses(&mut self, spec: &ConnectorClassSpec, index: &Index) {
         let mut found = BTreeMap::new();
@@ -232,14 +265,14 @@ impl Draft {
         self.addresses.extend(found.into_values());
     }
 
-    fn auth(&mut self, spec: &ConnectorClassSpec) {
+    fn auth(&mut self, spec: &ConnectorClassSpec, index: &Index) {
         let types = spec
             .auth
             .as_ref()
             .map(|auth| auth.types.as_slice())
             .unwrap_or_default();
         for (at, auth) in types.iter().enumerate() {
-            let injection = self.injection(auth, at);
+            let injection = self.injection(auth, at, index);
             let made = AuthType {
                 secret_type: auth.secret_type().to_owned(),
                 is_optional: auth.optional.unwrap_or(false),
@@ -250,13 +283,10 @@ impl Draft {
         }
     }
 
-    fn injection(&mut self, auth: &AuthSpec, at: usize) -> Injection {
+    fn injection(&mut self, auth: &AuthSpec, at: usize, index: &Index) -> Injection {
         let generator = auth.generator.as_ref();
-        if generator.is_some_and(|generator| generator.oauth2.is_some()) {
-            self.problems.push(format!(
-                "spec.auth.types[{at}].generator.oauth2: is not supported by this version; use a Secret with a token"
-            ));
-            return Injection::Undefined;
+        if let Some(source) = generator.and_then(|generator| generator.oauth2.as_ref()) {
+            return self.token_source(source, auth, at, index);
         }
         if let Some(policy) = generator.and_then(|generator| generator.rego.as_ref()) {
             if let Err(problem) = Policy::new(policy) {
@@ -271,6 +301,46 @@ impl Draft {
             BEARER_TOKEN => Injection::Bearer,
             _ => Injection::Undefined,
         }
+    }
+
+    fn token_source(&mut self, source: &OAuth2, auth: &AuthSpec, at: usize, index: &Index) -> Injection {
+        let field = format!("spec.auth.types[{at}].generator.oauth2");
+        let trust = Trust {
+            authorities: source.ca_certs.clone().filter(|pem| !pem.is_empty()),
+            skips: false,
+        };
+        match Address::resolve(&source.token_url, &format!("{field}.tokenURL"), &trust, index) {
+            Err(problems) => self.problems.extend(problems),
+            Ok(_) => self.carries(&format!("{field}.tokenURL"), &source.token_url),
+        }
+        let declares = |(id, secret): (&str, &str)| {
+            let declared = |key: &str| auth.params.iter().any(|param| param.name == key);
+            declared(id) && declared(secret)
+        };
+        if auth.secret_type() != BASIC_AUTH && !CLIENT_KEYS.into_iter().any(declares) {
+            self.problems.push(format!(
+                "{field}: needs a Secret that names a client; declare client_id and client_secret in \
+                 spec.auth.types[{at}].params, or use the type {BASIC_AUTH}"
+            ));
+        }
+        Injection::OAuth2(TokenSource {
+            url: source.token_url.clone(),
+            scopes: source.scopes.clone(),
+            authorities: trust.authorities,
+        })
+    }
+
+    fn permissions(&mut self, api: &ClassApi) {
+        let policy = api
+            .permissions
+            .as_ref()
+            .and_then(|permissions| permissions.rego.clone());
+        let policy = policy.filter(|policy| !policy.is_empty());
+        if let Some(Err(problem)) = policy.as_deref().map(Policy::of_permissions) {
+            self.problems
+                .push(format!("spec.api.permissions.rego: cannot be used: {problem}"));
+        }
+        self.class.permissions = policy;
     }
 
     /// What the description says of who answers.

@@ -6,11 +6,12 @@ use genkan_crds::condition::connector::{kind, reason};
 use genkan_crds::condition::reason as common;
 use genkan_crds::connectors::auth::SERVICE_ACCOUNT_TOKEN;
 use genkan_crds::connectors::{ConnectorClassSpec, ConnectorSpec};
+use genkan_routing::connectors::plugin_lines;
 use genkan_routing::model::connector::CUSTOM_AUTHORITIES;
 use genkan_routing::model::{
     Action, Connector, Credential, Matcher, ObjectKey, ObjectRef, Role, Route, Secret, SecretKey, Unavailable,
 };
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::class::is_by_path;
 use super::probes::Asked;
@@ -21,6 +22,8 @@ use crate::kinds::Tool;
 use crate::object::{Record, SKIPS_VERIFICATION, SecretState};
 use crate::verdict::{Backend, Finding, ToolCondition, ToolVerdict, Verdict};
 
+/// Bytes of a header that servers usually take.
+const LARGE_HEADER: usize = 8 << 10;
 /// A name that stands behind `c-` in that of a Service.
 const LONGEST_NAME: usize = 61;
 
@@ -42,7 +45,11 @@ impl Compiler {
     pub(super) fn connector(&self, record: &Record, spec: &ConnectorSpec, index: &Index) -> Compiled {
         let object = ObjectRef::new(record.key.clone(), record.uid.as_str(), record.generation);
         let class = class_of(spec, index);
-        let secrecy = secrecy(record, spec, class.as_ref(), index);
+        let mut secrecy = secrecy(record, spec, class.as_ref(), index);
+        let api = class.as_ref().and_then(|class| self.api_of(class));
+        if let Some(secret) = held(&secrecy.credential, index).filter(|_| api.is_some()) {
+            warn_of_size(&mut secrecy.condition, secret);
+        }
         let (trust, ca_ready) = trust(record, spec, index);
         let mut problems = class
             .as_ref()
@@ -80,13 +87,14 @@ impl Compiler {
             name: record.key.name.clone(),
         };
         status.insert("api".into(), json!({"path": path.to_string()}));
+        status.extend(known(&secrecy.credential, index).map(|known| ("credential".into(), known)));
         let proxy_ready = self.proxy_service(record, class.as_ref(), &mut status);
         let waits = |condition: &ToolCondition| condition.is_true.is_none();
         let asked = class.as_ref().map(|class| Asked {
             object: &record.key,
             spec,
             class: class.spec,
-            api: self.api_of(class),
+            api: api.clone(),
             secret: held(&secrecy.credential, index),
             lacks_secret: matches!(secrecy.credential, Credential::Problem(_)),
             is_waiting: waits(&secrecy.condition) || ca_ready.as_ref().is_some_and(waits),
@@ -355,7 +363,7 @@ fn secrecy(record: &Record, spec: &ConnectorSpec, class: Option<&Class<'_>>, ind
             return no(reason::SECRET_NOT_FOUND, format!("secrets {secret:?} not found"));
         }
         Some(SecretState::NotPermitted) => return no(reason::SECRET_NOT_PERMITTED, not_permitted(namespace)),
-        Some(SecretState::Found(held)) => held,
+        Some(SecretState::Found { secret, .. }) => secret,
     };
     if held.kind == SERVICE_ACCOUNT_TOKEN {
         let message = format!(
@@ -391,6 +399,38 @@ fn secrecy(record: &Record, spec: &ConnectorSpec, class: Option<&Class<'_>>, ind
     }
 }
 
+/// Of a Secret that the API of the class is told in a header.
+fn warn_of_size(ready: &mut ToolCondition, secret: &Secret) {
+    let lines = plugin_lines("", Some(secret));
+    let largest = lines
+        .iter()
+        .map(|(_, value)| value.len())
+        .max()
+        .unwrap_or_default();
+    if largest > LARGE_HEADER && ready.is_true == Some(true) {
+        ready.message = format!(
+            "the API of the class is told the Secret in a header of {largest} bytes, and many servers take 8 KiB; make it \
+             smaller"
+        );
+    }
+}
+
+/// What the status says of a credential: never the credential.
+fn known(credential: &Credential, index: &Index) -> Option<Value> {
+    let Credential::Secret(key) = credential else {
+        return None;
+    };
+    let state = index.secret(&(key.namespace.clone(), key.name.clone()))?;
+    let SecretState::Found { changed_at, .. } = state else {
+        return None;
+    };
+    let changed_at = changed_at.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    Some(changed_at.map_or_else(
+        || json!({}),
+        |time| json!({"changedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}),
+    ))
+}
+
 /// The value that requests are made with.
 fn held<'i>(credential: &Credential, index: &'i Index) -> Option<&'i Secret> {
     let key = match credential {
@@ -398,7 +438,7 @@ fn held<'i>(credential: &Credential, index: &'i Index) -> Option<&'i Secret> {
         Credential::None | Credential::Problem(_) => return None,
     };
     match index.secret(&(key.namespace.clone(), key.name.clone()))? {
-        SecretState::Found(secret) => Some(secret),
+        SecretState::Found { secret, .. } => Some(secret),
         SecretState::Missing | SecretState::NotPermitted => None,
     }
 }
@@ -458,7 +498,7 @@ fn trust(record: &Record, spec: &ConnectorSpec, index: &Index) -> (Trust, Option
             reason::SECRET_NOT_PERMITTED,
             not_permitted(&record.key.namespace),
         ),
-        Some(SecretState::Found(secret)) => match certificates(secret) {
+        Some(SecretState::Found { secret, .. }) => match certificates(secret) {
             Some(pem) if let Err(problem) = bundle::check(pem.as_bytes()) => {
                 let message = format!("secret {name:?} {problem}");
                 ToolCondition::no(kind, reason::INVALID_PEM, message)

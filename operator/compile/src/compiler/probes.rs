@@ -2,8 +2,8 @@
 
 use genkan_crds::condition::connector::{kind, reason};
 use genkan_crds::connectors::{ConnectorClassSpec, ConnectorSpec, Probe as Spec, probe::HttpProbe};
-use genkan_probe::{Data, Expected, LONGEST_RULE, Plan, check_rule, origin, render};
-use genkan_routing::connectors::plugin_lines;
+use genkan_probe::{Data, Expected, LONGEST_RULE, Plan, TokenWanted, check_rule, origin, render};
+use genkan_routing::connectors::{Client, plugin_lines};
 use genkan_routing::model::{ObjectKey, Probed, Secret};
 
 use super::Compiler;
@@ -95,7 +95,10 @@ impl Asked<'_> {
             }
         }?;
         match spec {
-            Spec { http: Some(http), .. } => Some(self.http(http)),
+            Spec { http: Some(http), .. } => Some(self.http(http).and_then(|plan| match probe {
+                Probe::Liveness => Ok(plan),
+                Probe::Auth => self.with_token(plan, name),
+            })),
             Spec { api: Some(api), .. } => {
                 // While the class has no API nobody is asked.
                 let base = self.api.as_deref()?;
@@ -167,7 +170,38 @@ impl Asked<'_> {
             authorities: self.trust.authorities.clone(),
             skips_verification: self.trust.skips,
             expected,
+            token: None,
         })
+    }
+
+    /// Of an auth type whose credential is a token that somebody grants: a template has no name for it.
+    fn with_token(&self, mut plan: Plan, name: &str) -> Result<Plan, String> {
+        let types = self.class.auth.as_ref().map(|auth| auth.types.as_slice());
+        let auth = types.unwrap_or_default().iter().find(|auth| auth.name == name);
+        let source = auth.and_then(|auth| auth.generator.as_ref()?.oauth2.as_ref());
+        let (Some(source), Some(secret)) = (source, self.secret) else {
+            return Ok(plan);
+        };
+        if plan
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+        {
+            return Ok(plan);
+        }
+        let client = Client::of(secret, "the Secret of the Connector").map_err(|refused| refused.message)?;
+        let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err("the Secret of the Connector holds a client that is no text".to_owned()),
+        };
+        plan.token = Some(TokenWanted {
+            url: source.token_url.clone(),
+            scopes: source.scopes.clone(),
+            authorities: source.ca_certs.clone().filter(|pem| !pem.is_empty()),
+            client_id: text(client.id)?,
+            client_secret: text(client.secret)?,
+        });
+        Ok(plan)
     }
 
     fn api_plan(&self, base: &str, path: &str) -> Result<Plan, String> {
@@ -187,6 +221,7 @@ impl Asked<'_> {
             authorities: None,
             skips_verification: false,
             expected: Expected::Ok,
+            token: None,
         })
     }
 

@@ -141,8 +141,10 @@ impl Tools {
             };
             let held = index.secrets.get(&(key.namespace.clone(), key.name.clone()));
             let found = match held {
-                Some(SecretState::Found(secret)) if value.users > 0 => Some(secret.clone()),
-                Some(SecretState::Found(_) | SecretState::Missing | SecretState::NotPermitted) | None => None,
+                Some(SecretState::Found { secret, .. }) if value.users > 0 => Some(secret.clone()),
+                Some(SecretState::Found { .. } | SecretState::Missing | SecretState::NotPermitted) | None => {
+                    None
+                }
             };
             if value.told != found {
                 value.told.clone_from(&found);

@@ -120,6 +120,7 @@ fn role(route: &Route, secrets: &Secrets) -> Role<Arc<Destination>> {
                     host_suffix: own.host_suffix.clone(),
                 },
             },
+            permissions: class.permissions.clone(),
         })),
     }
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use genkan_rego::{Input, Policy};
 use genkan_routing::Refused;
 use genkan_routing::answer::reason::GENERATOR_FAILED;
-use genkan_routing::connectors::Injected;
-use genkan_routing::decide::{self, Answer, Caller as _, Deciding, Generation, Next, Question, Room, Shown};
+use genkan_routing::connectors::{Injected, TokenId};
+use genkan_routing::decide::{
+    self, Answer, Caller as _, Deciding, Evaluation, Next, Question, Room, Shown, Verb,
+};
 use genkan_routing::target::parameters;
 use serde::Serialize;
 
@@ -129,10 +131,20 @@ fn decide(
                 }
                 deciding.is_allowed();
             }
-            Next::Ask(Question::Generate(generation)) => {
-                let injected = generate(&generation, &headers, &host)
+            Next::Ask(Question::Verb(evaluation)) => {
+                let counted = verb(&evaluation, &headers, &host)
+                    .map_err(|problem| refuse(500, GENERATOR_FAILED, problem))?;
+                deciding.counts_as(counted);
+            }
+            Next::Ask(Question::Generate(evaluation)) => {
+                let injected = generate(&evaluation, &headers, &host)
                     .map_err(|problem| refuse(500, GENERATOR_FAILED, problem))?;
                 deciding.is_generated(injected);
+            }
+            Next::Ask(Question::Token(_)) => {
+                // Nobody is asked for it here: a proxy gets it when it is needed.
+                let injected = Injected::bearer("CREDENTIAL", TokenId::default());
+                deciding.is_generated(injected.unwrap_or_default());
             }
             Next::Answer(answer) => {
                 judged.path = deciding.path().map(ToOwned::to_owned);
@@ -159,13 +171,46 @@ fn decide(
 }
 
 /// What the policy of a class makes of the Secret, for a request without a body.
-fn generate(generation: &Generation<'_>, headers: &Lines, host: &str) -> Result<Injected, String> {
+fn generate(evaluation: &Evaluation<'_>, headers: &Lines, host: &str) -> Result<Injected, String> {
+    let failed = |problem: String| of_class(evaluation, &problem);
+    let policy = Policy::new(evaluation.policy).map_err(failed)?;
+    let made = with_input(evaluation, headers, host, |input| policy.generate(input));
+    let made = made.map_err(|failure| failed(failure.to_string()))?;
+    let mut injected = Injected::try_from(made).map_err(|problem| failed(problem.to_owned()))?;
+    // It stands in the target, which is shown.
+    for (_, value) in &mut injected.query {
+        *value = "CREDENTIAL".to_owned().into();
+    }
+    Ok(injected)
+}
+
+/// What a request without a body counts as.
+fn verb(evaluation: &Evaluation<'_>, headers: &Lines, host: &str) -> Result<Verb, String> {
+    let failed = |problem: String| of_class(evaluation, &problem);
+    let policy = Policy::of_permissions(evaluation.policy).map_err(failed)?;
+    let verb = with_input(evaluation, headers, host, |input| policy.verb(input));
+    verb.map_err(|failure| failed(failure.to_string()))
+}
+
+fn of_class(evaluation: &Evaluation<'_>, problem: &str) -> String {
+    format!(
+        "Internal error occurred: connectorclass '{}': {problem}",
+        evaluation.class
+    )
+}
+
+fn with_input<T>(
+    evaluation: &Evaluation<'_>,
+    headers: &Lines,
+    host: &str,
+    ask: impl FnOnce(&Input<'_>) -> T,
+) -> T {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (path, pairs) = (text(generation.path), headers.pairs());
-    let query = generation.query.into_iter().flat_map(parameters);
-    let input = Input {
-        secret: Some(generation.secret),
-        method: generation.method,
+    let (path, pairs) = (text(evaluation.path), headers.pairs());
+    let query = evaluation.query.into_iter().flat_map(parameters);
+    ask(&Input {
+        secret: evaluation.secret.map(AsRef::as_ref),
+        method: evaluation.method,
         path: &path,
         host,
         headers: pairs
@@ -174,23 +219,7 @@ fn generate(generation: &Generation<'_>, headers: &Lines, host: &str) -> Result<
             .collect(),
         query: query.map(|(name, value)| (text(&name), text(&value))).collect(),
         body: None,
-    };
-    let failed = |problem: String| {
-        format!(
-            "Internal error occurred: connectorclass '{}': {problem}",
-            generation.class
-        )
-    };
-    let policy = Policy::new(generation.policy).map_err(failed)?;
-    let made = policy
-        .generate(&input)
-        .map_err(|failure| failed(failure.to_string()))?;
-    let mut injected = Injected::try_from(made).map_err(|problem| failed(problem.to_owned()))?;
-    // It stands in the target, which is shown.
-    for (_, value) in &mut injected.query {
-        *value = "CREDENTIAL".to_owned().into();
-    }
-    Ok(injected)
+    })
 }
 
 pub(super) fn refuse(code: u16, reason: &str, message: impl Into<String>) -> Outcome {

@@ -54,6 +54,7 @@ impl Builder {
                         host_suffix: own.host_suffix.clone(),
                     },
                 },
+                permissions: class.permissions.clone(),
             })),
         })
     }
