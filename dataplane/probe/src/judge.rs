@@ -53,6 +53,18 @@ fn compile(rule: &str) -> Result<Program, String> {
     })
 }
 
+// === impl Answer ===
+
+impl Answer {
+    /// Where it redirects to, if it does.
+    pub fn location(&self) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(name, _)| name.eq_ignore_ascii_case("location"));
+        let redirects = matches!(self.status, 301 | 302 | 303 | 307 | 308);
+        found.filter(|_| redirects).map(|(_, value)| value.as_str())
+    }
+}
+
 // === impl Expected ===
 
 impl Expected {

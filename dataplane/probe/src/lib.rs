@@ -4,6 +4,7 @@
 mod judge;
 mod plan;
 mod template;
+pub mod token;
 mod url;
 
 pub use judge::{Answer, Verdict, check_rule};

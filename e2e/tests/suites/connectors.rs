@@ -8,9 +8,11 @@ mod callers;
 mod document;
 mod edits;
 mod far;
+mod granting;
 mod judge;
 mod leaks;
 mod left_out;
+mod many;
 mod objects;
 mod removal;
 mod requests;
@@ -19,7 +21,9 @@ mod stage;
 mod statuses;
 
 use edits::*;
+use granting::*;
 use leaks::*;
+use many::*;
 use removal::*;
 use requests::*;
 use rotation::*;
@@ -38,6 +42,9 @@ pub fn suite() -> Suite {
                 what_is_missing_is_told_by_conditions_and_answers,
                 the_secret_of_another_namespace_is_never_used,
                 no_credential_is_where_it_has_no_business,
+                a_server_grants_the_token_of_a_tool,
+                the_example_of_a_class_api_answers,
+                a_namespace_with_many_secrets_is_watched_once,
                 a_right_that_is_taken_away_takes_the_value_with_it,
                 // What has stopped listening to the operator is still counted for 30 s.
                 an_edit_of_a_class_sends_the_class_alone,

@@ -25,6 +25,7 @@ pub use access::{ApiServer, Caller, Reviewer};
 pub use candidates::Candidate;
 pub use print::text;
 pub use request::Request;
+pub(crate) use sending::HIDDEN;
 pub use sending::{Forward, Peer};
 pub use settings::{AccessReview, Authentication, ForwardAuthorization, Settings};
 pub use verdict::Outcome;
@@ -148,7 +149,7 @@ fn from_kubernetes(args: &Args, request: &Request) -> Result<(World, Option<Call
         .build()
         .context("no thread can be started")?;
     let client = runtime.block_on(crate::cluster::client(args.origin.kubeconfig.as_deref()))?;
-    let world = runtime.block_on(World::from_kubernetes(&client, &request.target))?;
+    let world = runtime.block_on(World::from_kubernetes(&client, &request.target, Vec::new()))?;
     let mode = args.settings.mode();
     let reviewer = Box::new(ApiServer { client, runtime });
     let caller = |user: &String| Caller::new(user.clone(), args.groups.clone(), mode, reviewer);

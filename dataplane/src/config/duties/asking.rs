@@ -46,7 +46,7 @@ impl Asker {
                 Ok(answer) => answer,
                 Err(problem) => return failed(problem),
             };
-            let next = location(&answer).filter(|_| plan.follows_redirects);
+            let next = answer.location().filter(|_| plan.follows_redirects);
             match next.map(|location| join(&url, location)) {
                 None => return judged(plan, &answer),
                 Some(None) => return failed("it redirects to nowhere that could be asked".to_owned()),
@@ -74,13 +74,6 @@ impl Asker {
         ));
         Ok(lines)
     }
-}
-
-fn location(answer: &Answer) -> Option<&str> {
-    let mut headers = answer.headers.iter();
-    let found = headers.find(|(name, _)| name.eq_ignore_ascii_case("location"));
-    let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
-    found.filter(|_| redirects).map(|(_, value)| value.as_str())
 }
 
 fn failed(message: String) -> Probed {

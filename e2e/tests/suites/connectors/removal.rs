@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use genkan_e2e::wait;
 use genkan_e2e::world::World;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -15,6 +16,8 @@ use super::objects::{self, CLASSES};
 use super::stage::Stage;
 
 const SOON: Duration = Duration::from_secs(15);
+/// Secrets of a namespace that are too many to be watched one by one.
+const WATCHED_AS_A_WHOLE: usize = 60;
 /// A watch that runs goes on when its right is taken away, and is begun again after 90 s at the latest.
 const NEXT_WATCH: Duration = Duration::from_secs(110);
 
@@ -129,6 +132,20 @@ pub async fn a_right_that_is_taken_away_takes_the_value_with_it(world: Arc<World
     let stage = Stage::set(&world, &Document::load()?).await?;
     let name = "unbound";
     let (path, caller) = settled(&stage, name).await?;
+    // So many that the namespace is watched as a whole: without the right to that each is tried by itself.
+    for n in 0..WATCHED_AS_A_WHOLE {
+        let reference = json!({"name": format!("absent-{n}")});
+        let mut object = connector(name, reference);
+        object["metadata"]["name"] = format!("c{n}").into();
+        objects::apply(&stage.client, &objects::connectors(name), &object).await?;
+    }
+    wait::until_true("the namespace is watched", SOON, || async {
+        Ok(stage
+            .operator
+            .output()
+            .contains("the namespace is watched, without values"))
+    })
+    .await?;
     let binding = format!("{}/genkan-connector-secrets", objects::role_bindings(name));
     objects::delete(&stage.client, &binding).await?;
     let begin = Instant::now();

@@ -46,7 +46,7 @@ pub struct Peer {
 }
 
 /// Stands for a value that is not shown.
-const HIDDEN: &str = "<credential of the Connector>";
+pub(crate) const HIDDEN: &str = "<credential of the Connector>";
 const CLIENT: &str = "<address of the client>";
 
 /// Where a request goes, and what is known of the way.

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use genkan_compile::Compiler;
-use genkan_compile::index::{Change, Dirty, Index};
+use genkan_compile::index::{Change, Dirty, Index, Probe};
 use genkan_compile::kinds::{self, Tool};
 use genkan_compile::object::{HeldSecret, Key, Kind, Object, SecretState, Watched};
 use genkan_compile::verdict::Verdict;
+use genkan_probe::Plan;
 use genkan_routing::Table;
 use genkan_routing::connectors::ApiPath;
-use genkan_routing::model::{EndpointSet, ObjectKey, Published, ResourceBody, ResourceKey, SetKey};
+use genkan_routing::model::{
+    EndpointSet, ObjectKey, Published, ResourceBody, ResourceKey, Secret, SecretKey, SetKey,
+};
 use kube::Client;
 use kube::api::ListParams;
 
@@ -27,6 +30,8 @@ pub struct World {
     compiler: Compiler,
     endpoints: BTreeMap<SetKey, EndpointSet>,
     pub(super) doors: Table<Arc<Destination>, Arc<Destination>>,
+    /// What tools are asked to find out whether they work.
+    plans: BTreeMap<(ObjectKey, Probe), Plan>,
 }
 
 // === impl World ===
@@ -44,9 +49,16 @@ impl World {
         let mut endpoints = BTreeMap::new();
         let compiled = compiler.compile(&index, &dirty);
         let known = compiled.secrets.into_iter();
-        let secrets = known
+        let secrets: BTreeMap<SecretKey, Arc<Secret>> = known
             .filter_map(|(key, secret)| Some((key, Arc::new(secret?))))
             .collect();
+        let plans = compiled.probes.into_iter().filter_map(|change| {
+            let plan = secrets
+                .get(&change.plan?)
+                .and_then(|secret| Plan::from_secret(secret));
+            Some(((change.object, change.probe), plan?))
+        });
+        let plans = plans.collect();
         for resource in compiled.upserts {
             match (resource.key, resource.body) {
                 (ResourceKey::Endpoints(key), ResourceBody::Endpoints(set)) => {
@@ -65,6 +77,7 @@ impl World {
             compiler,
             endpoints,
             doors,
+            plans,
         }
     }
 
@@ -80,12 +93,13 @@ impl World {
         Ok((Self::new(changes), problems.collect()))
     }
 
-    /// Asks the API server; about a Secret only where a request for `target` would be sent with it.
+    /// Asks the API server; about a Secret only where a request for `target` would be sent with it. `switches` are those of
+    /// Connectors.
     ///
     /// # Errors
     /// When it cannot be asked, or does not know the definitions.
-    pub async fn from_kubernetes(client: &Client, target: &[u8]) -> Result<Self> {
-        let mut changes = Vec::new();
+    pub async fn from_kubernetes(client: &Client, target: &[u8], switches: Vec<Change>) -> Result<Self> {
+        let mut changes = switches;
         let kinds = [Watched::Service, Watched::EndpointSlice].map(Kind::Watched);
         for kind in Published::ALL.map(Kind::Published).into_iter().chain(kinds) {
             let resource = resource::of(kind);
@@ -107,8 +121,7 @@ impl World {
             }
             changes.push(Change::Reset(kind, objects));
         }
-        let named = named_secret(target, &changes);
-        if let Some((namespace, name)) = named {
+        for (namespace, name) in named_secrets(target, &changes) {
             let kind = Kind::Watched(Watched::Secret);
             let api = resource::api(client, &resource::of(kind), &namespace);
             match api.get_opt(&name).await {
@@ -127,7 +140,12 @@ impl World {
         Ok(Self::new(changes))
     }
 
-    pub(super) fn verdict(&self, key: &ObjectKey) -> Option<&Verdict> {
+    /// What a tool is asked, if it is.
+    pub fn plan(&self, key: &ObjectKey, probe: Probe) -> Option<&Plan> {
+        self.plans.get(&(key.clone(), probe))
+    }
+
+    pub fn verdict(&self, key: &ObjectKey) -> Option<&Verdict> {
         self.compiler.verdict(key)
     }
 
@@ -136,9 +154,10 @@ impl World {
     }
 }
 
-/// The Secret of the Connector that a path names.
-fn named_secret(target: &[u8], changes: &[Change]) -> Option<Key> {
-    let path = ApiPath::parse(target.split(|byte| *byte == b'?').next()?)?;
+/// The Secrets of the Connector that a path names: of its credential, and of its authorities.
+fn named_secrets(target: &[u8], changes: &[Change]) -> Vec<Key> {
+    let path = target.split(|byte| *byte == b'?').next().and_then(ApiPath::parse);
+    let Some(path) = path else { return Vec::new() };
     let objects = changes.iter().filter_map(|change| match change {
         Change::Reset(_, objects) => Some(objects),
         Change::Apply(_) | Change::Delete(..) | Change::Probed(..) => None,
@@ -149,11 +168,23 @@ fn named_secret(target: &[u8], changes: &[Change]) -> Option<Key> {
             return None;
         };
         (record.key == wanted).then_some(record)
-    })?;
-    let Tool::Connector(spec) = &record.spec.as_ref().ok()?.tool else {
-        return None;
+    });
+    let spec = record.and_then(|record| record.spec.as_ref().ok());
+    let Some(Tool::Connector(spec)) = spec.map(|spec| &spec.tool) else {
+        return Vec::new();
     };
-    let reference = spec.auth.as_ref()?.secret_ref.as_ref()?;
-    let name = reference.named().filter(|_| reference.stays_in(path.namespace))?;
-    Some((path.namespace.to_owned(), name.to_owned()))
+    let reference = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+    let reference = reference.filter(|reference| reference.stays_in(path.namespace));
+    let credential = reference.and_then(|reference| reference.named());
+    let authorities = spec
+        .ca_cert_secret_ref
+        .as_ref()
+        .map(|reference| reference.name.as_str());
+    let named = credential
+        .into_iter()
+        .chain(authorities)
+        .filter(|name| !name.is_empty());
+    named
+        .map(|name| (path.namespace.to_owned(), name.to_owned()))
+        .collect()
 }

@@ -6,6 +6,8 @@ use genkan_compile::Compiler;
 use genkan_compile::index::{Change, Dirty, Index};
 use genkan_compile::kinds;
 use genkan_compile::object::{Kind, Object};
+use genkan_compile::verdict::{Finding, ToolCondition};
+use genkan_crds::condition::connector::reason as tools;
 use genkan_crds::condition::reason;
 use genkan_routing::model::{Matcher, ObjectKey};
 use genkan_routing::precedence::{Claim, Claims, Standing};
@@ -14,6 +16,9 @@ use serde_json::{Value, json};
 use super::document::Document;
 use super::{Level, Remark};
 
+/// Of an object that names none.
+const DEFAULT_NAMESPACE: &str = "default";
+
 pub(super) fn check(documents: &[Document<'_>], remarks: &mut Vec<Remark>) {
     let mut first: BTreeMap<(Kind, &str, &str), &Document<'_>> = BTreeMap::new();
     for document in documents {
@@ -21,7 +26,12 @@ pub(super) fn check(documents: &[Document<'_>], remarks: &mut Vec<Remark>) {
         let namespace = document.value["metadata"]["namespace"]
             .as_str()
             .unwrap_or_default();
-        let namespace = if document.is_published() { "" } else { namespace };
+        let is_namespaced = |kind| kinds::of(kind).is_namespaced;
+        let namespace = match kind.published() {
+            Some(kind) if !is_namespaced(kind) => "",
+            Some(_) if namespace.is_empty() => DEFAULT_NAMESPACE,
+            Some(_) | None => namespace,
+        };
         match first.get(&(kind, namespace, document.name())) {
             Some(before) if document.is_published() && !document.name().is_empty() => {
                 let message = format!(
@@ -126,11 +136,18 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
     }
     let mut compiler = Compiler::default();
     compiler.compile(&index, &dirty);
-    for ((kind, _, name), document) in objects.iter().filter(|(_, document)| document.is_published()) {
-        let key = kind.published().map(|kind| ObjectKey::cluster(kind, *name));
+    for ((kind, namespace, name), document) in objects {
+        let key = kind.published().map(|kind| ObjectKey {
+            kind,
+            namespace: (*namespace).to_owned(),
+            name: (*name).to_owned(),
+        });
         let Some(verdict) = key.and_then(|key| compiler.verdict(&key)) else {
             continue;
         };
+        if let Some(said) = &verdict.tool {
+            tool(document, &verdict.accepted, &said.conditions, remarks);
+        }
         for finding in [&verdict.accepted, &verdict.resolved] {
             if finding.reason == reason::TOO_LARGE {
                 remarks.push(document.remark(Level::Error, "spec", finding.message.clone()));
@@ -152,6 +169,48 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
         }) {
             let at = kinds::of(verdict.object.key.kind).endpoint;
             remarks.push(document.remark(Level::Warning, at, verdict.resolved.message.clone()));
+        }
+    }
+}
+
+/// What a class says by itself, and a Connector beside its class, if that is among the files.
+fn tool(
+    document: &Document<'_>,
+    accepted: &Finding,
+    conditions: &[ToolCondition],
+    remarks: &mut Vec<Remark>,
+) {
+    let mut say = |level, text: &str, or: &str| {
+        let (field, message) = match text.split_once(": ") {
+            Some((field, message)) if field.starts_with("spec.") => (field, message),
+            Some(_) | None => (or, text),
+        };
+        let line = document.remark(level, field, message);
+        // The schema may have said so in its own words.
+        if !remarks.iter().any(|remark| {
+            remark.object == line.object && remark.field == line.field && remark.line == line.line
+        }) {
+            remarks.push(line);
+        }
+    };
+    if accepted.reason == reason::INVALID {
+        let mut rest = accepted.message.as_str();
+        while let Some(at) = rest.find("; spec.") {
+            say(Level::Error, &rest[..at], "spec");
+            rest = &rest[at + 2..];
+        }
+        say(Level::Error, rest, "spec");
+    }
+    for condition in conditions {
+        let is_false = condition.is_true == Some(false);
+        match condition.reason {
+            tools::UNRESOLVED | tools::UNSUPPORTED_VALUE if is_false => {
+                say(Level::Error, &condition.message, "spec");
+            }
+            tools::INVALID if is_false => say(Level::Error, &condition.message, "spec.connectorClassName"),
+            tools::INVALID_NAME if is_false => say(Level::Warning, &condition.message, "metadata.name"),
+            tools::PLAIN_HTTP if is_false => say(Level::Warning, &condition.message, "spec"),
+            _ => {}
         }
     }
 }
