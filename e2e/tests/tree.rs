@@ -126,7 +126,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("operator/compile", &["crds", "probe", "proto", "rego", "routing"]),
     (
         "operator/tools",
-        &["accept", "compile", "crds", "rego", "routing"],
+        &["accept", "compile", "crds", "probe", "rego", "routing"],
     ),
     (
         "operator",

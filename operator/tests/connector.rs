@@ -66,26 +66,42 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
         _ => ("401 Unauthorized", "", "{}"),
     };
     let length = body.len();
-    write!(stream, "HTTP/1.1 {status}\r\n{line}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\n{line}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
 }
 
 fn mk_tool() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(serve(stream))));
+    std::thread::spawn(move || {
+        listener
+            .incoming()
+            .flatten()
+            .for_each(|stream| drop(serve(stream)))
+    });
     address
 }
 
 /// What it prints, with the address of the tool as `ADDRESS`, and its exit code.
 fn said(folder: &Path, address: SocketAddr, args: &[&str]) -> (String, i32) {
     let output = Command::new(env!("CARGO_BIN_EXE_genkan"))
-        .args(["connector", "test", "--allow-upstream-cidr", "127.0.0.0/8", "--source"])
+        .args([
+            "connector",
+            "test",
+            "--allow-upstream-cidr",
+            "127.0.0.0/8",
+            "--source",
+        ])
         .arg(format!("dir:{}", folder.display()))
         .args(args)
         .output()
         .unwrap();
     let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8(text).unwrap().replace(&address.to_string(), "ADDRESS");
+    let text = String::from_utf8(text)
+        .unwrap()
+        .replace(&address.to_string(), "ADDRESS");
     assert!(!text.contains("hunter2") && !text.contains("t-1"), "{text}");
     (text, output.status.code().unwrap())
 }
@@ -110,7 +126,10 @@ liveness probe
   GET http://ADDRESS/user, with Authorization
   with a token of http://ADDRESS/token, for read
 ";
-    let (asked, answered) = ("  not sent; --send sends it from here\n", "  200, which is good\n");
+    let (asked, answered) = (
+        "  not sent; --send sends it from here\n",
+        "  200, which is good\n",
+    );
     assert_eq!(
         said(folder.path(), address, &["team/board"]),
         (format!("{state}{asked}{auth}{asked}"), 0)

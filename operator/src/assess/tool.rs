@@ -101,6 +101,11 @@ pub(super) fn status(
             credential[LAST_USED] = used.into();
         }
     }
+    if let Some(status) = status.as_object_mut()
+        && status.get(CREDENTIAL) == Some(&json!({}))
+    {
+        status.remove(CREDENTIAL);
+    }
     status
 }
 

@@ -60,7 +60,7 @@ async fn grant(State(office): State<Office>, headers: HeaderMap) -> (StatusCode,
         return (StatusCode::UNAUTHORIZED, Json(json!({"error": "invalid_client"})));
     }
     let number = office.granted.fetch_add(1, Ordering::SeqCst) + 1;
-    let said = json!({"access_token": format!("t-{number}"), "token_type": "Bearer", "expires_in": 3600});
+    let said = json!({"access_token": format!("granted-token-{number}"), "token_type": "Bearer", "expires_in": 3600});
     (StatusCode::OK, Json(said))
 }
 
@@ -68,7 +68,7 @@ async fn enter(State(office): State<Office>, headers: HeaderMap) -> (StatusCode,
     let shown = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
-    let number = shown.and_then(|shown| shown.strip_prefix("Bearer t-")?.parse::<usize>().ok());
+    let number = shown.and_then(|shown| shown.strip_prefix("Bearer granted-token-")?.parse::<usize>().ok());
     match number {
         Some(number) if number <= office.granted.load(Ordering::SeqCst) => {
             (StatusCode::OK, Json(json!({"token": number})))
@@ -164,6 +164,12 @@ pub async fn a_server_grants_the_token_of_a_tool(world: Arc<World>) -> Result<()
     let changed = credential(&shown, "changedAt").context("changedAt is missing")?;
     let age = jiff::Timestamp::now().as_second() - changed.as_second();
     ensure!((0..120).contains(&age), "it was changed {age} s ago");
+
+    // Neither is anywhere else, at the log level where everything is told.
+    let told = [stage.operator.output(), stage.proxy.output(), shown.to_string()];
+    for secret in ["s3cret-1", "granted-token", "cm9ib3Q6czNjcmV0LTE="] {
+        ensure!(!told.iter().any(|text| text.contains(secret)), "{secret} is told");
+    }
 
     // A search by POST is a read for whoever may read, and nothing else is.
     stage

@@ -22,16 +22,20 @@ use space::Space;
 
 /// Follows what is wanted until the engine is gone.
 pub async fn run(client: Client, wanted: Arc<Wanted>, engine: mpsc::Sender<Input>) {
-    let mut spaces: BTreeMap<String, (mpsc::UnboundedSender<(String, bool)>, Guard)> = BTreeMap::new();
+    let mut spaces: BTreeMap<String, (Arc<Wanted>, Guard)> = BTreeMap::new();
     while !engine.is_closed() {
-        for ((namespace, name), is_wanted) in wanted.next().await {
-            let (names, _) = spaces.entry(namespace).or_insert_with_key(|namespace| {
-                let (names, named) = mpsc::unbounded_channel();
+        let mut news: BTreeMap<String, Vec<(Key, bool)>> = BTreeMap::new();
+        for (key, is_wanted) in wanted.next().await {
+            news.entry(key.0.clone()).or_default().push((key, is_wanted));
+        }
+        for (namespace, news) in news {
+            let (named, _) = spaces.entry(namespace).or_insert_with_key(|namespace| {
+                let named = Arc::default();
                 let space = Space::new(client.clone(), namespace.clone(), engine.clone());
-                (names, Guard(tokio::spawn(space.run(named)).abort_handle()))
+                let running = tokio::spawn(space.run(Arc::clone(&named)));
+                (named, Guard(running.abort_handle()))
             });
-            // It ends only with the engine.
-            let _ = names.send((name, is_wanted));
+            named.say(news);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -22,6 +23,7 @@ use tracing::{debug, info, warn};
 use super::{Guard, found, send, single, tell};
 use crate::input::Input;
 use crate::source::kubernetes::is_forbidden;
+use crate::wanted::Wanted;
 
 /// Follows what is named in a namespace.
 pub(super) struct Space {
@@ -73,15 +75,11 @@ impl Space {
         }
     }
 
-    /// Ends with the engine.
-    pub(super) async fn run(mut self, mut named: mpsc::UnboundedReceiver<(String, bool)>) {
-        let mut gathered = Vec::new();
+    /// Goes on until it is dropped, or the engine is gone.
+    pub(super) async fn run(mut self, named: Arc<Wanted>) {
         loop {
             let done = tokio::select! {
-                count = named.recv_many(&mut gathered, usize::MAX) => match count {
-                    0 => None,
-                    _ => self.name(std::mem::take(&mut gathered)).await,
-                },
+                changes = named.next() => self.name(changes).await,
                 event = next(self.whole.as_mut()) => self.take(event).await,
                 () = tokio::time::sleep(PAUSE), if !self.again.is_empty() => {
                     let again = std::mem::take(&mut self.again);
@@ -98,9 +96,9 @@ impl Space {
         (self.namespace.clone(), name.to_owned())
     }
 
-    async fn name(&mut self, changes: Vec<(String, bool)>) -> Option<()> {
+    async fn name(&mut self, changes: BTreeMap<Key, bool>) -> Option<()> {
         let mut new = BTreeSet::new();
-        for (name, is_wanted) in changes {
+        for ((_, name), is_wanted) in changes {
             if is_wanted && self.names.insert(name.clone()) {
                 new.insert(name);
             } else if !is_wanted && self.names.remove(&name) {
