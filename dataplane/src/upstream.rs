@@ -327,7 +327,12 @@ impl Tls {
         let placeholder = || [WrappedX509::new(PLACEHOLDER.to_vec(), parse_x509)].into();
         Ok(Self {
             server_name: model.server_name.clone(),
-            ca: (bundle.as_ref().map(|bundle| Arc::clone(&bundle.certificates)))
+            ca: bundle
+                .as_ref()
+                .map(|bundle| match model.beside_roots {
+                    true => bundle.beside_roots(),
+                    false => Arc::clone(&bundle.certificates),
+                })
                 .or_else(|| insecure.then(placeholder)),
             insecure,
             pins: bundle.map_or_else(Default::default, |bundle| Arc::clone(&bundle.pins)),
@@ -353,7 +358,7 @@ fn group(upstream: &model::Upstream) -> u64 {
             Authorities::Bundle(BlobKey(hash)) => part(hash),
             Authorities::Inline(pem) => part(pem),
         }
-        part(&[u8::from(tls.insecure_skip_verify)]);
+        part(&[u8::from(tls.insecure_skip_verify), u8::from(tls.beside_roots)]);
     }
     part(&HTTP2_WINDOW.to_le_bytes());
     let mut first = [0; 8];

@@ -130,6 +130,13 @@ impl Engine {
         self
     }
 
+    /// Gives it another namespace of the components than the default.
+    #[must_use]
+    pub fn with_components(mut self, namespace: &str) -> Self {
+        self.compiler = self.compiler.with_components(namespace);
+        self
+    }
+
     /// Uids of the Pods that exist in the namespace of the data-plane Service.
     pub fn pods(&self) -> watch::Receiver<Pods> {
         self.pods.subscribe()

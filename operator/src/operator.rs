@@ -140,7 +140,8 @@ pub async fn run(args: Args) -> Result<()> {
         Arc::clone(&metrics),
     )
     .with_budget(args.snapshot_budget)
-    .with_domain(&args.cluster_domain);
+    .with_domain(&args.cluster_domain)
+    .with_components(&switches.0);
 
     let (pods, wanted) = (engine.pods(), engine.wanted());
     let duties = engine.duties();
@@ -209,6 +210,11 @@ pub async fn run(args: Args) -> Result<()> {
                 inputs.clone(),
                 stopped,
             )));
+            let (watching, engine, components) = (client.clone(), inputs.clone(), switches.0.clone());
+            parts.spawn(async move {
+                kubernetes::authorities::run(watching, components, engine).await;
+                ("watch of authorities", Ok(()))
+            });
             let (watching, engine) = (client.clone(), inputs.clone());
             parts.spawn(async move {
                 kubernetes::flags::run(watching, switches, engine).await;

@@ -1,10 +1,11 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{Pin, UpstreamError};
+use crate::roots;
 
 /// A `caBundle`, read once for all objects that name it.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct Bundle {
     pub(super) certificates: Arc<[WrappedX509]>,
     /// Those of them that may be servers too.
     pub(super) pins: Arc<[Pin]>,
+    /// With the roots of this process, once somebody asks for that.
+    beside_roots: OnceLock<Arc<[WrappedX509]>>,
 }
 
 // === impl Bundle ===
@@ -26,7 +29,21 @@ impl Bundle {
         Ok(Self {
             certificates: certificates.into_iter().map(wrap).collect(),
             pins,
+            beside_roots: OnceLock::new(),
         })
+    }
+
+    /// These, and the roots of this process.
+    pub(super) fn beside_roots(&self) -> Arc<[WrappedX509]> {
+        let made = self.beside_roots.get_or_init(|| {
+            let own = self
+                .certificates
+                .iter()
+                .map(|certificate| certificate.borrow_raw_cert().clone());
+            let all = own.chain(roots::of_system().iter().cloned());
+            all.map(|der| WrappedX509::new(der, parse_x509)).collect()
+        });
+        Arc::clone(made)
     }
 }
 

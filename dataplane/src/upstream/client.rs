@@ -35,6 +35,8 @@ pub struct Asked<'a> {
     pub body: &'a [u8],
     /// PEM; absent: the roots of the proxy.
     pub authorities: Option<&'a str>,
+    /// The roots of the proxy count beside these.
+    pub beside_roots: bool,
     pub skips_verification: bool,
 }
 
@@ -121,6 +123,7 @@ fn described(endpoint: &Endpoint, asked: &Asked<'_>) -> model::Upstream {
             ca: asked.authorities.map_or(Authorities::System, |pem| {
                 Authorities::Inline(pem.as_bytes().into())
             }),
+            beside_roots: asked.beside_roots,
             insecure_skip_verify: asked.skips_verification,
         }),
         http2: false,

@@ -46,6 +46,7 @@ fn mk_upstream(tls: bool) -> Upstream {
     let tls = tls.then(|| model::Tls {
         server_name: "b.example".into(),
         ca: Authorities::System,
+        beside_roots: false,
         insecure_skip_verify: true,
     });
     let model = model::Upstream {

@@ -177,6 +177,7 @@ impl Tokens {
             headers: &request.headers,
             body: &request.body,
             authorities: source.authorities.as_deref(),
+            beside_roots: false,
             skips_verification: false,
         };
         let answer = self.server.ask(&asked).await;

@@ -176,6 +176,7 @@ async fn certificates_are_verified_and_changes_take_effect_at_once() {
     told(&process, "p", State::TlsFailed).await;
     let tls = Tls {
         server_name: "other.example".into(),
+        beside_roots: false,
         insecure_skip_verify: true,
         ..Tls::default()
     };

@@ -4,6 +4,7 @@
 use genkan_e2e::scenarios;
 use genkan_e2e::suite::{Stage, Suite};
 
+mod authorities;
 mod callers;
 mod document;
 mod edits;
@@ -20,6 +21,7 @@ mod rotation;
 mod stage;
 mod statuses;
 
+use authorities::*;
 use edits::*;
 use granting::*;
 use leaks::*;
@@ -42,6 +44,7 @@ pub fn suite() -> Suite {
                 what_is_missing_is_told_by_conditions_and_answers,
                 the_secret_of_another_namespace_is_never_used,
                 no_credential_is_where_it_has_no_business,
+                what_administrators_trust_counts_beside_the_roots,
                 a_server_grants_the_token_of_a_tool,
                 the_example_of_a_class_api_answers,
                 a_namespace_with_many_secrets_is_watched_once,

@@ -30,6 +30,7 @@ use crate::kinds::Tool;
 use crate::object::Key;
 use crate::verdict::{Finding, Verdict};
 
+pub use bundle::of_secret as certificates_of;
 pub use room::{DEFAULT_BUDGET, MAX_OBJECT};
 
 use bundles::{Bundles, Touched};
@@ -40,6 +41,8 @@ use tools::Tools;
 
 /// Of a cluster that was given no other.
 const DOMAIN: &str = "cluster.local";
+/// Where the Secrets stand that hold authorities for all Connectors.
+pub const COMPONENTS: &str = "genkan-system";
 
 /// Remembers what depends on what between compiles.
 #[derive(Debug)]
@@ -59,6 +62,7 @@ pub struct Compiler {
     tools: Tools,
     /// Of the cluster, for names of Services.
     domain: String,
+    components: String,
 }
 
 /// What one object needs of a Service.
@@ -140,6 +144,7 @@ impl Compiler {
             verdicts: BTreeMap::new(),
             tools: Tools::default(),
             domain: DOMAIN.to_owned(),
+            components: COMPONENTS.to_owned(),
         }
     }
 
@@ -148,6 +153,15 @@ impl Compiler {
     pub fn with_domain(self, domain: impl Into<String>) -> Self {
         Self {
             domain: domain.into(),
+            ..self
+        }
+    }
+
+    /// Gives it another namespace for the Secrets that hold authorities for all Connectors than [`COMPONENTS`].
+    #[must_use]
+    pub fn with_components(self, namespace: impl Into<String>) -> Self {
+        Self {
+            components: namespace.into(),
             ..self
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use genkan_routing::model::{FeatureFlags, ObjectKey, Probed, Published, SecretKey};
+use genkan_routing::model::{FeatureFlags, ObjectKey, Probed, Published, Secret, SecretKey};
 
 use crate::object::{Key, Kind, Object, Pod, Record, SecretState, Service, Slice, Watched};
 
@@ -41,6 +41,8 @@ pub struct Dirty {
     /// Secrets of which something became known.
     pub secrets: BTreeSet<Key>,
     pub flags: bool,
+    /// A Secret that holds authorities for all came, changed or went.
+    pub authorities: bool,
     /// Connectors of which a probe has come to another result.
     pub probed: BTreeSet<ObjectKey>,
 }
@@ -88,6 +90,7 @@ impl Dirty {
             && !self.pods
             && self.secrets.is_empty()
             && !self.flags
+            && !self.authorities
             && self.probed.is_empty()
     }
 }
@@ -125,6 +128,23 @@ impl Index {
             .or(all_are_known.then_some(&SecretState::Missing))
     }
 
+    /// The Secrets of a namespace that hold authorities for all Connectors.
+    pub fn authorities(&self, namespace: &str) -> impl Iterator<Item = (&Key, &Secret)> {
+        let from = (namespace.to_owned(), String::new());
+        let all = self
+            .secrets
+            .range(from..)
+            .take_while(move |((of, _), _)| of == namespace);
+        all.filter_map(|(key, state)| match state {
+            SecretState::Found {
+                secret,
+                is_authority: true,
+                ..
+            } => Some((key, secret)),
+            SecretState::Found { .. } | SecretState::Missing | SecretState::NotPermitted => None,
+        })
+    }
+
     /// When a published object was created, in seconds since 1970; 0 if it does not exist or does not say.
     pub fn created(&self, key: &ObjectKey) -> i64 {
         self.published.get(key).map_or(0, |r| r.created)
@@ -156,7 +176,9 @@ impl Index {
             Object::Secret(s) => {
                 if self.secrets.get(&key) != Some(&s.state) {
                     dirty.secrets.insert(key.clone());
-                    self.secrets.insert(key, s.state);
+                    let is_authority = s.state.is_authority();
+                    let before = self.secrets.insert(key, s.state);
+                    dirty.authorities |= is_authority || before.is_some_and(|before| before.is_authority());
                 }
             }
             Object::Flags(flags) => {
@@ -226,8 +248,9 @@ impl Index {
             }
             Kind::Watched(Watched::Pod) => dirty.pods |= self.pods.remove(key).is_some(),
             Kind::Watched(Watched::Secret) => {
-                if self.secrets.remove(key).is_some() {
+                if let Some(before) = self.secrets.remove(key) {
                     dirty.secrets.insert(key.clone());
+                    dirty.authorities |= before.is_authority();
                 }
             }
             Kind::Watched(Watched::ConfigMap) => {

@@ -73,8 +73,13 @@ pub enum SecretState {
         secret: Secret,
         /// When its content last changed, if it is kept by an API server; seconds since 1970.
         changed_at: Option<i64>,
+        /// It holds authorities for all Connectors, if it stands where administrators keep those.
+        is_authority: bool,
     },
 }
+
+/// The label of a Secret that holds authorities for all Connectors.
+pub const AUTHORITY: (&str, &str) = ("connectors.cpaas.io/ca-cert", "true");
 
 /// An object that takes requests.
 #[derive(Clone, Debug)]
@@ -241,6 +246,17 @@ impl Object {
     }
 }
 
+// === impl SecretState ===
+
+impl SecretState {
+    pub fn is_authority(&self) -> bool {
+        match self {
+            Self::Found { is_authority, .. } => *is_authority,
+            Self::Missing | Self::NotPermitted => false,
+        }
+    }
+}
+
 // === impl Record ===
 
 impl Record {
@@ -337,6 +353,10 @@ fn secret(secret: k8s_openapi::api::core::v1::Secret) -> HeldSecret {
     let data = secret.data.unwrap_or_default().into_iter();
     let data = data.map(|(key, value)| (key, Zeroizing::new(value.0)));
     let changed_at = changed_at(&secret.metadata);
+    let labels = secret.metadata.labels.as_ref();
+    let is_authority = labels
+        .and_then(|labels| labels.get(AUTHORITY.0))
+        .is_some_and(|value| value == AUTHORITY.1);
     HeldSecret {
         namespace: secret.metadata.namespace.unwrap_or_else(|| "default".into()),
         name: secret.metadata.name.unwrap_or_default(),
@@ -346,6 +366,7 @@ fn secret(secret: k8s_openapi::api::core::v1::Secret) -> HeldSecret {
                 data: data.chain(written).collect(),
             },
             changed_at,
+            is_authority,
         },
     }
 }

@@ -1,5 +1,6 @@
 //! One watch for each kind, all feeding the engine.
 
+pub mod authorities;
 pub mod flags;
 pub mod secrets;
 

@@ -17,6 +17,7 @@ fn mk_upstream(target: Target) -> Upstream {
         tls: Some(Tls {
             server_name: "shop.example".into(),
             ca: Authorities::Bundle(blob_key(&mk_blob())),
+            beside_roots: true,
             insecure_skip_verify: true,
         }),
         http2: true,

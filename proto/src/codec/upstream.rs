@@ -20,6 +20,7 @@ pub fn to_wire(upstream: &Upstream) -> wire::Upstream {
                 Authorities::System | Authorities::Bundle(_) => Vec::new(),
             },
             insecure_skip_verify: tls.insecure_skip_verify,
+            beside_roots: tls.beside_roots,
             ca_bundle: match &tls.ca {
                 Authorities::Bundle(key) => key.to_string(),
                 Authorities::System | Authorities::Inline(_) => String::new(),
@@ -72,6 +73,7 @@ fn tls_from_wire(tls: wire::Tls) -> Result<Tls, String> {
     Ok(Tls {
         server_name: tls.server_name,
         ca,
+        beside_roots: tls.beside_roots,
         insecure_skip_verify: tls.insecure_skip_verify,
     })
 }

@@ -94,6 +94,8 @@ pub struct Tls {
     /// What the certificate must be for, and the SNI where it is a name.
     pub server_name: String,
     pub ca: Authorities,
+    /// The roots of the data plane count beside those of `ca`.
+    pub beside_roots: bool,
     pub insecure_skip_verify: bool,
 }
 

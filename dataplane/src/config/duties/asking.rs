@@ -40,6 +40,7 @@ impl Asker {
                 },
                 body: &[],
                 authorities: plan.authorities.as_deref(),
+                beside_roots: true,
                 skips_verification: plan.skips_verification,
             };
             let answer = match self.client.ask(&asked).await {

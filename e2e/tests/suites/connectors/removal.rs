@@ -46,7 +46,7 @@ fn connector(class: &str, reference: Value) -> Value {
 }
 
 /// A namespace with all of it, served; its path, and somebody who may use it.
-async fn settled(stage: &Stage, name: &str) -> Result<(String, Caller)> {
+pub async fn settled(stage: &Stage, name: &str) -> Result<(String, Caller)> {
     stage.team(name).await?;
     let caller = callers::reader(&stage.client, name).await?;
     objects::apply(&stage.client, CLASSES, &class(name)).await?;
@@ -60,7 +60,7 @@ async fn settled(stage: &Stage, name: &str) -> Result<(String, Caller)> {
     Ok((path, caller))
 }
 
-fn target(namespace: &str) -> String {
+pub fn target(namespace: &str) -> String {
     format!("/connectors/v1alpha1/{namespace}/tool/path/x")
 }
 

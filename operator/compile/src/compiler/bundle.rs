@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use genkan_routing::model::Secret;
 use x509_parser::pem::Pem;
 
 /// The PEM text of a bundle, checked.
@@ -36,6 +37,25 @@ pub fn read(bundle: &str) -> Result<Vec<u8>, String> {
 
 fn is_pem(bytes: &[u8]) -> bool {
     bytes.windows(27).any(|w| w == b"-----BEGIN CERTIFICATE-----")
+}
+
+/// The certificates of a Secret, in PEM: of keys that say that they hold some, and of values that do.
+///
+/// # Errors
+/// Why there are none, as the end of a sentence that begins with the Secret.
+pub fn of_secret(secret: &Secret) -> Result<String, String> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    let texts = secret.data.iter().filter_map(|(key, value)| {
+        let text = std::str::from_utf8(value).ok()?;
+        let is_named = key.ends_with(".crt") || key.ends_with(".pem");
+        (text.contains(BEGIN) && (is_named || text.trim_start().starts_with("-----BEGIN"))).then_some(text)
+    });
+    let all: Vec<&str> = texts.collect();
+    if all.is_empty() {
+        return Err("holds no certificate in PEM; its keys end in .crt or .pem".to_owned());
+    }
+    let pem = all.join("\n");
+    check(pem.as_bytes()).map(|()| pem)
 }
 
 /// # Errors

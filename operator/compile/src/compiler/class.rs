@@ -131,7 +131,7 @@ impl Compiler {
         };
         let trust = Trust {
             authorities: api.destination.ca_certs.clone().filter(|pem| !pem.is_empty()),
-            skips: false,
+            ..Trust::default()
         };
         match Address::resolve(&url, "spec.api", &trust, index) {
             Err(problems) => no(problems.join("; ")),
@@ -307,7 +307,7 @@ impl Draft {
         let field = format!("spec.auth.types[{at}].generator.oauth2");
         let trust = Trust {
             authorities: source.ca_certs.clone().filter(|pem| !pem.is_empty()),
-            skips: false,
+            ..Trust::default()
         };
         match Address::resolve(&source.token_url, &format!("{field}.tokenURL"), &trust, index) {
             Err(problems) => self.problems.extend(problems),

@@ -22,6 +22,8 @@ use crate::kinds::Tool;
 use crate::object::{Record, SKIPS_VERIFICATION, SecretState};
 use crate::verdict::{Backend, Finding, ToolCondition, ToolVerdict, Verdict};
 
+/// Bytes of certificates that are trusted for all Connectors: more would leave no room for those of one.
+const LARGEST_OF_ALL: usize = 128 << 10;
 /// Bytes of a header that servers usually take.
 const LARGE_HEADER: usize = 8 << 10;
 /// A name that stands behind `c-` in that of a Service.
@@ -50,7 +52,7 @@ impl Compiler {
         if let Some(secret) = held(&secrecy.credential, index).filter(|_| api.is_some()) {
             warn_of_size(&mut secrecy.condition, secret);
         }
-        let (trust, ca_ready) = trust(record, spec, index);
+        let (trust, ca_ready) = self.trust(record, spec, index);
         let mut problems = class
             .as_ref()
             .map(|class| disagreements(spec, class.spec))
@@ -154,6 +156,77 @@ impl Compiler {
             bundle,
             plans,
         }
+    }
+
+    /// Whom a Connector trusts: the roots of the data plane, what is trusted for all, and its own.
+    fn trust(&self, record: &Record, spec: &ConnectorSpec, index: &Index) -> (Trust, Option<ToolCondition>) {
+        let mut trust = Trust {
+            authorities: None,
+            beside_roots: true,
+            skips: record
+                .annotations
+                .get(SKIPS_VERIFICATION)
+                .is_some_and(|value| value == "true"),
+        };
+        if !index.flags.is_on(CUSTOM_AUTHORITIES) {
+            return (trust, None);
+        }
+        // One that cannot be read harms nobody.
+        let of_all = index
+            .authorities(&self.components)
+            .filter_map(|(_, secret)| bundle::of_secret(secret).ok());
+        let mut room = LARGEST_OF_ALL;
+        let of_all: Vec<String> = of_all
+            .take_while(|pem| {
+                let fits = pem.len() <= room;
+                room = room.saturating_sub(pem.len());
+                fits
+            })
+            .collect();
+        let all = |own: Option<String>| {
+            let all: Vec<String> = of_all.iter().cloned().chain(own).collect();
+            (!all.is_empty()).then(|| all.join("\n"))
+        };
+        trust.authorities = all(None);
+        let kind = kind::CA_CERT_READY;
+        let reference = spec
+            .ca_cert_secret_ref
+            .as_ref()
+            .filter(|reference| !reference.name.is_empty());
+        let Some(reference) = reference else {
+            return (
+                trust,
+                Some(ToolCondition::yes(kind, reason::NO_CA_CERT).of_information()),
+            );
+        };
+        let name = &reference.name;
+        let ready = match index.secret(&(record.key.namespace.clone(), name.clone())) {
+            None => ToolCondition::unknown(
+                kind,
+                reason::CHECKING,
+                format!("secret {name:?} has not been read yet"),
+            ),
+            Some(SecretState::Missing) => ToolCondition::no(
+                kind,
+                reason::SECRET_NOT_FOUND,
+                format!("secrets {name:?} not found"),
+            ),
+            Some(SecretState::NotPermitted) => ToolCondition::no(
+                kind,
+                reason::SECRET_NOT_PERMITTED,
+                not_permitted(&record.key.namespace),
+            ),
+            Some(SecretState::Found { secret, .. }) => match bundle::of_secret(secret) {
+                Ok(pem) => {
+                    trust.authorities = all(Some(pem));
+                    ToolCondition::yes(kind, reason::VALID)
+                }
+                Err(problem) => {
+                    ToolCondition::no(kind, reason::INVALID_PEM, format!("secret {name:?} {problem}"))
+                }
+            },
+        };
+        (trust, Some(ready.of_information()))
     }
 
     /// Where the API of a class is, if it has one.
@@ -457,74 +530,4 @@ fn not_permitted(namespace: &str) -> String {
          genkan-connector-secrets -n {namespace} --clusterrole=genkan-connector-secrets \
          --serviceaccount=NAMESPACE:genkan-operator, with the namespace of the operator"
     )
-}
-
-fn trust(record: &Record, spec: &ConnectorSpec, index: &Index) -> (Trust, Option<ToolCondition>) {
-    let mut trust = Trust {
-        authorities: None,
-        skips: record
-            .annotations
-            .get(SKIPS_VERIFICATION)
-            .is_some_and(|value| value == "true"),
-    };
-    if !index.flags.is_on(CUSTOM_AUTHORITIES) {
-        return (trust, None);
-    }
-    let kind = kind::CA_CERT_READY;
-    let reference = spec
-        .ca_cert_secret_ref
-        .as_ref()
-        .filter(|reference| !reference.name.is_empty());
-    let Some(reference) = reference else {
-        return (
-            trust,
-            Some(ToolCondition::yes(kind, reason::NO_CA_CERT).of_information()),
-        );
-    };
-    let name = &reference.name;
-    let ready = match index.secret(&(record.key.namespace.clone(), name.clone())) {
-        None => ToolCondition::unknown(
-            kind,
-            reason::CHECKING,
-            format!("secret {name:?} has not been read yet"),
-        ),
-        Some(SecretState::Missing) => ToolCondition::no(
-            kind,
-            reason::SECRET_NOT_FOUND,
-            format!("secrets {name:?} not found"),
-        ),
-        Some(SecretState::NotPermitted) => ToolCondition::no(
-            kind,
-            reason::SECRET_NOT_PERMITTED,
-            not_permitted(&record.key.namespace),
-        ),
-        Some(SecretState::Found { secret, .. }) => match certificates(secret) {
-            Some(pem) if let Err(problem) = bundle::check(pem.as_bytes()) => {
-                let message = format!("secret {name:?} {problem}");
-                ToolCondition::no(kind, reason::INVALID_PEM, message)
-            }
-            Some(pem) => {
-                trust.authorities = Some(pem);
-                ToolCondition::yes(kind, reason::VALID)
-            }
-            None => {
-                let message =
-                    format!("secret {name:?} holds no certificate in PEM; its keys end in .crt or .pem");
-                ToolCondition::no(kind, reason::INVALID_PEM, message)
-            }
-        },
-    };
-    (trust, Some(ready.of_information()))
-}
-
-/// Keys that say that they hold certificates, and values that do.
-fn certificates(secret: &genkan_routing::model::Secret) -> Option<String> {
-    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-    let texts = secret.data.iter().filter_map(|(key, value)| {
-        let text = std::str::from_utf8(value).ok()?;
-        let is_named = key.ends_with(".crt") || key.ends_with(".pem");
-        (text.contains(BEGIN) && (is_named || text.trim_start().starts_with("-----BEGIN"))).then_some(text)
-    });
-    let all: Vec<&str> = texts.collect();
-    (!all.is_empty()).then(|| all.join("\n"))
 }

@@ -218,7 +218,11 @@ impl Asked<'_> {
             method: "GET".into(),
             headers: lines.map(|(name, value)| (name, value.to_string())).collect(),
             follows_redirects: false,
-            authorities: None,
+            authorities: self
+                .class
+                .api
+                .as_ref()
+                .and_then(|api| api.destination.ca_certs.clone()),
             skips_verification: false,
             expected: Expected::Ok,
             token: None,

@@ -26,6 +26,8 @@ pub(super) struct Address {
 pub(super) struct Trust {
     /// PEM.
     pub authorities: Option<String>,
+    /// The roots of data planes count beside these.
+    pub beside_roots: bool,
     pub skips: bool,
 }
 
@@ -54,7 +56,14 @@ impl Address {
                 |problem: &String| problem.replacen(&format!("{field}.url: "), &format!("{field}: "), 1);
             problems.iter().map(shorter).collect::<Vec<_>>()
         })?;
-        let resolved = valid.resolve(index);
+        let mut resolved = valid.resolve(index);
+        if let Some(tls) = resolved
+            .upstream
+            .as_mut()
+            .and_then(|upstream| upstream.tls.as_mut())
+        {
+            tls.beside_roots = trust.beside_roots && trust.authorities.is_some();
+        }
         Ok(Self {
             finding: resolved.finding,
             upstream: resolved.upstream,

@@ -54,7 +54,7 @@ impl Tools {
         for secret in &dirty.secrets {
             concerned.extend(self.of_secret.get(secret).into_iter().flatten().cloned());
         }
-        if dirty.flags {
+        if dirty.flags || dirty.authorities {
             concerned.extend(self.named.keys().cloned());
         }
         concerned

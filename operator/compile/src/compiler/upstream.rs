@@ -240,6 +240,7 @@ impl Valid {
                     Some((key, _)) => Authorities::Bundle(*key),
                     None => Authorities::System,
                 },
+                beside_roots: false,
                 insecure_skip_verify: self.insecure,
             }),
             http2,

@@ -91,6 +91,7 @@ fn trusting(resource: Resource, which: u8) -> Resource {
         upstream.tls = Some(Tls {
             server_name: "b.example".into(),
             ca: Authorities::Bundle(codec::blob_key(&mk_blob(which))),
+            beside_roots: false,
             insecure_skip_verify: false,
         });
     }
