@@ -43,6 +43,8 @@ pub enum Expected {
     Ok,
     /// What this CEL expression is true for.
     Rule(String),
+    /// None is asked for: it is enough that a connection can be made, with TLS where the URL says so.
+    Connection,
 }
 
 /// The type of the Secret that a plan travels as.

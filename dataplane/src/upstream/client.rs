@@ -56,12 +56,36 @@ impl Client {
         }
     }
 
+    /// Makes a connection, and no more.
+    ///
+    /// # Errors
+    /// Why there is none, in one sentence.
+    pub async fn connect(&self, asked: &Asked<'_>) -> Result<(), String> {
+        self.session(asked).await.map(|_| ())
+    }
+
     /// The answer, and of its body as much as is looked at. No redirect is followed.
     ///
     /// # Errors
     /// Why there is none: one sentence that holds nothing of the request but its host.
     pub async fn ask(&self, asked: &Asked<'_>) -> Result<Answer, String> {
-        let (base, target) = split(asked.url);
+        let (mut session, upstream) = self.session(asked).await?;
+        // Of a connection nothing is told but that it failed, and how.
+        let told = |error: Box<Error>| format!("{}: {}", upstream.authority, word(&error));
+        let (_, target) = split(asked.url);
+        let head = head(asked, target, &upstream)?;
+        session.write_request_header(Box::new(head)).await.map_err(told)?;
+        if !asked.body.is_empty() {
+            let body = Bytes::copy_from_slice(asked.body);
+            session.write_request_body(body, true).await.map_err(told)?;
+        }
+        session.finish_request_body().await.map_err(told)?;
+        session.read_response_header().await.map_err(told)?;
+        read(&mut session).await.map_err(told)
+    }
+
+    async fn session(&self, asked: &Asked<'_>) -> Result<(HttpSession, Upstream), String> {
+        let (base, _) = split(asked.url);
         let endpoint = Endpoint::from_url(base).map_err(|error| error.to_string())?;
         let upstream = Upstream::of_host(&described(&endpoint, asked), &self.names)
             .map_err(|error| error.to_string())?;
@@ -72,19 +96,11 @@ impl Client {
             ..PeerOptions::default()
         };
         let peer = upstream.peer(lease.address(), wanted);
-        // Of a connection nothing is told but that it failed, and how.
-        let told = |error: Box<Error>| format!("{}: {}", endpoint.authority, word(&error));
         let connecting = self.connector.get_http_session(&peer).await;
-        let (mut session, _) = connecting.map_err(told)?;
-        let head = head(asked, target, &upstream)?;
-        session.write_request_header(Box::new(head)).await.map_err(told)?;
-        if !asked.body.is_empty() {
-            let body = Bytes::copy_from_slice(asked.body);
-            session.write_request_body(body, true).await.map_err(told)?;
-        }
-        session.finish_request_body().await.map_err(told)?;
-        session.read_response_header().await.map_err(told)?;
-        read(&mut session).await.map_err(told)
+        let told = |error: Box<Error>| format!("{}: {}", endpoint.authority, word(&error));
+        let (session, _) = connecting.map_err(told)?;
+        drop(lease);
+        Ok((session, upstream))
     }
 }
 

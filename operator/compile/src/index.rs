@@ -14,6 +14,10 @@ pub enum Probe {
     Liveness,
     /// It accepts the credential.
     Auth,
+    /// The API of a class takes connections.
+    Api,
+    /// The proxy of a class does.
+    Proxy,
 }
 
 /// One thing that happened to the objects of a kind.
@@ -68,13 +72,17 @@ pub struct Index {
 // === impl Probe ===
 
 impl Probe {
-    pub const ALL: [Self; 2] = [Self::Liveness, Self::Auth];
+    pub const ALL: [Self; 4] = [Self::Liveness, Self::Auth, Self::Api, Self::Proxy];
+    /// Those that a Connector has.
+    pub const OF_CONNECTOR: [Self; 2] = [Self::Liveness, Self::Auth];
 
     /// In names of duties and plans.
     pub fn word(self) -> &'static str {
         match self {
             Self::Liveness => "liveness",
             Self::Auth => "auth",
+            Self::Api => "api",
+            Self::Proxy => "proxy",
         }
     }
 }

@@ -40,10 +40,10 @@ pub(super) fn conditions(verdict: &Verdict, programmed: &Finding, ready: &Findin
         of(kind::PROGRAMMED, programmed),
     ];
     all.extend(said.conditions.iter().map(|condition| {
-        // Whether the API of a class can be reached is what its proxies find out.
-        let depends = condition.kind == tool::API_READY
-            && condition.is_true == Some(true)
-            && condition.reason.is_empty();
+        // Whether the API of a class can be reached is also what its endpoints say, and requests find out.
+        let is_said_to_work = condition.is_true == Some(true) && condition.reason.is_empty();
+        let is_checked = condition.is_true.is_none() && condition.reason == because::CHECKING;
+        let depends = condition.kind == tool::API_READY && (is_said_to_work || is_checked);
         match depends && verdict.accepted.ok && programmed.ok && !ready.ok {
             true if ready.reason == reason::PENDING => {
                 ToolCondition::unknown(condition.kind, because::CHECKING, ready.message.as_str())

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use genkan_probe::{Answer, MOST_REDIRECTS, Plan, Verdict, join, origin};
+use genkan_probe::{Answer, Expected, MOST_REDIRECTS, Plan, Verdict, join, origin};
 use genkan_routing::connectors::Client as Holder;
 use genkan_routing::model::Probed;
 
@@ -43,6 +43,12 @@ impl Asker {
                 beside_roots: true,
                 skips_verification: plan.skips_verification,
             };
+            if plan.expected == Expected::Connection {
+                return match self.client.connect(&asked).await {
+                    Ok(()) => judged(plan, &Answer::default()),
+                    Err(problem) => failed(problem),
+                };
+            }
             let answer = match self.client.ask(&asked).await {
                 Ok(answer) => answer,
                 Err(problem) => return failed(problem),

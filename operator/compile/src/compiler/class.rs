@@ -10,13 +10,13 @@ use genkan_rego::Policy;
 use genkan_routing::connectors::CLIENT_KEYS;
 use genkan_routing::model::{
     Action, AuthType, ClassProxy, ConnectorClass, Injection, Matcher, ObjectRef, Operation, OwnProxy,
-    Provider, Role, Route, TokenSource, Unavailable, Upstream,
+    Provider, Role, Route, Secret, TokenSource, Unavailable, Upstream,
 };
 use serde_json::{Map, Value, json};
 
 use super::tool::{Address, Led, Trust, host, led, needs, upstreams};
 use super::{Compiled, Compiler};
-use crate::index::Index;
+use crate::index::{Index, Probe};
 use crate::object::Record;
 use crate::verdict::{Backend, Finding, ToolCondition, ToolVerdict, Verdict};
 
@@ -40,6 +40,8 @@ struct Draft {
     /// Fields that send credentials somewhere, and whether in plain text.
     carriers: Vec<(String, bool)>,
     status: Map<String, Value>,
+    /// What is tried to find out whether somebody is there.
+    plans: Vec<(Probe, Secret)>,
 }
 
 // === impl Compiler ===
@@ -50,7 +52,7 @@ impl Compiler {
         let mut draft = Draft::default();
         draft.addresses(spec, index);
         draft.auth(spec, index);
-        let (api, api_ready) = self.api(spec, index, &mut draft);
+        let (api, api_ready) = self.api(record, spec, index, &mut draft);
         let proxy_ready = self.proxy(record, spec, index, &mut draft);
         if let Some(api) = &spec.api {
             draft.describe(api, index);
@@ -105,12 +107,13 @@ impl Compiler {
             route: Some(route),
             needs,
             bundle: api.and_then(|api| api.bundle),
-            plans: Vec::new(),
+            plans: draft.plans,
         }
     }
 
     fn api(
         &self,
+        record: &Record,
         spec: &ConnectorClassSpec,
         index: &Index,
         draft: &mut Draft,
@@ -141,7 +144,7 @@ impl Compiler {
                     .status
                     .insert("api".into(), json!({"address": {"url": url}}));
                 let ready = match address.finding.ok {
-                    true => ToolCondition::yes(kind::API_READY, ""),
+                    true => self.asked(record, Probe::Api, &url, &trust, index, draft),
                     false => ToolCondition::no(
                         kind::API_READY,
                         address.finding.reason,
@@ -193,7 +196,7 @@ impl Compiler {
                             upstream: upstream.clone(),
                             host_suffix: (!is_by_path(record)).then(|| format!("svc.{}", self.domain)),
                         }));
-                        ToolCondition::yes(kind::PROXY_READY, "")
+                        self.asked(record, Probe::Proxy, &url, &Trust::default(), index, draft)
                     }
                     None => ToolCondition::no(
                         kind::PROXY_READY,
@@ -205,6 +208,23 @@ impl Compiler {
                 ready
             }
         }
+    }
+}
+
+impl Compiler {
+    /// The condition of an address that a data plane tries to connect to.
+    fn asked(
+        &self,
+        record: &Record,
+        probe: Probe,
+        url: &str,
+        trust: &Trust,
+        index: &Index,
+        draft: &mut Draft,
+    ) -> ToolCondition {
+        let (condition, plan) = self.reached(&record.key, probe, url, trust, index);
+        draft.plans.push((probe, plan));
+        condition
     }
 }
 

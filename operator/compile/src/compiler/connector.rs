@@ -14,7 +14,7 @@ use genkan_routing::model::{
 use serde_json::{Map, Value, json};
 
 use super::class::is_by_path;
-use super::probes::Asked;
+use super::probes::{Asked, condition_of};
 use super::tool::{Address, Led, Trust, led, needs, upstreams};
 use super::{Compiled, Compiler, bundle, unavailable};
 use crate::index::{Index, Probe};
@@ -104,7 +104,7 @@ impl Compiler {
         });
         let mut conditions = vec![class_ready(spec, class.as_ref()), secrecy.condition, proxy_ready];
         let mut plans = Vec::new();
-        for probe in Probe::ALL {
+        for probe in Probe::OF_CONNECTOR {
             let (condition, plan) = match &asked {
                 Some(asked) => self.probe(probe, asked, index),
                 None => (probe_unset(probe), None),
@@ -517,11 +517,7 @@ fn held<'i>(credential: &Credential, index: &'i Index) -> Option<&'i Secret> {
 }
 
 fn probe_unset(probe: Probe) -> ToolCondition {
-    let kind = match probe {
-        Probe::Liveness => kind::LIVENESS_READY,
-        Probe::Auth => kind::AUTH_READY,
-    };
-    ToolCondition::unknown(kind, reason::NOT_SET, "the class is not there")
+    ToolCondition::unknown(condition_of(probe), reason::NOT_SET, "the class is not there")
 }
 
 fn not_permitted(namespace: &str) -> String {

@@ -36,10 +36,7 @@ impl Compiler {
         asked: &Asked<'_>,
         index: &Index,
     ) -> (ToolCondition, Option<Secret>) {
-        let (kind, none) = match probe {
-            Probe::Liveness => (kind::LIVENESS_READY, reason::NON_LIVENESS_PROBE),
-            Probe::Auth => (kind::AUTH_READY, reason::NON_AUTH_PROBE),
-        };
+        let (kind, none) = (condition_of(probe), none_of(probe));
         let plan = match asked.plan(probe) {
             None => return (ToolCondition::yes(kind, none), None),
             Some(_) if asked.is_waiting => {
@@ -56,12 +53,7 @@ impl Compiler {
             }
             Some(Ok(plan)) => plan.to_secret(),
         };
-        let known = self.tools.plan_key(asked.object, probe, &plan);
-        let result = index.probes.get(&(asked.object.clone(), probe));
-        let result = result
-            .filter(|(of, _)| Some(of) == known)
-            .map(|(_, probed)| probed);
-        let condition = match result {
+        let condition = match self.result(asked.object, probe, &plan, index) {
             None => ToolCondition::unknown(kind, reason::CHECKING, "the tool has not answered yet"),
             Some(Probed { is_good: true, .. }) => ToolCondition::yes(kind, ""),
             Some(Probed { message, .. }) if probe == Probe::Auth => ToolCondition::no(
@@ -76,6 +68,69 @@ impl Compiler {
             ),
         };
         (condition, Some(plan))
+    }
+
+    /// Whether somebody takes connections at the address of a class, and how that is found out.
+    pub(super) fn reached(
+        &self,
+        object: &ObjectKey,
+        probe: Probe,
+        url: &str,
+        trust: &Trust,
+        index: &Index,
+    ) -> (ToolCondition, Secret) {
+        let plan = Plan {
+            url: url.to_owned(),
+            method: String::new(),
+            headers: Vec::new(),
+            follows_redirects: false,
+            authorities: trust.authorities.clone(),
+            skips_verification: trust.skips,
+            expected: Expected::Connection,
+            token: None,
+        };
+        let (plan, kind) = (plan.to_secret(), condition_of(probe));
+        let condition = match self.result(object, probe, &plan, index) {
+            None => ToolCondition::unknown(kind, reason::CHECKING, "nobody has tried to connect yet"),
+            Some(Probed { is_good: true, .. }) => ToolCondition::yes(kind, ""),
+            Some(Probed { message, .. }) => {
+                ToolCondition::no(kind, reason::CONNECTION_FAILED, message.as_str())
+            }
+        };
+        (condition, plan)
+    }
+
+    /// What came of a plan, if it is the one that is in force.
+    fn result<'i>(
+        &self,
+        object: &ObjectKey,
+        probe: Probe,
+        plan: &Secret,
+        index: &'i Index,
+    ) -> Option<&'i Probed> {
+        let known = self.tools.plan_key(object, probe, plan)?;
+        let (of, probed) = index.probes.get(&(object.clone(), probe))?;
+        (of == known).then_some(probed)
+    }
+}
+
+/// The condition that a probe decides.
+pub(super) fn condition_of(probe: Probe) -> &'static str {
+    match probe {
+        Probe::Liveness => kind::LIVENESS_READY,
+        Probe::Auth => kind::AUTH_READY,
+        Probe::Api => kind::API_READY,
+        Probe::Proxy => kind::PROXY_READY,
+    }
+}
+
+/// Its reason where there is nothing to ask.
+fn none_of(probe: Probe) -> &'static str {
+    match probe {
+        Probe::Liveness => reason::NON_LIVENESS_PROBE,
+        Probe::Auth => reason::NON_AUTH_PROBE,
+        Probe::Api => reason::NON_API,
+        Probe::Proxy => reason::NON_PROXY,
     }
 }
 
@@ -93,11 +148,12 @@ impl Asked<'_> {
                 all.find(|of| of.auth_name == name)
                     .and_then(|of| of.probe.as_ref())
             }
+            Probe::Api | Probe::Proxy => None,
         }?;
         match spec {
             Spec { http: Some(http), .. } => Some(self.http(http).and_then(|plan| match probe {
-                Probe::Liveness => Ok(plan),
                 Probe::Auth => self.with_token(plan, name),
+                Probe::Liveness | Probe::Api | Probe::Proxy => Ok(plan),
             })),
             Spec { api: Some(api), .. } => {
                 // While the class has no API nobody is asked.

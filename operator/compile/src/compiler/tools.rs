@@ -9,6 +9,9 @@ use crate::index::{Dirty, Index, Probe};
 use crate::kinds::Tool;
 use crate::object::{Key, SecretState};
 
+/// In place of a namespace, which has no such name.
+const CLUSTER: &str = "#";
+
 #[derive(Debug, Default)]
 pub struct Tools {
     named: BTreeMap<ObjectKey, Named>,
@@ -179,7 +182,11 @@ impl Tools {
                 self.next += 1;
                 // No Secret of Kubernetes has such a name.
                 let name = format!("{}#{}.{}", object.name, probe.word(), self.next);
-                let key = SecretKey::new(object.namespace.as_str(), name);
+                let namespace = match object.namespace.as_str() {
+                    "" => CLUSTER,
+                    namespace => namespace,
+                };
+                let key = SecretKey::new(namespace, name);
                 secrets.push((key.clone(), Some(plan.clone())));
                 self.plans.insert(at, (key.clone(), plan.clone()));
                 key

@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         ..Settings::default()
     };
     report.request(&world, &settings, &path)?;
-    for probe in Probe::ALL {
+    for probe in Probe::OF_CONNECTOR {
         let Some(plan) = world.plan(&key, probe) else {
             continue;
         };
