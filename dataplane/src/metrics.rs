@@ -24,6 +24,8 @@ pub struct Metrics {
     pub refreshers_restarted: Counter,
     /// Answers of which links were left as they are.
     pub answers_left_unmoved: Counter,
+    /// Requests in a form that clients should leave.
+    pub deprecated_requests: Counter,
     pub log_lines_dropped: Counter,
     pub objects: Gauge,
     pub sequence: Gauge,
@@ -68,6 +70,7 @@ impl Metrics {
             panics: Counter::default(),
             refreshers_restarted: Counter::default(),
             answers_left_unmoved: Counter::default(),
+            deprecated_requests: Counter::default(),
             log_lines_dropped,
             objects: Gauge::default(),
             sequence: Gauge::default(),
@@ -92,6 +95,9 @@ impl Metrics {
         registry.register("refreshers_restarted", help, this.refreshers_restarted.clone());
         let help = "Answers with wrapTransport of which links were left as they are, because they could not be read within the limits";
         registry.register("answers_left_unmoved", help, this.answers_left_unmoved.clone());
+        let help =
+            "Requests by the path of the Connector API that ends in resources, which clients should leave";
+        registry.register("deprecated_requests", help, this.deprecated_requests.clone());
         let help = "Access lines lost because the log was slower than the traffic";
         registry.register("log_lines_dropped", help, this.log_lines_dropped.clone());
         registry.register(

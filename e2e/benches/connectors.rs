@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt};
-use genkan_e2e::callers::{bind_to, judging, token};
+use genkan_e2e::callers::{bind_to, token};
 use genkan_e2e::http1::{Connection, Request};
-use genkan_e2e::product::Proxy;
+use genkan_e2e::product::{Operator, Proxy, Source};
 use genkan_e2e::publish::{apply, reverse_proxy};
 use genkan_e2e::rogue::{Named, Rogue, connect_plain};
 use genkan_e2e::scenarios;
 use genkan_e2e::suite::{self, Stage, Suite};
-use genkan_e2e::world::World;
+use genkan_e2e::wait;
+use genkan_e2e::world::{self, World};
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, PostParams};
 use serde_json::{Value, json};
@@ -37,10 +38,86 @@ const SILENCE: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     suite::run(vec![Suite {
         name: "connectors",
-        stage: Stage::Product,
+        stage: Stage::Programs,
         apart: true,
         scenarios: scenarios!(together: [], alone: [added_time, crowd]),
     }])
+}
+
+/// An operator that sends Secrets, and a data plane that judges callers.
+struct Installation {
+    operator: Operator,
+    proxy: Proxy,
+}
+
+impl Installation {
+    async fn start(world: &World) -> Result<Self> {
+        let folder = world.folder("connectors")?;
+        world::install(world.kubectl(), world.programs()).await?;
+        let kinds = [
+            "crd/connectors.connectors.alauda.io",
+            "crd/connectorclasses.connectors.alauda.io",
+        ];
+        let wanted = ["wait", "--for=condition=Established", "--timeout=30s"];
+        world.kubectl().run(&[&wanted[..], &kinds].concat()).await?;
+        let binding = [
+            "create",
+            "rolebinding",
+            "genkan-connector-secrets",
+            "--namespace=default",
+            "--clusterrole=genkan-connector-secrets",
+            "--serviceaccount=genkan-system:genkan-operator",
+            "--dry-run=client",
+            "--output=yaml",
+        ];
+        let binding = world.kubectl().run(&binding).await?;
+        world.kubectl().apply(&binding).await?;
+        let rights = |account| {
+            world
+                .control_plane
+                .service_account_kubeconfig("genkan-system", account)
+        };
+        let operator = Operator::with(
+            world.programs(),
+            &folder,
+            &Source::Kubernetes(rights("genkan-operator").await?),
+            (9300, 9301),
+            &["--grpc-plaintext", "--grpc-plaintext-secrets"],
+        );
+        let kubeconfig = rights("genkan-dataplane").await?.display().to_string();
+        let proxy = Proxy::new(
+            world.programs(),
+            &folder,
+            1,
+            operator.grpc,
+            (8001, 9401),
+            &[
+                "--authentication",
+                "kubernetes",
+                "--kubeconfig",
+                &kubeconfig,
+                "--allow-upstream-cidr",
+                "10.99.0.0/16",
+            ],
+        );
+        operator.start().await?;
+        proxy.start().await?;
+        Ok(Self { operator, proxy })
+    }
+
+    async fn in_step(&self) -> Result<()> {
+        let limit = Duration::from_secs(60);
+        wait::until_true("the data plane serves what was compiled", limit, || async {
+            Ok(self.proxy.config().await?.hash == self.operator.config().await?.hash)
+        })
+        .await
+    }
+
+    async fn stop(self) -> Result<()> {
+        self.proxy.stop().await?;
+        self.operator.stop().await?;
+        Ok(())
+    }
 }
 
 fn connectors(client: &Client) -> Api<DynamicObject> {
@@ -140,13 +217,12 @@ async fn install_secrets(client: &Client, numbers: std::ops::Range<usize>) -> Re
 /// A thousand Connectors of one class, each with a Secret of its own, and an edit of their class.
 async fn crowd(world: Arc<World>) -> Result<()> {
     let client = world.control_plane.client();
+    let genkan = Installation::start(&world).await?;
     let tool = world.backend("crowd", 80).await?;
     install_class(&client, 200).await?;
-    world.product().in_step().await?;
-    let product = world.product();
     let resident = || {
-        let proxy = product.proxies[0].resident().context("the data plane has gone")?;
-        let operator = product.operator.resident().context("the operator has gone")?;
+        let proxy = genkan.proxy.resident().context("the data plane has gone")?;
+        let operator = genkan.operator.resident().context("the operator has gone")?;
         anyhow::Ok((proxy, operator))
     };
     install_secrets(&client, 1..1 + MANY).await?;
@@ -168,9 +244,9 @@ async fn crowd(world: Arc<World>) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let ready = last.elapsed();
-    world.product().in_step().await?;
+    genkan.in_step().await?;
     let after = resident()?;
-    let channel = connect_plain(product.operator.grpc).await?;
+    let channel = connect_plain(genkan.operator.grpc).await?;
     let named = Named {
         name: "counting",
         instance: "1",
@@ -197,12 +273,13 @@ async fn crowd(world: Arc<World>) -> Result<()> {
         before.1 as f64 / 1024.0,
         after.1 as f64 / 1024.0,
     );
-    Ok(())
+    genkan.stop().await
 }
 
 /// The same tool through a ReverseProxy and through a Connector, by one caller, in turn.
 async fn added_time(world: Arc<World>) -> Result<()> {
     let client = world.control_plane.client();
+    let genkan = Installation::start(&world).await?;
     let tool = world.backend("beside", 80).await?;
     apply(
         &client,
@@ -223,9 +300,8 @@ async fn added_time(world: Arc<World>) -> Result<()> {
     ] {
         bind_to(world.kubectl(), name, rule, &subject).await?;
     }
-    let proxies = judging(&world, &[(8024, 9424)], &[]).await?;
-    let proxy = &proxies[0];
-    world.product().in_step().await?;
+    let proxy = &genkan.proxy;
+    genkan.in_step().await?;
     let targets = [
         "/proxy/beside/api/v4/projects/1/thing-7",
         "/connectors/v1alpha1/default/tool-0/path/api/v4/projects/1/thing-7",
@@ -269,10 +345,7 @@ async fn added_time(world: Arc<World>) -> Result<()> {
         machine::describe(),
         medians[1].1 / medians[0].1,
     );
-    for proxy in &proxies {
-        proxy.stop().await?;
-    }
-    Ok(())
+    genkan.stop().await
 }
 
 /// Median time and CPU of a request, in microseconds.

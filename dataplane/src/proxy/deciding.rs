@@ -128,6 +128,9 @@ impl Proxy {
                     deciding.is_generated(tool::grant(&self.tokens, &grant).await?);
                 }
                 Next::Forward(plan) => {
+                    if plan.call.as_ref().is_some_and(|call| call.is_deprecated) {
+                        self.metrics.deprecated_requests.inc();
+                    }
                     *through = plan.call.is_some().then(|| Arc::clone(plan.route));
                     *outgoing = Some(plan.into());
                     return Ok(());

@@ -1,46 +1,15 @@
 //! How long a backend is waited for that is being connected to.
 
-use std::net::{Ipv4Addr, TcpStream};
-
+use genkan_kit::deaf::{self, Deaf};
 use pingora_core::ErrorType;
 use pingora_core::connectors::TransportConnector;
 use pingora_core::protocols::l4::socket::SocketAddr as Address;
-use socket2::{Domain, Socket, Type};
 use tokio::time::Instant;
 
 use super::dial::dial;
 use super::*;
 use crate::names::System;
 use crate::net::AddressCheck;
-
-/// Takes no connection: those that wait to be taken fill its queue.
-struct Deaf {
-    address: SocketAddr,
-    _listener: Socket,
-    _waiting: Vec<TcpStream>,
-}
-
-fn mk_listener(backlog: i32) -> (Socket, SocketAddr) {
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    listener.bind(&any.into()).unwrap();
-    listener.listen(backlog).unwrap();
-    let address = listener.local_addr().unwrap().as_socket().unwrap();
-    (listener, address)
-}
-
-fn mk_deaf() -> Deaf {
-    let (listener, address) = mk_listener(0);
-    let mut waiting = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
-        waiting.push(stream);
-    }
-    Deaf {
-        address,
-        _listener: listener,
-        _waiting: waiting,
-    }
-}
 
 fn mk_upstream(tls: bool) -> Upstream {
     let tls = tls.then(|| model::Tls {
@@ -67,7 +36,7 @@ fn mk_upstream(tls: bool) -> Upstream {
 
 #[tokio::test(start_paused = true)]
 async fn who_takes_no_connection_is_waited_for_five_seconds() {
-    let deaf = mk_deaf();
+    let deaf = Deaf::start();
     let begin = Instant::now();
     let error = dial(&Address::Inet(deaf.address)).await.unwrap_err();
     assert_eq!(error.etype(), &ErrorType::ConnectTimedout);
@@ -79,8 +48,8 @@ async fn who_takes_no_connection_is_waited_for_five_seconds() {
 async fn the_engine_waits_no_longer_for_a_connection_or_a_handshake() {
     let short = Duration::from_millis(50);
     let connector = TransportConnector::new(None);
-    let deaf = mk_deaf();
-    let (_mute, mute) = mk_listener(16);
+    let deaf = Deaf::start();
+    let (_mute, mute) = deaf::listen(16);
     for (address, tls) in [(deaf.address, false), (deaf.address, true), (mute, true)] {
         let mut peer = mk_upstream(tls).peer(address, PeerOptions::default());
         for (limit, until_now) in [

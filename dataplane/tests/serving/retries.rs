@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use genkan_kit::deaf::Deaf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 use crate::kit::{Answer, Backend, Client};
 use crate::objects::{mk_proxy, mk_service, none};
@@ -83,6 +85,20 @@ async fn connection_that_is_refused_leads_to_another_endpoint() {
     };
     let told = tokio::time::timeout(crate::kit::PATIENCE, waiting).await;
     assert!(told.is_ok(), "{}", process.log());
+}
+
+/// The engine's own clock cannot be moved: this takes as long as it says.
+#[tokio::test]
+async fn no_other_endpoint_is_tried_behind_fifteen_seconds() {
+    let deaf: Vec<Deaf> = (0..5).map(|_| Deaf::start()).collect();
+    let addresses: Vec<SocketAddr> = deaf.iter().map(|deaf| deaf.address).collect();
+    let process = serve(&addresses).await;
+    let begin = Instant::now();
+    let mut client = Client::connect(process.address).await;
+    let answer = send(&mut client, "GET").await;
+    let took = begin.elapsed();
+    assert_eq!(answer.status, 502);
+    assert!((15.0..18.0).contains(&took.as_secs_f64()), "{took:?}");
 }
 
 #[tokio::test]

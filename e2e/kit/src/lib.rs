@@ -7,6 +7,7 @@
     reason = "it is part of tests alone, and fails them"
 )]
 
+pub mod deaf;
 pub mod http1;
 pub mod http2;
 pub mod reviewer;

@@ -284,7 +284,7 @@ impl Index {
         uid: &str,
         before: &str,
         after: &str,
-        status: serde_json::Value,
+        status: &serde_json::Value,
     ) {
         if let Some(record) = self.published.get_mut(key) {
             Arc::make_mut(record).written(uid, before, after, status);

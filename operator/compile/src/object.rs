@@ -81,6 +81,10 @@ pub enum SecretState {
 /// The label of a Secret that holds authorities for all Connectors.
 pub const AUTHORITY: (&str, &str) = ("connectors.cpaas.io/ca-cert", "true");
 
+/// A status as it is stored, in JSON: of most objects nobody ever looks at it again, and a tree takes thrice the room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredStatus(Box<[u8]>);
+
 /// An object that takes requests.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -96,8 +100,7 @@ pub struct Record {
     pub matcher: Option<Matcher>,
     /// What does not fit the schema is an error, in one sentence.
     pub spec: Result<Spec, String>,
-    /// As stored; null if there is none.
-    pub status: Value,
+    pub status: StoredStatus,
     /// Those that kinds of Connectors go by.
     pub annotations: BTreeMap<String, String>,
 }
@@ -280,11 +283,25 @@ impl Record {
     }
 
     /// A write computed from `before` made it `after`.
-    pub fn written(&mut self, uid: &str, before: &str, after: &str, status: Value) {
+    pub fn written(&mut self, uid: &str, before: &str, after: &str, status: &Value) {
         if self.uid == uid && self.resource_version == before {
             self.resource_version = after.to_string();
-            self.status = status;
+            self.status = StoredStatus::new(status);
         }
+    }
+}
+
+// === impl StoredStatus ===
+
+impl StoredStatus {
+    pub fn new(status: &Value) -> Self {
+        // A value always has a form in JSON.
+        Self(serde_json::to_vec(status).unwrap_or_default().into())
+    }
+
+    /// Null where there is none.
+    pub fn read(&self) -> Value {
+        serde_json::from_slice(&self.0).unwrap_or_default()
     }
 }
 
@@ -331,7 +348,7 @@ fn record(kind: Published, mut value: Value) -> Result<Record, String> {
         created: created.map_or(0, |t| t.as_second()),
         console: kind == Published::ReverseProxy && meta["labels"][TARGET_LABEL] == TARGET_CONSOLE,
         spec: form.read(&raw).map_err(|e| format!("spec cannot be read: {e}")),
-        status: value["status"].take(),
+        status: StoredStatus::new(&value["status"].take()),
     })
 }
 

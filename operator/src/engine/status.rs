@@ -13,7 +13,7 @@ use crate::status::{Write, differs};
 /// The object as it was last seen.
 struct Stored<'r> {
     resource_version: &'r str,
-    status: &'r Value,
+    status: Value,
 }
 
 impl Engine {
@@ -52,16 +52,16 @@ impl Engine {
         assessment.used_at = self.used.get(&key).copied();
         self.metrics.ready(&key, assessment.is_ready());
         let hold = match assessment.standing {
-            Finality::Pending { first, .. } => first || assessment.was_programmed(verdict, stored),
+            Finality::Pending { first, .. } => first || assessment.was_programmed(verdict, &stored),
             Finality::Settled | Finality::Waiting => false,
         };
         if !hold && self.leading {
-            let status = assessment.status(verdict, stored, jiff::Timestamp::now());
-            if differs(&status, stored) {
+            let status = assessment.status(verdict, &stored, jiff::Timestamp::now());
+            if differs(&status, &stored) {
                 let write = Write {
                     uid: verdict.object.uid.clone(),
                     resource_version: resource_version.to_string(),
-                    before: stored.clone(),
+                    before: stored,
                     status,
                     is_interim: matches!(assessment.standing, Finality::Pending { .. }),
                 };
@@ -82,7 +82,7 @@ impl Engine {
         let same = record.uid == verdict.object.uid && record.generation == verdict.object.generation;
         same.then_some(Stored {
             resource_version: &record.resource_version,
-            status: &record.status,
+            status: record.status.read(),
         })
     }
 
@@ -95,7 +95,7 @@ impl Engine {
                 after,
                 status,
             } => {
-                self.index.written(&key, &uid, &before, &after, status);
+                self.index.written(&key, &uid, &before, &after, &status);
                 self.assess(key, now);
             }
             WriteOutcome::Refused { key, again } => {

@@ -77,6 +77,7 @@ impl<'a, R> Tool<'a, R> {
             template: self.template(),
             host: self.host.take(),
             keeps_credential: self.keeps_credential,
+            is_deprecated: self.path?.shape == Shape::Resources,
         })
     }
 

@@ -122,6 +122,8 @@ pub struct Call<'a> {
     pub host: Option<String>,
     /// The proxy of the class judges the caller itself.
     pub keeps_credential: bool,
+    /// By a path that clients should leave.
+    pub is_deprecated: bool,
 }
 
 /// What genkan says itself.

@@ -11,23 +11,32 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
+use super::secrets::may_watch;
 use crate::input::Input;
 
 const IDLE: u32 = 90;
 /// How soon a right that is given shows, at the latest.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// Follows them until the engine is gone. Nobody has to allow it: without the right there are none.
+/// Follows them until the engine is gone. Nobody has to allow it: without the right, which a RoleBinding to
+/// `genkan-connector-secrets` gives, there are none.
 pub async fn run(client: Client, namespace: String, engine: mpsc::Sender<Input>) {
-    let api: Api<Secret> = Api::namespaced(client, &namespace);
+    let api: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let config = watcher::Config::default()
         .labels(&format!("{}={}", AUTHORITY.0, AUTHORITY.1))
         .timeout(IDLE);
     let mut known: BTreeSet<String> = BTreeSet::new();
-    let mut is_told = false;
     loop {
+        // Asked first: a watch that is refused is an error in everybody's log.
+        if !may_watch(&client, &namespace).await {
+            if engine.is_closed() {
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        }
         let mut events = std::pin::pin!(watcher(api.clone(), config.clone()).default_backoff());
         let mut listed = BTreeSet::new();
         loop {
@@ -37,7 +46,6 @@ pub async fn run(client: Client, namespace: String, engine: mpsc::Sender<Input>)
             match events.try_next().await {
                 Ok(Some(watcher::Event::Init)) => listed.clear(),
                 Ok(Some(watcher::Event::InitApply(secret) | watcher::Event::Apply(secret))) => {
-                    is_told = false;
                     let name = secret.metadata.name.clone().unwrap_or_default();
                     changes.extend(read(secret));
                     listed.insert(name.clone());
@@ -56,13 +64,6 @@ pub async fn run(client: Client, namespace: String, engine: mpsc::Sender<Input>)
                 Ok(None) => break,
                 // Whoever takes the right away wants that they are trusted no more.
                 Err(error) if super::is_forbidden(&error) => {
-                    if !std::mem::replace(&mut is_told, true) {
-                        info!(
-                            namespace,
-                            "Secrets with authorities for all Connectors may not be read; a RoleBinding to \
-                             genkan-connector-secrets in this namespace allows it"
-                        );
-                    }
                     let lost = std::mem::take(&mut known);
                     changes.extend(lost.into_iter().map(gone));
                     if !changes.is_empty() && engine.send(Input::Changes(changes)).await.is_err() {

@@ -11,8 +11,12 @@ use std::sync::Arc;
 
 use genkan_compile::index::Change;
 use genkan_compile::object::{HeldSecret, Key, Kind, Object, SecretState, Watched};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use k8s_openapi::api::core::v1::Secret;
-use kube::Client;
+use kube::api::PostParams;
+use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -47,6 +51,31 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// Whether the Secrets of a namespace may be watched; not if nobody can say.
+pub(super) async fn may_watch(client: &Client, namespace: &str) -> bool {
+    let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    for verb in ["list", "watch"] {
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    namespace: Some(namespace.to_owned()),
+                    resource: Some("secrets".to_owned()),
+                    verb: Some(verb.to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let answer = api.create(&PostParams::default(), &review).await;
+        let status = answer.ok().and_then(|review| review.status);
+        if !status.is_some_and(|status| status.allowed) {
+            return false;
+        }
+    }
+    true
 }
 
 fn found(secret: Secret) -> SecretState {

@@ -9,18 +9,15 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use genkan_compile::index::Change;
 use genkan_compile::object::{Key, Kind, SecretState, Watched};
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{PartialObjectMeta, PostParams};
+use kube::api::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Guard, found, send, single, tell};
+use super::{Guard, found, may_watch, send, single, tell};
 use crate::input::Input;
 use crate::source::kubernetes::is_forbidden;
 use crate::wanted::Wanted;
@@ -141,27 +138,7 @@ impl Space {
 
     async fn may_watch_all(&mut self) -> bool {
         self.asked_again = Instant::now() + ASK_AGAIN;
-        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        for verb in ["list", "watch"] {
-            let review = SelfSubjectAccessReview {
-                spec: SelfSubjectAccessReviewSpec {
-                    resource_attributes: Some(ResourceAttributes {
-                        namespace: Some(self.namespace.clone()),
-                        resource: Some("secrets".to_owned()),
-                        verb: Some(verb.to_owned()),
-                        ..ResourceAttributes::default()
-                    }),
-                    ..SelfSubjectAccessReviewSpec::default()
-                },
-                ..SelfSubjectAccessReview::default()
-            };
-            let answer = api.create(&PostParams::default(), &review).await;
-            let status = answer.ok().and_then(|review| review.status);
-            if !status.is_some_and(|status| status.allowed) {
-                return false;
-            }
-        }
-        true
+        may_watch(&self.client, &self.namespace).await
     }
 
     async fn take(&mut self, event: Event) -> Option<()> {
