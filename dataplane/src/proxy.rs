@@ -20,6 +20,7 @@ pub use failing::DOES_NOT_RESOLVE;
 pub use generating::Generators;
 
 use std::any::Any;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,14 +103,14 @@ impl ProxyHttp for Proxy {
 
     async fn connected_to_upstream(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         is_reused: bool,
         _: &HttpPeer,
-        _: std::os::unix::io::RawFd,
+        connection: RawFd,
         digest: Option<&Digest>,
         context: &mut Self::CTX,
     ) -> Result<()> {
-        self.connected(is_reused, digest, context)
+        self.connected(session, connection, is_reused, digest, context)
     }
 
     async fn upstream_request_filter(
@@ -203,6 +204,7 @@ impl ProxyHttp for Proxy {
         context: &mut Self::CTX,
         is_reused: bool,
     ) -> Box<Error> {
+        front::leave_backend();
         failing::judge(session, error, context, is_reused)
     }
 
@@ -247,6 +249,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, context: &mut Self::CTX) {
+        front::leave_backend();
         if let (false, Some(written)) = (context.is_own_answer, session.response_written()) {
             context.line.status = written.status.as_u16();
         }

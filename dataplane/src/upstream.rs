@@ -1,4 +1,3 @@
-mod attentive;
 pub mod authority;
 mod bundle;
 pub mod client;
@@ -29,7 +28,6 @@ use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use crate::endpoints::{Endpoints, Lease};
 use crate::listening::keepalive;
 use crate::names::{Named, Names};
-use attentive::attention;
 use patient::patience;
 
 pub use bundle::Bundle;
@@ -79,8 +77,6 @@ pub struct PeerOptions {
     pub is_idempotent: bool,
     /// For how long the engine lets the backend be silent; `None`: somebody else looks after that, or it is no fault.
     pub silence: Option<Duration>,
-    /// The connection itself sees to it that the backend is not waited for too long.
-    pub is_attentive: bool,
     pub is_upgrade: bool,
     /// The certificate is compared with the pins instead of being verified.
     pub is_pinned: bool,
@@ -266,7 +262,6 @@ impl Upstream {
             wanted.is_idempotent,
             wanted.is_pinned,
             wanted.is_upgrade,
-            wanted.is_attentive,
         ];
         peer.group_key = bits
             .iter()
@@ -285,9 +280,6 @@ impl Upstream {
         if wanted.is_upgrade {
             options.custom_l4 = Some(patience());
             options.idle_timeout = Some(Duration::ZERO);
-        }
-        if wanted.is_attentive {
-            options.custom_l4 = Some(attention());
         }
         if wanted.http2 {
             options.alpn = ALPN::H2;

@@ -19,7 +19,7 @@ pub use answer::{Refusals, RefusedRequest};
 pub use chunks::refusal;
 pub use endless::{Endless, EndlessAnswer, answers_without_end};
 pub use progress::is_stalled;
-pub use silence::{Vigil, allow_silence, is_backend_silent, is_watched};
+pub use silence::{Vigil, allow_silence, is_backend_silent, is_watched, leave_backend, watch_backend};
 pub use traffic::{Guard, Traffic};
 
 use std::borrow::Cow;

@@ -1,3 +1,4 @@
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use genkan_routing::model::BackendState;
@@ -104,11 +105,16 @@ impl Proxy {
     /// Before anything is sent: in pin mode the certificate must be one of those that the author gave.
     pub(super) fn connected(
         &self,
+        session: &Session,
+        connection: RawFd,
         is_reused: bool,
         digest: Option<&Digest>,
         context: &mut Context,
     ) -> Result<()> {
         context.line.is_reused = is_reused;
+        if session.is_http2() && !context.attempt.is_http2 && context.kind.upgrade.is_none() {
+            front::watch_backend(connection);
+        }
         if let Some(lease) = &context.attempt.lease {
             lease.succeeded();
         }
@@ -140,11 +146,16 @@ impl Proxy {
         let limit = self.upstream_read_timeout;
         let limit = (!context.kind.may_be_silent && !limit.is_zero()).then_some(limit);
         if session.is_http2() {
-            wanted.is_attentive = !wanted.http2 && !wanted.is_upgrade && front::is_watched();
-            wanted.silence = limit.filter(|_| !wanted.is_attentive);
+            wanted.silence = limit.filter(|_| !is_alone(wanted));
         }
+        front::leave_backend();
         front::allow_silence(limit);
     }
+}
+
+/// The connection to the backend is that of one request, and its limit of silence is kept by the front.
+fn is_alone(wanted: &PeerOptions) -> bool {
+    !wanted.http2 && !wanted.is_upgrade && front::is_watched()
 }
 
 fn wanted(context: &Context, upstream: &Upstream) -> PeerOptions {

@@ -157,3 +157,35 @@ async fn clients_of_http2_may_hear_nothing_for_as_long() {
         assert_eq!(end.unwrap(), "");
     }
 }
+
+#[tokio::test]
+async fn clients_of_http2_use_connections_to_backends_again() {
+    let backend = Backend::ok().await;
+    let process = Process::serving(backend.address, &LIMIT).await;
+    let stream = TcpStream::connect(process.address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    for method in ["GET", "GET", "HEAD", "GET"] {
+        let request = http::Request::builder()
+            .method(method)
+            .uri("http://gw.example/proxy/x")
+            .body(())
+            .unwrap();
+        let mut client = client.clone().ready().await.unwrap();
+        let (answer, _) = client.send_request(request, true).unwrap();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let mut body = answer.into_body();
+        while let Some(piece) = body.data().await {
+            piece.unwrap();
+        }
+    }
+    // It goes back a moment after the answer has come.
+    assert!(backend.lengths().len() <= 2, "{:?}", backend.lengths());
+    let mut client = Client::connect(process.address).await;
+    client
+        .send("GET /proxy/x HTTP/1.1\r\nHost: gw.example\r\n\r\n")
+        .await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    assert!(backend.lengths().len() <= 2, "it is that of all clients");
+}

@@ -142,13 +142,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
         // Letting go of what serves the stream resets it.
         if session.is_body_done() {
             let serving = self.engine.process_new_http(session, &self.config.draining);
-            endless.serve(silence.watch(serving)).await;
+            endless.serve(silence.watch_and_end(serving)).await;
             return;
         }
         let limit = self.limit(&session);
         let serving = self.engine.process_new_http(session, &self.config.draining);
         endless
-            .serve(silence.watch(BodyProgress::watch(limit, serving)))
+            .serve(silence.watch_and_end(BodyProgress::watch(limit, serving)))
             .await;
     }
 

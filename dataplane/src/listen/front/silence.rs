@@ -1,25 +1,35 @@
+use std::future::poll_fn;
 use std::io;
+use std::os::fd::RawFd;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::time::Instant;
 
 use super::deadline::Deadline;
 
 /// How long the backend of a request may say nothing. The engine fixes its own limit before the backend has said whether its
 /// answer is one that may be silent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Silence {
     /// Milliseconds; 0: for ever.
     limit: AtomicU64,
     /// Rises whenever the time starts anew.
     moves: AtomicU64,
+    /// The connection to the backend, where that is ended when it is silent.
+    backend: AtomicI32,
+    /// It was.
+    has_ended: AtomicBool,
 }
 
-/// Where the reads of a connection wait. With HTTP/1 that is the client's: it is quiet while the backend's turn has come. With
-/// HTTP/2 it is the backend's, if no other request uses it.
+const NO_BACKEND: RawFd = -1;
+
+/// Where a request waits. With HTTP/1 that is a read of the connection of the client: it is quiet while the backend's turn has
+/// come. With HTTP/2 it is the request itself, and what is ended is the connection to the backend, if no other request uses it.
 #[derive(Debug, Default)]
 pub struct Vigil {
     deadline: Deadline,
@@ -58,10 +68,38 @@ pub(super) fn moved() {
     let _ = CURRENT.try_with(|silence| silence.moves.fetch_add(1, Ordering::Relaxed));
 }
 
-/// Whether a read failed because the backend is silent.
+/// The backend is at the other end of this connection, which this request alone uses until it is answered: it is ended when
+/// the backend is silent for too long.
+pub fn watch_backend(connection: RawFd) {
+    let _ = CURRENT.try_with(|silence| {
+        silence.backend.store(connection, Ordering::Relaxed);
+        silence.moves.fetch_add(1, Ordering::Relaxed);
+    });
+}
+
+/// What was said by [`watch_backend`] holds no longer.
+pub fn leave_backend() {
+    let _ = CURRENT.try_with(|silence| silence.backend.store(NO_BACKEND, Ordering::Relaxed));
+}
+
+/// Whether a request failed because the backend is silent.
 pub fn is_backend_silent(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     inner.is_some_and(|inner| inner.is::<Silent>())
+        || CURRENT
+            .try_with(|silence| silence.has_ended.load(Ordering::Relaxed))
+            .unwrap_or(false)
+}
+
+impl Default for Silence {
+    fn default() -> Self {
+        Self {
+            limit: AtomicU64::new(0),
+            moves: AtomicU64::new(0),
+            backend: AtomicI32::new(NO_BACKEND),
+            has_ended: AtomicBool::new(false),
+        }
+    }
 }
 
 // === impl Silence ===
@@ -72,6 +110,23 @@ impl Silence {
         self.limit.store(0, Ordering::Relaxed);
         CURRENT.scope(Arc::clone(self), serving).await
     }
+
+    /// The same, and ends the connection to a backend that is silent for too long: what reads from it fails then.
+    pub(super) async fn watch_and_end<T>(self: &Arc<Self>, serving: impl Future<Output = T>) -> T {
+        let mut serving = pin!(self.watch(serving));
+        let mut vigil = Vigil::default();
+        poll_fn(|context| {
+            let served = serving.as_mut().poll(context);
+            let backend = self.backend.load(Ordering::Relaxed);
+            if served.is_pending() && backend != NO_BACKEND && vigil.poll_for(self, context).is_ready() {
+                self.has_ended.store(true, Ordering::Relaxed);
+                // It may have ended by itself.
+                let _ = shutdown(backend, Shutdown::Both);
+            }
+            served
+        })
+        .await
+    }
 }
 
 // === impl Vigil ===
@@ -79,14 +134,22 @@ impl Silence {
 impl Vigil {
     /// The error of a read that would have to wait, once the backend has been silent for too long.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let current = CURRENT.try_with(|silence| {
-            let limit = silence.limit.load(Ordering::Relaxed);
-            (limit, silence.moves.load(Ordering::Relaxed))
-        });
-        let Some((limit, moves)) = current.ok().filter(|(limit, _)| *limit != 0) else {
+        match CURRENT.try_with(Arc::clone) {
+            Ok(silence) => self.poll_for(&silence, context),
+            Err(_) => {
+                self.seen = None;
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_for(&mut self, silence: &Silence, context: &mut Context<'_>) -> Poll<io::Error> {
+        let limit = silence.limit.load(Ordering::Relaxed);
+        let moves = silence.moves.load(Ordering::Relaxed);
+        if limit == 0 {
             self.seen = None;
             return Poll::Pending;
-        };
+        }
         let since = match self.seen {
             Some((seen, since)) if seen == moves => since,
             _ => Instant::now(),
@@ -94,14 +157,17 @@ impl Vigil {
         self.seen = Some((moves, since));
         ready!(self.deadline.poll(since + Duration::from_millis(limit), context));
         // Once: the answer to it may have to read on.
-        allow_silence(None);
+        silence.limit.store(0, Ordering::Relaxed);
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, Silent))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
+    use std::os::fd::AsRawFd;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -143,5 +209,21 @@ mod tests {
         silence.watch(serving).await;
         assert!(!is_watched());
         assert!(!is_backend_silent(&io::Error::from(io::ErrorKind::TimedOut)));
+    }
+
+    #[tokio::test]
+    async fn the_connection_to_a_silent_backend_is_ended() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let _backend = listener.accept().await.unwrap();
+        let serving = async {
+            allow_silence(Some(Duration::from_millis(50)));
+            let early = tokio::time::timeout(Duration::from_millis(100), stream.read_u8()).await;
+            assert!(early.is_err(), "there was none yet");
+            watch_backend(stream.as_raw_fd());
+            let ended = stream.read_u8().await.unwrap_err();
+            assert!(is_backend_silent(&ended));
+        };
+        Arc::<Silence>::default().watch_and_end(serving).await;
     }
 }
