@@ -14,6 +14,9 @@ pub struct Plan {
     pub follows_redirects: bool,
     /// PEM, beside the roots of whoever asks.
     pub authorities: Option<String>,
+    /// `authorities` alone count, as for the API of a class.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_roots: bool,
     pub skips_verification: bool,
     pub expected: Expected,
     /// Whoever asks gets a bearer token first.
@@ -106,6 +109,7 @@ mod tests {
             headers: vec![("X-Key".into(), "k".into())],
             follows_redirects: true,
             authorities: None,
+            without_roots: true,
             skips_verification: false,
             expected: Expected::Rule("response.statusCode == 204".into()),
             token: Some(TokenWanted {

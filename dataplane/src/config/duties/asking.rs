@@ -40,7 +40,7 @@ impl Asker {
                 },
                 body: &[],
                 authorities: plan.authorities.as_deref(),
-                beside_roots: true,
+                beside_roots: !plan.without_roots,
                 skips_verification: plan.skips_verification,
             };
             if plan.expected == Expected::Connection {

@@ -85,6 +85,7 @@ impl Compiler {
             headers: Vec::new(),
             follows_redirects: false,
             authorities: trust.authorities.clone(),
+            without_roots: trust.authorities.is_some() && !trust.beside_roots,
             skips_verification: trust.skips,
             expected: Expected::Connection,
             token: None,
@@ -224,6 +225,7 @@ impl Asked<'_> {
             headers,
             follows_redirects: !http.disable_redirect.unwrap_or(false),
             authorities: self.trust.authorities.clone(),
+            without_roots: false,
             skips_verification: self.trust.skips,
             expected,
             token: None,
@@ -278,7 +280,9 @@ impl Asked<'_> {
                 .class
                 .api
                 .as_ref()
-                .and_then(|api| api.destination.ca_certs.clone()),
+                .and_then(|api| api.destination.ca_certs.clone())
+                .filter(|pem| !pem.is_empty()),
+            without_roots: true,
             skips_verification: false,
             expected: Expected::Ok,
             token: None,

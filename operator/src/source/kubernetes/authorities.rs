@@ -41,8 +41,12 @@ pub async fn run(client: Client, namespace: String, engine: mpsc::Sender<Input>)
         let mut listed = BTreeSet::new();
         loop {
             let mut changes = Vec::new();
-            let gone =
-                |name: String| Change::Delete(Kind::Watched(Watched::Secret), (namespace.clone(), name));
+            let gone = |name: String| {
+                Change::Delete(
+                    Kind::Watched(Watched::Secret),
+                    (namespace.clone(), kept_as(&name)),
+                )
+            };
             match events.try_next().await {
                 Ok(Some(watcher::Event::Init)) => listed.clear(),
                 Ok(Some(watcher::Event::InitApply(secret) | watcher::Event::Apply(secret))) => {
@@ -84,9 +88,14 @@ pub async fn run(client: Client, namespace: String, engine: mpsc::Sender<Input>)
     }
 }
 
+/// Apart from the same Secret as a Connector may name it, which comes and goes by itself: no Secret has such a name.
+fn kept_as(name: &str) -> String {
+    format!("#{name}")
+}
+
 fn read(secret: Secret) -> Option<Change> {
     let (name, value) = (secret.metadata.name.clone(), serde_json::to_value(secret).ok()?);
-    let Ok(Object::Secret(held)) = Object::read(Kind::Watched(Watched::Secret), value) else {
+    let Ok(Object::Secret(mut held)) = Object::read(Kind::Watched(Watched::Secret), value) else {
         return None;
     };
     match &held.state {
@@ -100,5 +109,6 @@ fn read(secret: Secret) -> Option<Change> {
         }
         SecretState::Missing | SecretState::NotPermitted => {}
     }
+    held.name = kept_as(&held.name);
     Some(Change::Apply(Box::new(Object::Secret(held))))
 }

@@ -25,8 +25,10 @@ pub(super) struct Asked<'a> {
     pub url: &'a str,
     pub headers: &'a [(String, String)],
     pub body: &'a [u8],
-    /// PEM, beside the roots of this machine.
+    /// PEM; absent: the roots of this machine.
     pub authorities: Option<&'a str>,
+    /// These count beside `authorities`.
+    pub beside_roots: bool,
     pub skips_verification: bool,
 }
 
@@ -74,12 +76,14 @@ impl Asked<'_> {
             return Ok(builder.with_no_client_auth());
         }
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if self.beside_roots || self.authorities.is_none() {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
         if let Some(pem) = self.authorities {
             let parsed = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten();
             let (good, _) = roots.add_parsable_certificates(parsed);
             if good == 0 {
-                bail!("the certificates of the Connector cannot be read");
+                bail!("the certificates that are to be trusted cannot be read");
             }
         }
         Ok(builder.with_root_certificates(roots).with_no_client_auth())

@@ -258,6 +258,7 @@ async fn ask(plan: &Plan) -> Result<(Answer, Verdict)> {
             headers: if is_own { headers.as_slice() } else { &[] },
             body: &[],
             authorities: plan.authorities.as_deref(),
+            beside_roots: !plan.without_roots,
             skips_verification: plan.skips_verification,
         };
         let answer = asked.ask().await?;
@@ -284,6 +285,7 @@ async fn fetch(source: &genkan_routing::model::TokenSource, client: Holder<'_>) 
             headers: &request.headers,
             body: &request.body,
             authorities: source.authorities.as_deref(),
+            beside_roots: false,
             skips_verification: false,
         };
         let answer = asked.ask().await;
