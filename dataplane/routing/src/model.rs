@@ -6,6 +6,7 @@ pub mod connector;
 mod duty;
 pub mod endpoint;
 mod object;
+pub mod policy;
 pub(crate) mod reference;
 mod report;
 mod resource;
