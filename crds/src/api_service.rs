@@ -5,8 +5,10 @@ use kube::{CustomResource, CustomResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::definition::gateway;
 use crate::definition::refine::{MAX_NAME, at, endpoint, limit, refine, require};
 use crate::definition::rules;
+use crate::gateway::{PolicyStep, SecretAlias};
 use crate::{Condition, Endpoint};
 
 /// What is published where.
@@ -53,6 +55,18 @@ pub struct APIServiceSpec {
     /// Example: true
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_authorization: Option<bool>,
+
+    /// Policies that act on each request and answer, in order, behind the access review (cors before it).
+    /// Default: none.
+    /// Example: [{use: rateLimit, with: {requests: 100, per: 1m, key: auth.user}}]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyStep>,
+
+    /// Secrets that the policies use, by alias. Whoever writes this needs the right to read them.
+    /// Default: none.
+    /// Example: [{alias: keys, namespace: shop, name: api-keys}]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy_secrets: Vec<SecretAlias>,
 }
 
 /// What genkan found out; written by the operator.
@@ -93,5 +107,6 @@ pub(crate) fn definition() -> CustomResourceDefinition {
         limit(at(spec, "group"), MAX_NAME, rules::GROUP);
         limit(at(spec, "version"), MAX_NAME, rules::VERSION);
         endpoint(spec);
+        gateway::policies(spec);
     })
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod connectors;
 pub(crate) mod free;
+pub(crate) mod gateway;
 pub(crate) mod refine;
 pub mod rules;
 

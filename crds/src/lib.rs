@@ -11,6 +11,7 @@ pub mod connectors;
 pub mod definition;
 pub mod directives;
 pub mod endpoint;
+pub mod gateway;
 pub mod reverse_proxy;
 
 pub use api_service::{APIService, APIServiceSpec, APIServiceStatus};
@@ -19,13 +20,16 @@ pub use connectors::{Connector, ConnectorClass, ResourceInterface};
 pub use definition::{files, yaml};
 pub use directives::Directives;
 pub use endpoint::{Endpoint, ServiceReference};
+pub use gateway::{GatewayExtension, PolicyDefinition};
 pub use reverse_proxy::{Matcher, ReverseProxy, ReverseProxySpec, ReverseProxyStatus};
 
 /// API group of the kinds that KubeSphere defined.
 pub const GROUP: &str = "extensions.kubesphere.io";
 /// API group of Connectors, their classes and ResourceInterfaces.
 pub const CONNECTORS_GROUP: &str = "connectors.alauda.io";
-/// The only version of both groups.
+/// API group of gateway extensions and policies.
+pub const GATEWAY_GROUP: &str = "gateway.genkan.io";
+/// The only version of all groups.
 pub const VERSION: &str = "v1alpha1";
 
 /// All definitions.
@@ -37,5 +41,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         connectors::class::definition(),
         connectors::connector::definition(),
         connectors::resource_interface::definition(),
+        gateway::extension::definition(),
+        gateway::policy_definition::definition(),
     ]
 }

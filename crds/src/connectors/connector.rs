@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Condition, LocalSecretReference, Param, ProxyStatus, SecretReference};
 use crate::definition::connectors;
+use crate::gateway::{PolicyStep, SecretAlias};
 
 /// Which tool it is, and who comes.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -70,6 +71,18 @@ pub struct ConnectorSpec {
     /// Example: {name: corporate-ca}
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_cert_secret_ref: Option<LocalSecretReference>,
+
+    /// Policies that act on each request and answer, in order, behind the access review (cors before it).
+    /// Default: none.
+    /// Example: [{use: rateLimit, with: {requests: 100, per: 1m, key: auth.user}}]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyStep>,
+
+    /// Secrets that the policies use, by alias. Whoever writes this needs the right to read them.
+    /// Default: none.
+    /// Example: [{alias: keys, namespace: shop, name: api-keys}]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy_secrets: Vec<SecretAlias>,
 }
 
 /// Who comes.

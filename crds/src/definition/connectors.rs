@@ -102,6 +102,7 @@ pub(crate) fn connector(crd: CustomResourceDefinition) -> CustomResourceDefiniti
         let certificates = at(spec, "caCertSecretRef");
         require(certificates, &["name"]);
         limit(at(certificates, "name"), MAX_NAME, rules::SECRET_NAME);
+        super::gateway::policies(spec);
     })
 }
 

@@ -90,6 +90,7 @@ macro_rules! path {
 }
 
 pub mod connectors;
+pub mod gateway;
 
 /// On `spec.matcher.method`.
 pub const MATCHER_METHOD: &[Rule] = &[rule(
