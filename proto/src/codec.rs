@@ -7,6 +7,7 @@ mod directives;
 mod duty;
 mod endpoints;
 mod object;
+mod policy;
 mod report;
 mod route;
 mod secret;
@@ -17,8 +18,9 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use genkan_routing::model::connector::FEATURE_FLAGS;
+use genkan_routing::model::policy::EXTENSIONS;
 use genkan_routing::model::{
-    Blob, BlobKey, EndpointSet, ObjectKey, Resource, ResourceBody, Route, SecretKey, SetKey,
+    Blob, BlobKey, EndpointSet, EntryKey, ObjectKey, Resource, ResourceBody, Route, SecretKey, SetKey,
 };
 use prost::Message;
 
@@ -33,7 +35,7 @@ pub use report::{
 pub use secret::{SealedSecret, encode_secret, fit_together, value_from_wire, value_to_wire};
 
 /// What this version can do beyond the protocol version: the words of `Hello.capabilities` and `Resource.requires`.
-pub const CAPABILITIES: [&str; 5] = ["health", "blobs", "secrets", "connectors", "duties"];
+pub const CAPABILITIES: [&str; 6] = ["health", "blobs", "secrets", "connectors", "duties", EXTENSIONS];
 
 /// The bytes of one resource, read.
 #[derive(Debug)]
@@ -82,6 +84,7 @@ pub fn route_len(route: &Route) -> usize {
         object: Some(object::to_wire(&route.object)),
         requires: route.requires(),
         secrets: route::secrets(route),
+        policies: route.policies.as_deref().map(policy::policies_to_wire),
         resource: Some(route::to_wire(route)),
     };
     message.encoded_len()
@@ -108,23 +111,36 @@ pub fn blob_len(key: &BlobKey, blob: &Blob) -> usize {
 }
 
 fn to_wire(resource: &Resource) -> wire::Resource {
-    let (object, secrets, body) = match &resource.body {
-        ResourceBody::Route(route) => (
-            Some(object::to_wire(&route.object)),
-            route::secrets(route),
-            route::to_wire(route),
-        ),
-        ResourceBody::Endpoints(set) => (None, Vec::new(), endpoints::to_wire(set)),
-        ResourceBody::Blob(blob) => (None, Vec::new(), blob::to_wire(blob)),
-        ResourceBody::Secret(hash) => (None, Vec::new(), secret::to_wire(hash)),
-        ResourceBody::FeatureFlags(flags) => (None, Vec::new(), connector::flags_to_wire(flags)),
+    let of_nobody = |body| wire::Resource {
+        resource: Some(body),
+        ..wire::Resource::default()
+    };
+    let message = match &resource.body {
+        ResourceBody::Route(route) => wire::Resource {
+            object: Some(object::to_wire(&route.object)),
+            secrets: route::secrets(route),
+            policies: route.policies.as_deref().map(policy::policies_to_wire),
+            resource: Some(route::to_wire(route)),
+            ..wire::Resource::default()
+        },
+        ResourceBody::Policy(policy) => wire::Resource {
+            object: Some(object::to_wire(&policy.object)),
+            ..of_nobody(policy::policy_to_wire(policy))
+        },
+        ResourceBody::Revision(revision) => wire::Resource {
+            object: Some(object::to_wire(&revision.object)),
+            ..of_nobody(policy::revision_to_wire(revision))
+        },
+        ResourceBody::Entry(entry) => of_nobody(policy::entry_to_wire(entry)),
+        ResourceBody::Endpoints(set) => of_nobody(endpoints::to_wire(set)),
+        ResourceBody::Blob(blob) => of_nobody(blob::to_wire(blob)),
+        ResourceBody::Secret(hash) => of_nobody(secret::to_wire(hash)),
+        ResourceBody::FeatureFlags(flags) => of_nobody(connector::flags_to_wire(flags)),
     };
     wire::Resource {
         key: resource.key.to_string(),
-        object,
         requires: resource.requires.clone(),
-        secrets,
-        resource: Some(body),
+        ..message
     }
 }
 
@@ -175,6 +191,15 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
         key: key.clone(),
         what,
     };
+    let object = || {
+        let object = message.object.clone();
+        let object = object.and_then(|object| object::from_wire(object).ok());
+        let object = object.ok_or_else(|| malformed("comes without its object"))?;
+        match ObjectKey::from_str(&key).as_ref() == Ok(&object.key) {
+            true => Ok(object),
+            false => Err(malformed("is not that of its object")),
+        }
+    };
     let received: route::Received = match body {
         wire::resource::Resource::ReverseProxy(proxy) => proxy.into(),
         wire::resource::Resource::ApiService(service) => service.into(),
@@ -216,14 +241,36 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
             };
             return Ok(Some((resource, None)));
         }
+        wire::resource::Resource::PolicyDefinition(policy) => {
+            let (policy, problem) = policy::policy_from_wire(policy, object()?);
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::policy(policy)
+            };
+            return Ok(Some((resource, problem)));
+        }
+        wire::resource::Resource::ExtensionRevision(revision) => {
+            let revision = policy::revision_from_wire(revision, object()?);
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::revision(revision)
+            };
+            return Ok(Some((resource, None)));
+        }
+        wire::resource::Resource::ExtensionEntry(entry) => {
+            let key = EntryKey::parse(&key).ok_or_else(|| malformed("is none of an entry"))?;
+            let entry = policy::entry_from_wire(&entry);
+            let problem = entry.as_ref().err().cloned();
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::entry(key, entry.unwrap_or_default())
+            };
+            return Ok(Some((resource, problem)));
+        }
     };
-    let object = message.object.and_then(|object| object::from_wire(object).ok());
-    let object = object.ok_or_else(|| malformed("comes without its object"))?;
-    if ObjectKey::from_str(&key).as_ref() != Ok(&object.key) {
-        return Err(malformed("is not that of its object"));
-    }
+    let object = object()?;
     let key = object.key.clone().into();
-    let (route, problem) = received.read(object, &message.secrets);
+    let (route, problem) = received.read(object, &message.secrets, message.policies);
     let body = ResourceBody::Route(Box::new(route));
     Ok(Some((
         Resource {
@@ -249,7 +296,10 @@ impl Content {
             ResourceBody::Endpoints(_)
             | ResourceBody::Blob(_)
             | ResourceBody::Secret(_)
-            | ResourceBody::FeatureFlags(_) => false,
+            | ResourceBody::FeatureFlags(_)
+            | ResourceBody::Policy(_)
+            | ResourceBody::Entry(_)
+            | ResourceBody::Revision(_) => false,
         })
     }
 }

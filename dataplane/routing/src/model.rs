@@ -21,6 +21,7 @@ pub use connector::{
 };
 pub use duty::{Duty, Probed, Report, Use};
 pub use object::{ObjectKey, ObjectRef, Published};
+pub use policy::{DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Policies};
 pub use report::{BackendState, Health, Objection};
 pub use resource::{Endpoint, EndpointSet, Resource, ResourceBody, ResourceKey, SetKey};
 pub use route::{Action, Authorities, Matcher, Route, Target, Tls, Unavailable, Upstream};

@@ -3,7 +3,7 @@ use genkan_routing::model::{
     Action, Matcher, ObjectKey, ObjectRef, Published, Role, Route, SecretKey, Unavailable,
 };
 
-use super::{connector, directives, upstream};
+use super::{connector, directives, policy, upstream};
 use crate::v1alpha1::resource::Resource as Body;
 use crate::v1alpha1::{
     self as wire, api_service, connector as wire_connector, connector_class, reverse_proxy,
@@ -18,7 +18,9 @@ pub fn to_wire(route: &Route) -> Body {
             Published::ReverseProxy
             | Published::ApiService
             | Published::ConnectorClass
-            | Published::Connector,
+            | Published::Connector
+            | Published::PolicyDefinition
+            | Published::GatewayExtension,
         ) => Body::ReverseProxy(wire::ReverseProxy {
             path: path.clone(),
             method: method.clone(),
@@ -34,7 +36,9 @@ pub fn to_wire(route: &Route) -> Body {
             Published::ReverseProxy
             | Published::ApiService
             | Published::ConnectorClass
-            | Published::Connector,
+            | Published::Connector
+            | Published::PolicyDefinition
+            | Published::GatewayExtension,
         ) => Body::ApiService(wire::ApiService {
             group: group.clone(),
             version: version.clone(),
@@ -49,7 +53,9 @@ pub fn to_wire(route: &Route) -> Body {
             Published::ReverseProxy
             | Published::ApiService
             | Published::ConnectorClass
-            | Published::Connector,
+            | Published::Connector
+            | Published::PolicyDefinition
+            | Published::GatewayExtension,
         ) => Body::ConnectorClass(wire::ConnectorClass {
             action: Some(match &route.action {
                 Action::Forward(to) => connector_class::Action::Upstream(upstream::to_wire(to)),
@@ -62,7 +68,9 @@ pub fn to_wire(route: &Route) -> Body {
             Published::ReverseProxy
             | Published::ApiService
             | Published::ConnectorClass
-            | Published::Connector,
+            | Published::Connector
+            | Published::PolicyDefinition
+            | Published::GatewayExtension,
         ) => Body::Connector(wire::Connector {
             action: Some(match &route.action {
                 Action::Forward(to) => wire_connector::Action::Upstream(upstream::to_wire(to)),
@@ -166,7 +174,12 @@ impl From<(wire::Connector, &str)> for Received {
 
 impl Received {
     /// With what makes no sense in it, in one sentence; it is a stub then.
-    pub fn read(self, object: ObjectRef, secrets: &[String]) -> (Route, Option<String>) {
+    pub fn read(
+        self,
+        object: ObjectRef,
+        secrets: &[String],
+        policies: Option<wire::Policies>,
+    ) -> (Route, Option<String>) {
         let read = |key: &String| {
             SecretKey::parse(key).ok_or_else(|| format!("it is served with {key:?}, which is no Secret"))
         };
@@ -186,6 +199,11 @@ impl Received {
             (Err(problem), Ok(Action::Forward(_))) => (Vec::new(), Err(problem)),
             (Err(_), action) => (Vec::new(), action),
         };
+        let (policies, action) = match (policies.map(policy::policies_from_wire).transpose(), action) {
+            (Ok(policies), action) => (policies, action),
+            (Err(problem), Ok(Action::Forward(_))) => (None, Err(problem)),
+            (Err(_), action) => (None, action),
+        };
         let (action, problem) = match action {
             Ok(action) => (action, None),
             Err(problem) => {
@@ -201,12 +219,13 @@ impl Received {
             forward_authorization: self.forward_authorization,
             secrets,
             role: if problem.is_some() { Role::None } else { role },
+            policies: policies.filter(|_| problem.is_none()).map(Box::new),
         };
         (route, problem)
     }
 }
 
-fn unavailable(why: &Unavailable) -> wire::Unavailable {
+pub fn unavailable(why: &Unavailable) -> wire::Unavailable {
     wire::Unavailable {
         reason: why.reason.clone(),
         message: why.message.clone(),

@@ -3,13 +3,15 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// The kinds of objects that are served, and have a status. Kinds that are only looked at are not among them.
+/// The kinds of objects that are sent to proxies, and have a status. Kinds that are only looked at are not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Published {
     ReverseProxy,
     ApiService,
     ConnectorClass,
     Connector,
+    PolicyDefinition,
+    GatewayExtension,
 }
 
 /// Which object: kind, namespace and name.
@@ -33,11 +35,13 @@ pub struct ObjectRef {
 // === impl Published ===
 
 impl Published {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::ReverseProxy,
         Self::ApiService,
         Self::ConnectorClass,
         Self::Connector,
+        Self::PolicyDefinition,
+        Self::GatewayExtension,
     ];
 
     /// The `kind` of its manifests.
@@ -47,6 +51,8 @@ impl Published {
             Self::ApiService => "APIService",
             Self::ConnectorClass => "ConnectorClass",
             Self::Connector => "Connector",
+            Self::PolicyDefinition => "PolicyDefinition",
+            Self::GatewayExtension => "GatewayExtension",
         }
     }
 }

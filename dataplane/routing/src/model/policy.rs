@@ -3,8 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
+
+use super::{BlobKey, ObjectRef, Unavailable};
+
+/// What a data plane must be able to do for policies, in the words of the stream.
+pub const EXTENSIONS: &str = "extensions/1";
 
 /// One step of a chain: a built-in policy, or one of a PolicyDefinition.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -184,6 +191,132 @@ pub struct SecretAlias {
     /// The one key that is meant; all of them where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+}
+
+/// What the author of an object wants to be done with its requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Policies {
+    pub steps: Vec<PolicyStep>,
+    pub secrets: Vec<SecretAlias>,
+    /// Those of the object that hooks and overrides may select it by.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A PolicyDefinition, as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DefinedPolicy {
+    pub object: ObjectRef,
+    /// Or why it cannot be used: who names it then answers 503.
+    pub definition: Result<PolicyDefinition, Unavailable>,
+}
+
+/// One entry of a gateway extension in one form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryKey {
+    pub extension: String,
+    pub entry: String,
+    /// The first 12 hexadecimal digits of the digest of what runs.
+    pub digest: String,
+}
+
+/// What an entry does.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExtensionEntry {
+    /// Of all its steps.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: Mode,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failure_policy: FailurePolicy,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyDefinition>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
+    /// Files that steps read, by path, and which blob holds each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+}
+
+/// Which entries of an extension act, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExtensionRevision {
+    pub object: ObjectRef,
+    /// What is meant.
+    pub target: RevisionEntries,
+    /// What was complete everywhere before; absent where there was nothing.
+    pub stable: Option<RevisionEntries>,
+    /// A data plane that has neither takes the stable one.
+    pub restores_stable: bool,
+    /// Built-in policies that may fail open, anywhere.
+    pub allow_fail_open: Vec<String>,
+    /// Secrets that its steps know by name.
+    pub secrets: Vec<SecretAlias>,
+}
+
+/// One revision of an extension.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RevisionEntries {
+    pub id: String,
+    pub entries: Vec<RevisionEntry>,
+}
+
+/// An entry of a revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RevisionEntry {
+    pub entry: String,
+    pub digest: String,
+    /// It acts as soon as it is there, whatever revision the data plane has.
+    pub is_immediate: bool,
+}
+
+// === impl Policies ===
+
+impl Policies {
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.secrets.is_empty() && self.labels.is_empty()
+    }
+}
+
+// === impl EntryKey ===
+
+const ENTRY: &str = "ExtensionEntry/";
+
+impl EntryKey {
+    /// Reads what [`Display`](fmt::Display) writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (extension, rest) = text.strip_prefix(ENTRY)?.split_once('/')?;
+        let (entry, digest) = rest.split_once('@')?;
+        let is_name = |text: &str| !text.is_empty() && !text.contains(['/', '@']);
+        [extension, entry, digest].into_iter().all(is_name).then(|| Self {
+            extension: extension.to_owned(),
+            entry: entry.to_owned(),
+            digest: digest.to_owned(),
+        })
+    }
+}
+
+/// `ExtensionEntry/{extension}/{entry}@{digest}`.
+impl fmt::Display for EntryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ENTRY}{}/{}@{}", self.extension, self.entry, self.digest)
+    }
+}
+
+impl Serialize for EntryKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+// === impl ExtensionEntry ===
+
+impl ExtensionEntry {
+    /// The blobs that hold its files.
+    pub fn blobs(&self) -> impl Iterator<Item = BlobKey> {
+        self.files.values().filter_map(|key| BlobKey::parse(key))
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

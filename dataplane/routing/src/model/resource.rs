@@ -5,7 +5,11 @@ use std::ops::RangeInclusive;
 use serde::{Serialize, Serializer};
 
 use super::connector::FEATURE_FLAGS;
-use super::{Action, Blob, BlobKey, FeatureFlags, KeyedHash, ObjectKey, Role, Route, SecretKey, Unavailable};
+use super::policy::EXTENSIONS;
+use super::{
+    Action, Blob, BlobKey, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, FeatureFlags,
+    KeyedHash, ObjectKey, Role, Route, SecretKey, Unavailable,
+};
 
 /// One unit of the configuration: it is sent, replaced and removed as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +28,7 @@ pub enum ResourceKey {
     Endpoints(SetKey),
     Blob(BlobKey),
     Secret(SecretKey),
+    Entry(EntryKey),
     /// There is one.
     FeatureFlags,
 }
@@ -36,6 +41,9 @@ pub enum ResourceBody {
     /// Which value it has now; that itself is sent beside the resources, to those who may have it.
     Secret(KeyedHash),
     FeatureFlags(FeatureFlags),
+    Policy(Box<DefinedPolicy>),
+    Entry(Box<ExtensionEntry>),
+    Revision(Box<ExtensionRevision>),
 }
 
 /// One port of one Service.
@@ -94,6 +102,32 @@ impl Resource {
         }
     }
 
+    /// Of a PolicyDefinition.
+    pub fn policy(policy: DefinedPolicy) -> Self {
+        Self {
+            key: ResourceKey::Object(policy.object.key.clone()),
+            requires: vec![EXTENSIONS.to_owned()],
+            body: ResourceBody::Policy(Box::new(policy)),
+        }
+    }
+
+    pub fn entry(key: EntryKey, entry: ExtensionEntry) -> Self {
+        Self {
+            key: ResourceKey::Entry(key),
+            requires: vec![EXTENSIONS.to_owned()],
+            body: ResourceBody::Entry(Box::new(entry)),
+        }
+    }
+
+    /// Of a GatewayExtension.
+    pub fn revision(revision: ExtensionRevision) -> Self {
+        Self {
+            key: ResourceKey::Object(revision.object.key.clone()),
+            requires: vec![EXTENSIONS.to_owned()],
+            body: ResourceBody::Revision(Box::new(revision)),
+        }
+    }
+
     pub fn feature_flags(flags: FeatureFlags) -> Self {
         Self {
             key: ResourceKey::FeatureFlags,
@@ -111,6 +145,7 @@ impl Resource {
                     route.action = Action::Unavailable(Unavailable::new(reason, message));
                 }
                 route.role = Role::None;
+                route.policies = None;
             }
             ResourceBody::Endpoints(set) => set.endpoints.clear(),
             // Nobody trusts what it does not hold.
@@ -118,6 +153,14 @@ impl Resource {
             // Nothing has this hash.
             ResourceBody::Secret(hash) => *hash = KeyedHash([0; 32]),
             ResourceBody::FeatureFlags(flags) => flags.0.clear(),
+            ResourceBody::Policy(policy) => {
+                if policy.definition.is_ok() {
+                    policy.definition = Err(Unavailable::new(reason, message));
+                }
+            }
+            // Who names one of its entries finds none, and answers 503.
+            ResourceBody::Entry(entry) => **entry = ExtensionEntry::default(),
+            ResourceBody::Revision(_) => {}
         }
     }
 }
@@ -148,6 +191,12 @@ impl From<SecretKey> for ResourceKey {
     }
 }
 
+impl From<EntryKey> for ResourceKey {
+    fn from(key: EntryKey) -> Self {
+        Self::Entry(key)
+    }
+}
+
 /// As the stream spells it.
 impl fmt::Display for ResourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,6 +205,7 @@ impl fmt::Display for ResourceKey {
             Self::Endpoints(key) => key.fmt(f),
             Self::Blob(key) => key.fmt(f),
             Self::Secret(key) => key.fmt(f),
+            Self::Entry(key) => key.fmt(f),
             Self::FeatureFlags => f.write_str(FEATURE_FLAGS),
         }
     }

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{BlobKey, ObjectRef, Role, SecretKey, SetKey};
+use super::policy::EXTENSIONS;
+use super::{BlobKey, ObjectRef, Policies, Role, SecretKey, SetKey};
 use crate::access::RouteKind;
 use crate::directives::DirectiveSpec;
 
@@ -22,6 +23,9 @@ pub struct Route {
     /// What it is to the Connector API; nothing for stubs.
     #[serde(skip_serializing_if = "Role::is_none")]
     pub role: Role,
+    /// What its author wants to be done with its requests; absent for stubs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Box<Policies>>,
 }
 
 /// What a request is compared with. The forms have the names of the kinds that they were made for; another kind may use one
@@ -149,6 +153,12 @@ impl Route {
             ("blobs", self.bundle().is_some()),
             ("secrets", !self.secrets.is_empty()),
             ("connectors", self.role != Role::None),
+            (
+                EXTENSIONS,
+                self.policies
+                    .as_ref()
+                    .is_some_and(|policies| !policies.steps.is_empty()),
+            ),
         ];
         let needed = words.into_iter().filter(|(_, is_needed)| *is_needed);
         needed.map(|(word, _)| word.to_owned()).collect()
