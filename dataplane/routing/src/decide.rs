@@ -20,7 +20,7 @@ use crate::info::RequestInfo;
 use crate::table::{Decision, Table};
 use crate::target::Target;
 
-pub use facts::{Backend, Caller, Destination, Request, Settings};
+pub use facts::{Backend, Caller, Changed, Destination, Place, Policies, Request, Settings};
 pub use family::{Certificate, Credentials, Family};
 pub use halt::{Access, Answer, Call, Evaluation, Grant, Next, Plan, Question, Shown, Verb};
 pub use steps::{STEPS, Step};
@@ -34,11 +34,13 @@ use steps::Line;
 pub struct Room<'a> {
     path: Option<Cow<'a, str>>,
     query: Option<Cow<'a, [u8]>>,
+    /// As policies before the review changed it, and as those behind it did.
+    changed: [Option<Vec<u8>>; 2],
 }
 
 /// A decision under way. `R` is a published object, `U` a caller.
 #[derive(Debug)]
-pub struct Deciding<'a, R, U> {
+pub struct Deciding<'a, R: Destination, U> {
     request: Request<'a>,
     table: &'a Table<R, R>,
     settings: Settings<'a>,
@@ -53,6 +55,12 @@ pub struct Deciding<'a, R, U> {
     decision: Option<Decision<'a, R, R>>,
     route: Option<&'a R>,
     is_allowed: bool,
+    /// Of the object that takes the request, as they were when it was looked up.
+    policies: Option<R::Policies>,
+    /// The last place at which they let the request pass.
+    passed: Option<Place>,
+    /// A policy wants the backend to see the credential that it judged.
+    forwards_authorization: bool,
     tool: Tool<'a, R>,
     line: Option<Line>,
 }
@@ -62,6 +70,7 @@ pub struct Deciding<'a, R, U> {
 struct Slots<'a> {
     path: Option<&'a mut Option<Cow<'a, str>>>,
     query: Option<&'a mut Option<Cow<'a, [u8]>>>,
+    changed: std::slice::IterMut<'a, Option<Vec<u8>>>,
 }
 
 // === impl Deciding ===
@@ -80,6 +89,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             room: Slots {
                 path: Some(&mut room.path),
                 query: Some(&mut room.query),
+                changed: room.changed.iter_mut(),
             },
             at: 0,
             path: None,
@@ -90,6 +100,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             decision: None,
             route: None,
             is_allowed: false,
+            policies: None,
+            passed: None,
+            forwards_authorization: false,
             tool: Tool::default(),
             line: None,
         }
@@ -103,6 +116,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
                 Ok(shown) => Next::Ask(Question::Who(shown)),
                 Err(refused) => Next::Answer(Answer::Refused(refused)),
             },
+            (Err(Stop::Policies(place)), _) => Next::Ask(Question::Policies(place)),
             (Err(Stop::Verb(evaluation)), _) => Next::Ask(Question::Verb(evaluation)),
             (Err(Stop::Generate(evaluation)), _) => Next::Ask(Question::Generate(evaluation)),
             (Err(Stop::Token(grant)), _) => Next::Ask(Question::Token(grant)),
@@ -134,6 +148,33 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     /// The answer to [`Question::May`], if it is yes; a no is the end of the request.
     pub fn is_allowed(&mut self) {
         self.is_allowed = true;
+    }
+
+    /// The answer to [`Question::Policies`], if the request goes on.
+    pub fn is_passed(&mut self, changed: Changed<U>) {
+        self.passed = STEPS.get(self.at).and_then(|step| step.place());
+        if let Some(query) = changed.query {
+            self.query = self.room.keep_changed(query);
+        }
+        if let Some(caller) = changed.caller {
+            self.caller = Some(caller);
+        }
+        self.forwards_authorization |= changed.forwards_authorization;
+    }
+
+    /// Of the object that takes the request; absent until it was looked up, and where there are none.
+    pub fn policies(&self) -> Option<&R::Policies> {
+        self.policies.as_ref()
+    }
+
+    /// The object that takes the request; absent until that is known.
+    pub fn route(&self) -> Option<&'a R> {
+        self.route
+    }
+
+    /// Without the question mark, as it is by now.
+    pub fn query(&self) -> Option<&'a [u8]> {
+        self.query
     }
 
     /// The answer to [`Question::Generate`], or to [`Question::Token`].
@@ -177,5 +218,12 @@ impl<'a> Slots<'a> {
     fn keep_query(&mut self, query: Cow<'a, [u8]>) -> Option<&'a [u8]> {
         let kept = self.query.take()?;
         Some(kept.insert(query))
+    }
+
+    fn keep_changed(&mut self, query: Vec<u8>) -> Option<&'a [u8]> {
+        let kept = self.changed.next()?;
+        Some(kept.insert(query))
+            .filter(|query| !query.is_empty())
+            .map(|query| query.as_slice())
     }
 }

@@ -11,7 +11,7 @@ use genkan_routing::connectors::{
 };
 use genkan_routing::credential::Places;
 use genkan_routing::decide::{
-    Answer, Backend, Caller, Deciding, Destination, Next, Question, Request, Room, Settings, Verb,
+    self, Answer, Backend, Caller, Deciding, Destination, Next, Question, Request, Room, Settings, Verb,
 };
 use genkan_routing::identity::{Introduction, Unsendable};
 use genkan_routing::model::{
@@ -46,8 +46,26 @@ impl Caller for Jane {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct NoPolicies;
+
+impl decide::Policies for NoPolicies {
+    fn claims_authorization(&self) -> bool {
+        false
+    }
+
+    fn acts(&self, _: decide::Place) -> bool {
+        false
+    }
+}
+
 impl Destination for Place {
     type Handle = Arc<Self>;
+    type Policies = NoPolicies;
+
+    fn policies(&self) -> Option<NoPolicies> {
+        None
+    }
 
     fn role(&self) -> &Role<Arc<Self>> {
         &self.role
@@ -268,6 +286,7 @@ fn send(
                     _ => Verb::OfMethod,
                 });
             }
+            Next::Ask(Question::Policies(place)) => panic!("there are none at {place:?}"),
             Next::Ask(Question::Token(grant)) => {
                 assert_eq!(grant.source.url, "https://login.example/token");
                 assert_eq!((grant.client.id, grant.client.secret), (&b"u"[..], &b"p"[..]));

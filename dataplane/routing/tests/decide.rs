@@ -8,7 +8,8 @@ use genkan_routing::access::Mode;
 use genkan_routing::connectors::Role;
 use genkan_routing::credential::Places;
 use genkan_routing::decide::{
-    Answer, Backend, Caller, Deciding, Destination, Next, Question, Request, Room, STEPS, Settings, Shown,
+    Answer, Backend, Caller, Changed, Deciding, Destination, Next, Place, Policies, Question, Request, Room,
+    STEPS, Settings, Shown,
 };
 use genkan_routing::identity::{Introduction, Unsendable};
 use genkan_routing::model::{Matcher, Unavailable};
@@ -20,10 +21,31 @@ struct Object {
     matcher: Matcher,
     broken: Option<Unavailable>,
     role: Arc<Role<Self>>,
+    wants: Option<Wants>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Wants {
+    claims: bool,
+}
+
+impl Policies for Wants {
+    fn claims_authorization(&self) -> bool {
+        self.claims
+    }
+
+    fn acts(&self, place: Place) -> bool {
+        place == Place::AfterReview || !self.claims
+    }
 }
 
 impl Destination for Object {
     type Handle = Self;
+    type Policies = Wants;
+
+    fn policies(&self) -> Option<Wants> {
+        self.wants
+    }
 
     fn role(&self) -> &Role<Self> {
         &self.role
@@ -70,6 +92,10 @@ fn mk_jane() -> Jane {
 }
 
 fn mk_table(broken: Option<Unavailable>) -> Table<Object, Object> {
+    mk_table_with(broken, None)
+}
+
+fn mk_table_with(broken: Option<Unavailable>, wants: Option<Wants>) -> Table<Object, Object> {
     let mut table = Table::default();
     let (path, method) = ("/proxy/x/*".to_owned(), "*".to_owned());
     let matcher = Matcher::ReverseProxy { path, method };
@@ -78,6 +104,7 @@ fn mk_table(broken: Option<Unavailable>) -> Table<Object, Object> {
         matcher,
         broken,
         role,
+        wants,
     };
     table.reverse_proxies.insert("/proxy/x/*", "*", object);
     table.host_cluster = Some("host".into());
@@ -148,6 +175,80 @@ fn nothing_goes_on_behind_a_question_that_was_not_answered() {
         matches!(deciding.next(&mut headers), Next::Answer(_)),
         "a decision is made once"
     );
+}
+
+#[test]
+fn policies_are_asked_before_and_behind_the_review() {
+    let wants = Some(Wants { claims: false });
+    let (table, places, mut room) = (mk_table_with(None, wants), mk_places(), Room::default());
+    let mut headers = mk_headers(&[("authorization", "Bearer t")]);
+    let mut deciding = Deciding::new(
+        mk_request("/proxy/x/a?b=1"),
+        &table,
+        mk_settings(&places),
+        &mut room,
+    );
+    assert!(matches!(
+        deciding.next(&mut headers),
+        Next::Ask(Question::Who(Shown::Token(_)))
+    ));
+    deciding.is_called_by(mk_jane());
+    for _ in 0..2 {
+        let next = deciding.next(&mut headers);
+        assert!(
+            matches!(next, Next::Ask(Question::Policies(Place::BeforeReview))),
+            "{next:?}"
+        );
+    }
+    deciding.is_passed(Changed {
+        query: Some(b"b=2".to_vec()),
+        ..Changed::default()
+    });
+    assert!(matches!(deciding.next(&mut headers), Next::Ask(Question::May(_))));
+    deciding.is_allowed();
+    for _ in 0..2 {
+        let next = deciding.next(&mut headers);
+        assert!(
+            matches!(next, Next::Ask(Question::Policies(Place::AfterReview))),
+            "{next:?}"
+        );
+    }
+    deciding.is_passed(Changed {
+        query: Some(b"b=3".to_vec()),
+        ..Changed::default()
+    });
+    let Next::Forward(plan) = deciding.next(&mut headers) else {
+        panic!("the policies let it pass");
+    };
+    assert_eq!(plan.target, b"/base/proxy/x/a?b=3");
+    assert!(!headers.contains_key("authorization"));
+}
+
+#[test]
+fn nobody_else_judges_what_policies_judge() {
+    let wants = Some(Wants { claims: true });
+    let (table, places, mut room) = (mk_table_with(None, wants), mk_places(), Room::default());
+    let mut headers = mk_headers(&[("authorization", "Bearer of-a-partner"), ("cookie", "token=t")]);
+    let mut deciding = Deciding::new(mk_request("/proxy/x/a"), &table, mk_settings(&places), &mut room);
+    assert!(matches!(
+        deciding.next(&mut headers),
+        Next::Ask(Question::Who(Shown::Nothing))
+    ));
+    deciding.is_called_by(mk_jane());
+    assert!(matches!(deciding.next(&mut headers), Next::Ask(Question::May(_))));
+    deciding.is_allowed();
+    assert!(matches!(
+        deciding.next(&mut headers),
+        Next::Ask(Question::Policies(Place::AfterReview))
+    ));
+    assert_eq!(headers["authorization"], "Bearer of-a-partner");
+    deciding.is_passed(Changed {
+        forwards_authorization: true,
+        ..Changed::default()
+    });
+    assert!(matches!(deciding.next(&mut headers), Next::Forward(_)));
+    assert_eq!(headers["authorization"], "Bearer of-a-partner");
+    assert!(!headers.contains_key("cookie"));
 }
 
 #[test]

@@ -4,12 +4,17 @@
 mod api_service;
 mod connector;
 mod connector_class;
+mod gateway_extension;
+mod policy_definition;
 mod reverse_proxy;
 
 use genkan_crds::Endpoint;
 use genkan_crds::connectors::{ConnectorClassSpec, ConnectorSpec};
+use genkan_crds::gateway::GatewayExtensionSpec;
 use genkan_routing::directives::DirectiveSpec;
-use genkan_routing::model::{Matcher, ObjectKey, Published};
+use genkan_routing::model::policy::{PolicyDefinition, PolicyStep, SecretAlias};
+use genkan_routing::model::{Matcher, ObjectKey, Policies, Published};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// How the manifests of a kind are read, and where in them its users find what is said of it.
@@ -42,17 +47,21 @@ pub struct Spec {
     pub forward_authorization: bool,
     /// What is wrong with the rest of it, one sentence each, behind the path of its field.
     pub problems: Vec<String>,
-    /// What kinds of Connectors say instead of all that.
+    /// What is to be done with its requests; its labels are not among it. Absent where the author wrote none.
+    pub policies: Option<Box<Policies>>,
+    /// What other kinds say instead of all that.
     pub tool: Tool,
 }
 
-/// The specification of a kind of Connectors.
+/// The specification of a kind that does not only lead to an endpoint.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Tool {
     #[default]
     None,
     Connector(Box<ConnectorSpec>),
     Class(Box<ConnectorClassSpec>),
+    Policy(Box<PolicyDefinition>),
+    Extension(Box<GatewayExtensionSpec>),
 }
 
 /// The form of a kind.
@@ -62,6 +71,8 @@ pub fn of(kind: Published) -> &'static Form {
         Published::ApiService => &api_service::FORM,
         Published::ConnectorClass => &connector_class::FORM,
         Published::Connector => &connector::FORM,
+        Published::PolicyDefinition => &policy_definition::FORM,
+        Published::GatewayExtension => &gateway_extension::FORM,
     }
 }
 
@@ -86,6 +97,24 @@ impl Form {
     pub fn remarks(&self, spec: &Value) -> Vec<(&'static str, String)> {
         (self.remarks)(spec)
     }
+}
+
+/// `policies` and `policySecrets` of a specification.
+///
+/// # Errors
+/// When they do not fit the schema.
+fn policies(spec: &Value) -> serde_json::Result<Option<Box<Policies>>> {
+    let list = |name: &str| spec.get(name).filter(|list| !list.is_null());
+    let steps = list("policies").map(Vec::<PolicyStep>::deserialize).transpose()?;
+    let secrets = list("policySecrets")
+        .map(Vec::<SecretAlias>::deserialize)
+        .transpose()?;
+    let policies = Policies {
+        steps: steps.unwrap_or_default(),
+        secrets: secrets.unwrap_or_default(),
+        ..Policies::default()
+    };
+    Ok((!policies.is_empty()).then(|| Box::new(policies)))
 }
 
 /// A member of a specification, where it is text.

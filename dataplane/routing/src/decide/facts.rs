@@ -33,6 +33,8 @@ pub struct Settings<'a> {
 pub trait Destination: Sized {
     /// How one destination names another.
     type Handle;
+    /// What its author and the administrator want to be done with its requests.
+    type Policies: Policies;
 
     /// As people write it: `ReverseProxy shop`.
     fn title(&self) -> &str;
@@ -46,6 +48,45 @@ pub trait Destination: Sized {
     fn backend(&self) -> Result<Backend<'_>, &Unavailable>;
     /// What it is to the Connector API.
     fn role(&self) -> &Role<Self::Handle>;
+    /// As they are now; a request keeps those that it began with. Absent where there are none.
+    fn policies(&self) -> Option<Self::Policies>;
+}
+
+/// The policies of an object, as far as decisions depend on them.
+pub trait Policies: Clone {
+    /// They judge `Authorization` themselves, so that nobody else does.
+    fn claims_authorization(&self) -> bool;
+    /// One of them acts there.
+    fn acts(&self, place: Place) -> bool;
+}
+
+/// Where in a decision policies act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Before it is asked whether the caller may.
+    BeforeReview,
+    AfterReview,
+}
+
+/// What policies changed about a request, beside its headers.
+#[derive(Debug)]
+pub struct Changed<U> {
+    /// The whole query, if it is another one.
+    pub query: Option<Vec<u8>>,
+    /// Who calls, for the backend, if that is somebody else.
+    pub caller: Option<U>,
+    /// A policy wants the backend to see the credential that it judged.
+    pub forwards_authorization: bool,
+}
+
+impl<U> Default for Changed<U> {
+    fn default() -> Self {
+        Self {
+            query: None,
+            caller: None,
+            forwards_authorization: false,
+        }
+    }
 }
 
 /// What a request for a backend is made with.
@@ -67,6 +108,11 @@ pub trait Caller {
 
 impl<T: Destination> Destination for std::sync::Arc<T> {
     type Handle = T::Handle;
+    type Policies = T::Policies;
+
+    fn policies(&self) -> Option<T::Policies> {
+        T::policies(self)
+    }
 
     fn role(&self) -> &Role<T::Handle> {
         T::role(self)

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::facts::Place;
 use crate::access::Questions;
 use crate::answer::Refused;
 use crate::connectors::{Client, Injected};
@@ -32,6 +33,8 @@ pub enum Question<'q, 'a, R, U> {
     Who(Shown<'q>),
     /// May they?
     May(Access<'q, 'a, R, U>),
+    /// What do the policies of the object say, and change?
+    Policies(Place),
     /// What does it count as, by the policy of a class?
     Verb(Evaluation<'a>),
     /// Which credential does the policy of a class make?
@@ -155,6 +158,7 @@ pub enum Answer<'a> {
 pub(super) enum Stop<'a> {
     Who,
     May,
+    Policies(Place),
     Verb(Evaluation<'a>),
     Generate(Evaluation<'a>),
     Token(Grant<'a>),

@@ -3,7 +3,8 @@ use http::Method;
 use super::connectors;
 use super::halt::Stop;
 use super::{
-    Answer, Backend, Caller, Certificate, Credentials, Deciding, Destination, Family, Request, Shown,
+    Answer, Backend, Caller, Certificate, Credentials, Deciding, Destination, Family, Place, Policies,
+    Request, Shown,
 };
 use crate::access::Questions;
 use crate::answer::Refused;
@@ -17,18 +18,20 @@ use crate::table::Decision;
 use crate::target::Target;
 
 /// The steps, in the order in which they are taken.
-pub const STEPS: [Step; 15] = [
+pub const STEPS: [Step; 17] = [
     Step::Target,
     Step::Family,
     Step::Admit,
     Step::Gate,
     Step::Info,
-    Step::Who,
     Step::Lookup,
+    Step::Who,
     Step::Impersonation,
     Step::Route,
+    Step::PreRequest,
     Step::May,
     Step::Available,
+    Step::Policies,
     Step::Provider,
     Step::Credential,
     Step::Introduce,
@@ -48,18 +51,22 @@ pub enum Step {
     Gate,
     /// What the path asks for, in the terms of Kubernetes.
     Info,
-    /// Who calls is known. Asks.
-    Who,
     /// What is published for this path, or who else it belongs to.
     Lookup,
+    /// Who calls is known, unless policies of the object judge that. Asks.
+    Who,
     /// Nobody acts as somebody else, but before Kubernetes itself.
     Impersonation,
     /// There is an object that takes the request; genkan answers the rest itself.
     Route,
+    /// Hooks of administrators before the review, and what answers preflights. Asks.
+    PreRequest,
     /// The caller may. Asks.
     May,
     /// The object works.
     Available,
+    /// Hooks of administrators, then the policies of the object. Asks.
+    Policies,
     /// Who answers for a Connector: its tool, the API of its class, or a proxy of its class.
     Provider,
     /// What a Connector calls its tool with. Asks, where a policy makes it.
@@ -76,6 +83,33 @@ pub(super) struct Line {
     pub(super) method: Method,
     pub(super) target: Vec<u8>,
     pub(super) stripped_prefix: Option<String>,
+}
+
+// === impl Step ===
+
+impl Step {
+    /// Where its policies act, if it is one of those.
+    pub(super) fn place(self) -> Option<Place> {
+        match self {
+            Self::PreRequest => Some(Place::BeforeReview),
+            Self::Policies => Some(Place::AfterReview),
+            Self::Target
+            | Self::Family
+            | Self::Admit
+            | Self::Gate
+            | Self::Info
+            | Self::Lookup
+            | Self::Who
+            | Self::Impersonation
+            | Self::Route
+            | Self::May
+            | Self::Available
+            | Self::Provider
+            | Self::Credential
+            | Self::Introduce
+            | Self::Directives => None,
+        }
+    }
 }
 
 // === impl Deciding: the steps ===
@@ -96,8 +130,10 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             Step::Lookup => self.lookup(),
             Step::Impersonation => self.impersonation(headers),
             Step::Route => self.find_route(),
+            Step::PreRequest => self.ask_policies(Place::BeforeReview),
             Step::May => self.may(),
             Step::Available => self.available(),
+            Step::Policies => self.ask_policies(Place::AfterReview),
             Step::Provider => self.choose_provider(),
             Step::Credential => self.find_credential(),
             Step::Introduce => self.introduce(headers),
@@ -137,12 +173,19 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     fn lookup(&mut self) -> Result<(), Stop<'a>> {
-        if self.family == Family::Connectors {
-            let found = self.tool.path.and_then(|path| self.table.connectors.get(&path));
-            self.decision = Some(Decision::Connector(found));
-            return Ok(());
-        }
-        let decision = self.table.decide(self.request.method, &self.info, self.query);
+        let decision = match self.family {
+            Family::Connectors => {
+                let found = self.tool.path.and_then(|path| self.table.connectors.get(&path));
+                Decision::Connector(found)
+            }
+            _ => self.table.decide(self.request.method, &self.info, self.query),
+        };
+        let object = match decision {
+            Decision::ReverseProxy(route) | Decision::ApiService(route) => Some(route),
+            Decision::Connector(found) => found,
+            _ => None,
+        };
+        self.policies = object.and_then(Destination::policies);
         self.decision = Some(decision);
         Ok(())
     }
@@ -177,6 +220,17 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         Err(Stop::Answer(answer))
     }
 
+    fn ask_policies(&self, place: Place) -> Result<(), Stop<'a>> {
+        let acts = self
+            .policies
+            .as_ref()
+            .is_some_and(|policies| policies.acts(place));
+        match acts && self.passed != Some(place) {
+            true => Err(Stop::Policies(place)),
+            false => Ok(()),
+        }
+    }
+
     fn may(&self) -> Result<(), Stop<'a>> {
         match self.is_allowed {
             true => self.count_as(),
@@ -203,7 +257,10 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         }
         let keeps = route.forwards_authorization() || self.settings.forwards_always;
         if let Some(places) = self.settings.places.filter(|_| !keeps) {
-            places.clear(headers);
+            match self.forwards_authorization {
+                true => places.clear_all_but_authorization(headers),
+                false => places.clear(headers),
+            }
         }
         Ok(())
     }
@@ -236,6 +293,12 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
 // === impl Deciding: what steps and questions need ===
 
 impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
+    /// Policies of the object judge who calls, so that nobody else is asked.
+    fn is_claimed(&self) -> bool {
+        let policies = self.policies.as_ref();
+        policies.is_some_and(Policies::claims_authorization)
+    }
+
     pub(super) fn destination(&self) -> Result<&'a R, Stop<'a>> {
         self.route.ok_or_else(|| Stop::Answer(Answer::nothing()))
     }
@@ -262,7 +325,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     /// What the request shows of its caller, of all that counts. In the order of Kubernetes: a certificate comes before a
     /// token.
     pub(super) fn shown<'q>(&self, headers: &'q impl HeaderView) -> Result<Shown<'q>, Refused> {
-        let Some(places) = self.settings.places else {
+        let Some(places) = self.settings.places.filter(|_| !self.is_claimed()) else {
             return Ok(Shown::Nothing);
         };
         let Request {

@@ -148,6 +148,11 @@ impl Places {
         if headers.lines(AUTHORIZATION).any(|line| !is_basic(line)) {
             headers.remove_name(&AUTHORIZATION);
         }
+        self.clear_all_but_authorization(headers);
+    }
+
+    /// The same, but for a credential in `Authorization` that somebody else has judged.
+    pub fn clear_all_but_authorization(&self, headers: &mut (impl HeaderView + HeaderStore)) {
         headers.remove_name(&KUBESPHERE_AUTHORIZATION);
         subprotocol::remove(headers);
         if let Some(name) = &self.cookie {

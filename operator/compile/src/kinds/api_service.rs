@@ -3,7 +3,7 @@ use genkan_routing::model::{Matcher, ObjectKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Form, Spec, Tool, text};
+use super::{Form, Spec, Tool, policies, text};
 
 pub(super) static FORM: Form = Form {
     endpoint: "spec",
@@ -19,6 +19,7 @@ pub(super) static FORM: Form = Form {
 };
 
 fn read(spec: &Value) -> serde_json::Result<Spec> {
+    let policies = policies(spec)?;
     let spec = APIServiceSpec::deserialize(spec)?;
     let mut problems = Vec::new();
     if spec.version.is_empty() {
@@ -29,6 +30,7 @@ fn read(spec: &Value) -> serde_json::Result<Spec> {
         directives: None,
         forward_authorization: spec.forward_authorization.unwrap_or(false),
         problems,
+        policies,
         tool: Tool::None,
     })
 }

@@ -3,7 +3,7 @@ use genkan_routing::model::{Matcher, ObjectKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Form, Spec, Tool};
+use super::{Form, Spec, Tool, policies};
 
 pub(super) static FORM: Form = Form {
     endpoint: "spec.address",
@@ -20,6 +20,7 @@ pub(super) static FORM: Form = Form {
 
 fn read(spec: &Value) -> serde_json::Result<Spec> {
     Ok(Spec {
+        policies: policies(spec)?,
         tool: Tool::Connector(Box::new(ConnectorSpec::deserialize(spec)?)),
         ..Spec::default()
     })

@@ -5,7 +5,7 @@ use genkan_routing::model::{Matcher, ObjectKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Form, Spec, Tool, text};
+use super::{Form, Spec, Tool, policies, text};
 
 pub(super) static FORM: Form = Form {
     endpoint: "spec.upstream",
@@ -21,6 +21,7 @@ pub(super) static FORM: Form = Form {
 };
 
 fn read(spec: &Value) -> serde_json::Result<Spec> {
+    let policies = policies(spec)?;
     let spec = ReverseProxySpec::deserialize(spec)?;
     let mut problems = Vec::new();
     if spec.matcher.method.is_empty() {
@@ -31,6 +32,7 @@ fn read(spec: &Value) -> serde_json::Result<Spec> {
         directives: spec.directives.map(rules),
         forward_authorization: spec.forward_authorization.unwrap_or(false),
         problems,
+        policies,
         tool: Tool::None,
     })
 }
