@@ -65,6 +65,10 @@ pub mod reason {
     pub const OVER_BUDGET: &str = "OverBudget";
     /// The object, or what it leads to, is larger than what proxies are sent.
     pub const TOO_LARGE: &str = "TooLarge";
+    /// A limit of genkan is exceeded.
+    pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
+    /// It uses a policy that this version of genkan does not run.
+    pub const UNSUPPORTED: &str = "Unsupported";
     /// The label of the object gives it to another program.
     pub const HANDLED_ELSEWHERE: &str = "HandledElsewhere";
 
@@ -74,6 +78,8 @@ pub mod reason {
     pub const BACKEND_NOT_FOUND: &str = "BackendNotFound";
     /// A Secret does not exist.
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+    /// There is no policy of that name and version.
+    pub const POLICY_NOT_FOUND: &str = "PolicyNotFound";
     /// The reference is not allowed, whether or not its target exists.
     pub const REF_NOT_PERMITTED: &str = "RefNotPermitted";
 

@@ -28,7 +28,7 @@ use crate::log::Lines;
 use crate::metrics::Metrics;
 use crate::names::{Names, System};
 use crate::net::AddressCheck;
-use crate::proxy::{Generators, Proxy};
+use crate::proxy::{Generators, Outside, Proxy};
 use crate::recovery::Recovery;
 use crate::roots;
 use crate::stream::Subscriber;
@@ -36,6 +36,7 @@ use crate::tables::{Builder, Current};
 use crate::tasks::{Ended, Tasks};
 use crate::timestamp::Timestamp;
 use crate::upstream::client::Client;
+use crate::upstream::key_sets::KeySets;
 use crate::upstream::tokens::Tokens;
 use crate::usage::Usage;
 
@@ -122,6 +123,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let client = Client::new(Arc::clone(&names), ConnectorOptions::from_server_conf(&conf));
     let client = Arc::new(client);
     let tokens = Arc::new(Tokens::new(Arc::clone(&client)));
+    let outside = Arc::new(Outside::new(KeySets::new(Arc::clone(&client))));
     let asker = Asker::new(client, Arc::clone(&tokens));
     let usage = Arc::new(Usage::default());
     let mut subscriber = Subscriber {
@@ -178,6 +180,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let proxy = Proxy {
         generators: Generators::default(),
         tokens,
+        outside,
         usage,
         current,
         health,

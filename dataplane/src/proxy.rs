@@ -8,6 +8,7 @@ mod failing;
 pub mod fields;
 mod generating;
 mod peering;
+mod policies;
 mod receiving;
 mod removed_length;
 mod repeated_length;
@@ -18,6 +19,7 @@ mod tool;
 
 pub use failing::DOES_NOT_RESOLVE;
 pub use generating::Generators;
+pub use policies::{Outside, Running};
 
 use std::any::Any;
 use std::os::fd::RawFd;
@@ -45,6 +47,7 @@ use crate::upstream::tokens::Tokens;
 use crate::usage::Usage;
 use answer::{WriteOptions, discard};
 use arriving::Rest;
+use policies::Answered;
 
 /// Forwards requests: what the engine asks at each step is answered by the module with that job.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub struct Proxy {
     pub callers: Arc<Callers>,
     pub generators: Generators,
     pub tokens: Arc<Tokens>,
+    /// Of policies.
+    pub outside: Arc<Outside>,
     pub usage: Arc<Usage>,
     /// For how long a backend that is to answer may be silent.
     pub upstream_read_timeout: Duration,
@@ -120,6 +125,7 @@ impl ProxyHttp for Proxy {
         context: &mut Self::CTX,
     ) -> Result<()> {
         sending::prepare(session, request, context).await?;
+        self.before_sending(session, request, context).await?;
         let call = context
             .outgoing
             .as_ref()
@@ -133,11 +139,15 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Self::CTX,
     ) -> Result<()> {
-        self.receive(response, context)
+        self.receive(response, context)?;
+        match context.running {
+            None => Ok(()),
+            Some(_) => self.on_answer(session, response, context, Answered::ByBackend).await,
+        }
     }
 
     async fn response_filter(
@@ -155,7 +165,10 @@ impl ProxyHttp for Proxy {
         if let Some(name) = places.and_then(|places| places.cookie.as_deref()) {
             receiving::withhold_cookie(name, response);
         }
-        Ok(())
+        match context.running {
+            None => Ok(()),
+            Some(_) => self.on_answer(session, response, context, Answered::ForClient).await,
+        }
     }
 
     async fn request_body_filter(
@@ -166,6 +179,7 @@ impl ProxyHttp for Proxy {
         context: &mut Self::CTX,
     ) -> Result<()> {
         front::body_moved(is_end);
+        policies::replace_body(context, body, is_end);
         tool::hold(context, body, is_end)
     }
 
@@ -268,6 +282,10 @@ impl Proxy {
             Some(writes) => answer.of_connectors(writes),
             None => answer,
         };
+        let answer = match context.running {
+            None => answer,
+            Some(_) => self.replaced(session, context, answer).await,
+        };
         failing::account(&self.metrics, context, &answer);
         front::allow_silence(None);
         let rest = arriving::rest(session);
@@ -291,8 +309,10 @@ impl Proxy {
             .is_some()
             .then_some(context.route.as_ref())
             .flatten();
+        let running = context.running.as_deref();
         answer::write(&answer, session, options, |head| {
-            receiving::header_down(route, head)
+            receiving::header_down(route, head);
+            policies::dress(running, answer.policy.as_deref(), head);
         })
         .await?;
         match rest {

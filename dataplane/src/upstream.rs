@@ -5,6 +5,7 @@ pub mod client_certificate;
 mod dial;
 pub mod endpoints;
 pub mod health;
+pub mod key_sets;
 pub mod names;
 pub mod net;
 mod patient;

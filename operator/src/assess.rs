@@ -7,7 +7,7 @@ use std::time::Duration;
 use genkan_compile::sentence::bounded;
 use genkan_compile::verdict::{Backend, Finding, MAX_MESSAGE, ToolCondition, Verdict};
 use genkan_crds::condition::{kind, reason};
-use genkan_routing::model::BackendState;
+use genkan_routing::model::{BackendState, Published};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -206,7 +206,7 @@ fn ready(
         Backend::None => {}
     }
     (
-        Finding::yes(reason::READY, "requests are answered"),
+        Finding::yes(reason::READY, working(verdict.object.key.kind)),
         Finality::Settled,
     )
 }
@@ -252,10 +252,20 @@ impl Assessment {
         };
         let mut status = json!({
             "observedGeneration": verdict.object.generation,
-            "state": if self.is_ready() { "Available" } else { "Unavailable" },
             "proxies": self.proxies,
             "conditions": self.conditions.iter().map(condition).collect::<Vec<_>>(),
         });
+        if takes_requests(verdict.object.key.kind) {
+            status["state"] = if self.is_ready() {
+                "Available"
+            } else {
+                "Unavailable"
+            }
+            .into();
+        }
+        for (name, value) in &verdict.members {
+            status[name] = value.clone();
+        }
         for (name, text) in &verdict.columns {
             status[*name] = column(text);
         }
@@ -274,6 +284,25 @@ impl Assessment {
             && stored_condition(stored, kind::PROGRAMMED).is_some_and(|c| c["status"] == "True")
             && same(kind::ACCEPTED)
             && same(kind::RESOLVED_REFS)
+    }
+}
+
+/// What `Ready` says.
+fn working(kind: Published) -> &'static str {
+    match takes_requests(kind) || kind == Published::Connector || kind == Published::ConnectorClass {
+        true => "requests are answered",
+        false => "it can be used",
+    }
+}
+
+/// Its status says in one word whether it is served.
+fn takes_requests(kind: Published) -> bool {
+    match kind {
+        Published::ReverseProxy | Published::ApiService => true,
+        Published::ConnectorClass
+        | Published::Connector
+        | Published::PolicyDefinition
+        | Published::GatewayExtension => false,
     }
 }
 

@@ -11,6 +11,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+
 use crate::decisions::Keys;
 use crate::identity::{AUTHENTICATED, User};
 use crate::kubernetes::UserInfo;
@@ -34,10 +37,22 @@ struct Roots {
 #[derive(Debug)]
 pub struct CallerCertificate {
     pub user: Arc<User>,
+    /// What it says of whom it is for.
+    pub names: Names,
     chain: Vec<CertificateDer<'static>>,
     not_after: SystemTime,
     /// Of the authorities that it was last found to be signed by; 0 when it no longer is.
     generation: AtomicU64,
+}
+
+/// The names in a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// `CN=till-7,O=Acme`.
+    pub subject: String,
+    /// Alternative names that are those of hosts, and those that are URIs.
+    pub dns: Vec<String>,
+    pub uri: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -169,6 +184,31 @@ impl ClientCertVerifier for CallerAuthorities {
     }
 }
 
+// === impl Names ===
+
+impl Names {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let subject = certificate.subject();
+        let of = |kind: &str, value: &str| format!("{kind}={value}");
+        let common = subject.iter_common_name().filter_map(|name| name.as_str().ok());
+        let organizations = subject.iter_organization().filter_map(|name| name.as_str().ok());
+        let parts = common.map(|name| of("CN", name)).chain(organizations.map(|name| of("O", name)));
+        let mut names = Self {
+            subject: parts.collect::<Vec<_>>().join(","),
+            ..Self::default()
+        };
+        let alternative = certificate.subject_alternative_name().ok().flatten();
+        for name in alternative.iter().flat_map(|extension| &extension.value.general_names) {
+            match name {
+                GeneralName::DNSName(name) => names.dns.push((*name).to_owned()),
+                GeneralName::URI(uri) => names.uri.push((*uri).to_owned()),
+                _ => {}
+            }
+        }
+        names
+    }
+}
+
 // === impl CallerCertificate ===
 
 impl CallerCertificate {
@@ -193,6 +233,7 @@ impl CallerCertificate {
         };
         Some(Self {
             user: Arc::new(User::new(info, Vec::new(), keys)),
+            names: Names::of(&certificate),
             chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
             not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(not_after),
             generation: AtomicU64::new(0),

@@ -16,7 +16,7 @@ use genkan_routing::credential::Places;
 use crate::bucket::Empty;
 use crate::certificates::{CallerAuthorities, CallerCertificate};
 use crate::decisions::{Key, Keys, Owner};
-use crate::kubernetes::Unavailable;
+use crate::kubernetes::{Unavailable, UserInfo};
 use genkan_routing::answer::Answer;
 pub use recent::Recent;
 pub use tokens::Tokens;
@@ -74,6 +74,18 @@ impl Identity {
     /// Who shows nothing.
     pub fn anonymous(&self) -> Arc<User> {
         Arc::clone(&self.anonymous)
+    }
+
+    /// Somebody whom nobody here has asked about: a policy has found out who it is.
+    pub fn named(&self, username: &str, groups: &[String]) -> Arc<User> {
+        let info = UserInfo {
+            username: username.to_owned(),
+            groups: Some(groups.to_vec()),
+            ..UserInfo::default()
+        };
+        let keys = self.tokens.as_ref().map(Tokens::keys);
+        let user = keys.map(|keys| User::new(info, Vec::new(), keys));
+        user.map_or_else(|| self.anonymous(), Arc::new)
     }
 
     /// Does anybody become known by the certificate of a connection?

@@ -9,6 +9,7 @@ mod refused;
 mod status;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
@@ -29,13 +30,32 @@ pub struct Answer {
     pub detail: String,
     /// After how many seconds another attempt makes sense.
     pub retry_after: Option<u32>,
+    /// A policy gave it.
+    pub policy: Option<Box<OfPolicy>>,
     /// It is one of the Connector API, which has words of its own; whether methods that write are served there.
     connectors: Option<bool>,
+}
+
+/// What an answer has that a policy gave.
+#[derive(Debug, Default)]
+pub struct OfPolicy {
+    /// The step that answers: `EXT/ENTRY/STEP`, or `ReverseProxy shop/policies[1]`.
+    pub step: Arc<str>,
+    /// In place of those of the same name that genkan would write.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// It is what the step is for, and no error.
+    pub is_responded: bool,
 }
 
 #[derive(Debug)]
 pub enum Body {
     Status(Status),
+    /// Of a policy; who speaks gRPC gets its message instead.
+    Text {
+        content_type: Option<HeaderValue>,
+        text: String,
+        message: String,
+    },
     Redirect(HeaderValue),
     Json(String),
 }
@@ -72,6 +92,7 @@ impl Answer {
             body,
             detail: String::new(),
             retry_after: None,
+            policy: None,
             connectors: None,
         }
     }
@@ -92,6 +113,7 @@ impl Answer {
             body: Body::Redirect(location),
             detail: String::new(),
             retry_after: None,
+            policy: None,
             connectors: None,
         }
     }
@@ -103,6 +125,7 @@ impl Answer {
             body: Body::Json(body),
             detail: String::new(),
             retry_after: None,
+            policy: None,
             connectors: None,
         }
     }
@@ -128,10 +151,18 @@ impl Answer {
         self
     }
 
+    /// It is no error, whatever its code: a policy is there to give it.
+    pub fn is_responded(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.is_responded)
+    }
+
     /// Head and body, as they are written in any protocol.
     pub fn render(&self, form: Form, request_id: &str) -> (Head, String) {
         let (mut head, body) = match (form, &self.body) {
             (Form::Grpc, Body::Status(status)) => (grpc::trailers_only(status), String::new()),
+            (Form::Grpc, Body::Text { message, .. }) => {
+                (grpc::trailers_only_of_policy(self.code, message), String::new())
+            }
             (_, body) => self.plain(body),
         };
         if self.connectors.is_some() && self.code >= 400 {
@@ -148,12 +179,20 @@ impl Answer {
         let body = match body {
             Body::Status(status) => status.to_json(),
             Body::Json(body) => body.clone(),
+            Body::Text {
+                content_type, text, ..
+            } => {
+                let content_type = content_type.clone();
+                head.fields
+                    .extend(content_type.map(|content_type| ("Content-Type", content_type)));
+                text.clone()
+            }
             Body::Redirect(location) => {
                 head.fields.push(("Location", location.clone()));
                 String::new()
             }
         };
-        if !body.is_empty() {
+        if !body.is_empty() && !matches!(self.body, Body::Text { .. }) {
             head.add("Content-Type", "application/json");
         }
         head.fields
@@ -173,6 +212,7 @@ impl Answer {
     pub fn message(&self) -> &str {
         match &self.body {
             Body::Status(status) => &status.message,
+            Body::Text { message, .. } => message,
             Body::Redirect(_) | Body::Json(_) => "",
         }
     }

@@ -1,4 +1,5 @@
 mod builder;
+mod policies;
 mod route;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use rpds::HashTrieMapSync;
 use tokio::sync::watch;
 
 pub use builder::{Applied, ApplyError, Builder, Change, Value};
+pub use policies::Linked;
 pub use route::{Action, Route};
 
 /// Everything that a request is judged by; it keeps the one it started with.

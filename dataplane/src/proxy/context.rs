@@ -15,6 +15,7 @@ use crate::access::{Access, Line};
 use crate::endpoints::Lease;
 use crate::front::EndlessAnswer;
 use crate::metrics::Metrics;
+use crate::proxy::Running;
 use crate::rewriting::{Left, LinkRewriter};
 use crate::tables::Route;
 use crate::upstream::Upstream;
@@ -36,6 +37,8 @@ pub struct Context {
     /// The token that its connection showed last.
     pub recent: Option<Recent>,
     pub outgoing: Option<Outgoing>,
+    /// The policies of its object; absent where there are none.
+    pub running: Option<Box<Running>>,
     pub kind: Kind,
     pub attempt: Attempt,
     /// An answer of our own that has been decided on in a place where none can be written.
@@ -123,6 +126,7 @@ impl Context {
             user: None,
             recent: None,
             outgoing: None,
+            running: None,
             kind: Kind::default(),
             attempt: Attempt::default(),
             verdict: None,

@@ -11,11 +11,12 @@ use genkan_routing::model::{Matcher, Unavailable};
 
 use super::fields::Fields;
 use super::generating::Generators;
+use super::policies::{Asked, Parts};
 use super::{Proxy, tool};
 use crate::access::SHOWN;
 use crate::context::{Call, Context, Outgoing};
 use crate::listening::certificate_of;
-use crate::tables::{Action, Route};
+use crate::tables::{Action, Linked, Route};
 use genkan_callers::{Step, User};
 use genkan_routing::answer::Answer;
 
@@ -32,6 +33,7 @@ impl Proxy {
             connectors,
             user: calling,
             outgoing,
+            running,
             kind,
             recent,
             ..
@@ -102,6 +104,32 @@ impl Proxy {
                         None => authorization.ask(caller, &questions).await?,
                     }
                     deciding.is_allowed();
+                }
+                Next::Ask(Question::Policies(place)) => {
+                    let (Some(linked), Some(route)) = (deciding.policies().cloned(), deciding.route()) else {
+                        return Err(genkan_routing::decide::Answer::nothing().into());
+                    };
+                    *taking = Some(Arc::clone(route));
+                    line.object = Arc::clone(&route.title);
+                    let asked = Asked {
+                        place,
+                        linked: &linked,
+                        title: &route.title,
+                        path: deciding.path().unwrap_or_default(),
+                        query: deciding.query().unwrap_or_default(),
+                    };
+                    let mut parts = Parts {
+                        running,
+                        request_id: &line.request_id,
+                        host: &line.host,
+                        client: line.client,
+                        user: calling.as_deref(),
+                    };
+                    let changed = self.ask_policies(asked, session, &mut parts).await?;
+                    if let Some(caller) = &changed.caller {
+                        *calling = Some(Arc::clone(caller));
+                    }
+                    deciding.is_passed(changed);
                 }
                 Next::Ask(Question::Verb(evaluation)) => {
                     let body = match Generators::wants_body(&evaluation) {
@@ -179,6 +207,11 @@ impl From<Plan<'_, Arc<Route>>> for Outgoing {
 
 impl Destination for Route {
     type Handle = Arc<Self>;
+    type Policies = Linked;
+
+    fn policies(&self) -> Option<Linked> {
+        self.linked.load().as_deref().cloned()
+    }
 
     fn role(&self) -> &Role<Arc<Self>> {
         &self.role

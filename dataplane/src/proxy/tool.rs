@@ -6,7 +6,7 @@ use genkan_routing::arriving::media_type;
 use genkan_routing::connectors::{Injected, escaped};
 use genkan_routing::decide::Grant;
 use http::header::{
-    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING,
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, SET_COOKIE, TRANSFER_ENCODING,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Version};
@@ -84,6 +84,40 @@ pub async fn read_ahead(session: &mut Session) -> Result<Bytes, Answer> {
     if session.as_ref().retry_buffer_truncated() {
         let message = "the policy of this Connector looks at the body, which is larger than the 64 KiB that are read ahead";
         return Err(Answer::status(413, reason::BODY_TOO_LARGE, message));
+    }
+    Ok(session.as_ref().get_retry_buffer().unwrap_or_default())
+}
+
+/// The body of a request before it is forwarded, for policies of the object. Whoever waits for leave to send it gets that.
+///
+/// # Errors
+/// The answer to a body that is too large for that, or does not come.
+pub async fn read_early(session: &mut Session) -> Result<Bytes, Answer> {
+    let is_http10 = session.req_header().version == Version::HTTP_10;
+    if session.req_header().headers.contains_key(EXPECT) {
+        if !is_http10 && session.write_continue_response().await.is_err() {
+            return Err(Answer::status(400, reason::CLIENT_GONE, "the client is gone"));
+        }
+        session.req_header_mut().remove_header(&EXPECT);
+    }
+    session.as_mut().enable_retry_buffering();
+    loop {
+        match session.as_mut().read_request_body().await {
+            Ok(Some(_)) if session.as_ref().retry_buffer_truncated() => break,
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(_) => {
+                return Err(Answer::status(
+                    400,
+                    reason::FRAMING,
+                    "the body of the request cannot be read",
+                ));
+            }
+        }
+    }
+    if session.as_ref().retry_buffer_truncated() {
+        let message = "a policy of this object looks at the body, and this version of genkan holds back 65536 bytes";
+        return Err(Answer::of(501, reason::BODY_TOO_LONG_FOR_NOW, message));
     }
     Ok(session.as_ref().get_retry_buffer().unwrap_or_default())
 }

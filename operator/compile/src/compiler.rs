@@ -10,6 +10,7 @@ mod endpoints;
 mod expressions;
 mod groups;
 mod paths;
+mod policies;
 mod probes;
 mod published;
 mod room;
@@ -20,8 +21,8 @@ mod upstream;
 use std::collections::{BTreeMap, BTreeSet};
 
 use genkan_routing::model::{
-    Blob, BlobKey, EndpointSet, ObjectKey, Resource, ResourceKey, Route, Secret, SecretKey, SetKey,
-    Unavailable,
+    Blob, BlobKey, DefinedPolicy, EndpointSet, ObjectKey, Resource, ResourceKey, Route, Secret, SecretKey,
+    SetKey, Unavailable,
 };
 use genkan_routing::precedence::Claims;
 
@@ -36,6 +37,7 @@ pub use room::{DEFAULT_BUDGET, MAX_OBJECT};
 use bundles::{Bundles, Touched};
 use expressions::Expressions;
 use groups::Groups;
+use policies::Policies;
 use room::{Part, Room};
 use tools::Tools;
 
@@ -58,8 +60,9 @@ pub struct Compiler {
     sets: BTreeMap<SetKey, usize>,
     bundles: Bundles,
     verdicts: BTreeMap<ObjectKey, Verdict>,
-    /// What Connectors name beside addresses.
+    /// What objects name beside addresses.
     tools: Tools,
+    policies: Policies,
     /// Of the cluster, for names of Services.
     domain: String,
     components: String,
@@ -104,8 +107,10 @@ pub struct ProbeChange {
 /// What the compile of one kind gives.
 struct Compiled {
     verdict: Verdict,
-    /// What proxies are sent; `None` if the object is absent for them.
+    /// What proxies are sent; `None` if the object is absent for them, or no route.
     route: Option<Route>,
+    /// The policy that it is.
+    policy: Option<DefinedPolicy>,
     needs: Vec<Use>,
     /// What its route trusts, to be sent beside it.
     bundle: Option<(BlobKey, Blob)>,
@@ -143,6 +148,7 @@ impl Compiler {
             bundles: Bundles::default(),
             verdicts: BTreeMap::new(),
             tools: Tools::default(),
+            policies: Policies::default(),
             domain: DOMAIN.to_owned(),
             components: COMPONENTS.to_owned(),
         }
@@ -173,6 +179,7 @@ impl Compiler {
         }
         todo.extend(self.groups.contend(index, &dirty.published));
         todo.extend(self.tools.note(index, dirty));
+        todo.extend(self.policies.note(index, dirty));
         todo.extend(dirty.probed.iter().cloned());
         for service in &dirty.services {
             todo.extend(self.users.get(service).into_iter().flatten().cloned());
@@ -260,11 +267,14 @@ impl Compiler {
     /// `None`: there is no such object.
     fn judge(&self, index: &Index, key: &ObjectKey) -> Option<Compiled> {
         let record = index.published.get(key)?;
-        Some(match record.spec.as_ref().map(|spec| &spec.tool) {
+        let mut compiled = match record.spec.as_ref().map(|spec| &spec.tool) {
             Ok(Tool::Connector(spec)) => self.connector(record, spec, index),
-            Ok(Tool::Class(spec)) => self.class(record, spec, index),
-            Ok(Tool::None) | Err(_) => self.published(record, index),
-        })
+            Ok(Tool::Class(spec)) => return Some(self.class(record, spec, index)),
+            Ok(Tool::Policy(definition)) => return Some(self.policies.definition(record, definition)),
+            Ok(Tool::Extension(_)) | Ok(Tool::None) | Err(_) => self.published(record, index),
+        };
+        self.policies.apply(record, index, &mut compiled);
+        Some(compiled)
     }
 
     /// Makes again what did not change by itself, but has room now, or has none any more.
@@ -315,9 +325,10 @@ impl Compiler {
                 continue;
             };
             self.room.fit(&key, &mut compiled, &self.bundles);
-            match compiled.route {
-                Some(route) => out.upserts.push(Resource::route(route)),
-                None => out.removals.push(key.clone().into()),
+            match (compiled.route, compiled.policy) {
+                (Some(route), _) => out.upserts.push(Resource::route(route)),
+                (None, Some(policy)) => out.upserts.push(Resource::policy(policy)),
+                (None, None) => out.removals.push(key.clone().into()),
             }
             self.verdicts.insert(key.clone(), compiled.verdict);
             out.judged.insert(key);

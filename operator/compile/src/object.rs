@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use genkan_crds::connectors::PROXY_RESOLVER;
+use genkan_crds::gateway::APPROVE;
 use genkan_crds::reverse_proxy::{TARGET_CONSOLE, TARGET_LABEL};
 use genkan_routing::model::connector::FLAGS;
 use genkan_routing::model::{FeatureFlags, Matcher, ObjectKey, Published, Secret};
@@ -36,7 +37,7 @@ pub enum Watched {
 pub const FLAGS_NAME: &str = "connectors-config";
 /// Annotation of a Connector: the certificate of its tool is not verified.
 pub const SKIPS_VERIFICATION: &str = "genkan.io/insecure-skip-tls-verify";
-const ANNOTATIONS: [&str; 2] = [PROXY_RESOLVER, SKIPS_VERIFICATION];
+const ANNOTATIONS: [&str; 3] = [PROXY_RESOLVER, SKIPS_VERIFICATION, APPROVE];
 
 /// Namespace (empty for cluster-scoped objects) and name.
 pub type Key = (String, String);
@@ -101,8 +102,10 @@ pub struct Record {
     /// What does not fit the schema is an error, in one sentence.
     pub spec: Result<Spec, String>,
     pub status: StoredStatus,
-    /// Those that kinds of Connectors go by.
+    /// Those that kinds go by.
     pub annotations: BTreeMap<String, String>,
+    /// Hooks and overrides may select it by them; absent where it has none.
+    pub labels: Option<Box<BTreeMap<String, String>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +175,7 @@ impl Kind {
     pub fn of(api_version: &str, kind: &str) -> Option<Self> {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         match (group, kind) {
-            (genkan_crds::GROUP | genkan_crds::CONNECTORS_GROUP, _) => {
+            (genkan_crds::GROUP | genkan_crds::CONNECTORS_GROUP | genkan_crds::GATEWAY_GROUP, _) => {
                 let kind: Option<Published> = kind.parse().ok();
                 kind.filter(|kind| kinds::of(*kind).group == group)
                     .map(Self::Published)
@@ -271,6 +274,7 @@ impl Record {
             && self.created == other.created
             && self.console == other.console
             && self.annotations == other.annotations
+            && self.labels == other.labels
             && self.spec.is_ok()
             && other.spec.is_ok()
     }
@@ -341,6 +345,7 @@ fn record(kind: Published, mut value: Value) -> Result<Record, String> {
     Ok(Record {
         matcher: form.matcher(&key, &raw),
         annotations: annotations(meta),
+        labels: labels(meta),
         key,
         uid: text("uid"),
         generation: meta["generation"].as_i64().unwrap_or_default(),
@@ -362,6 +367,12 @@ fn annotations(meta: &Value) -> BTreeMap<String, String> {
     of_ours
         .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
         .collect()
+}
+
+fn labels(meta: &Value) -> Option<Box<BTreeMap<String, String>>> {
+    let all = meta["labels"].as_object().filter(|all| !all.is_empty())?;
+    let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+    Some(Box::new(all.iter().filter_map(text).collect()))
 }
 
 fn secret(secret: k8s_openapi::api::core::v1::Secret) -> HeldSecret {

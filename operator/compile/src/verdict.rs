@@ -38,6 +38,8 @@ pub struct Verdict {
     pub backend: Backend,
     /// Members of the status that JSONPath cannot compute for `kubectl get`, such as where requests go.
     pub columns: Vec<(&'static str, String)>,
+    /// Further members of the status.
+    pub members: serde_json::Map<String, serde_json::Value>,
     /// What kinds of Connectors have instead of the two findings above.
     pub tool: Option<ToolVerdict>,
 }

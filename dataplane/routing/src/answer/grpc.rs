@@ -13,6 +13,27 @@ pub fn trailers_only(status: &Status) -> Head {
     head
 }
 
+/// The same for an answer that a policy gave.
+pub fn trailers_only_of_policy(http: u16, message: &str) -> Head {
+    let code = match http {
+        200..=299 => "0",
+        400 => "3",
+        401 => "16",
+        403 => "7",
+        404 => "5",
+        413 | 429 => "8",
+        501 => "12",
+        503 => "14",
+        504 => "4",
+        _ => "13",
+    };
+    let mut head = Head::new(200);
+    head.add("content-type", "application/grpc");
+    head.add("grpc-status", code);
+    head.add("grpc-message", &percent_encode(message));
+    head
+}
+
 /// Whether a gRPC client needs this field of an answer to it.
 pub fn is_sign(name: &HeaderName) -> bool {
     matches!(name.as_str(), "grpc-status" | "grpc-message")

@@ -1,5 +1,6 @@
 mod build;
 mod parts;
+mod policies;
 mod sets;
 mod tool;
 
@@ -12,7 +13,7 @@ use genkan_proto::codec::{self, Content, DecodeError};
 use genkan_proto::v1alpha1::Verdict;
 use genkan_proto::{Buckets, Hash, Hashed, resource_hash};
 use genkan_routing::Table;
-use genkan_routing::model::{self, BlobKey, ObjectRef, SecretKey, SetKey};
+use genkan_routing::model::{self, BlobKey, EntryKey, ObjectRef, SecretKey, SetKey};
 
 use super::{Route, Routes, Tables};
 use crate::endpoints::Endpoints;
@@ -22,6 +23,7 @@ use crate::upstream::Target;
 use build::Made;
 use parts::Parts;
 pub use parts::Value;
+use policies::Policies;
 use sets::Sets;
 
 /// Owns what the tables are made of and builds new ones beside those that are served. What did not change is shared, so
@@ -35,6 +37,7 @@ pub struct Builder {
     objected: BTreeSet<String>,
     sets: Sets,
     parts: Parts,
+    policies: Policies,
     table: Table<Arc<Route>, Arc<Route>>,
     routes: Routes,
     hosts: Routes,
@@ -58,6 +61,11 @@ enum Place {
     Endpoints(SetKey),
     Blob(BlobKey),
     Secret(SecretKey),
+    /// A PolicyDefinition, by its name.
+    Policy(String),
+    Entry(EntryKey),
+    /// Of a GatewayExtension, by its name.
+    Revision(String),
     FeatureFlags,
     /// It is not built yet, or its kind is not known.
     Nowhere,
@@ -129,6 +137,7 @@ impl Builder {
             built: Buckets::default(),
             objected: BTreeSet::new(),
             parts: Parts::default(),
+            policies: Policies::default(),
             table: Table::default(),
             routes: Routes::new_sync(),
             hosts: Routes::new_sync(),
@@ -263,11 +272,18 @@ impl Builder {
                     gone.push(route.object.clone());
                 }
                 Place::Endpoints(key) => self.sets.remove(key),
-                Place::Blob(key) => self.parts.remove(key),
+                Place::Blob(key) => {
+                    self.parts.remove(key);
+                    self.policies.touch();
+                }
                 Place::Secret(key) => {
                     self.parts.secrets.remove(key);
                     self.parts.touch(key.clone());
+                    self.policies.touch();
                 }
+                Place::Policy(name) => self.policies.forget(name),
+                Place::Entry(key) => self.policies.leave(key),
+                Place::Revision(extension) => self.policies.retire(extension),
                 Place::FeatureFlags => self.switch(&model::FeatureFlags::default()),
                 Place::Nowhere => {}
             }
@@ -277,8 +293,12 @@ impl Builder {
             (fresh.into_iter()).partition(|fresh| fresh.content.is_route());
         let mut made: Vec<Made> = parts.into_iter().map(|fresh| self.build(fresh)).collect();
         let again = self.parts.settle();
+        let is_another_world = self.settle_policies();
+        let mut anew: BTreeSet<String> = again.clone();
+        anew.extend(fresh.iter().map(|fresh| fresh.key.clone()));
         made.extend(fresh.into_iter().map(|fresh| self.build(fresh)));
         made.extend(again.iter().filter_map(|key| self.rebuild(key)));
+        let is_objected = is_another_world && self.relink(&anew);
         let routes = made.iter().filter_map(|made| made.route.clone()).collect();
         let verdicts = made.into_iter().filter_map(|made| made.verdict).collect();
         gone.retain(|object| {
@@ -300,7 +320,7 @@ impl Builder {
             verdicts,
             fresh: routes,
             gone,
-            concerns_others: !again.is_empty(),
+            concerns_others: !again.is_empty() || is_objected,
             endpoints: self.sets.settle(),
         }
     }

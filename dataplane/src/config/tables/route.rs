@@ -1,10 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use genkan_routing::Directives;
 use genkan_routing::connectors::Role;
 use genkan_routing::model::{self, BackendState, Matcher, ObjectRef, Secret, Unavailable};
 
+use super::Linked;
 use crate::metrics::Meter;
 use crate::upstream::Upstream;
 
@@ -25,6 +27,11 @@ pub struct Route {
     pub matcher: Matcher,
     /// What it is to the Connector API, and further places where requests go for it.
     pub role: Role<Arc<Route>>,
+    /// What its author wants to be done with its requests; absent where that is nothing.
+    pub policies: Option<Arc<model::Policies>>,
+    /// The same with what administrators add, as it is now: what it is linked with changes by itself. Absent where nothing
+    /// is done.
+    pub linked: ArcSwapOption<Linked>,
     pub meter: Meter,
     /// Something bad was said about its backend and not yet taken back.
     suspicion: AtomicU8,
@@ -82,6 +89,8 @@ impl Route {
             action,
             secrets: secrets.into(),
             role,
+            policies: model.policies.map(|policies| Arc::new(*policies)),
+            linked: ArcSwapOption::empty(),
             meter,
             suspicion: AtomicU8::new(TRUSTED),
             used_at: AtomicU64::new(0),

@@ -74,6 +74,7 @@ impl Compiler {
             sent: true,
             backend,
             columns: Vec::new(),
+            members: Map::new(),
             tool: Some(ToolVerdict {
                 conditions: [api_ready, proxy_ready]
                     .into_iter()
@@ -101,12 +102,14 @@ impl Compiler {
             forward_authorization: false,
             secrets: Vec::new(),
             role: Role::Class(Box::new(draft.class)),
+            policies: None,
         };
         Compiled {
             verdict,
             route: Some(route),
             needs,
             bundle: api.and_then(|api| api.bundle),
+            policy: None,
             plans: draft.plans,
         }
     }

@@ -141,6 +141,7 @@ impl Compiler {
                 sent: true,
                 backend: Backend::None,
                 columns: Vec::new(),
+                members: Map::new(),
                 tool: Some(ToolVerdict { conditions, status }),
             },
             route: Some(Route {
@@ -151,9 +152,11 @@ impl Compiler {
                 forward_authorization: false,
                 secrets,
                 role,
+                policies: None,
             }),
             needs,
             bundle,
+            policy: None,
             plans,
         }
     }
@@ -280,7 +283,7 @@ fn class_of<'i>(spec: &ConnectorSpec, index: &'i Index) -> Option<Class<'i>> {
     let record = index.published.get(&key)?;
     match &record.spec.as_ref().ok()?.tool {
         Tool::Class(spec) => Some(Class { record, spec }),
-        Tool::None | Tool::Connector(_) => None,
+        Tool::None | Tool::Connector(_) | Tool::Policy(_) | Tool::Extension(_) => None,
     }
 }
 

@@ -4,6 +4,7 @@ use genkan_crds::condition::reason;
 use genkan_routing::directives::{DirectiveSpec, Directives};
 use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Role, Route};
 use genkan_routing::precedence::{Losers, Standing};
+use serde_json::Map;
 
 use super::{Compiled, Compiler, unavailable, upstream};
 use crate::index::Index;
@@ -38,6 +39,7 @@ impl Compiler {
             sent: false,
             backend: Backend::None,
             columns: columns(record),
+            members: Map::new(),
             tool: None,
         };
         let checked = check(record);
@@ -103,12 +105,14 @@ impl Compiler {
             forward_authorization,
             secrets: Vec::new(),
             role: Role::None,
+            policies: None,
         };
         Compiled {
             verdict,
             route: Some(route),
             needs: needs.into_iter().collect(),
             bundle,
+            policy: None,
             plans: Vec::new(),
         }
     }

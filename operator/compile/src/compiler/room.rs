@@ -302,5 +302,6 @@ fn stub_of(route: &Route, finding: &Finding) -> Route {
         forward_authorization: false,
         secrets: Vec::new(),
         role: Role::None,
+        policies: None,
     }
 }

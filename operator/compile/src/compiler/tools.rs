@@ -1,4 +1,4 @@
-//! What Connectors name: classes and Secrets, and so what has to be judged again when one of these changes.
+//! What objects name beside addresses: classes and Secrets, and so what has to be judged again when one of these changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +44,7 @@ struct Value {
 // === impl Tools ===
 
 impl Tools {
-    /// Takes in what changed. Returns the Connectors that this concerns.
+    /// Takes in what changed. Returns the objects that this concerns.
     pub fn note(&mut self, index: &Index, dirty: &Dirty) -> BTreeSet<ObjectKey> {
         let mut concerned = BTreeSet::new();
         for key in &dirty.published {
@@ -58,7 +58,8 @@ impl Tools {
             concerned.extend(self.of_secret.get(secret).into_iter().flatten().cloned());
         }
         if dirty.flags || dirty.authorities {
-            concerned.extend(self.named.keys().cloned());
+            let connectors = self.named.keys().filter(|key| key.kind == Published::Connector);
+            concerned.extend(connectors.cloned());
         }
         concerned
     }
@@ -69,33 +70,41 @@ impl Tools {
     }
 
     fn name(&mut self, key: &ObjectKey, index: &Index) {
-        let named = index
+        let spec = index
             .published
             .get(key)
-            .and_then(|record| match &record.spec.as_ref().ok()?.tool {
-                Tool::Connector(spec) => {
-                    let auth = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
-                    let auth = auth.filter(|secret| secret.stays_in(&key.namespace));
-                    let auth = auth.and_then(|secret| secret.named());
-                    let authority = spec
-                        .ca_cert_secret_ref
-                        .as_ref()
-                        .map(|secret| secret.name.as_str());
-                    let secrets = auth.into_iter().chain(authority).filter(|name| !name.is_empty());
-                    Some(Named {
-                        class: spec.connector_class_name.clone(),
-                        secrets: secrets
-                            .map(|name| (key.namespace.clone(), name.to_owned()))
-                            .collect(),
-                    })
-                }
-                Tool::None | Tool::Class(_) => None,
-            });
+            .and_then(|record| record.spec.as_ref().ok());
+        let mut named = spec.and_then(|spec| match &spec.tool {
+            Tool::Connector(spec) => {
+                let auth = spec.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+                let auth = auth.filter(|secret| secret.stays_in(&key.namespace));
+                let auth = auth.and_then(|secret| secret.named());
+                let authority = spec
+                    .ca_cert_secret_ref
+                    .as_ref()
+                    .map(|secret| secret.name.as_str());
+                let secrets = auth.into_iter().chain(authority).filter(|name| !name.is_empty());
+                Some(Named {
+                    class: spec.connector_class_name.clone(),
+                    secrets: secrets
+                        .map(|name| (key.namespace.clone(), name.to_owned()))
+                        .collect(),
+                })
+            }
+            Tool::None | Tool::Class(_) | Tool::Policy(_) | Tool::Extension(_) => None,
+        });
+        let policies = spec.and_then(|spec| spec.policies.as_ref());
+        for secret in policies.into_iter().flat_map(|policies| &policies.secrets) {
+            let key = (secret.namespace.clone(), secret.name.clone());
+            named.get_or_insert_default().secrets.insert(key);
+        }
         if self.named.get(key) == named.as_ref() {
             return;
         }
         if let Some(before) = self.named.remove(key) {
-            leave(&mut self.of_class, &before.class, key);
+            if !before.class.is_empty() {
+                leave(&mut self.of_class, &before.class, key);
+            }
             for secret in &before.secrets {
                 leave(&mut self.of_secret, secret, key);
                 if !self.of_secret.contains_key(secret) {
@@ -104,10 +113,10 @@ impl Tools {
             }
         }
         if let Some(named) = named {
-            self.of_class
-                .entry(named.class.clone())
-                .or_default()
-                .insert(key.clone());
+            if !named.class.is_empty() {
+                let connectors = self.of_class.entry(named.class.clone()).or_default();
+                connectors.insert(key.clone());
+            }
             for secret in &named.secrets {
                 let users = self.of_secret.entry(secret.clone()).or_default();
                 if users.is_empty() {

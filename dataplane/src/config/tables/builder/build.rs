@@ -8,8 +8,9 @@ use genkan_proto::v1alpha1::Verdict;
 use genkan_routing::Directives;
 use genkan_routing::answer::reason;
 use genkan_routing::connectors::Role;
+use genkan_routing::model::policy::EXTENSIONS;
 use genkan_routing::model::{
-    self, Matcher, ObjectRef, Objection, ResourceBody, ResourceKey, Secret, SecretKey, Unavailable,
+    self, Matcher, ObjectRef, Objection, Resource, ResourceBody, ResourceKey, Secret, SecretKey, Unavailable,
 };
 
 use super::{Builder, Fresh, Place};
@@ -35,6 +36,8 @@ impl Builder {
                 (stub.resource, verdict)
             }
         };
+        let is_of_extensions = |resource: &Resource| resource.requires.iter().any(|word| word == EXTENSIONS);
+        let is_file = resource.as_ref().is_some_and(is_of_extensions);
         let (mut route, mut model) = (None, None);
         let place = match resource.map(|resource| (resource.key, resource.body)) {
             Some((ResourceKey::Endpoints(key), ResourceBody::Endpoints(set))) => {
@@ -44,12 +47,31 @@ impl Builder {
             }
             Some((ResourceKey::Blob(key), ResourceBody::Blob(blob))) => {
                 self.parts.insert(key, &blob);
+                if is_file {
+                    self.parts.insert_file(key, blob);
+                    self.policies.touch();
+                }
                 Place::Blob(key)
             }
             Some((ResourceKey::Secret(key), ResourceBody::Secret(hash))) => {
                 self.parts.secrets.name(key.clone(), hash);
                 self.parts.touch(key.clone());
+                self.policies.touch();
                 Place::Secret(key)
+            }
+            Some((ResourceKey::Entry(key), ResourceBody::Entry(entry))) => {
+                self.policies.enter(key.clone(), *entry);
+                Place::Entry(key)
+            }
+            Some((_, ResourceBody::Policy(policy))) => {
+                let name = policy.object.key.name.clone();
+                self.policies.define(*policy);
+                Place::Policy(name)
+            }
+            Some((_, ResourceBody::Revision(revision))) => {
+                let extension = revision.object.key.name.clone();
+                self.policies.revise(*revision);
+                Place::Revision(extension)
             }
             Some((_, ResourceBody::Route(described))) => {
                 model = self.parts.join(&key, &described).then(|| described.clone());
@@ -70,6 +92,7 @@ impl Builder {
                 ResourceBody::Endpoints(_)
                 | ResourceBody::Blob(_)
                 | ResourceBody::Secret(_)
+                | ResourceBody::Entry(_)
                 | ResourceBody::FeatureFlags(_),
             ))
             | None => Place::Nowhere,
@@ -148,7 +171,9 @@ impl Builder {
         };
         let meter = self.metrics.meter(&model.object.key);
         let route = Route::new(model, action, directives, secrets, part, meter);
-        (route, objection)
+        let (linked, unlinked) = self.link(&route);
+        route.linked.store(linked.map(Arc::new));
+        (route, objection.or(unlinked))
     }
 
     fn forward(&mut self, object: &ObjectRef, upstream: &model::Upstream) -> (Action, Option<Objection>) {

@@ -1,0 +1,47 @@
+//! What is done to the requests of an object, and to their answers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use genkan_policies::{Class, Plan};
+use genkan_routing::decide;
+use genkan_routing::model::Unavailable;
+
+/// The policies of one object as they are now: linked, or why they cannot be.
+#[derive(Clone)]
+pub struct Linked(Arc<Result<Plan, Unavailable>>);
+
+// === impl Linked ===
+
+impl Linked {
+    pub fn new(plan: Result<Plan, Unavailable>) -> Self {
+        Self(Arc::new(plan))
+    }
+
+    /// # Errors
+    /// Why nothing of the object can be served.
+    pub fn plan(&self) -> Result<&Plan, &Unavailable> {
+        self.0.as_ref().as_ref()
+    }
+}
+
+impl decide::Policies for Linked {
+    fn claims_authorization(&self) -> bool {
+        self.plan().is_ok_and(Plan::claims_authorization)
+    }
+
+    fn acts(&self, place: decide::Place) -> bool {
+        match (self.plan(), place) {
+            (Ok(plan), decide::Place::BeforeReview) => !plan.before_review.is_empty(),
+            (Ok(plan), decide::Place::AfterReview) => !plan.after_review.is_empty() || plan.class() != Class::HeaderOnly,
+            // Who may not is not told what is wrong.
+            (Err(_), place) => place == decide::Place::AfterReview,
+        }
+    }
+}
+
+impl fmt::Debug for Linked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Linked(..)")
+    }
+}

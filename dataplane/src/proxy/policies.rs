@@ -1,0 +1,464 @@
+//! Policies of objects, run on requests and on answers.
+
+mod outside;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use genkan_callers::{CallerCertificate, User};
+use genkan_policies::{
+    AnswerBody, Caller, Certificate, Class, Coming, Exchange, Later, Outcome, PolicyAnswer, Reading, Replacing, Source,
+    Stage, State,
+};
+use genkan_routing::answer::{Answer, Body, OfPolicy, Status};
+use genkan_routing::decide::{Changed, Place};
+use genkan_routing::model::Unavailable;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use super::fields::Head;
+use super::{Proxy, tool};
+use crate::context::Context;
+use crate::listening::certificate_of;
+use crate::tables::Linked;
+
+pub use outside::Outside;
+
+/// The policies of one request, and what they have come to so far.
+#[derive(Debug)]
+pub struct Running {
+    linked: Linked,
+    state: State,
+    /// As policies saw it, in canonical form.
+    path: String,
+    query: String,
+    /// The head for the backend, as hooks behind everything else made it once for all attempts.
+    sent: Option<HeaderMap>,
+    /// Bytes of the body that came, if policies read it.
+    body: Option<Bytes>,
+    is_replaced: bool,
+    /// Of the attempt under way: the body in place of the client's has gone out.
+    is_body_sent: bool,
+}
+
+/// What is asked of policies, of one place in a decision.
+pub(super) struct Asked<'a> {
+    pub place: Place,
+    pub linked: &'a Linked,
+    pub title: &'a str,
+    pub path: &'a str,
+    pub query: &'a [u8],
+}
+
+/// The header fields of a message of the engine, for policies.
+struct Fields<'h, H>(&'h mut H);
+
+impl<H: Head + Send + Sync> genkan_policies::Headers for Fields<'_, H> {
+    fn map(&self) -> &HeaderMap {
+        self.0.headers()
+    }
+
+    fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.insert(name, value);
+    }
+
+    fn add(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.append(name, value);
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        self.0.remove_name(name);
+    }
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Asks the policies of one place of the decision; an error is the answer.
+    pub(super) async fn ask_policies(
+        &self,
+        asked: Asked<'_>,
+        session: &mut Session,
+        context: &mut Parts<'_>,
+    ) -> Result<Changed<Arc<User>>, Answer> {
+        let plan = asked.linked.plan().map_err(|why| unavailable(asked.title, why))?;
+        let running = context.running.get_or_insert_with(|| {
+            Box::new(Running {
+                linked: asked.linked.clone(),
+                state: State::default(),
+                path: asked.path.to_owned(),
+                query: String::from_utf8_lossy(asked.query).into_owned(),
+                sent: None,
+                body: None,
+                is_replaced: false,
+                is_body_sent: false,
+            })
+        });
+        let chain = match asked.place {
+            Place::BeforeReview => &plan.before_review,
+            Place::AfterReview => {
+                if plan.class() != Class::HeaderOnly {
+                    running.body = read(session, plan.class_for(&reading(session))).await?;
+                }
+                &plan.after_review
+            }
+        };
+        let before = running.state.query.clone();
+        let certificate = certificate_of(session.digest());
+        let certificate = certificate.filter(|certificate| self.callers.identity.of_certificate(Some(certificate)).is_ok());
+        let names = certificate.as_deref().map(names_of);
+        let (method, scheme) = (session.req_header().method.clone(), scheme_of(session));
+        let source = Source {
+            address: context.client.map(|client| client.ip().to_canonical()),
+            certificate: names.as_ref(),
+        };
+        let request = genkan_policies::Request {
+            id: context.request_id,
+            method: method.as_str(),
+            scheme,
+            host: context.host,
+            path: &running.path,
+            query: &running.query,
+            route: asked.title,
+            source,
+            caller: context.user.map(caller_of).unwrap_or_default(),
+        };
+        let mut fields = Fields(session.req_header_mut());
+        let mut exchange = Exchange::new(request, Stage::Request(&mut fields), &mut running.state);
+        if let Some(body) = &running.body {
+            exchange = exchange.with_body(body.clone());
+        }
+        if let Outcome::Answer(answer) = chain.run(&mut exchange, &*self.outside).await {
+            return Err(answer_of(*answer));
+        }
+        let query = running.state.query.as_ref().filter(|query| before.as_ref() != Some(*query));
+        let identity = running.state.identity.as_ref();
+        Ok(Changed {
+            query: query.map(|query| query.as_bytes().to_vec()),
+            caller: identity.map(|identity| self.callers.identity.named(&identity.user, &identity.groups)),
+            forwards_authorization: running.state.forwards_authorization,
+        })
+    }
+
+    /// Hooks on the head that the backend will see; it is made once, whatever the number of attempts.
+    pub(super) async fn before_sending(
+        &self,
+        session: &Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let Some(running) = &mut context.running else {
+            return Ok(());
+        };
+        running.is_body_sent = false;
+        if let Some(body) = &running.state.body {
+            request.remove_header(&TRANSFER_ENCODING);
+            request.insert_header(CONTENT_LENGTH, body.len())?;
+        }
+        let Ok(plan) = running.linked.plan() else {
+            return Ok(());
+        };
+        if plan.post_request.is_empty() {
+            return Ok(());
+        }
+        if let Some(sent) = &running.sent {
+            install(request, sent);
+            return Ok(());
+        }
+        let running = &mut **running;
+        let known = Known::of(session, &context.line, context.user.as_deref());
+        let seen = known.request(&running.path, &running.query);
+        let mut fields = Fields(request);
+        let mut exchange = Exchange::new(seen, Stage::Request(&mut fields), &mut running.state);
+        if let Outcome::Answer(answer) = plan.post_request.run(&mut exchange, &*self.outside).await {
+            context.verdict = Some(answer_of(*answer));
+            return Err(Error::new_in(ErrorType::InternalError));
+        }
+        running.sent = Some(request.headers.clone());
+        Ok(())
+    }
+
+    /// The policies of the object on the answer of its backend.
+    pub(super) async fn on_answer(
+        &self,
+        session: &Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+        at: Answered,
+    ) -> Result<()> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        let Some(running) = &mut context.running else {
+            return Ok(());
+        };
+        let running = &mut **running;
+        let Ok(plan) = running.linked.plan() else {
+            return Ok(());
+        };
+        let chain = match at {
+            Answered::ByBackend => &plan.response,
+            Answered::ForClient => &plan.post_response,
+        };
+        if !chain.is_empty() {
+            let known = Known::of(session, &context.line, context.user.as_deref());
+            let seen = known.request(&running.path, &running.query);
+            let mut status = response.status.as_u16();
+            let mut fields = Fields(response);
+            let stage = Stage::Response {
+                request: &session.req_header().headers,
+                status: &mut status,
+                headers: &mut fields,
+            };
+            let mut exchange = Exchange::new(seen, stage, &mut running.state);
+            if let Outcome::Answer(answer) = chain.run(&mut exchange, &*self.outside).await {
+                context.verdict = Some(answer_of(*answer));
+                return Err(Error::new_in(ErrorType::InternalError));
+            }
+            if status != response.status.as_u16() {
+                response.set_status(status)?;
+            }
+        }
+        if at == Answered::ForClient {
+            add_later(&running.state, response);
+        }
+        Ok(())
+    }
+
+    /// What a hook for errors says in place of an answer of genkan's own.
+    pub(super) async fn replaced(&self, session: &Session, context: &mut Context, answer: Answer) -> Answer {
+        let is_error = answer.code >= 400 && !answer.is_responded();
+        let Some(running) = context.running.as_deref_mut().filter(|running| is_error && !running.is_replaced) else {
+            return answer;
+        };
+        running.is_replaced = true;
+        let Ok(plan) = running.linked.plan() else {
+            return answer;
+        };
+        if !plan.is_for_errors() {
+            return answer;
+        }
+        let known = Known::of(session, &context.line, context.user.as_deref());
+        let seen = known.request(&running.path, &running.query);
+        let error = Replacing {
+            status: answer.code,
+            reason: &answer.reason,
+            message: answer.message(),
+        };
+        let headers = &session.req_header().headers;
+        let replaced = plan.replace(error, seen, headers, &mut running.state, &*self.outside).await;
+        let Some(replaced) = replaced else {
+            return answer;
+        };
+        let body = match replaced.body {
+            AnswerBody::Raw { content_type, bytes } => Body::Text {
+                content_type,
+                text: String::from_utf8_lossy(&bytes).into_owned(),
+                message: replaced.message,
+            },
+            AnswerBody::Status => Body::Status(Status {
+                code: replaced.status,
+                reason: answer.reason.clone(),
+                message: replaced.message,
+            }),
+        };
+        let mut made = Answer::status(replaced.status, answer.reason, "");
+        made.body = body;
+        made.detail = answer.detail;
+        made.policy = Some(Box::new(OfPolicy {
+            step: replaced.step,
+            headers: replaced.headers,
+            is_responded: false,
+        }));
+        made
+    }
+}
+
+/// Which head of an answer it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    ByBackend,
+    ForClient,
+}
+
+/// What of a request the decision shares with policies.
+pub(super) struct Parts<'c> {
+    pub running: &'c mut Option<Box<Running>>,
+    pub request_id: &'c str,
+    pub host: &'c str,
+    pub client: Option<std::net::SocketAddr>,
+    pub user: Option<&'c User>,
+}
+
+/// What a request is to policies behind its decision.
+struct Known<'c> {
+    line: &'c crate::access::Line,
+    method: &'c str,
+    scheme: &'static str,
+    names: Option<Certificate>,
+    user: Option<&'c User>,
+}
+
+// === impl Known ===
+
+impl<'c> Known<'c> {
+    fn of(session: &'c Session, line: &'c crate::access::Line, user: Option<&'c User>) -> Self {
+        Self {
+            line,
+            method: session.req_header().method.as_str(),
+            scheme: scheme_of(session),
+            names: certificate_of(session.digest()).as_deref().map(names_of),
+            user,
+        }
+    }
+
+    fn request<'x>(&'x self, path: &'x str, query: &'x str) -> genkan_policies::Request<'x> {
+        genkan_policies::Request {
+            id: &self.line.request_id,
+            method: self.method,
+            scheme: self.scheme,
+            host: &self.line.host,
+            path,
+            query,
+            route: &self.line.object,
+            source: Source {
+                address: self.line.client.map(|client| client.ip().to_canonical()),
+                certificate: self.names.as_ref(),
+            },
+            caller: self.user.map(caller_of).unwrap_or_default(),
+        }
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Fields for the access line.
+    pub fn log(&self) -> &[(Arc<str>, String)] {
+        &self.state.log
+    }
+
+    /// The body that the backend gets in place of the client's, if policies made one.
+    pub fn body(&self) -> Option<&Bytes> {
+        self.state.body.as_ref()
+    }
+}
+
+fn scheme_of(session: &Session) -> &'static str {
+    let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    if is_tls { "https" } else { "http" }
+}
+
+fn names_of(certificate: &CallerCertificate) -> Certificate {
+    let names = &certificate.names;
+    Certificate {
+        subject: names.subject.clone(),
+        dns: names.dns.clone(),
+        uri: names.uri.clone(),
+    }
+}
+
+fn caller_of(user: &User) -> Caller<'_> {
+    Caller {
+        user: &user.name,
+        groups: &user.groups,
+        ..Caller::default()
+    }
+}
+
+/// What is known of the body before it comes.
+fn reading(session: &Session) -> Reading<'_> {
+    let headers = &session.req_header().headers;
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_chunked = headers.contains_key(TRANSFER_ENCODING) || session.is_http2();
+    let length = text(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    Reading {
+        bytes: length.or((!is_chunked).then_some(0)),
+        is_upgrade: session.is_upgrade_req(),
+        content_type: text(&CONTENT_TYPE),
+        content_encoding: text(&CONTENT_ENCODING),
+    }
+}
+
+/// # Errors
+/// The answer to a body that no policy can look at.
+async fn read(session: &mut Session, coming: Coming) -> Result<Option<Bytes>, Answer> {
+    match coming {
+        Coming::HeaderOnly => Ok(None),
+        Coming::Answer(answer) => Err(answer_of(*answer)),
+        Coming::EarlyBody => tool::read_early(session).await.map(Some),
+    }
+}
+
+fn install(request: &mut RequestHeader, sent: &HeaderMap) {
+    let names: Vec<HeaderName> = request.headers.keys().cloned().collect();
+    for name in names {
+        request.remove_header(&name);
+    }
+    for (name, value) in sent {
+        // Names and values are those of a head that was made before.
+        let _ = request.append_header(name.clone(), value.clone());
+    }
+}
+
+/// What policies add to the head of an answer of genkan's own.
+pub(super) fn dress(running: Option<&Running>, answer: Option<&OfPolicy>, response: &mut ResponseHeader) {
+    if let Some(running) = running {
+        add_later(&running.state, response);
+    }
+    let mut named: Vec<&HeaderName> = Vec::new();
+    for (name, value) in answer.iter().flat_map(|answer| &answer.headers) {
+        // Names and values are such.
+        let _ = match named.contains(&name) {
+            false => response.insert_header(name.clone(), value.clone()),
+            true => response.append_header(name.clone(), value.clone()).map(|_| ()),
+        };
+        named.push(name);
+    }
+}
+
+/// The body that policies made goes in place of the client's: its first piece is all of it.
+pub(super) fn replace_body(context: &mut Context, body: &mut Option<Bytes>, is_end: bool) {
+    let made = context.running.as_mut().and_then(|running| {
+        let made = running.state.body.clone()?;
+        Some((made, std::mem::replace(&mut running.is_body_sent, !is_end)))
+    });
+    if let Some((made, is_sent)) = made {
+        *body = (!is_sent).then_some(made);
+    }
+}
+
+fn add_later(state: &State, response: &mut ResponseHeader) {
+    for later in &state.later {
+        // Names and values are such.
+        let _ = match later {
+            Later::Set(name, value) => response.insert_header(name.clone(), value.clone()),
+            Later::Add(name, value) => response.append_header(name.clone(), value.clone()).map(|_| ()),
+        };
+    }
+}
+
+fn unavailable(title: &str, why: &Unavailable) -> Answer {
+    Answer::status(503, why.reason.clone(), format!("{title}: {}", why.message))
+}
+
+/// An answer of a policy, as genkan gives it.
+fn answer_of(answer: PolicyAnswer) -> Answer {
+    let (content_type, bytes) = answer.render();
+    let mut made = Answer::status(answer.status, answer.reason.clone(), "");
+    made.policy = Some(Box::new(OfPolicy {
+        is_responded: !answer.is_error(),
+        step: answer.step,
+        headers: answer.headers,
+    }));
+    made.body = Body::Text {
+        content_type,
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        message: answer.message,
+    };
+    made.detail = answer.detail;
+    made
+}
