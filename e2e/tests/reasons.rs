@@ -11,9 +11,10 @@ const CONDITIONS: &str = include_str!("../../crds/src/condition.rs");
 const ANSWERS: &str = include_str!("../../dataplane/routing/src/answer/reason.rs");
 
 /// What says `x-genkan-reason`, and may only say constants.
-const SPEAKERS: [&str; 4] = [
+const SPEAKERS: [&str; 5] = [
     "dataplane/src",
     "dataplane/callers/src",
+    "dataplane/policies/src",
     "dataplane/routing/src",
     "proto/src",
 ];

@@ -123,6 +123,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("proto", &["routing"]),
     ("dataplane/probe", &["routing"]),
     ("dataplane/rego", &["routing"]),
+    ("dataplane/policies", &["routing"]),
     ("operator/compile", &["crds", "probe", "proto", "rego", "routing"]),
     (
         "operator/tools",

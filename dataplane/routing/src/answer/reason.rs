@@ -21,14 +21,30 @@ pub const BACKEND_TLS_VERIFY: &str = "BackendTLSVerify";
 pub const BACKEND_TIMEOUT: &str = "BackendTimeout";
 /// The host of the backend has no address.
 pub const BACKEND_UNRESOLVED: &str = "BackendUnresolved";
+/// A policy cannot read the body.
+pub const BAD_INPUT: &str = "BadInput";
 /// A redirect to the same path with a slash.
 pub const BARE_PREFIX: &str = "BarePrefix";
+/// There is no memory left to hold bodies for policies.
+pub const BODY_MEMORY_EXHAUSTED: &str = "BodyMemoryExhausted";
 /// The body of the request came too slowly.
 pub const BODY_TIMEOUT: &str = "BodyTimeout";
 /// The body is larger than can be put together before it is sent.
 pub const BODY_TOO_LARGE: &str = "BodyTooLarge";
+/// A policy looks at a body that this version cannot hold back.
+pub const BODY_TOO_LONG_FOR_NOW: &str = "BodyTooLongForNow";
+/// Whom a policy asks does not answer as it should.
+pub const CALL_FAILED: &str = "CallFailed";
+/// Whom a policy asks took too long.
+pub const CALL_TIMEOUT: &str = "CallTimeout";
+/// The client certificate is not one that a policy takes.
+pub const CERTIFICATE_INVALID: &str = "CertificateInvalid";
+/// A policy asks for a client certificate.
+pub const CERTIFICATE_MISSING: &str = "CertificateMissing";
 /// The client certificate is not good.
 pub const CERTIFICATE_REJECTED: &str = "CertificateRejected";
+/// A rule of a policy does not hold.
+pub const CHECK_FAILED: &str = "CheckFailed";
 /// The client went away.
 pub const CLIENT_GONE: &str = "ClientGone";
 /// The path names a cluster that does not exist.
@@ -49,6 +65,12 @@ pub const CREDENTIAL_NOT_UNDERSTOOD: &str = "CredentialNotUnderstood";
 pub const DISCOVERY: &str = "Discovery";
 /// The request ended before anything was decided.
 pub const DROPPED: &str = "Dropped";
+/// A policy found nothing where it looked something up.
+pub const ENRICHMENT_FAILED: &str = "EnrichmentFailed";
+/// What a policy runs is not on this data plane.
+pub const EXTENSION_UNAVAILABLE: &str = "ExtensionUnavailable";
+/// A filter does not take the request.
+pub const FILTER_REFUSED: &str = "FilterRefused";
 /// The head or the body can be read in more than one way.
 pub const FRAMING: &str = "Framing";
 /// The policy of a class made no credential.
@@ -69,6 +91,10 @@ pub const INTERNAL_ERROR: &str = "InternalError";
 pub const INVALID: &str = "Invalid";
 /// The CA bundle of the object holds no certificate.
 pub const INVALID_CA_BUNDLE: &str = "InvalidCABundle";
+/// The API key is unknown.
+pub const KEY_INVALID: &str = "KeyInvalid";
+/// A policy asks for an API key.
+pub const KEY_MISSING: &str = "KeyMissing";
 /// The request has been here before.
 pub const LOOP_DETECTED: &str = "LoopDetected";
 /// The method is never passed on.
@@ -83,22 +109,52 @@ pub const NOT_CONFIGURED: &str = "NotConfigured";
 pub const ORIGIN_REFUSED: &str = "OriginRefused";
 /// The request met a mistake of genkan itself.
 pub const PANIC: &str = "Panic";
+/// Name or password are wrong.
+pub const PASSWORD_INVALID: &str = "PasswordInvalid";
+/// A policy asks for name and password.
+pub const PASSWORD_MISSING: &str = "PasswordMissing";
 /// The path can be read in more than one way.
 pub const PATH_REFUSED: &str = "PathRefused";
+/// A policy does not allow it.
+pub const POLICY_DENIED: &str = "PolicyDenied";
+/// A policy could not be applied.
+pub const POLICY_FAILED: &str = "PolicyFailed";
+/// A policy took too long.
+pub const POLICY_TIMEOUT: &str = "PolicyTimeout";
+/// What a page of another host may send.
+pub const PREFLIGHT: &str = "Preflight";
 /// The query cannot be read.
 pub const QUERY_REFUSED: &str = "QueryRefused";
+/// There were too many requests.
+pub const RATE_LIMITED: &str = "RateLimited";
+/// A policy sends the client elsewhere.
+pub const REDIRECTED: &str = "Redirected";
 /// The path says nothing that Kubernetes would understand.
 pub const REQUEST_NOT_UNDERSTOOD: &str = "RequestNotUnderstood";
 /// The head came too slowly.
 pub const REQUEST_TIMEOUT: &str = "RequestTimeout";
+/// A policy answers itself.
+pub const RESPONDED: &str = "Responded";
 /// The directives take too long for this path.
 pub const REWRITE_TOO_COSTLY: &str = "RewriteTooCostly";
+/// The body does not follow its schema.
+pub const SCHEMA_VIOLATION: &str = "SchemaViolation";
 /// What the object needs a secret for has not come from the operator.
 pub const SECRETS_UNAVAILABLE: &str = "SecretsUnavailable";
 /// `OPTIONS *`, which asks about the server.
 pub const SERVER_OPTIONS: &str = "ServerOptions";
+/// The signature is not good.
+pub const SIGNATURE_INVALID: &str = "SignatureInvalid";
+/// A policy asks for a signature.
+pub const SIGNATURE_MISSING: &str = "SignatureMissing";
+/// A policy looks at bodies, and this is a stream without an end.
+pub const STREAM_WITH_BODY_POLICY: &str = "StreamWithBodyPolicy";
 /// The target is longer than is allowed.
 pub const TARGET_TOO_LONG: &str = "TargetTooLong";
+/// A policy does not take the token.
+pub const TOKEN_INVALID: &str = "TokenInvalid";
+/// A policy asks for a token.
+pub const TOKEN_MISSING: &str = "TokenMissing";
 /// Whoever grants tokens for the class of a Connector grants none.
 pub const TOKEN_NOT_GRANTED: &str = "TokenNotGranted";
 /// The API server does not accept the token.
@@ -119,5 +175,7 @@ pub const UNAVAILABLE: &str = "Unavailable";
 pub const UNKNOWN: &str = "Unknown";
 /// The object needs a data plane that knows more.
 pub const UNSUPPORTED: &str = "Unsupported";
+/// A policy cannot read bodies of this type or coding.
+pub const UNSUPPORTED_MEDIA_TYPE: &str = "UnsupportedMediaType";
 /// The version of HTTP is not spoken.
 pub const VERSION_REFUSED: &str = "VersionRefused";

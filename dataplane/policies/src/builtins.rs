@@ -1,0 +1,221 @@
+//! What genkan's own policies do, one in each file.
+
+mod log;
+mod redirect;
+mod respond;
+mod set;
+mod switch;
+mod throw;
+
+use std::time::Duration;
+
+use genkan_routing::model::policy::Direction;
+use http::HeaderName;
+use serde_json::{Map, Value};
+
+use crate::link::{Fault, Site};
+use crate::step::{Act, Action};
+
+pub(crate) use log::LogRule;
+pub(crate) use switch::{SwitchWith, condition};
+
+/// Those that this version runs.
+const KNOWN: [&str; 20] = [
+    "apiKey",
+    "authorize",
+    "basic",
+    "check",
+    "cors",
+    "countLimit",
+    "filter",
+    "hmac",
+    "jwt",
+    "log",
+    "lookup",
+    "mtls",
+    "rateLimit",
+    "redact",
+    "redirect",
+    "respond",
+    "set",
+    "switch",
+    "throw",
+    "validateSchema",
+];
+
+/// Those that have a name only.
+const LATER: [&str; 15] = [
+    "antivirus",
+    "call",
+    "decrypt",
+    "encrypt",
+    "enrich",
+    "extAuth",
+    "extProc",
+    "introspect",
+    "script",
+    "sign",
+    "tokenExchange",
+    "tokenMint",
+    "transform",
+    "validate",
+    "verifySignature",
+];
+
+/// Of these, answers have none.
+const OF_REQUESTS: [&str; 11] = [
+    "apiKey",
+    "authorize",
+    "basic",
+    "cors",
+    "countLimit",
+    "filter",
+    "hmac",
+    "jwt",
+    "mtls",
+    "rateLimit",
+    "redirect",
+];
+
+/// It is one of genkan's own policies, whether this version runs it or not.
+pub(crate) fn is_name(name: &str) -> bool {
+    KNOWN.contains(&name) || LATER.contains(&name)
+}
+
+/// Makes a built-in ready to run. `switch` is made by whoever makes steps.
+pub(crate) fn compile(
+    name: &str,
+    with: &Map<String, Value>,
+    site: &Site<'_>,
+    label: &str,
+) -> Result<Action, Fault> {
+    if site.on == Direction::Response && OF_REQUESTS.contains(&name) {
+        return Err(Fault::new(
+            "",
+            format!("{name} is for requests, and not for answers"),
+        ));
+    }
+    let _ = label;
+    let act: Box<dyn Act> = match name {
+        "log" => Box::new(log::Log::compile(site.read(with)?, site)?),
+        "redirect" => Box::new(redirect::Redirect::compile(site.read(with)?, site)?),
+        "respond" => Box::new(respond::Respond::compile(site.read(with)?, site)?),
+        "set" => Box::new(set::Set::compile(site.read(with)?, site)?),
+        "throw" => Box::new(throw::Throw::compile(site.read(with)?, site)?),
+        _ => {
+            let text = format!("{name} is not run by this version of genkan");
+            return Err(Fault::unsupported(text));
+        }
+    };
+    Ok(Action::Plain(act))
+}
+
+/// It judges what stands in `Authorization`, so nobody else is asked about that.
+pub(crate) fn claims_authorization(name: &str, with: &Map<String, Value>) -> bool {
+    let is_authorization = |text: &str| text.eq_ignore_ascii_case("authorization");
+    let from = with.get("from").and_then(Value::as_array);
+    match name {
+        "jwt" | "introspect" => from.is_none_or(|from| {
+            let headers = from.iter().filter_map(|place| place.get("header"));
+            headers.filter_map(Value::as_str).any(is_authorization)
+        }),
+        "basic" => true,
+        "hmac" => with
+            .get("header")
+            .and_then(Value::as_str)
+            .is_some_and(is_authorization),
+        "extAuth" => with
+            .get("requestHeaders")
+            .and_then(Value::as_array)
+            .is_none_or(|names| names.iter().filter_map(Value::as_str).any(is_authorization)),
+        _ => false,
+    }
+}
+
+/// `250ms`, `30s`, `1m`, `2h`, `1h30m`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let one = match &rest[..letters] {
+            "ms" => Duration::from_millis(number),
+            "s" => Duration::from_secs(number),
+            "m" => Duration::from_secs(number.checked_mul(60)?),
+            "h" => Duration::from_secs(number.checked_mul(3600)?),
+            "d" => Duration::from_secs(number.checked_mul(86_400)?),
+            _ => return None,
+        };
+        total = total.checked_add(one)?;
+        rest = &rest[letters..];
+    }
+    Some(total)
+}
+
+/// # Errors
+/// When it is none.
+pub(crate) fn duration_of(field: &str, text: &str) -> Result<Duration, Fault> {
+    duration(text).ok_or_else(|| Fault::new(field, format!("{text:?} is no duration such as 30s")))
+}
+
+/// # Errors
+/// When it is no name, or one that only genkan sets.
+pub(crate) fn settable(field: &str, name: &str) -> Result<HeaderName, Fault> {
+    let parsed = header_name(field, name)?;
+    let plain = parsed.as_str().replace('_', "-");
+    let is_ours = plain.starts_with("x-remote-") || plain.starts_with("impersonate-");
+    if is_ours {
+        return Err(Fault::new(
+            field,
+            format!("{name} is a header that only genkan sets"),
+        ));
+    }
+    let is_framing = [
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+    .contains(&plain.as_str());
+    if is_framing {
+        return Err(Fault::new(field, format!("{name} cannot be set by a policy")));
+    }
+    Ok(parsed)
+}
+
+/// # Errors
+/// When it is none.
+pub(crate) fn header_name(field: &str, name: &str) -> Result<HeaderName, Fault> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Fault::new(field, format!("{name:?} is no name of a header")))
+}
+
+/// # Errors
+/// When it is not one that an answer can have.
+pub(crate) fn status_of(field: &str, status: u16) -> Result<u16, Fault> {
+    if (200..=599).contains(&status) {
+        Ok(status)
+    } else {
+        Err(Fault::new(
+            field,
+            format!("{status} is no status of an answer, 200 to 599"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

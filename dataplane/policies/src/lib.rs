@@ -1,0 +1,38 @@
+//! Policies of gateway extensions: steps are linked into plans, and plans run on requests and answers.
+//!
+//! No I/O of its own, no clock and no runtime: what is needed from outside is behind [`Outside`], and a plan suspends only
+//! where one of its steps really has to wait for that. [`link()`] makes a [`Plan`] of the steps of an object and of the
+//! [`World`] around it; [`Chain::run`] applies one place of it to an [`Exchange`].
+
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+
+mod answer;
+mod builtins;
+mod class;
+mod exchange;
+mod expr;
+pub mod failure;
+mod glob;
+mod json;
+mod limiters;
+mod link;
+mod on_error;
+mod outside;
+mod plan;
+mod run;
+mod schema;
+mod step;
+mod template;
+mod world;
+
+pub use answer::{AnswerBody, AnswerKind, Cause, PolicyAnswer};
+pub use class::{Class, Coming, EARLY_BODY, Reading, body_too_long};
+pub use exchange::Later;
+pub use exchange::{Auth, Caller, Certificate, Exchange, Headers, Identity, Request, Source, Stage, State};
+pub use limiters::Limiters;
+pub use link::{Described, Description, Problem, ProblemReason, class_of, coming_for, describe, link};
+pub use on_error::{Replaced, Replacing};
+pub use outside::{Job, Outside, Unreachable, Waiting};
+pub use plan::{Chain, Plan};
+pub use run::Outcome;
+pub use world::{Alias, Aliases, EntryFacts, NamedHook, NamedOverride, ObjectFacts, World};

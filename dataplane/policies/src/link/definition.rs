@@ -1,0 +1,195 @@
+use std::sync::Arc;
+
+use genkan_routing::model::policy::{Direction, PolicyDefinition, PolicyStep};
+use serde_json::{Map, Value};
+
+use super::Problem;
+use super::compile::{Compiler, List, Origin, problem};
+use super::fold::is_computed;
+use super::resolve::definition as definition_of;
+use super::site::{Fault, OF_USER, Site};
+use crate::glob::Glob;
+use crate::schema::Schema;
+use crate::step::{Action, CatchSteps, Definition, Params};
+use crate::template::Json;
+
+/// Definitions and branches inside of one another, at most.
+pub(super) const DEEPEST: usize = 8;
+
+// === impl Compiler ===
+
+impl Compiler<'_> {
+    pub(super) fn definition(
+        &self,
+        list: &List<'_>,
+        field: &str,
+        label: &str,
+        step: &PolicyStep,
+        definition: &PolicyDefinition,
+    ) -> Result<Action, Problem> {
+        let title = format!("{}@{}", definition.policy, definition.version);
+        let fail = |fault: Fault| problem(list, field, fault);
+        if list.inside.contains(&title) {
+            return Err(fail(Fault::new("", format!("{title} uses itself"))));
+        }
+        for (what, is_there) in [
+            ("a script", definition.script.is_some()),
+            ("a call-out", definition.call_out.is_some()),
+        ] {
+            if is_there {
+                let text = format!("{title} is {what}, which is not run by this version of genkan");
+                return Err(fail(Fault::unsupported(text)));
+            }
+        }
+        let with = with_defaults(&step.with, definition);
+        check(&with, definition).map_err(fail)?;
+        let known = marked(&with, definition);
+        let mut inside = list.inside.to_vec();
+        inside.push(title.clone());
+        let (secrets, secrets_are) = match &definition.entry {
+            Some(entry) => {
+                let extension = entry.split('/').next().unwrap_or_default();
+                (self.secrets_of(extension), "spec.secrets of its extension")
+            }
+            None => (
+                self.secrets_of(""),
+                "the parameters of the definition; mark one with x-genkan-secret",
+            ),
+        };
+        let site = Site {
+            secrets,
+            secrets_are,
+            outer: Some(&list.site),
+            params: Some(&known),
+            ..list.site
+        };
+        let label = match &definition.entry {
+            Some(entry) => entry.as_str(),
+            None => label,
+        };
+        let lists = |name: &str| format!("{field}: {title}: {name}");
+        let (steps, catch, finally) = (lists("steps"), lists("catch"), lists("finally"));
+        let inner = List {
+            site,
+            title: list.title,
+            field: &steps,
+            label,
+            facts: self.facts_of(definition, list.facts),
+            on_error: None,
+            depth: list.depth + 1,
+            inside: &inside,
+            origin: Origin::Definition,
+            is_branch: false,
+            is_whole: list.is_whole || step.on == Direction::Response,
+        };
+        self.refuse_depth(&inner)?;
+        let own = definition.steps.iter().enumerate();
+        let own = own.filter(|(_, step)| {
+            // A definition inside of this one may have steps for answers as well, and chooses itself.
+            let chooses = site.on == Direction::Response && definition_of(&step.uses, self.world).is_some();
+            inner.is_whole || step.on == site.on || chooses
+        });
+        let steps = self.steps(&inner, own)?;
+        let mut caught = Vec::with_capacity(definition.catch.len());
+        for (index, catch_steps) in definition.catch.iter().enumerate() {
+            let field = format!("{catch}[{index}].steps");
+            let list = List {
+                field: &field,
+                ..inner
+            };
+            caught.push(CatchSteps {
+                errors: catch_steps.errors.iter().map(|error| Glob::new(error)).collect(),
+                steps: self.steps(&list, catch_steps.steps.iter().enumerate())?.into(),
+            });
+        }
+        let list = List {
+            field: &finally,
+            ..inner
+        };
+        let finally = self.steps(&list, definition.finally.iter().enumerate())?;
+        let with = Value::Object(with);
+        let params = if is_computed(&with) {
+            let json = Json::parse(&with, "with");
+            Params::Computed(json.map_err(|(path, error)| fail(Fault::new(&path, error)))?)
+        } else {
+            Params::Fixed(Arc::new(match with {
+                Value::Object(with) => with,
+                _ => Map::new(),
+            }))
+        };
+        Ok(Action::Definition(Box::new(Definition {
+            params,
+            steps: steps.into(),
+            catch: caught.into(),
+            finally: finally.into(),
+        })))
+    }
+
+    pub(super) fn refuse_depth(&self, list: &List<'_>) -> Result<(), Problem> {
+        if list.depth > DEEPEST {
+            let text = format!("policies are nested deeper than {DEEPEST}");
+            return Err(problem(list, list.field, Fault::new("", text)));
+        }
+        Ok(())
+    }
+}
+
+/// Parameters that are not given are what the definition says.
+fn with_defaults(with: &Map<String, Value>, definition: &PolicyDefinition) -> Map<String, Value> {
+    let mut with = with.clone();
+    for (name, property) in properties(definition) {
+        if let Some(default) = property.get("default")
+            && !with.contains_key(name)
+        {
+            with.insert(name.clone(), default.clone());
+        }
+    }
+    with
+}
+
+fn properties(definition: &PolicyDefinition) -> impl Iterator<Item = (&String, &Value)> {
+    let parameters = definition.parameters.as_ref();
+    let properties = parameters.and_then(|parameters| parameters.get("properties"));
+    properties.and_then(Value::as_object).into_iter().flatten()
+}
+
+/// What is computed is known to nobody yet, and is not judged.
+fn check(with: &Map<String, Value>, definition: &PolicyDefinition) -> Result<(), Fault> {
+    let Some(parameters) = &definition.parameters else {
+        return match with.keys().next() {
+            Some(name) => Err(Fault::new(
+                &format!("with.{name}"),
+                "the policy has no parameters",
+            )),
+            None => Ok(()),
+        };
+    };
+    let schema = Schema::compile(&Value::Object(parameters.clone()), false)
+        .map_err(|error| Fault::new("", format!("the parameters of the policy: {error}")))?;
+    let value = Value::Object(with.clone());
+    let violations = schema.violations(&value, usize::MAX);
+    let known = violations.into_iter().find(|violation| {
+        let at = value.pointer(&violation.field);
+        !at.is_some_and(|at| at.is_string() && is_computed(at))
+    });
+    match known {
+        Some(violation) => {
+            let field = format!("with{}", violation.field.replace('/', "."));
+            Err(Fault::new(&field, violation.message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Aliases that the user of the definition gives are looked up with the user's.
+fn marked(with: &Map<String, Value>, definition: &PolicyDefinition) -> Map<String, Value> {
+    let mut with = with.clone();
+    for (name, property) in properties(definition) {
+        if property.get("x-genkan-secret") == Some(&Value::Bool(true))
+            && let Some(Value::String(alias)) = with.get_mut(name)
+        {
+            alias.insert(0, OF_USER);
+        }
+    }
+    with
+}

@@ -1,0 +1,228 @@
+use std::sync::Arc;
+
+use genkan_routing::model::policy::{Direction, Mode, OnError};
+use http::HeaderMap;
+
+use crate::answer::{AnswerKind, PolicyAnswer};
+use crate::exchange::{Exchange, Stage};
+use crate::failure::{Case as FailureCase, Counted, Event, Verdict, outcome};
+use crate::outside::{Outside, Waiting};
+use crate::step::{Action, Case, Definition, Moment, Params, Step, Stop};
+
+/// What becomes of a message at one place of a plan.
+#[derive(Debug)]
+pub enum Outcome {
+    Forward,
+    Answer(Box<PolicyAnswer>),
+}
+
+type Done = Result<(), Box<PolicyAnswer>>;
+
+/// Step by step; the first that answers ends it.
+pub(crate) async fn run_steps(steps: &[Step], exchange: &mut Exchange<'_>, outside: &dyn Outside) -> Done {
+    for step in steps {
+        match step.mode {
+            Mode::Disabled => {}
+            Mode::Enforce => run_step(step, exchange, outside).await?,
+            Mode::Shadow => shadow(step, exchange, outside).await,
+        }
+    }
+    Ok(())
+}
+
+/// The same, for steps inside of steps.
+fn nested<'a>(
+    steps: &'a [Step],
+    exchange: &'a mut Exchange<'_>,
+    outside: &'a dyn Outside,
+) -> Waiting<'a, Done> {
+    Box::pin(run_steps(steps, exchange, outside))
+}
+
+async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outside) -> Done {
+    let moment = Moment {
+        now: outside.now(),
+        elapsed: outside.elapsed(),
+    };
+    if let Some(when) = &step.when {
+        match when.truth(exchange, moment.now) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(detail) => return judged(step, exchange, Stop::error(format!("when: {detail}"))),
+        }
+    }
+    let done = match &step.action {
+        Action::Plain(act) => act.act(exchange, moment),
+        Action::Switch(cases) => match chosen(cases, exchange, moment) {
+            Ok(Some(case)) => {
+                let done = nested(&case.steps, exchange, outside).await;
+                return done.or_else(|answer| passed(step, exchange, answer));
+            }
+            Ok(None) => Ok(()),
+            Err(stop) => Err(stop),
+        },
+        Action::Definition(definition) => match run_definition(definition, exchange, moment, outside).await {
+            Ok(done) => return done.or_else(|answer| passed(step, exchange, answer)),
+            Err(stop) => Err(stop),
+        },
+    };
+    match done {
+        Ok(()) => Ok(()),
+        Err(stop) => judged(step, exchange, stop),
+    }
+}
+
+fn chosen<'c>(cases: &'c [Case], exchange: &Exchange<'_>, moment: Moment) -> Result<Option<&'c Case>, Stop> {
+    for case in cases {
+        let is_true = match &case.when {
+            Some(when) => when.truth(exchange, moment.now)?,
+            None => true,
+        };
+        if is_true {
+            return Ok(Some(case));
+        }
+    }
+    Ok(None)
+}
+
+async fn run_definition(
+    definition: &Definition,
+    exchange: &mut Exchange<'_>,
+    moment: Moment,
+    outside: &dyn Outside,
+) -> Result<Done, Stop> {
+    let params = match &definition.params {
+        Params::Fixed(params) => Arc::clone(params),
+        Params::Computed(params) => match params.value(exchange, moment.now)? {
+            serde_json::Value::Object(params) => Arc::new(params),
+            _ => return Err(Stop::error("the parameters are no object")),
+        },
+    };
+    let outer = exchange.swap_params(Some(params));
+    let mut done = nested(&definition.steps, exchange, outside).await;
+    if let Err(answer) = &done
+        && answer.is_error()
+        && let Some(catch) = definition
+            .catch
+            .iter()
+            .find(|catch| catch.errors.iter().any(|error| error.matches(&answer.reason)))
+    {
+        done = nested(&catch.steps, exchange, outside).await;
+    }
+    // It cannot answer.
+    let _ = nested(&definition.finally, exchange, outside).await;
+    exchange.swap_params(outer);
+    Ok(done)
+}
+
+/// An answer of an inner step; the outer one may let errors pass.
+fn passed(step: &Step, exchange: &mut Exchange<'_>, answer: Box<PolicyAnswer>) -> Done {
+    let is_skipped =
+        answer.kind == AnswerKind::Failed && answer.is_skippable && step.on_error == Some(OnError::Continue);
+    if is_skipped {
+        count(step, exchange, Counted::Error);
+        return Ok(());
+    }
+    Err(answer)
+}
+
+/// By the table of failures.
+fn judged(step: &Step, exchange: &mut Exchange<'_>, stop: Stop) -> Done {
+    let (event, answer, detail) = match stop {
+        Stop::Answer(answer) if answer.kind == AnswerKind::Responded => {
+            return Err(Box::new(signed(*answer, step)));
+        }
+        Stop::Answer(answer) => {
+            let event = Event::Refusal {
+                status: answer.status,
+                reason: answer.reason.clone(),
+            };
+            (event, Some(answer), String::new())
+        }
+        Stop::Failed(failed) => (failed.event, None, failed.detail),
+    };
+    let case = FailureCase {
+        uses: &step.uses,
+        event,
+        on: step.on,
+        on_error: step.on_error,
+        failure_policy: step.failure_policy,
+        is_allowed_to_fail_open: step.is_allowed_to_fail_open,
+        // A shadow is made by whoever calls.
+        mode: Mode::Enforce,
+    };
+    match outcome(&case) {
+        Verdict::Continue(counted) => {
+            count(step, exchange, counted);
+            Ok(())
+        }
+        Verdict::Answer { status, reason } => {
+            let answer = match answer {
+                Some(answer) => PolicyAnswer { status, ..*answer },
+                None => {
+                    let mut answer = PolicyAnswer::new(AnswerKind::Failed, status, reason);
+                    answer.message = format!("the policy {} could not be applied", step.uses);
+                    answer.detail = detail;
+                    answer.is_skippable = case.is_skippable();
+                    answer
+                }
+            };
+            Err(Box::new(signed(answer, step)))
+        }
+    }
+}
+
+fn signed(answer: PolicyAnswer, step: &Step) -> PolicyAnswer {
+    PolicyAnswer {
+        step: Arc::clone(&step.label),
+        ..answer
+    }
+}
+
+fn count(step: &Step, exchange: &mut Exchange<'_>, counted: Counted) {
+    exchange.state.counted.push((Arc::clone(&step.label), counted));
+}
+
+/// On a copy: nothing of the message changes, and what it would have done is counted.
+async fn shadow(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outside) {
+    let mut state = exchange.state.shadow();
+    let mut headers: HeaderMap = exchange.headers().clone();
+    let request = match exchange.direction() {
+        Direction::Request => HeaderMap::new(),
+        Direction::Response => exchange.request_headers().clone(),
+    };
+    let mut status = exchange.status().unwrap_or_default();
+    let stage = match exchange.direction() {
+        Direction::Request => Stage::Request(&mut headers),
+        Direction::Response => Stage::Response {
+            request: &request,
+            status: &mut status,
+            headers: &mut headers,
+        },
+    };
+    let mut copy = Exchange::new(exchange.request, stage, &mut state);
+    copy.body = exchange.body.clone();
+    copy.params = exchange.params.clone();
+    copy.failing = exchange.failing.clone();
+    let run: Waiting<'_, Done> = Box::pin(run_step(step, &mut copy, outside));
+    let done = run.await;
+    exchange.state.held.append(&mut state.held);
+    if done.is_err() || !state.counted.is_empty() {
+        count(step, exchange, Counted::Shadow);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The threads of the data plane take requests from one another.
+    #[test]
+    fn runs_can_move_between_threads() {
+        fn is_send<T: Send>(_: &T) {}
+        fn check(steps: &[Step], exchange: &mut Exchange<'_>, outside: &dyn Outside) {
+            is_send(&run_steps(steps, exchange, outside));
+        }
+        let _ = check;
+    }
+}
