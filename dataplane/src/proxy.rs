@@ -146,7 +146,10 @@ impl ProxyHttp for Proxy {
         self.receive(response, context)?;
         match context.running {
             None => Ok(()),
-            Some(_) => self.on_answer(session, response, context, Answered::ByBackend).await,
+            Some(_) => {
+                self.on_answer(session, response, context, Answered::ByBackend)
+                    .await
+            }
         }
     }
 
@@ -167,7 +170,10 @@ impl ProxyHttp for Proxy {
         }
         match context.running {
             None => Ok(()),
-            Some(_) => self.on_answer(session, response, context, Answered::ForClient).await,
+            Some(_) => {
+                self.on_answer(session, response, context, Answered::ForClient)
+                    .await
+            }
         }
     }
 

@@ -342,6 +342,7 @@ impl Engine {
                 ResourceKey::Object(_)
                 | ResourceKey::Blob(_)
                 | ResourceKey::Secret(_)
+                | ResourceKey::Entry(_)
                 | ResourceKey::FeatureFlags => {}
             }
         }

@@ -192,13 +192,18 @@ impl Names {
         let of = |kind: &str, value: &str| format!("{kind}={value}");
         let common = subject.iter_common_name().filter_map(|name| name.as_str().ok());
         let organizations = subject.iter_organization().filter_map(|name| name.as_str().ok());
-        let parts = common.map(|name| of("CN", name)).chain(organizations.map(|name| of("O", name)));
+        let parts = common
+            .map(|name| of("CN", name))
+            .chain(organizations.map(|name| of("O", name)));
         let mut names = Self {
             subject: parts.collect::<Vec<_>>().join(","),
             ..Self::default()
         };
         let alternative = certificate.subject_alternative_name().ok().flatten();
-        for name in alternative.iter().flat_map(|extension| &extension.value.general_names) {
+        for name in alternative
+            .iter()
+            .flat_map(|extension| &extension.value.general_names)
+        {
             match name {
                 GeneralName::DNSName(name) => names.dns.push((*name).to_owned()),
                 GeneralName::URI(uri) => names.uri.push((*uri).to_owned()),

@@ -78,7 +78,7 @@ const OF_REQUESTS: [&str; 11] = [
 ];
 
 /// It is one of genkan's own policies, whether this version runs it or not.
-pub(crate) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     KNOWN.contains(&name) || LATER.contains(&name)
 }
 

@@ -26,11 +26,12 @@ mod template;
 mod world;
 
 pub use answer::{AnswerBody, AnswerKind, Cause, PolicyAnswer};
+pub use builtins::is_name as is_builtin;
 pub use class::{Class, Coming, EARLY_BODY, Reading, body_too_long};
 pub use exchange::Later;
 pub use exchange::{Auth, Caller, Certificate, Exchange, Headers, Identity, Request, Source, Stage, State};
 pub use limiters::Limiters;
-pub use link::{Described, Description, Problem, ProblemReason, class_of, coming_for, describe, link};
+pub use link::{Described, Description, Problem, ProblemReason, check, class_of, coming_for, describe, link};
 pub use on_error::{Replaced, Replacing};
 pub use outside::{Job, Outside, Unreachable, Waiting};
 pub use plan::{Chain, Plan};

@@ -1,5 +1,6 @@
 //! From steps as they are written to a plan that runs.
 
+mod check;
 mod compile;
 mod definition;
 mod describe;
@@ -22,6 +23,7 @@ use crate::world::{ObjectFacts, World};
 use compile::Compiler;
 use select::{Piece, Place};
 
+pub use check::check;
 pub use describe::{Described, Description, describe};
 pub(crate) use overrides::{LimitKind, NamedLimit};
 pub(crate) use site::{Fault, Site};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use genkan_callers::{CallerCertificate, User};
 use genkan_policies::{
-    AnswerBody, Caller, Certificate, Class, Coming, Exchange, Later, Outcome, PolicyAnswer, Reading, Replacing, Source,
-    Stage, State,
+    AnswerBody, Caller, Certificate, Class, Coming, Exchange, Later, Outcome, PolicyAnswer, Reading,
+    Replacing, Source, Stage, State,
 };
 use genkan_routing::answer::{Answer, Body, OfPolicy, Status};
 use genkan_routing::decide::{Changed, Place};
@@ -108,7 +108,8 @@ impl Proxy {
         };
         let before = running.state.query.clone();
         let certificate = certificate_of(session.digest());
-        let certificate = certificate.filter(|certificate| self.callers.identity.of_certificate(Some(certificate)).is_ok());
+        let certificate =
+            certificate.filter(|certificate| self.callers.identity.of_certificate(Some(certificate)).is_ok());
         let names = certificate.as_deref().map(names_of);
         let (method, scheme) = (session.req_header().method.clone(), scheme_of(session));
         let source = Source {
@@ -134,7 +135,11 @@ impl Proxy {
         if let Outcome::Answer(answer) = chain.run(&mut exchange, &*self.outside).await {
             return Err(answer_of(*answer));
         }
-        let query = running.state.query.as_ref().filter(|query| before.as_ref() != Some(*query));
+        let query = running
+            .state
+            .query
+            .as_ref()
+            .filter(|query| before.as_ref() != Some(*query));
         let identity = running.state.identity.as_ref();
         Ok(Changed {
             query: query.map(|query| query.as_bytes().to_vec()),
@@ -150,7 +155,7 @@ impl Proxy {
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
-        let Some(running) = &mut context.running else {
+        let Some(running) = context.running.as_deref_mut() else {
             return Ok(());
         };
         running.is_body_sent = false;
@@ -168,7 +173,6 @@ impl Proxy {
             install(request, sent);
             return Ok(());
         }
-        let running = &mut **running;
         let known = Known::of(session, &context.line, context.user.as_deref());
         let seen = known.request(&running.path, &running.query);
         let mut fields = Fields(request);
@@ -192,10 +196,9 @@ impl Proxy {
         if response.status.is_informational() {
             return Ok(());
         }
-        let Some(running) = &mut context.running else {
+        let Some(running) = context.running.as_deref_mut() else {
             return Ok(());
         };
-        let running = &mut **running;
         let Ok(plan) = running.linked.plan() else {
             return Ok(());
         };
@@ -231,7 +234,11 @@ impl Proxy {
     /// What a hook for errors says in place of an answer of genkan's own.
     pub(super) async fn replaced(&self, session: &Session, context: &mut Context, answer: Answer) -> Answer {
         let is_error = answer.code >= 400 && !answer.is_responded();
-        let Some(running) = context.running.as_deref_mut().filter(|running| is_error && !running.is_replaced) else {
+        let Some(running) = context
+            .running
+            .as_deref_mut()
+            .filter(|running| is_error && !running.is_replaced)
+        else {
             return answer;
         };
         running.is_replaced = true;
@@ -249,7 +256,9 @@ impl Proxy {
             message: answer.message(),
         };
         let headers = &session.req_header().headers;
-        let replaced = plan.replace(error, seen, headers, &mut running.state, &*self.outside).await;
+        let replaced = plan
+            .replace(error, seen, headers, &mut running.state, &*self.outside)
+            .await;
         let Some(replaced) = replaced else {
             return answer;
         };

@@ -116,7 +116,8 @@ pub async fn read_early(session: &mut Session) -> Result<Bytes, Answer> {
         }
     }
     if session.as_ref().retry_buffer_truncated() {
-        let message = "a policy of this object looks at the body, and this version of genkan holds back 65536 bytes";
+        let message =
+            "a policy of this object looks at the body, and this version of genkan holds back 65536 bytes";
         return Err(Answer::of(501, reason::BODY_TOO_LONG_FOR_NOW, message));
     }
     Ok(session.as_ref().get_retry_buffer().unwrap_or_default())

@@ -254,6 +254,12 @@ impl Compiler {
         self.verdicts.get(key)
     }
 
+    /// What is done to the requests of an object, as it was compiled last; `None` where that is nothing.
+    pub fn plan(&self, index: &Index, route: &Route) -> Option<genkan_policies::Plan> {
+        let record = index.published.get(&route.object.key)?;
+        self.policies.plan(record, route.policies.as_deref(), index)
+    }
+
     pub fn verdicts(&self) -> impl Iterator<Item = (&ObjectKey, &Verdict)> {
         self.verdicts.iter()
     }

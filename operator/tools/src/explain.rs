@@ -5,6 +5,7 @@ mod arrived;
 mod candidates;
 mod destination;
 mod lines;
+mod policies;
 mod print;
 mod request;
 mod sending;
@@ -23,6 +24,7 @@ use crate::source::{Origin, Source};
 
 pub use access::{ApiServer, Caller, Reviewer};
 pub use candidates::Candidate;
+pub use policies::PolicyStep;
 pub use print::text;
 pub use request::Request;
 pub(crate) use sending::HIDDEN;
@@ -78,6 +80,12 @@ pub struct Explanation {
     pub path: Option<String>,
     /// Objects that match, or would but for one thing; the winner first.
     pub candidates: Vec<Candidate>,
+    /// What policies do with requests of the object, with genkan's own steps between them; none where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyStep>,
+    /// Whether bodies are looked at: `HeaderOnly`, `EarlyBody` or `ResponseBody`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<&'static str>,
     pub outcome: Outcome,
     /// A refusal comes as 200 with `grpc-status` and this message as `grpc-message`.
     pub as_grpc: bool,
@@ -116,6 +124,8 @@ pub fn explain(
         target: String::from_utf8_lossy(&request.target).into_owned(),
         path: judged.path,
         candidates: judged.candidates,
+        policies: judged.policies,
+        class: judged.class,
         as_grpc: judged.as_grpc && judged.outcome.is_refused(),
         outcome: judged.outcome,
     })

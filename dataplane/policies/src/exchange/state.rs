@@ -15,6 +15,8 @@ pub struct State {
     pub auth: Option<Auth>,
     /// As whom the backend is told that it comes, if a step says so.
     pub identity: Option<Identity>,
+    /// The backend is to see the credential in `Authorization` that a step has judged.
+    pub forwards_authorization: bool,
     /// The query of the request, if it was changed.
     pub query: Option<String>,
     /// The body of the request, if it was changed.
@@ -50,6 +52,7 @@ impl State {
             vars: self.vars.clone(),
             auth: self.auth.clone(),
             identity: self.identity.clone(),
+            forwards_authorization: self.forwards_authorization,
             query: self.query.clone(),
             body: self.body.clone(),
             ..Self::default()

@@ -88,6 +88,15 @@ pub(super) fn stricter(one: Mode, other: Mode) -> Mode {
 // === impl Described ===
 
 impl Described {
+    /// Absent for a step that acts as usual.
+    pub fn mode_word(&self) -> Option<&'static str> {
+        match self.mode {
+            Mode::Enforce => None,
+            Mode::Shadow => Some("Shadow"),
+            Mode::Disabled => Some("Disabled"),
+        }
+    }
+
     fn of_genkan(uses: &str) -> Self {
         Self {
             place: "Builtin",

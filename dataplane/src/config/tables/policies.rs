@@ -33,7 +33,9 @@ impl decide::Policies for Linked {
     fn acts(&self, place: decide::Place) -> bool {
         match (self.plan(), place) {
             (Ok(plan), decide::Place::BeforeReview) => !plan.before_review.is_empty(),
-            (Ok(plan), decide::Place::AfterReview) => !plan.after_review.is_empty() || plan.class() != Class::HeaderOnly,
+            (Ok(plan), decide::Place::AfterReview) => {
+                !plan.after_review.is_empty() || plan.class() != Class::HeaderOnly
+            }
             // Who may not is not told what is wrong.
             (Err(_), place) => place == decide::Place::AfterReview,
         }

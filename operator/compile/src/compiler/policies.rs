@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use genkan_crds::condition::reason;
-use genkan_policies::{Alias, Aliases, Limiters, ObjectFacts, Problem, ProblemReason, World, link};
+use genkan_policies::{Alias, Aliases, Limiters, ObjectFacts, Plan, Problem, ProblemReason, World, link};
 use genkan_routing::model::policy::{PolicyDefinition, PolicyStep};
 use genkan_routing::model::{
     Action, DefinedPolicy, ObjectKey, ObjectRef, Policies as Wanted, Published, SecretKey, Unavailable,
@@ -198,7 +198,7 @@ impl Policies {
             ..wanted.cloned().unwrap_or_default()
         };
         match self.linked(record, &wanted, index) {
-            Ok(()) => {
+            Ok(_) => {
                 let keys = wanted.secrets.iter();
                 let keys = keys.map(|secret| SecretKey::new(secret.namespace.as_str(), secret.name.as_str()));
                 for key in keys {
@@ -222,9 +222,16 @@ impl Policies {
         }
     }
 
+    /// What is done to the requests of an object.
+    pub(super) fn plan(&self, record: &Record, wanted: Option<&Wanted>, index: &Index) -> Option<Plan> {
+        let none = Wanted::default();
+        let plan = self.linked(record, wanted.unwrap_or(&none), index).ok()?;
+        (!plan.is_empty()).then_some(plan)
+    }
+
     /// # Errors
     /// What is wrong, and whether that is the specification or what it refers to.
-    fn linked(&self, record: &Record, wanted: &Wanted, index: &Index) -> Result<(), (bool, Finding)> {
+    fn linked(&self, record: &Record, wanted: &Wanted, index: &Index) -> Result<Plan, (bool, Finding)> {
         let title = record.key.title();
         let mut secrets = Aliases::new();
         for secret in &wanted.secrets {
@@ -276,10 +283,7 @@ impl Policies {
             policies: &wanted.steps,
             secrets: &secrets,
         };
-        match link(&facts, &self.world, &Limiters::default()) {
-            Ok(_) => Ok(()),
-            Err(problem) => Err(finding_of(&title, &problem)),
-        }
+        link(&facts, &self.world, &Limiters::default()).map_err(|problem| finding_of(&title, &problem))
     }
 
     /// Those of its labels that hooks and overrides select by.
@@ -393,9 +397,9 @@ impl Policies {
 }
 
 fn finding_of(title: &str, problem: &Problem) -> (bool, Finding) {
-    let message = match problem.field.as_str() {
-        "" => format!("{title}: {}", problem.message),
-        field => format!("{field}: {}", problem.message),
+    let message = match problem.message.starts_with(title) {
+        true => problem.message.clone(),
+        false => format!("{title}: {}", problem.message),
     };
     let (is_of_spec, reason) = match problem.reason {
         ProblemReason::Invalid => (true, reason::INVALID),

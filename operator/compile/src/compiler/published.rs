@@ -50,6 +50,7 @@ impl Compiler {
         let absent = |verdict| Compiled {
             verdict,
             route: None,
+            policy: None,
             needs: resolved.iter().filter_map(|r| r.needs.clone()).collect(),
             bundle: None,
             plans: Vec::new(),

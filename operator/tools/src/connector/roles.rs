@@ -75,7 +75,9 @@ fn class(args: &Args) -> Result<ConnectorClassSpec> {
         .tool
     {
         Tool::Class(spec) => Ok(*spec),
-        Tool::None | Tool::Connector(_) => bail!("{} is no ConnectorClass", args.class),
+        Tool::None | Tool::Connector(_) | Tool::Policy(_) | Tool::Extension(_) => {
+            bail!("{} is no ConnectorClass", args.class)
+        }
     }
 }
 

@@ -177,6 +177,9 @@ impl Report {
                 self.is_wrong = true;
                 self.lines.push(format!("  {code} {reason}: {message}"));
             }
+            Outcome::Respond { code, step, .. } => {
+                self.lines.push(format!("  {code}, by the policy {step}"));
+            }
             Outcome::Redirect { .. } | Outcome::Discovery { .. } | Outcome::ServerOptions => {}
         }
         Ok(())

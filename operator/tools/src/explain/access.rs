@@ -111,6 +111,11 @@ impl Somebody {
         let introduce = |c: &Caller| Introduction::new(&c.user, &c.uid, &c.groups, &c.extra);
         Self(caller.map(introduce).transpose())
     }
+
+    /// Whom a policy has found out.
+    pub(super) fn named(user: &str, groups: &[String]) -> Self {
+        Self(Introduction::new(user, "", groups, &BTreeMap::new()).map(Some))
+    }
 }
 
 impl decide::Caller for Somebody {

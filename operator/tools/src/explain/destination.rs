@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use genkan_policies::Plan;
 use genkan_routing::Directives;
 use genkan_routing::connectors::{Class, Connector, Credential, Operations, Proxy, Role};
 use genkan_routing::decide::{self, Backend};
 use genkan_routing::model::{
     self, Action, ClassProxy, Matcher, Route, Secret, SecretKey, Unavailable, Upstream,
 };
+
+use super::policies::Planned;
 
 /// Values of Secrets that could be read.
 pub(super) type Secrets = BTreeMap<SecretKey, Arc<Secret>>;
@@ -19,6 +22,8 @@ pub(super) struct Destination {
     pub(super) route: Route,
     title: String,
     role: Role<Arc<Self>>,
+    /// Absent where there are no policies.
+    planned: Option<Planned>,
     /// Absent for kinds that have none.
     directives: OnceLock<Result<Option<Directives>, Unavailable>>,
 }
@@ -31,8 +36,16 @@ impl Destination {
         Self {
             title: route.object.key.title(),
             role: role(&route, secrets),
+            planned: None,
             route,
             directives: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn with_plan(self, plan: Option<Plan>) -> Self {
+        Self {
+            planned: plan.map(|plan| Planned(Arc::new(plan))),
+            ..self
         }
     }
 
@@ -44,6 +57,11 @@ impl Destination {
 
 impl decide::Destination for Destination {
     type Handle = Arc<Self>;
+    type Policies = Planned;
+
+    fn policies(&self) -> Option<Planned> {
+        self.planned.clone()
+    }
 
     fn role(&self) -> &Role<Arc<Self>> {
         &self.role

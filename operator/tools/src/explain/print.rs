@@ -28,12 +28,31 @@ pub fn text(explanation: &Explanation) -> String {
             candidate.object, candidate.takes, candidate.why
         );
     }
+    policies(explanation, &mut out);
     out.push('\n');
     outcome(&explanation.outcome, &mut out);
     if explanation.as_grpc {
         out.push_str("as the client speaks gRPC, it gets 200 with grpc-status and this as grpc-message\n");
     }
     out
+}
+
+fn policies(explanation: &Explanation, out: &mut String) {
+    let Some(class) = explanation.class else { return };
+    let _ = writeln!(out, "\npolicies, {class}");
+    let width = |of: fn(&super::PolicyStep) -> &str| {
+        let widths = explanation.policies.iter().map(|step| of(step).len());
+        widths.max().unwrap_or_default()
+    };
+    let (places, froms) = (width(|step| &step.place), width(|step| &step.from));
+    for step in &explanation.policies {
+        let mode = step.mode.map(|mode| format!("  {mode}")).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  {:places$}  {:froms$}  {}{mode}",
+            step.place, step.from, step.uses
+        );
+    }
 }
 
 fn outcome(outcome: &Outcome, out: &mut String) {
@@ -59,6 +78,17 @@ fn outcome(outcome: &Outcome, out: &mut String) {
         }
         Outcome::Redirect { code, location } => {
             let _ = writeln!(out, "genkan answers {code}, Location: {location}");
+        }
+        Outcome::Respond {
+            code,
+            reason,
+            step,
+            body,
+        } => {
+            let _ = writeln!(out, "the policy {step} answers {code} {reason}");
+            if !body.is_empty() {
+                let _ = writeln!(out, "\n{body}");
+            }
         }
         Outcome::Discovery { what } => {
             let _ = writeln!(out, "genkan answers by itself: {what}");

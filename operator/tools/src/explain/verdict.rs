@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use genkan_policies::State;
 use genkan_rego::{Input, Policy};
 use genkan_routing::Refused;
 use genkan_routing::answer::reason::GENERATOR_FAILED;
@@ -16,6 +17,7 @@ use super::access::Somebody;
 use super::arrived::Arrived;
 use super::candidates::{self, Candidate};
 use super::lines::Lines;
+use super::policies::{Halt, PolicyStep, Seen};
 use super::sending::{self, Forward, Known};
 use super::{Caller, Request, Settings, World};
 
@@ -27,6 +29,13 @@ pub enum Outcome {
     Forward(Box<Forward>),
     /// The client is sent elsewhere.
     Redirect { code: u16, location: String },
+    /// A policy answers, as it is meant to.
+    Respond {
+        code: u16,
+        reason: String,
+        step: String,
+        body: String,
+    },
     /// genkan answers by itself from what is published.
     Discovery { what: String },
     /// genkan says what may be asked of the server itself.
@@ -43,6 +52,8 @@ pub enum Outcome {
 pub(super) struct Judged {
     pub(super) path: Option<String>,
     pub(super) candidates: Vec<Candidate>,
+    pub(super) policies: Vec<PolicyStep>,
+    pub(super) class: Option<&'static str>,
     pub(super) outcome: Outcome,
     /// The client gets a refusal in the form of gRPC.
     pub(super) as_grpc: bool,
@@ -63,6 +74,8 @@ pub(super) fn judge(
     let mut judged = Judged {
         path: None,
         candidates: Vec::new(),
+        policies: Vec::new(),
+        class: None,
         outcome: refuse(404, "NoRouteMatched", "nothing is published under this path"),
         as_grpc: false,
     };
@@ -113,6 +126,7 @@ fn decide(
     let somebody = Arc::new(Somebody::new(caller, settings.identifies()));
     let mut deciding = Deciding::new(request, &world.doors, chosen, &mut room);
     let mut shows_credential = false;
+    let mut state = State::default();
     loop {
         match deciding.next(&mut headers) {
             Next::Ask(Question::Who(shown)) => {
@@ -130,6 +144,27 @@ fn decide(
                     return Err(refused.into());
                 }
                 deciding.is_allowed();
+            }
+            Next::Ask(Question::Policies(place)) => {
+                let Some((planned, route)) = deciding.policies().cloned().zip(deciding.route()) else {
+                    return Err(Outcome::from(Answer::nothing()).into());
+                };
+                let (steps, class) = planned.steps();
+                (judged.policies, judged.class) = (steps, Some(class));
+                judged.candidates = candidates::of(world, &method, deciding.found());
+                let seen = Seen {
+                    method: &method,
+                    host: &host,
+                    path: deciding.path().unwrap_or_default(),
+                    query: deciding.query().unwrap_or_default(),
+                    title: decide::Destination::title(route),
+                    user: caller.map(|caller| (caller.user.as_str(), caller.groups.as_slice())),
+                };
+                match planned.run(place, &seen, &mut headers, &mut state) {
+                    Ok(changed) => deciding.is_passed(changed),
+                    Err(Halt::Answer(outcome)) => return Err(outcome.into()),
+                    Err(Halt::Unknown(error)) => return Err(Stop::Unknown(error)),
+                }
             }
             Next::Ask(Question::Verb(evaluation)) => {
                 let counted = verb(&evaluation, &headers, &host)

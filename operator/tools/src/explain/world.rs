@@ -14,7 +14,7 @@ use genkan_probe::Plan;
 use genkan_routing::Table;
 use genkan_routing::connectors::ApiPath;
 use genkan_routing::model::{
-    EndpointSet, ObjectKey, Published, ResourceBody, ResourceKey, Secret, SecretKey, SetKey,
+    EndpointSet, Matcher, ObjectKey, Published, ResourceBody, ResourceKey, Secret, SecretKey, SetKey,
 };
 use kube::Client;
 use kube::api::ListParams;
@@ -65,9 +65,18 @@ impl World {
                     endpoints.insert(key, set);
                 }
                 (_, ResourceBody::FeatureFlags(flags)) => doors.connectors.switch(&flags),
-                (_, ResourceBody::Endpoints(_) | ResourceBody::Blob(_) | ResourceBody::Secret(_)) => {}
+                (
+                    _,
+                    ResourceBody::Endpoints(_)
+                    | ResourceBody::Blob(_)
+                    | ResourceBody::Secret(_)
+                    | ResourceBody::Policy(_)
+                    | ResourceBody::Entry(_)
+                    | ResourceBody::Revision(_),
+                ) => {}
                 (_, ResourceBody::Route(route)) => {
-                    let taking = Arc::new(Destination::new(*route, &secrets));
+                    let plan = compiler.plan(&index, &route);
+                    let taking = Arc::new(Destination::new(*route, &secrets).with_plan(plan));
                     doors.insert(&taking.route.matcher, Arc::clone(&taking));
                 }
             }
@@ -154,8 +163,47 @@ impl World {
     }
 }
 
-/// The Secrets of the Connector that a path names: of its credential, and of its authorities.
+/// The Secrets that a request may need: those of policies of objects that could take it, and those of the Connector that
+/// it names.
 fn named_secrets(target: &[u8], changes: &[Change]) -> Vec<Key> {
+    let mut named = secrets_of_connector(target, changes);
+    let objects = changes.iter().filter_map(|change| match change {
+        Change::Reset(_, objects) => Some(objects),
+        Change::Apply(_) | Change::Delete(..) | Change::Probed(..) => None,
+    });
+    for object in objects.flatten() {
+        let Object::Published(record) = object else {
+            continue;
+        };
+        let spec = record.spec.as_ref().ok();
+        let policies = spec.and_then(|spec| spec.policies.as_ref());
+        let (Some(policies), Some(matcher)) = (policies, &record.matcher) else {
+            continue;
+        };
+        if may_take(matcher, target) {
+            let keys = policies.secrets.iter();
+            named.extend(keys.map(|secret| (secret.namespace.clone(), secret.name.clone())));
+        }
+    }
+    named.sort();
+    named.dedup();
+    named
+}
+
+/// By the beginning of the path; one too many costs a question.
+fn may_take(matcher: &Matcher, target: &[u8]) -> bool {
+    let target = String::from_utf8_lossy(target);
+    let holds = |part: &str| target.contains(part);
+    match matcher {
+        Matcher::ReverseProxy { path, .. } => holds(path.trim_end_matches('*')),
+        Matcher::ApiService { group, version } if group.is_empty() => holds(&format!("/kapi/{version}")),
+        Matcher::ApiService { group, version } => holds(&format!("/kapis/{group}/{version}")),
+        Matcher::Connector { namespace, name } => holds(namespace) && holds(name),
+        Matcher::ConnectorClass { .. } => false,
+    }
+}
+
+fn secrets_of_connector(target: &[u8], changes: &[Change]) -> Vec<Key> {
     let path = target.split(|byte| *byte == b'?').next().and_then(ApiPath::parse);
     let Some(path) = path else { return Vec::new() };
     let objects = changes.iter().filter_map(|change| match change {

@@ -52,7 +52,7 @@ pub(super) fn check(document: &Document<'_>, remarks: &mut Vec<Remark>) {
     }
     match read.tool {
         Tool::None => endpoint(document, &read.endpoint, form.endpoint, &unknown, remarks),
-        Tool::Connector(_) | Tool::Class(_) => {}
+        Tool::Connector(_) | Tool::Class(_) | Tool::Policy(_) | Tool::Extension(_) => {}
     }
     let key = ObjectKey::cluster(kind, document.name());
     if let Some(Matcher::ReverseProxy { path, method }) = form.matcher(&key, spec) {

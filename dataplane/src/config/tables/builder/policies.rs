@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use genkan_policies::{
-    Alias, Aliases, EntryFacts, Limiters, NamedHook, NamedOverride, ObjectFacts, Problem, World, link,
+    Alias, Aliases, EntryFacts, Limiters, NamedHook, NamedOverride, ObjectFacts, World, link,
 };
 use genkan_proto::codec;
 use genkan_proto::v1alpha1::Verdict;
 use genkan_routing::model::policy::{PolicyDefinition, RevisionEntry, SecretAlias};
 use genkan_routing::model::{
-    self, BlobKey, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Objection, SecretKey, Unavailable,
+    self, BlobKey, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Objection, SecretKey,
+    Unavailable,
 };
 
 use super::{Builder, Place};
@@ -97,7 +98,9 @@ impl Policies {
             versions.push(Arc::clone(definition));
         }
         for (extension, revision) in &self.revisions {
-            world.allow_fail_open.extend(revision.allow_fail_open.iter().cloned());
+            world
+                .allow_fail_open
+                .extend(revision.allow_fail_open.iter().cloned());
             world
                 .secrets
                 .insert(extension.clone(), aliases(&revision.secrets, &secret).0);
@@ -127,14 +130,20 @@ impl Policies {
         let immediate = revision.target.entries.iter().filter(|entry| entry.is_immediate);
         let immediate: Vec<&RevisionEntry> = immediate.collect();
         let replaced: BTreeSet<&str> = immediate.iter().map(|entry| entry.entry.as_str()).collect();
-        let mut all: Vec<&RevisionEntry> =
-            deferred.filter(|entry| !replaced.contains(entry.entry.as_str())).collect();
+        let mut all: Vec<&RevisionEntry> = deferred
+            .filter(|entry| !replaced.contains(entry.entry.as_str()))
+            .collect();
         all.extend(immediate);
         all
     }
 }
 
-fn enter(world: &mut World, key: &EntryKey, content: &ExtensionEntry, file: &impl Fn(&BlobKey) -> Option<Bytes>) {
+fn enter(
+    world: &mut World,
+    key: &EntryKey,
+    content: &ExtensionEntry,
+    file: &impl Fn(&BlobKey) -> Option<Bytes>,
+) {
     let title = format!("{}/{}", key.extension, key.entry);
     let facts = EntryFacts {
         mode: content.mode,
@@ -146,7 +155,10 @@ fn enter(world: &mut World, key: &EntryKey, content: &ExtensionEntry, file: &imp
         definition.entry = Some(title.clone());
         let versions = world.definitions.entry(definition.policy.clone()).or_default();
         // A hand-written one of this version counts.
-        if !versions.iter().any(|other| other.version == definition.version && other.entry.is_none()) {
+        if !versions
+            .iter()
+            .any(|other| other.version == definition.version && other.entry.is_none())
+        {
             versions.retain(|other| other.version != definition.version);
             versions.push(Arc::new(definition));
         }
@@ -202,10 +214,7 @@ impl Builder {
     /// Makes what plans are linked with anew. Whether other plans may have changed with it.
     pub(super) fn settle_policies(&mut self) -> bool {
         let Self { policies, parts, .. } = self;
-        policies.settle(
-            |key| parts.file(key),
-            |key| parts.secrets.get(key).cloned(),
-        )
+        policies.settle(|key| parts.file(key), |key| parts.secrets.get(key).cloned())
     }
 
     /// The plan of a route, and the word about it where it cannot be linked.
@@ -230,14 +239,17 @@ impl Builder {
             Ok(plan) if plan.is_empty() => (None, None),
             Ok(plan) => (Some(Linked::new(Ok(plan))), None),
             Err(problem) => {
-                let message = sentence(&problem);
+                let message = problem.message;
                 let reason = problem.reason.as_str();
                 let objection = Objection {
                     object: route.object.clone(),
                     reason: reason.to_owned(),
                     message: message.clone(),
                 };
-                (Some(Linked::new(Err(Unavailable::new(reason, message)))), Some(objection))
+                (
+                    Some(Linked::new(Err(Unavailable::new(reason, message)))),
+                    Some(objection),
+                )
             }
         }
     }
@@ -274,12 +286,5 @@ impl Builder {
         }
         self.note(key, Place::Route(Arc::clone(route)), verdict.as_ref());
         true
-    }
-}
-
-fn sentence(problem: &Problem) -> String {
-    match problem.field.as_str() {
-        "" => problem.message.clone(),
-        field => format!("{field}: {}", problem.message),
     }
 }

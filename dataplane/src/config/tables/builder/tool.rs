@@ -87,6 +87,7 @@ impl Builder {
             forward_authorization: false,
             secrets: Vec::new(),
             role: model::Role::None,
+            policies: None,
         };
         let meter = self.metrics.meter(&route.object.key);
         let action = Action::Forward(Arc::new(upstream));
