@@ -1,11 +1,23 @@
 //! What genkan's own policies do, one in each file.
 
+mod api_key;
+mod authorize;
+mod check;
+mod cors;
+mod filter;
+mod hmac;
+mod limit;
 mod log;
+mod lookup;
+mod media;
+mod mtls;
+mod redact;
 mod redirect;
 mod respond;
 mod set;
 mod switch;
 mod throw;
+mod validate_schema;
 
 use std::time::Duration;
 
@@ -95,13 +107,24 @@ pub(crate) fn compile(
             format!("{name} is for requests, and not for answers"),
         ));
     }
-    let _ = label;
     let act: Box<dyn Act> = match name {
+        "apiKey" => Box::new(api_key::ApiKey::compile(site.read(with)?, site)?),
+        "authorize" => Box::new(authorize::Authorize::compile(site.read(with)?, site)?),
+        "check" => Box::new(check::Check::compile(site.read(with)?, site)?),
+        "cors" => Box::new(cors::Cors::compile(site.read(with)?, site)?),
+        "countLimit" => Box::new(limit::CountLimit::compile(site.read(with)?, with, site, label)?),
+        "filter" => Box::new(filter::Filter::compile(site.read(with)?, site)?),
+        "hmac" => Box::new(hmac::Hmac::compile(site.read(with)?, site)?),
         "log" => Box::new(log::Log::compile(site.read(with)?, site)?),
+        "lookup" => Box::new(lookup::Lookup::compile(site.read(with)?, site)?),
+        "mtls" => Box::new(mtls::Mtls::compile(site.read(with)?, site)?),
+        "rateLimit" => Box::new(limit::RateLimit::compile(site.read(with)?, with, site, label)?),
+        "redact" => Box::new(redact::Redact::compile(site.read(with)?, site)?),
         "redirect" => Box::new(redirect::Redirect::compile(site.read(with)?, site)?),
         "respond" => Box::new(respond::Respond::compile(site.read(with)?, site)?),
         "set" => Box::new(set::Set::compile(site.read(with)?, site)?),
         "throw" => Box::new(throw::Throw::compile(site.read(with)?, site)?),
+        "validateSchema" => Box::new(validate_schema::ValidateSchema::compile(site.read(with)?, site)?),
         _ => {
             let text = format!("{name} is not run by this version of genkan");
             return Err(Fault::unsupported(text));

@@ -218,6 +218,10 @@ pub(crate) fn reads_body(step: &PolicyStep) -> bool {
                 .any(|rest| rest.trim_start().starts_with("body")),
             None => true,
         },
+        "authorize" => with
+            .get("rego")
+            .and_then(Value::as_str)
+            .is_some_and(|text| text.contains("body")),
         "set" | "extAuth" => with.contains_key("body"),
         "call" => with.get("into").and_then(Value::as_str) == Some("message"),
         "extProc" => with.contains_key("processingMode"),

@@ -97,7 +97,7 @@ impl Act for Log {
 }
 
 /// `None`: nothing of it may be shown.
-fn redacted(name: &str, value: serde_json::Value, rules: &[LogRule]) -> Option<serde_json::Value> {
+pub(crate) fn redacted(name: &str, value: serde_json::Value, rules: &[LogRule]) -> Option<serde_json::Value> {
     let mut value = value;
     for rule in rules {
         let Some((first, rest)) = rule.path.split_first() else {
@@ -109,14 +109,14 @@ fn redacted(name: &str, value: serde_json::Value, rules: &[LogRule]) -> Option<s
         if rest.is_empty() {
             value = serde_json::Value::String(rule.with.as_ref()?.to_string());
         } else {
-            super::log::hide(&mut value, rest, rule.with.as_deref());
+            hide(&mut value, rest, rule.with.as_deref());
         }
     }
     Some(value)
 }
 
 /// Masks or removes what a path leads to; `*` is every member or item.
-pub(crate) fn hide(value: &mut serde_json::Value, path: &[String], with: Option<&str>) {
+fn hide(value: &mut serde_json::Value, path: &[String], with: Option<&str>) {
     let Some((first, rest)) = path.split_first() else {
         return;
     };
