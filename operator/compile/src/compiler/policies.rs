@@ -11,7 +11,7 @@ use genkan_routing::model::{
 };
 use serde_json::{Map, json};
 
-use super::{Compiled, unavailable};
+use super::Compiled;
 use crate::index::{Dirty, Index};
 use crate::kinds::Tool;
 use crate::object::{Record, SecretState};
@@ -209,7 +209,10 @@ impl Policies {
                 route.policies = (!wanted.is_empty()).then(|| Box::new(wanted));
             }
             Err((is_of_spec, finding)) => {
-                route.action = Action::Unavailable(unavailable(&finding));
+                // Whoever answers with it says whose it is.
+                let title = format!("{}: ", record.key.title());
+                let message = finding.message.strip_prefix(&title).unwrap_or(&finding.message);
+                route.action = Action::Unavailable(Unavailable::new(finding.reason, message));
                 route.role = genkan_routing::model::Role::None;
                 route.secrets.clear();
                 compiled.verdict.backend = Backend::None;

@@ -239,7 +239,13 @@ impl Builder {
             Ok(plan) if plan.is_empty() => (None, None),
             Ok(plan) => (Some(Linked::new(Ok(plan))), None),
             Err(problem) => {
-                let message = problem.message;
+                // Whoever answers with it says whose it is.
+                let title = format!("{}: ", route.title);
+                let message = problem
+                    .message
+                    .strip_prefix(&title)
+                    .unwrap_or(&problem.message)
+                    .to_owned();
                 let reason = problem.reason.as_str();
                 let objection = Objection {
                     object: route.object.clone(),
