@@ -88,7 +88,9 @@ impl<'a> Compiler<'a> {
     fn mark(&self, entry: Option<&str>) -> u64 {
         let extension = entry.and_then(|entry| entry.split('/').next());
         let counted = extension.and_then(|extension| self.world.tallies.get_key_value(extension));
-        let Some((extension, tally)) = counted else { return 0 };
+        let Some((extension, tally)) = counted else {
+            return 0;
+        };
         let mut met = self.met.borrow_mut();
         let known = met.iter().position(|(known, _)| known == extension);
         let at = known.unwrap_or_else(|| {
@@ -96,7 +98,10 @@ impl<'a> Compiler<'a> {
             met.len() - 1
         });
         // More extensions than bits are not counted.
-        u32::try_from(at).ok().and_then(|at| 1_u64.checked_shl(at)).unwrap_or(0)
+        u32::try_from(at)
+            .ok()
+            .and_then(|at| 1_u64.checked_shl(at))
+            .unwrap_or(0)
     }
 
     /// Steps that were made ready.
