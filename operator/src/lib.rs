@@ -13,6 +13,7 @@ pub mod lease;
 pub mod metrics;
 pub mod operator;
 pub mod pki;
+pub mod rollouts;
 pub mod serve;
 pub mod snapshot;
 pub mod source;

@@ -157,6 +157,7 @@ pub fn mk_connector(name: &str, class: &str, address: Upstream, secret: &str) ->
         requires: vec!["secrets".into()],
         secrets: vec![secret.into()],
         resource: Some(resource::Resource::Connector(connector)),
+        ..Resource::default()
     }
 }
 

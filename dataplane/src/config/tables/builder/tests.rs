@@ -13,6 +13,8 @@ use super::*;
 use crate::names::System;
 use crate::tables::Current;
 
+mod extensions;
+
 fn mk_builder() -> Builder {
     let names = Names::new(Arc::new(System::default()), Arc::default());
     Builder::new(Arc::new(names), Arc::default())
@@ -51,6 +53,7 @@ fn mk_model(key: ObjectKey, matcher: Matcher, service: &str, generation: i64) ->
         forward_authorization: false,
         secrets: Vec::new(),
         role: model::Role::None,
+        policies: None,
     })
 }
 
