@@ -1,0 +1,18 @@
+//! Gateway extensions, as far as they are reading, converting and deciding: archives of DataPower's become entries, entries
+//! become revisions, and a roll-out is a machine that is told what happened. No client, no clock, no runtime.
+
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+
+pub mod archive;
+pub mod diff;
+pub mod digest;
+mod kind;
+mod limits;
+pub mod manifest;
+pub mod order;
+mod refusal;
+mod tree;
+
+pub use kind::{Deploy, Designated, EntryType, Layout, OnUnsupported};
+pub use limits::Limits;
+pub use refusal::{Reason, Refused};
