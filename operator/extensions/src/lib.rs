@@ -6,12 +6,16 @@
 pub mod archive;
 pub mod diff;
 pub mod digest;
+pub mod glob;
 mod kind;
 mod limits;
 pub mod manifest;
 pub mod order;
+pub mod overrides;
+pub mod policy;
 mod refusal;
 mod tree;
+mod words;
 
 pub use kind::{Deploy, Designated, EntryType, Layout, OnUnsupported};
 pub use limits::Limits;

@@ -8,6 +8,8 @@ mod archives;
 mod case;
 #[path = "vectors/changes.rs"]
 mod changes;
+#[path = "vectors/converting.rs"]
+mod converting;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,8 @@ const HERE: &[(&str, Judge)] = &[
     ("legacy", archives::manifest),
     ("order", changes::order),
     ("diff", changes::diff),
+    ("udp-yaml", converting::policy),
+    ("gwd", converting::overrides),
 ];
 
 /// Judged where policies run, and where objects are admitted.
