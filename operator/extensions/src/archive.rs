@@ -71,27 +71,57 @@ impl Archive {
         };
         let mut archive = Self::default();
         let mut judging = Judging::new(limits);
-        let mut level = archive.take(bytes, &found, &[], &mut judging)?;
+        let level = archive.take(bytes, &found, &[], &mut judging)?;
+        archive.look_inside(level, judging)?;
+        Ok(archive)
+    }
+
+    /// One file that comes by itself, as if an archive held it.
+    ///
+    /// # Errors
+    ///
+    /// It is a zip that holds what is never taken.
+    pub fn of_file(name: &str, bytes: Vec<u8>, limits: &Limits) -> Result<Self, Refused> {
+        let mut archive = Self::default();
+        let mut judging = Judging::new(limits);
+        let size = bytes.len() as u64;
+        judging.take(&[Member {
+            path: Some(name.to_owned()),
+            size,
+            packed: size,
+            ..Member::default()
+        }])?;
+        let place = Place {
+            within: Vec::new(),
+            path: name.to_owned(),
+        };
+        archive.files.insert(place.clone(), bytes);
+        archive.order.push(place.clone());
+        archive.look_inside(vec![place], judging)?;
+        Ok(archive)
+    }
+
+    fn look_inside(&mut self, mut level: Vec<Place>, mut judging: Judging<'_>) -> Result<(), Refused> {
         while !level.is_empty() {
             let mut next = Vec::new();
             for place in level.into_iter().filter(|place| is_zip(&place.path)) {
                 // Put back below: its members are kept beside it.
-                let bytes = archive.files.remove(&place).unwrap_or_default();
+                let bytes = self.files.remove(&place).unwrap_or_default();
                 match directory::read(&bytes) {
                     Some(found) => {
                         let within = place.inside();
-                        next.extend(archive.take(&bytes, &found, &within, &mut judging)?);
+                        next.extend(self.take(&bytes, &found, &within, &mut judging)?);
                     }
                     None => {
-                        archive.broken.insert(place.clone());
+                        self.broken.insert(place.clone());
                     }
                 }
-                archive.files.insert(place, bytes);
+                self.files.insert(place, bytes);
             }
             level = next;
         }
-        archive.dropped = judging.dropped;
-        Ok(archive)
+        self.dropped = judging.dropped;
+        Ok(())
     }
 
     /// Judges all members of one zip, and then unpacks those that are kept.

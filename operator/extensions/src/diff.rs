@@ -85,7 +85,10 @@ fn sentence(name: &str, users: &[String]) -> String {
     users.dedup();
     let more = users.len().saturating_sub(NAMED);
     users.truncate(NAMED);
-    let mut text = format!("entry {name} cannot be removed: it is used by {}", users.join(", "));
+    let mut text = format!(
+        "entry {name} cannot be removed: it is used by {}",
+        users.join(", ")
+    );
     if more > 0 {
         text.push_str(&format!(" and {more} more"));
     }

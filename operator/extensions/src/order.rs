@@ -70,9 +70,7 @@ pub fn order(entries: &[Placed<'_>]) -> Result<Vec<String>, Refused> {
 
 /// The names of the first ring: those that the first of them reaches and is reached by.
 fn ring<'a>(needed: &[BTreeSet<usize>], entries: &[Placed<'a>]) -> Vec<&'a str> {
-    let reached: Vec<_> = (0..entries.len())
-        .map(|from| reach(needed, from))
-        .collect();
+    let reached: Vec<_> = (0..entries.len()).map(|from| reach(needed, from)).collect();
     let first = (0..entries.len()).find(|index| reached[*index].contains(index));
     let Some(first) = first else {
         return Vec::new();

@@ -35,9 +35,12 @@ pub struct Reading {
 /// What a policy YAML becomes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PolicyFile {
-    Policy(PolicyDefinition),
+    Policy(Box<PolicyDefinition>),
     /// A global policy: one hook, or one for each `catch` of an error hook.
-    Hooks { hooks: Vec<Hook>, notes: Vec<String> },
+    Hooks {
+        hooks: Vec<Hook>,
+        notes: Vec<String>,
+    },
 }
 
 /// Names of genkan's own policies, which no other may have.
@@ -109,7 +112,7 @@ pub fn read(file: &str, text: &[u8], reading: &Reading) -> Result<PolicyFile, Re
         let (hooks, notes) = hooks(file, assembly, position, reading.designated)?;
         return Ok(PolicyFile::Hooks { hooks, notes });
     }
-    Ok(PolicyFile::Policy(PolicyDefinition {
+    Ok(PolicyFile::Policy(Box::new(PolicyDefinition {
         policy: head.name,
         version: head.version,
         title: head.title,
@@ -119,7 +122,7 @@ pub fn read(file: &str, text: &[u8], reading: &Reading) -> Result<PolicyFile, Re
         catch: assembly.catch,
         finally: assembly.finally,
         ..PolicyDefinition::default()
-    }))
+    })))
 }
 
 /// The name of the policy in a YAML, where it is one that can be referred to by it.
@@ -143,7 +146,7 @@ pub fn has_assembly(file: &str, text: &[u8]) -> bool {
 pub(crate) fn version(text: &str) -> Option<String> {
     let parts: Vec<_> = text.split('.').collect();
     let is_number = |part: &&str| (1..=9).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    if parts.len() > 3 || !parts.iter().all(|part| is_number(part)) {
+    if parts.len() > 3 || !parts.iter().all(is_number) {
         return None;
     }
     let mut parts = parts;
@@ -181,9 +184,7 @@ impl Head {
             return Err("not a map".to_owned());
         }
         let kinds = ["policy", "global-policy"];
-        let kind = kinds
-            .iter()
-            .find_map(|kind| Some((*kind, document.given(kind)?)));
+        let kind = kinds.iter().find_map(|kind| Some((*kind, document.given(kind)?)));
         let (kind, format) = kind.ok_or("neither policy nor global-policy is given")?;
         if format.scalar().as_deref() != Some(KNOWN_VERSION) {
             let shown = format.shown();
@@ -249,10 +250,11 @@ fn hooks(
     designated: Option<Designated>,
 ) -> Result<(Vec<Hook>, Vec<String>), Refused> {
     let designated = designated.unwrap_or(Designated::Prehook);
-    let has_more = !assembly.finally.is_empty()
-        || (designated != Designated::Error && !assembly.catch.is_empty());
+    let has_more =
+        !assembly.finally.is_empty() || (designated != Designated::Error && !assembly.catch.is_empty());
     if has_more {
-        let message = format!("{file}: assembly: catch is converted only for an error hook, finally for none");
+        let message =
+            format!("{file}: assembly: catch is converted only for an error hook, finally for none");
         return Err(Reason::Unsupported.refuse(message));
     }
     let hook = |at, steps| Hook {

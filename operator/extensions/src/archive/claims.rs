@@ -70,7 +70,10 @@ impl<'a> Judging<'a> {
     pub fn take(&mut self, members: &[Member]) -> Result<Vec<(usize, String)>, Refused> {
         let many = self.taken + members.len();
         if many > self.limits.files {
-            return Err(refuse(format!("{many} files, the limit is {}", self.limits.files)));
+            return Err(refuse(format!(
+                "{many} files, the limit is {}",
+                self.limits.files
+            )));
         }
         let mut kept = Vec::new();
         for (index, member) in members.iter().enumerate() {

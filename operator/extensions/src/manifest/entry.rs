@@ -25,17 +25,14 @@ pub(super) fn all(list: &[Node], files: &[&str], warnings: &mut Vec<String>) -> 
         let refuse = |what: String| invalid(&format!("{place}: {what}"));
         let mut entry = one(node, files, &entries).map_err(refuse)?;
         entry.name = free(&entry.file, &mut names);
-        entry.order = i32::try_from(index + 1)
-            .unwrap_or(i32::MAX)
-            .saturating_mul(STEP);
+        entry.order = i32::try_from(index + 1).unwrap_or(i32::MAX).saturating_mul(STEP);
         entries.push(entry);
     }
     let is_override = |(_, entry): &(usize, &Listed)| entry.kind == EntryType::GwdExtension;
     let mut overrides = entries.iter().enumerate().filter(is_override);
     if let (Some((first, _)), Some((second, _))) = (overrides.next(), overrides.next()) {
-        let message = format!(
-            "{NAME}: only one gwd_extension is allowed, files[{first}] and files[{second}] are both"
-        );
+        let message =
+            format!("{NAME}: only one gwd_extension is allowed, files[{first}] and files[{second}] are both");
         return Err(Reason::DuplicateSingleton.refuse(message));
     }
     Ok(entries)
@@ -49,7 +46,10 @@ fn one(node: &Node, files: &[&str], before: &[Listed]) -> Result<Listed, String>
     let kind = kind_of(kind)?;
     if !files.contains(&file) {
         let near = near(file, files).map(|near| format!("; did you mean {near}?"));
-        return Err(format!("{file} is not in the archive{}", near.unwrap_or_default()));
+        return Err(format!(
+            "{file} is not in the archive{}",
+            near.unwrap_or_default()
+        ));
     }
     if let Some((ending, other)) = kind.endings()
         && !has_ending(file, ending)

@@ -10,7 +10,9 @@ const NOT_CONVERTED: &str = "this command is not converted";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mapping {
     /// The gateway, collections and plans: limits.
-    Limits { sub: &'static str },
+    Limits {
+        sub: &'static str,
+    },
     Parse,
     UpstreamTls,
 }
@@ -42,7 +44,10 @@ pub(super) fn not_converted(object: &str) -> Option<&'static str> {
 }
 
 pub(super) fn is_echo(command: &str) -> bool {
-    command.split_whitespace().next().is_none_or(|word| word == "echo")
+    command
+        .split_whitespace()
+        .next()
+        .is_none_or(|word| word == "echo")
 }
 
 // === impl Mapping ===
@@ -90,9 +95,7 @@ impl Mapping {
             }
             Self::UpstreamTls => ("upstreamTLS", protocols(&words)?),
         };
-        let of = settings
-            .entry(key)
-            .or_insert_with(|| Value::Object(Map::new()));
+        let of = settings.entry(key).or_insert_with(|| Value::Object(Map::new()));
         if let Some(of) = of.as_object_mut() {
             of.extend(members);
         }

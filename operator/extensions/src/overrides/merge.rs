@@ -39,10 +39,7 @@ pub fn selects(select: &Select, object: &Object) -> bool {
 }
 
 /// The settings of an object: from broad to narrow, then by order and name; the last word on a key stands.
-pub fn effective<'a>(
-    overrides: impl IntoIterator<Item = Ranked<'a>>,
-    object: &Object,
-) -> Map<String, Value> {
+pub fn effective<'a>(overrides: impl IntoIterator<Item = Ranked<'a>>, object: &Object) -> Map<String, Value> {
     let mut chosen: Vec<_> = overrides
         .into_iter()
         .filter(|ranked| selects(&ranked.settings.select, object))

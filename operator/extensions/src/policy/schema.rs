@@ -98,7 +98,10 @@ fn texts(node: &Node) -> Value {
 }
 
 fn reference(node: &Node) -> Value {
-    match node.as_text().and_then(|text| text.strip_prefix("#/definitions/")) {
+    match node
+        .as_text()
+        .and_then(|text| text.strip_prefix("#/definitions/"))
+    {
         Some(rest) => Value::from(format!("#/$defs/{rest}")),
         None => node.to_value(),
     }

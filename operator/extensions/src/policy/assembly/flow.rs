@@ -75,7 +75,11 @@ fn cases(
             otherwise = Some(assembly.steps(steps, &path).map_err(Fault::Inside)?);
             continue;
         }
-        let what = if name == "switch" { "condition" } else { "operations" };
+        let what = if name == "switch" {
+            "condition"
+        } else {
+            "operations"
+        };
         let condition =
             condition(node).ok_or_else(|| Fault::Malformed(format!("case[{index}] without {what}")))?;
         cases.push(case(condition, execute(assembly, node, &path)?));
