@@ -14,7 +14,7 @@ mod converting;
 mod deciding;
 #[path = "vectors/packages.rs"]
 mod packages;
-#[path = "vectors/zip.rs"]
+#[path = "kit/zip.rs"]
 mod zip;
 
 use std::collections::BTreeMap;
