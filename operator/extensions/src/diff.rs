@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::kind::Deploy;
+use crate::revision::Revised;
 
 /// Users that a sentence names.
 const NAMED: usize = 3;
@@ -40,6 +41,18 @@ pub struct Change {
 pub struct Blocked {
     pub name: String,
     pub message: String,
+}
+
+// === impl Known ===
+
+impl From<&Revised> for Known {
+    fn from(entry: &Revised) -> Self {
+        Self {
+            name: entry.name.clone(),
+            digest: entry.digest.clone(),
+            deploy: entry.deploy,
+        }
+    }
 }
 
 /// Compares two lists; `in_use` has the users of entries, such as `ReverseProxy shop`.

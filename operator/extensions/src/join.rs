@@ -11,6 +11,7 @@ pub use conflict::{Provider, conflicts};
 
 use crate::archive::Archive;
 use crate::content::{Content, FileBytes};
+use crate::diff::{Blocked, Known, diff};
 use crate::kind::{Deploy, EntryType};
 use crate::later;
 use crate::order::{self, Placed};
@@ -132,18 +133,52 @@ pub fn join(
     Ok(all)
 }
 
-/// The revision of an extension: what of its entries is accepted.
-pub fn revision(extension: &str, joined: &[Joined]) -> Revision {
-    let entries = joined.iter().filter_map(|entry| {
-        let running = entry.running()?;
-        Some(Revised {
-            name: entry.name.clone(),
-            digest: running.digest(),
-            deploy: entry.deploy,
-            running,
-        })
-    });
-    Revision::new(extension, entries.collect())
+/// A new revision, and what of the one before is still in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Next {
+    pub revision: Revision,
+    /// Rejected entries whose last accepted form stays.
+    pub kept: Vec<String>,
+    /// Removed entries that are in use.
+    pub blocked: Vec<Blocked>,
+}
+
+/// The revision of an extension: its accepted entries, of rejected ones the form that was accepted before, and removed ones
+/// while somebody uses them. `in_use` has the users of entries, such as `ReverseProxy shop`.
+pub fn revision(
+    extension: &str,
+    joined: &[Joined],
+    before: Option<&Revision>,
+    in_use: &BTreeMap<String, Vec<String>>,
+) -> Next {
+    let old = before.map(|before| before.entries.as_slice()).unwrap_or_default();
+    let mut kept = Vec::new();
+    let mut entries = Vec::new();
+    for entry in joined {
+        if let Some(running) = entry.running() {
+            entries.push(Revised {
+                name: entry.name.clone(),
+                digest: running.digest(),
+                deploy: entry.deploy,
+                running,
+            });
+        } else if let Some(last) = old.iter().find(|last| last.name == entry.name) {
+            kept.push(entry.name.clone());
+            entries.push(last.clone());
+        }
+    }
+    let changes = diff(&known(old), &known(&entries), in_use);
+    let is_blocked = |last: &&Revised| changes.blocked.iter().any(|one| one.name == last.name);
+    entries.extend(old.iter().filter(is_blocked).cloned());
+    Next {
+        revision: Revision::new(extension, entries),
+        kept,
+        blocked: changes.blocked,
+    }
+}
+
+fn known(entries: &[Revised]) -> Vec<Known> {
+    entries.iter().map(Known::from).collect()
 }
 
 // === impl Joining ===

@@ -10,6 +10,7 @@ use crate::refusal::{Reason, Refused};
 use super::{Converted, Options, is_yaml};
 
 const EXPORT: &str = "export.xml";
+const CLI: &str = "a CLI script is converted by a later version";
 const V5_POLICY: &str =
     "the implementation of a v5 policy is a DataPower processing rule, which this version does not run";
 const V5_HOOKS: &str =
@@ -121,7 +122,6 @@ impl Source<'_> {
         if policy::has_assembly(file, zip.get(file).unwrap_or_default()) {
             return self.yaml(&zip, file, reading);
         }
-        let is_implementation = |path: &&str| path.starts_with("implementation/") && is_zip(path);
         let found: Vec<_> = zip.paths().filter(is_implementation).collect();
         let [implementation] = found.as_slice() else {
             let many = found.len();
@@ -142,13 +142,14 @@ impl Source<'_> {
         let Some(file) = self.root_yaml(&zip)? else {
             return Err(self.refuse(Reason::Unsupported, V5_POLICY));
         };
+        let has_assembly = policy::has_assembly(file, zip.get(file).unwrap_or_default());
         let reading = Reading {
             is_v5: true,
-            has_implementation: true,
+            has_implementation: zip.paths().any(|path| is_implementation(&path)),
             ..self.reading(options)
         };
         let converted = self.yaml(&zip, file, reading)?;
-        if policy::has_assembly(file, zip.get(file).unwrap_or_default()) {
+        if has_assembly {
             return Ok(converted);
         }
         Err(self.refuse(Reason::Unsupported, V5_POLICY))
@@ -177,7 +178,9 @@ impl Source<'_> {
     }
 }
 
-const CLI: &str = "a CLI script is converted by a later version";
+fn is_implementation(path: &&str) -> bool {
+    path.starts_with("implementation/") && is_zip(path)
+}
 
 fn export(zip: &View<'_>, shown: &str) -> Refused {
     if zip.roots().any(|file| file == EXPORT) {

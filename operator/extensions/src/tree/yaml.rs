@@ -35,7 +35,12 @@ pub fn read(text: &[u8]) -> Result<Node, Fault> {
     })?;
     let mut building = Building::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| What::Syntax.at(error.marker().line()))?;
+        let (event, span) = event.map_err(|error| {
+            // An alias of nothing is one nevertheless.
+            let is_alias = error.info().contains("unknown anchor");
+            let what = if is_alias { What::Anchor } else { What::Syntax };
+            what.at(error.marker().line())
+        })?;
         building.take(event, span)?;
     }
     Ok(building.root.unwrap_or(Node::Null))

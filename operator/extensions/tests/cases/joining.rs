@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use genkan_extensions::content::Content;
 use genkan_extensions::join::{
-    Chain, Joined, Joining, Payload, Provider, Written, conflicts, join, revision,
+    self as joins, Chain, Joined, Joining, Payload, Provider, Written, conflicts, join,
 };
 use genkan_extensions::revision::{Revision, definition_name};
 use genkan_extensions::{Deploy, EntryType, Options, Package, Reason, read};
@@ -68,6 +68,10 @@ fn joining(options: &Options) -> Joining<'_> {
         },
         options,
     }
+}
+
+fn revision(extension: &str, entries: &[Joined]) -> Revision {
+    joins::revision(extension, entries, None, &BTreeMap::new()).revision
 }
 
 fn find<'a>(joined: &'a [Joined], name: &str) -> &'a Joined {
@@ -216,6 +220,29 @@ fn a_revision_is_what_runs_and_not_when_or_in_which_order() {
     let parts = one.pack().unwrap();
     assert_eq!(Revision::unpack(parts.iter().map(Vec::as_slice)), Some(one));
     assert_eq!(Revision::unpack([&b"nothing"[..]]), None);
+}
+
+#[test]
+fn what_was_accepted_before_stays_while_its_new_form_is_rejected_or_somebody_uses_it() {
+    let before = joined(
+        None,
+        &[written("a", "set"), written("b", "filter"), written("c", "log")],
+    );
+    let before = revision("corp", &before);
+    let mut bad = written("a", "set");
+    bad.payload = Some(Payload::Policy(policy("bad", "set")));
+    let users = vec!["ReverseProxy shop".to_owned()];
+    let in_use = BTreeMap::from([("b".to_owned(), users)]);
+    let next = joins::revision("corp", &joined(None, &[bad]), Some(&before), &in_use);
+    let names: Vec<_> = next
+        .revision
+        .entries
+        .iter()
+        .map(|entry| entry.name.as_str())
+        .collect();
+    assert_eq!((names, next.kept), (vec!["a", "b"], vec!["a".to_owned()]));
+    let message = "entry b cannot be removed: it is used by ReverseProxy shop";
+    assert_eq!(next.blocked[0].message, message);
 }
 
 #[test]
