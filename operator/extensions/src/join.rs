@@ -1,5 +1,6 @@
 //! Entries of an archive and those that are written by hand, as one list.
 
+mod bounds;
 mod conflict;
 
 use std::collections::BTreeMap;
@@ -86,7 +87,7 @@ pub struct Joined {
 ///
 /// # Errors
 ///
-/// `Invalid`: a name stands there twice, or dependencies lead nowhere or back.
+/// `LimitExceeded`: they are too many; `Invalid`: a name stands there twice, or dependencies lead nowhere or back.
 pub fn join(
     package: Option<&Package>,
     written: &[Written],
@@ -106,6 +107,11 @@ pub fn join(
             Some(known) if entry.payload.is_none() => joining.change(known, entry),
             Some(_) | None => all.push(joining.written(entry, index)),
         }
+    }
+    let (many, most) = (all.len(), joining.options.limits.entries);
+    if many > most {
+        let message = format!("entries: {many} of them, the limit is {most}");
+        return Err(Reason::LimitExceeded.refuse(message));
     }
     let placed: Vec<_> = all
         .iter()
@@ -284,8 +290,15 @@ impl Joining<'_> {
 
     /// What cannot be run is rejected as a whole: half of a policy is none.
     fn compile(&self, content: &Content) -> Result<(), Refused> {
-        let check = |chain: Chain<'_>, later: Option<String>, of: &str| {
+        let check = |chain: Chain<'_>, of: &str| {
             let sentence = |what: String| format!("{of}: {what}");
+            let (beyond, later) = match chain {
+                Chain::Policy(policy) => (bounds::of_definition(policy), later::of_definition(policy)),
+                Chain::Hook(hook) => (bounds::of_hook(hook), later::of_hook(hook)),
+            };
+            if let Some(what) = beyond {
+                return Err(Reason::LimitExceeded.refuse(sentence(what)));
+            }
             if let Some(what) = later {
                 return Err(Reason::Unsupported.refuse(sentence(what)));
             }
@@ -294,11 +307,9 @@ impl Joining<'_> {
         match content {
             Content::Policies(policies) => policies.iter().try_for_each(|policy| {
                 let of = format!("{}@{}", policy.policy, policy.version);
-                check(Chain::Policy(policy), later::of_definition(policy), &of)
+                check(Chain::Policy(policy), &of)
             }),
-            Content::Hooks(hooks) => hooks
-                .iter()
-                .try_for_each(|hook| check(Chain::Hook(hook), later::of_hook(hook), "hook")),
+            Content::Hooks(hooks) => hooks.iter().try_for_each(|hook| check(Chain::Hook(hook), "hook")),
             Content::CallOut(_) => {
                 let message = "callOut is run by a later version";
                 Err(Reason::Unsupported.refuse(message))

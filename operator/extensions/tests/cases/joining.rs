@@ -151,6 +151,33 @@ fn a_name_that_stands_twice_is_refused() {
 }
 
 #[test]
+fn what_is_too_much_is_refused_with_both_numbers() {
+    let step = PolicyStep {
+        uses: "set".to_owned(),
+        ..PolicyStep::default()
+    };
+    let long = Written {
+        payload: Some(Payload::Policy(PolicyDefinition {
+            steps: vec![step; 33],
+            ..policy("long", "set")
+        })),
+        ..written("long", "set")
+    };
+    let message = "long@1.0.0: steps: 33 of them, the limit is 32";
+    let joined = joined(None, &[long]);
+    assert_eq!(
+        reason(&joined, "long"),
+        (Reason::LimitExceeded, message.to_owned())
+    );
+    let options = Options::default();
+    let many: Vec<_> = (0..65)
+        .map(|index| written(&format!("e{index}"), "set"))
+        .collect();
+    let error = join(None, &many, &joining(&options)).unwrap_err();
+    assert_eq!(error.message, "entries: 65 of them, the limit is 64");
+}
+
+#[test]
 fn a_file_that_comes_by_itself_is_converted_by_its_type() {
     let text = r#"{"apigw": {"_global": {"override": ["assembly-rate-limit r 5"]}}}"#;
     let fetched = Written {

@@ -4,6 +4,7 @@ use genkan_extensions::archive::Archive;
 use genkan_extensions::order::{Placed, order};
 use genkan_extensions::overrides::{self, Object, Ranked};
 use genkan_extensions::policy::{self, Reading};
+use genkan_extensions::revision::Revision;
 use genkan_extensions::{
     EntryType, Layout, Limits, OnUnsupported, Options, Refused, glob, manifest, package, read,
 };
@@ -108,6 +109,7 @@ proptest! {
         behind.extend(b"PK\x05\x06\0\0\0\0\x01\0\x01\0\x2e\0\0\0\x04\0\0\0\0\0");
         for bytes in [&bytes, &behind] {
             prop_assert!(read(bytes, &options(skip)).err().is_none_or(|error| is_told(&error)));
+            prop_assert_eq!(Revision::unpack([bytes.as_slice()]), None);
         }
     }
 
