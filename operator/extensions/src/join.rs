@@ -96,7 +96,6 @@ pub fn join(
     let archived = package
         .map(|package| package.entries.as_slice())
         .unwrap_or_default();
-    let defer_all = joining.defer_all || package.is_some_and(|package| package.defer_all);
     let mut all: Vec<Joined> = archived.iter().map(|entry| joining.archived(entry)).collect();
     for (index, entry) in written.iter().enumerate() {
         let changed = all
@@ -106,6 +105,13 @@ pub fn join(
         match changed {
             Some(known) if entry.payload.is_none() => joining.change(known, entry),
             Some(_) | None => all.push(joining.written(entry, index)),
+        }
+    }
+    // What the manifest says is about its own entries.
+    let of_manifest = package.is_some_and(|package| package.defer_all);
+    for (index, entry) in all.iter_mut().enumerate() {
+        if joining.defer_all || (of_manifest && index < archived.len()) {
+            entry.deploy = Deploy::Deferred;
         }
     }
     let (many, most) = (all.len(), joining.options.limits.entries);
@@ -126,9 +132,6 @@ pub fn join(
     let places: BTreeMap<_, _> = names.into_iter().zip(0..).collect();
     all.sort_by_key(|entry| places.get(&entry.name).copied().unwrap_or(usize::MAX));
     for entry in &mut all {
-        if defer_all {
-            entry.deploy = Deploy::Deferred;
-        }
         if let Ok(converted) = &entry.outcome
             && let Err(refused) = joining.compile(&converted.content)
         {

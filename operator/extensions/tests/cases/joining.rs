@@ -98,6 +98,28 @@ fn an_entry_without_payload_changes_one_of_the_archive() {
 }
 
 #[test]
+fn what_defers_all_entries_is_stronger_than_what_one_says() {
+    let mut package = package();
+    package.defer_all = true;
+    let changed = Written {
+        name: "a".to_owned(),
+        deploy: Some(Deploy::Immediate),
+        ..Written::default()
+    };
+    let written = [changed, written("b", "filter")];
+    let entries = joined(Some(&package), &written);
+    assert_eq!(find(&entries, "a").deploy, Deploy::Deferred);
+    assert_eq!(find(&entries, "b").deploy, Deploy::Immediate);
+    let options = Options::default();
+    let joining = Joining {
+        defer_all: true,
+        ..joining(&options)
+    };
+    let entries = join(Some(&package), &written, &joining).unwrap();
+    assert_eq!(find(&entries, "b").deploy, Deploy::Deferred);
+}
+
+#[test]
 fn what_cannot_be_run_or_compiled_is_rejected_and_the_others_stand() {
     let later = Written {
         payload: Some(Payload::Policy(PolicyDefinition {
