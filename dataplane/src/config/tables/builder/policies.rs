@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use genkan_policies::{
     Alias, Aliases, EntryFacts, Limiters, NamedHook, NamedOverride, ObjectFacts, World, link,
 };
@@ -11,8 +10,7 @@ use genkan_proto::codec;
 use genkan_proto::v1alpha1::Verdict;
 use genkan_routing::model::policy::{PolicyDefinition, RevisionEntry, SecretAlias};
 use genkan_routing::model::{
-    self, BlobKey, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Objection, SecretKey,
-    Unavailable,
+    self, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Objection, SecretKey, Unavailable,
 };
 
 use super::{Builder, Place};
@@ -78,17 +76,13 @@ impl Policies {
         self.is_dirty |= self.revisions.remove(extension).is_some();
     }
 
-    /// Files changed, which entries name.
+    /// Secrets changed, which steps of entries name.
     pub(super) fn touch(&mut self) {
-        self.is_dirty |= !self.entries.is_empty();
+        self.is_dirty |= !self.revisions.is_empty();
     }
 
     /// Makes the world anew if something of it changed. Whether plans that named nothing of it may change with it.
-    fn settle(
-        &mut self,
-        file: impl Fn(&BlobKey) -> Option<Bytes>,
-        secret: impl Fn(&SecretKey) -> Option<Arc<model::Secret>>,
-    ) -> bool {
+    fn settle(&mut self, secret: impl Fn(&SecretKey) -> Option<Arc<model::Secret>>) -> bool {
         if !std::mem::take(&mut self.is_dirty) {
             return false;
         }
@@ -111,7 +105,7 @@ impl Policies {
                     digest: entry.digest.clone(),
                 };
                 if let Some(content) = self.entries.get(&key) {
-                    enter(&mut world, &key, content, &file);
+                    enter(&mut world, &key, content);
                 }
             }
         }
@@ -138,12 +132,7 @@ impl Policies {
     }
 }
 
-fn enter(
-    world: &mut World,
-    key: &EntryKey,
-    content: &ExtensionEntry,
-    file: &impl Fn(&BlobKey) -> Option<Bytes>,
-) {
+fn enter(world: &mut World, key: &EntryKey, content: &ExtensionEntry) {
     let title = format!("{}/{}", key.extension, key.entry);
     let facts = EntryFacts {
         mode: content.mode,
@@ -179,11 +168,8 @@ fn enter(
             settings: Arc::new(settings.clone()),
         });
     }
-    for (path, blob) in &content.files {
-        let found = BlobKey::parse(blob).and_then(|blob| file(&blob));
-        world
-            .files
-            .extend(found.map(|bytes| (format!("{}/{path}", key.entry), bytes)));
+    for (path, bytes) in content.files() {
+        world.files.insert(format!("{}/{path}", key.entry), bytes.into());
     }
 }
 
@@ -214,7 +200,7 @@ impl Builder {
     /// Makes what plans are linked with anew. Whether other plans may have changed with it.
     pub(super) fn settle_policies(&mut self) -> bool {
         let Self { policies, parts, .. } = self;
-        policies.settle(|key| parts.file(key), |key| parts.secrets.get(key).cloned())
+        policies.settle(|key| parts.secrets.get(key).cloned())
     }
 
     /// The plan of a route, and the word about it where it cannot be linked.
