@@ -53,6 +53,8 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
     }
     let done = match &step.action {
         Action::Plain(act) => act.act(exchange, moment),
+        Action::Jwt(jwt) => jwt.run(exchange, moment, outside).await,
+        Action::Basic(basic) => basic.run(exchange, moment, outside).await,
         Action::Switch(cases) => match chosen(cases, exchange, moment) {
             Ok(Some(case)) => {
                 let done = nested(&case.steps, exchange, outside).await;
