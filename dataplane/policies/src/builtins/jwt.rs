@@ -286,10 +286,12 @@ impl IdentityRule {
 
     fn identity(&self, exchange: &Exchange<'_>, moment: Moment) -> Result<Identity, Stop> {
         let user = match &self.user {
-            Some(user) => match user.json(exchange, moment.now)? {
-                Value::String(user) if !user.is_empty() => user,
-                _ => return Err(Stop::error("identity.user is no text")),
-            },
+            Some(user) => {
+                let user = user.json(exchange, moment.now)?;
+                let user = user.as_str().filter(|user| !user.is_empty());
+                let user = user.ok_or_else(|| Stop::error("identity.user is no text"))?;
+                user.to_owned()
+            }
             None => exchange.auth().user.to_owned(),
         };
         let groups: Vec<String> = match &self.groups {

@@ -29,9 +29,11 @@ pub(crate) enum KeySource {
         url: String,
         refresh: Duration,
         /// What was read last, with the text that it was read of.
-        last: Mutex<Option<(Arc<[u8]>, Arc<KeySet>)>>,
+        last: Mutex<Option<Read>>,
     },
 }
+
+type Read = (Arc<[u8]>, Arc<KeySet>);
 
 const REFRESH: &str = "10m";
 /// An unknown key is asked for so often at most.

@@ -49,9 +49,11 @@ impl Asked {
         if !self.audiences.is_empty() && !is_for_us {
             return Err(Wrong::Token("it is for another audience"));
         }
-        let has_all = |(name, wanted): &(String, Value)| match wanted {
-            Value::Array(all) => all.iter().all(|one| has(claims, name, one)),
-            one => has(claims, name, one),
+        let has_all = |(name, wanted): &(String, Value)| {
+            let all = wanted
+                .as_array()
+                .map_or(std::slice::from_ref(wanted), Vec::as_slice);
+            all.iter().all(|one| has(claims, name, one))
         };
         if self.claims.iter().all(has_all) {
             Ok(())
