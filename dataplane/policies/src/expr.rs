@@ -84,9 +84,11 @@ impl Expr {
     /// # Errors
     /// As [`Self::value`], and when it is neither true nor false.
     pub(crate) fn truth(&self, exchange: &Exchange<'_>, now: Duration) -> Result<bool, String> {
-        match self.value(exchange, now)? {
-            Value::Bool(truth) => Ok(truth),
-            _ => Err("the expression is neither true nor false".to_owned()),
+        let value = self.value(exchange, now)?;
+        if let Value::Bool(truth) = value {
+            Ok(truth)
+        } else {
+            Err("the expression is neither true nor false".to_owned())
         }
     }
 
@@ -109,15 +111,17 @@ impl Expr {
         exchange: &Exchange<'_>,
         now: Duration,
     ) -> Result<(), String> {
-        match self.value(exchange, now)? {
-            Value::String(text) => out.push_str(&text),
-            Value::Null => return Err("the expression has no value".to_owned()),
-            other => {
-                let value = other.json();
-                let value = value.map_err(|_| "the value cannot be written as text".to_owned())?;
-                out.push_str(&value.to_string());
-            }
+        let value = self.value(exchange, now)?;
+        if let Value::String(text) = &value {
+            out.push_str(text);
+            return Ok(());
         }
+        if matches!(value, Value::Null) {
+            return Err("the expression has no value".to_owned());
+        }
+        let value = value.json();
+        let value = value.map_err(|_| "the value cannot be written as text".to_owned())?;
+        out.push_str(&value.to_string());
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod expr;
 pub mod failure;
 mod glob;
 mod json;
+mod keys;
 mod limiters;
 mod link;
 mod on_error;
