@@ -27,7 +27,9 @@ fn mk_case() -> Case {
         sent: true,
         backend: Backend::None,
         columns: Vec::new(),
+        members: serde_json::Map::new(),
         tool: None,
+        extension: None,
     };
     Case {
         verdict,

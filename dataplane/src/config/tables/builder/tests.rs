@@ -51,6 +51,7 @@ fn mk_model(key: ObjectKey, matcher: Matcher, service: &str, generation: i64) ->
         forward_authorization: false,
         secrets: Vec::new(),
         role: model::Role::None,
+        policies: None,
     })
 }
 
