@@ -80,9 +80,12 @@ Called with a dict: root, kind, resource.
         {"at": dyn(b.policyAt + ".steps"), "steps": dyn(b.policy.?steps.orValue([]))},
         {"at": dyn(b.policyAt + ".finally"), "steps": dyn(b.policy.?finally.orValue([]))}]
         + b.policy.?catch.orValue([]).transformList(j, c, {"at": dyn(b.policyAt + ".catch[" + string(j) + "].steps"), "steps": dyn(c.?steps.orValue([]))}))
+    # So many that looking at them would cost more than an expression may.
+    - name: isVast
+      expression: 'variables.listsOf.map(lists, lists.map(l, size(l.steps)).sum()).sum() > 4096'
     - name: stepsOfBodies
       expression: >-
-        variables.listsOf.map(lists, lists.map(l, {{ include "genkan.stepsOf" (dict "of" "l.steps" "at" "l.at" "index" "i") | replace "\n" " " }}))
+        (variables.isVast ? [] : variables.listsOf).map(lists, lists.map(l, {{ include "genkan.stepsOf" (dict "of" "l.steps" "at" "l.at") }}))
         .map(l, {{ include "genkan.joined" (dict "of" "l" "most" 19) }})
     # What another program decides, as if it were a step.
     - name: callOuts
@@ -93,11 +96,11 @@ Called with a dict: root, kind, resource.
         {{- $what := index $place 2 -}}
         {{- $call := ternary "b.callOut" "b.policy.callOut" (eq $from "callOut") -}}
         variables.bodies.filter(b, {{ if eq $from "policy" }}type(b.policy.?callOut.orValue(null)) == map && {{ end }}type({{ $call }}.?{{ $what }}.orValue(null)) == map)
-        .map(b, {"at": dyn(b.{{ index $place 1 }} + ".callOut"), "where": dyn(b.{{ index $place 1 }} + ".callOut.{{ $what }}"), "use": dyn("{{ $what }}"), "with": dyn({{ $call }}.{{ $what }})})
+        .map(b, {"at": dyn(b.{{ index $place 1 }} + ".callOut"), "within": dyn(".{{ $what }}"), "use": dyn("{{ $what }}"), "with": dyn({{ $call }}.{{ $what }})})
         {{- end }}
     - name: steps0
       expression: >-
-        variables.callOuts + {{ include "genkan.joined" (dict "of" "variables.stepsOfBodies" "most" 64) }}
+        (variables.callOuts + {{ include "genkan.joined" (dict "of" "variables.stepsOfBodies" "most" 64) }}).filter(s, true)
     {{- include "genkan.insideSwitch" "" | nindent 4 }}
     {{- include "genkan.stepTargets" "" | replace "name: targets" "name: ofSteps" | nindent 4 }}
     {{- if $isExtension }}
@@ -126,7 +129,12 @@ Called with a dict: root, kind, resource.
     {{- include "genkan.targetVariables" "" | nindent 4 }}
     {{- include "genkan.stepIdentities" "" | nindent 4 }}
   validations:
-    {{- include "genkan.stepsAreSeen" (dict "field" "spec") | nindent 4 }}
+    {{- if $isExtension }}
+    - expression: '!variables.isVast'
+      reason: Invalid
+      message: spec.entries has more than 4096 steps; divide it into several GatewayExtensions
+    {{- end }}
+    {{- include "genkan.stepsAreSeen" (dict "field" (ternary "spec.entries" "spec" $isExtension)) | nindent 4 }}
     {{- include "genkan.stepIdentityValidations" "" | nindent 4 }}
     {{- include "genkan.targetValidations" (dict "group" $group "resource" .resource "namespaced" false) | nindent 4 }}
 ---

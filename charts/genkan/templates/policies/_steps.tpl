@@ -1,8 +1,8 @@
 {{/*
 What admission knows of the steps of an object: a part of policies that ask for the rights of policies.
 
-A step is kept as a map: at, where it stands; where, the place of its configuration; use, the policy without version; with,
-its configuration. Steps of `switch` are among them, and of `switch` inside `switch`; what is nested deeper, or has more
+A step is kept as a map: at, where it stands; within, how its configuration is called there; use, the policy without
+version; with, its configuration. Steps of `switch` are among them, and of `switch` inside `switch`; what is nested deeper, or has more
 branches than CEL can put together, is refused. Lists of lists are put together place by place, since CEL has no other way.
 */}}
 
@@ -20,10 +20,9 @@ branches than CEL can put together, is refused. Lists of lists are put together 
 {{- join " + " $lists -}}
 {{- end -}}
 
-{{/* The steps of one list. Called with a dict: of, the list in CEL; at, where it stands in CEL; index, a name for the number. */}}
+{{/* The steps of one list, which are maps. Called with a dict: of, the list in CEL; at, where it stands in CEL. */}}
 {{- define "genkan.stepsOf" -}}
-{{ .of }}.filter(s, type(s) == map).transformList({{ .index }}, s, {"at": dyn({{ .at }} + "[" + string({{ .index }}) + "]"), "where": dyn({{ .at }} + "[" + string({{ .index }}) + "].with"),
-"use": dyn(type(s.?use.orValue(null)) == string ? s.use.split("@")[0] : ""), "with": dyn(type(s.?with.orValue(null)) == map ? s.with : {})})
+{{ .of }}.transformList(i, s, {"at": dyn({{ .at }} + "[" + string(i) + "]"), "within": dyn(".with"), "use": dyn(type(s.?use.orValue(null)) == string ? s.use.find("^[^@]*") : ""), "with": dyn(type(s.?with.orValue(null)) == map ? s.with : {})})
 {{- end -}}
 
 {{/* Variables: steps0 is there; those inside, and all. Called with most, which is how many there may be of switches. */}}
@@ -34,21 +33,22 @@ branches than CEL can put together, is refused. Lists of lists are put together 
 - name: branchesOf{{ $depth }}
   expression: >-
     variables.switches{{ $depth }}.map(s, (type(s.with.?cases.orValue(null)) == list ? s.with.cases : [])
-    .transformList(i, c, {"at": dyn(s.where + ".cases[" + string(i) + "].steps"), "steps": dyn(type(c) == map ? c.?steps.orValue(null) : null)})
-    + [{"at": dyn(s.where + ".otherwise"), "steps": dyn(s.with.?otherwise.orValue(null))}])
+    .transformList(i, c, {"at": dyn(s.at + s.within + ".cases[" + string(i) + "].steps"), "steps": dyn(type(c) == map ? c.?steps.orValue(null) : null)})
+    + [{"at": dyn(s.at + s.within + ".otherwise"), "steps": dyn(s.with.?otherwise.orValue(null))}])
 - name: branches{{ $depth }}
   expression: >-
     ({{ include "genkan.joined" (dict "of" (printf "variables.branchesOf%d" $depth) "most" 32) }}).filter(b, type(b.steps) == list)
 - name: stepsOf{{ $depth }}
   expression: >-
-    variables.branches{{ $depth }}.map(b, {{ include "genkan.stepsOf" (dict "of" "b.steps" "at" "b.at" "index" "i") | replace "\n" " " }})
+    variables.branches{{ $depth }}.map(b, {{ include "genkan.stepsOf" (dict "of" "b.steps.filter(s, type(s) == map)" "at" "b.at") }})
 - name: steps{{ add1 $depth }}
   expression: '{{ include "genkan.joined" (dict "of" (printf "variables.stepsOf%d" $depth) "most" 64) }}'
 {{- end }}
 - name: inside
   expression: 'variables.steps1 + variables.steps2'
+# Filtered, so that it is one list, and no longer lists that are put together at each step.
 - name: steps
-  expression: 'variables.steps0 + variables.inside'
+  expression: '(variables.steps0 + variables.inside).filter(s, true)'
 - name: builtIns
   expression: 'variables.steps.filter(s, s.use in {{ include "genkan.builtins" "" }})'
 {{- end -}}
@@ -62,9 +62,9 @@ branches than CEL can put together, is refused. Lists of lists are put together 
     {{- if $index }} + {{ end -}}
     {{- $parts := splitList "." $place -}}
     {{- if eq (len $parts) 1 -}}
-    variables.steps.map(s, {"at": dyn(s.where + ".{{ $place }}"), "use": dyn(s.use), "url": dyn(s.with.?{{ $place }}.orValue(null))})
+    variables.steps.filter(s, "{{ $place }}" in s.with).map(s, {"at": dyn(s.at + s.within + ".{{ $place }}"), "use": dyn(s.use), "url": dyn(s.with.{{ $place }})})
     {{- else -}}
-    variables.steps.filter(s, type(s.with.?{{ index $parts 0 }}.orValue(null)) == map).map(s, {"at": dyn(s.where + ".{{ $place }}"), "use": dyn(s.use), "url": dyn(s.with.{{ index $parts 0 }}.?{{ index $parts 1 }}.orValue(null))})
+    variables.steps.filter(s, "{{ index $parts 0 }}" in s.with && type(s.with.{{ index $parts 0 }}) == map).map(s, {"at": dyn(s.at + s.within + ".{{ $place }}"), "use": dyn(s.use), "url": dyn(s.with.{{ index $parts 0 }}.?{{ index $parts 1 }}.orValue(null))})
     {{- end -}}
     {{- end }}
 - name: texts
@@ -108,7 +108,7 @@ branches than CEL can put together, is refused. Lists of lists are put together 
   expression: >-
     {{ range $index, $place := list "set" "add" "remove" -}}
     {{- if $index }} + {{ end -}}
-    variables.builtIns.filter(s, type(s.with.?headers.orValue(null)) == map && type(s.with.headers.?{{ $place }}.orValue(null)) in [dyn(map), dyn(list)]).map(s, {"at": dyn(s.where + ".headers.{{ $place }}"), "names": dyn(s.with.headers.{{ $place }})})
+    variables.builtIns.filter(s, "headers" in s.with && type(s.with.headers) == map && type(s.with.headers.?{{ $place }}.orValue(null)) in [dyn(map), dyn(list)]).map(s, {"at": dyn(s.at + s.within + ".headers.{{ $place }}"), "names": dyn(s.with.headers.{{ $place }})})
     {{- end }}
 - name: ownHeaders
   expression: >-
@@ -302,6 +302,6 @@ matchConditions:
   expression: 'dyn(object).?spec.orValue({})'
 - name: steps0
   expression: >-
-    {{ include "genkan.stepsOf" (dict "of" "variables.spec.?policies.orValue([])" "at" "\"spec.policies\"" "index" "i") | replace "\n" " " }}
+    {{ include "genkan.stepsOf" (dict "of" "variables.spec.?policies.orValue([])" "at" "\"spec.policies\"") }}
 {{- include "genkan.insideSwitch" "" }}
 {{- end -}}
