@@ -137,6 +137,32 @@ pub async fn an_unknown_or_impossible_value_is_refused(world: Arc<World>) -> Res
         ("fullnameOverride=Genkan", "'/fullnameOverride'"),
         ("dataplane.service.port=0", "so nothing could be called"),
         (
+            "extensions.revisionNamespace=genkan-system",
+            "extensions.revisionNamespace is genkan-system, the namespace of the release",
+        ),
+        (
+            "extensions.revisionNamespace=kube-system",
+            "'/extensions/revisionNamespace'",
+        ),
+        ("extensions.revisionNamespace=", "'/extensions/revisionNamespace'"),
+        (
+            "extensions.secretNamespaces={shop,genkan-system}",
+            "extensions.secretNamespaces has genkan-system, the namespace of the release",
+        ),
+        (
+            "extensions.secretNamespaces={genkan-extensions}",
+            "extensions.secretNamespaces has genkan-extensions, where revisions are",
+        ),
+        (
+            "extensions.sourceNamespaces={Edge}",
+            "'/extensions/sourceNamespaces/0'",
+        ),
+        (
+            "extensions.secretNamespaces={shop,shop}",
+            "'/extensions/secretNamespaces'",
+        ),
+        ("extensions.urlSources=yes", "'/extensions/urlSources'"),
+        (
             "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true",
             "choose one",
         ),
