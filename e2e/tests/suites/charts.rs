@@ -26,6 +26,7 @@ pub fn suite() -> Suite {
             together: [
                 charts_have_the_version_of_the_programs,
                 charts_have_nothing_that_lint_would_say,
+                admission_knows_which_policies_are_built_in,
                 what_is_rendered_is_as_recorded,
                 an_unknown_or_impossible_value_is_refused,
                 what_is_unsafe_cannot_be_asked_for,

@@ -28,7 +28,7 @@ Called with a dict: root, kind, resource.
     - name: usedBy
       expression: 'variables.old.?status.?usedBy.orValue([])'
     - name: count
-      expression: '[variables.usedBy.size(), int(variables.old.?status.?usedByCount.orValue(0))].max()'
+      expression: '[variables.usedBy.size(), int(optional.ofNonZeroValue(variables.old.?status.?usedByCount.orValue(0)).orValue(0))].max()'
     - name: forced
       expression: 'variables.old.?metadata.?annotations[?"gateway.genkan.io/force-delete"].orValue("") == "true"'
     {{- if $isExtension }}
@@ -116,12 +116,11 @@ Called with a dict: root, kind, resource.
         [variables.spec.?archive.orValue(null)].filter(a, a != null).map(a, a.?hostMap.orValue({})).map(m, m.map(k, m[k]).join("\n")).join("\n").split("\n").filter(v, v != "")
     - name: others
       expression: >-
-        (variables.sources + variables.hostMap).filter(u, u.contains("//")).map(u, u.lowerAscii().split("//")[1].find("^[^/?#]*"))
-        .map(a, a.substring(a.lastIndexOf("@") + 1)).map(a, a.startsWith("[") ? a.find("^\\[[^\\]]*").substring(1) : a.find("^[^:]*"))
-        .map(h, h.matches("^[^.]+\\.[^.]+\\.svc(\\.|$)") ? h.split(".")[1] + "/" + h.split(".")[0] : h)
+        (variables.sources + variables.hostMap.filter(v, v.contains("://") || !v.contains("/")))
+        {{- include "genkan.targetsOf" "" | nindent 8 }}
     - name: targets
       expression: >-
-        variables.ofSteps + variables.others + variables.hostMap.filter(v, !v.contains("//") && v.contains("/")).map(v, v.find("^[^/]*/[^:/]*"))
+        variables.ofSteps + variables.others + variables.hostMap.filter(v, !v.contains("://") && v.contains("/")).map(v, v.find("^[^/]*/[^:/]*"))
     {{- else }}
     - name: targets
       expression: 'variables.ofSteps'

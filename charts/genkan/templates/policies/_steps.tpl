@@ -53,6 +53,13 @@ branches than CEL can put together, is refused. Lists of lists are put together 
   expression: 'variables.steps.filter(s, s.use in {{ include "genkan.builtins" "" }})'
 {{- end -}}
 
+{{/* Of a list of URLs, and of hosts with a port perhaps, in CEL: the hosts, or the Services; name.namespace.svc is one, whatever follows. */}}
+{{- define "genkan.targetsOf" -}}
+.map(u, u.lowerAscii()).map(u, u.find("^([a-z][a-z0-9+.-]*://)?[^/?#]*")).map(u, u.contains("://") ? u.split("://")[1] : u)
+.map(a, a.startsWith("[") ? a.find("^\\[[^\\]]*").substring(1) : a.find("^[^:]*"))
+.map(h, h.matches("^[^.]+\\.[^.]+\\.svc(\\.|$)") ? h.split(".")[1] + "/" + h.split(".")[0] : h)
+{{- end -}}
+
 {{/* Variables: what steps may call, as connectors' policies have it: NAMESPACE/NAME of a Service, or a host. */}}
 {{- define "genkan.stepTargets" -}}
 {{- $places := list "url" "endpoint" "server" "target" "keys.url" "key.url" "request.url" -}}
@@ -72,23 +79,20 @@ branches than CEL can put together, is refused. Lists of lists are put together 
 # Of a policy that somebody defined they are parameters, which need not be URLs.
 - name: written
   expression: >-
-    variables.texts.filter(u, u.url.matches(r"^(?i)[a-z][a-z0-9+.-]*://([0-9a-z._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#]|$)"))
+    variables.texts.filter(u, u.url.matches(r"^[A-Za-z][A-Za-z0-9+.-]*://([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#]|$)"))
 - name: unwritten
   expression: >-
-    variables.texts.filter(u, u.use in {{ include "genkan.builtins" "" }} && !u.url.matches(r"^(?i)[a-z][a-z0-9+.-]*://([0-9a-z._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#]|$)"))
+    variables.texts.filter(u, u.use in {{ include "genkan.builtins" "" }} && !u.url.matches(r"^[A-Za-z][A-Za-z0-9+.-]*://([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#]|$)"))
 - name: hostsOfScripts
   expression: >-
     variables.steps.filter(s, s.use == "script" && type(s.with.?hosts.orValue(null)) == list)
     .map(s, s.with.hosts.filter(h, type(h) == string).join("\n")).join("\n").split("\n").filter(h, h != "")
-# Between the slashes and the path.
 - name: hosts
   expression: >-
-    (variables.written.map(u, u.url) + variables.hostsOfScripts).map(u, (u.contains("//") ? u.lowerAscii().split("//")[1] : u.lowerAscii()).find("^[^/?#]*"))
-    .map(a, a.startsWith("[") ? a.find("^\\[[^\\]]*").substring(1) : a.find("^[^:]*"))
-# name.namespace.svc is a Service, whatever follows.
+    (variables.written.map(u, u.url) + variables.hostsOfScripts)
+    {{- include "genkan.targetsOf" "" | nindent 4 }}
 - name: targets
-  expression: >-
-    variables.hosts.map(h, h.matches("^[^.]+\\.[^.]+\\.svc(\\.|$)") ? h.split(".")[1] + "/" + h.split(".")[0] : h)
+  expression: 'variables.hosts'
 {{- end -}}
 
 {{/* Variables: what of steps takes `impersonate`, and headers that are nobody's to set. */}}
@@ -102,7 +106,7 @@ branches than CEL can put together, is refused. Lists of lists are put together 
     variables.steps.filter(s, s.use in ["apiKey", "basic", "extAuth", "hmac", "introspect", "jwt"] && !(s.with.?forward.orValue(null) in [dyn(null), dyn(false)]))
     .exists(s, (type(s.with.?from.orValue(null)) == list && s.with.from.size() > 0
     ? s.with.from.map(f, type(f) == map ? f.?header.orValue("") : "")
-    : [s.with.?header.orValue(s.use == "apiKey" ? "x-api-key" : "authorization")])
+    : [s.with.?header.orValue(s.use == "apiKey" && s.with.?from.orValue(null) in [dyn(null), dyn([])] ? "x-api-key" : "authorization")])
     .exists(h, type(h) != string || h.contains("{{ "{{" }}") || h.lowerAscii() in ["authorization", "x-kubesphere-authorization"]))
 - name: headers
   expression: >-
