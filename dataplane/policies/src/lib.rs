@@ -17,6 +17,7 @@ mod json;
 mod keys;
 mod limiters;
 mod link;
+mod meters;
 mod on_error;
 mod outside;
 mod places;
@@ -38,6 +39,7 @@ pub use link::{
     Described, Description, Problem, ProblemReason, check, check_hook, class_of, coming_for, describe, link,
     resolves,
 };
+pub use meters::{Decision, Meter, Meters, Tally};
 pub use on_error::{Replaced, Replacing};
 pub use outside::{Job, Outside, Unreachable, Waiting};
 pub use plan::{Chain, Plan};

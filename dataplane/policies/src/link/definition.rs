@@ -79,6 +79,7 @@ impl Compiler<'_> {
             depth: list.depth + 1,
             inside: &inside,
             origin: Origin::Definition,
+            entry: definition.entry.as_deref().or(list.entry),
             is_branch: false,
             is_whole: list.is_whole || step.on == Direction::Response,
         };

@@ -341,7 +341,10 @@ impl Extensions {
             let (Some(object), Some(target)) = (&held.object, held.history.front()) else {
                 continue;
             };
-            let kept = held.stable.as_ref().filter(|stable| stable.id != target.id);
+            let kept = held
+                .stable
+                .as_ref()
+                .filter(|stable| stable.deferred() != target.deferred());
             for revision in [Some(target), kept].into_iter().flatten() {
                 for entry in &revision.entries {
                     let key = EntryKey {
@@ -447,7 +450,7 @@ fn entries_of(revision: &Revision, rejected: &BTreeSet<&str>) -> RevisionEntries
     let entries = revision.entries.iter();
     let entries = entries.filter(|entry| !rejected.contains(entry.name.as_str()));
     RevisionEntries {
-        id: revision.id.clone(),
+        id: revision.deferred(),
         entries: entries
             .map(|entry| RevisionEntry {
                 entry: entry.name.clone(),
