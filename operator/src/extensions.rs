@@ -127,7 +127,11 @@ impl Extensions {
             events.push(Event::Approve(id.clone()));
         }
         if settings.is_paused != extension.settings.is_paused {
-            events.push(if settings.is_paused { Event::Pause } else { Event::Resume });
+            events.push(if settings.is_paused {
+                Event::Pause
+            } else {
+                Event::Resume
+            });
         }
         extension.settings = settings;
         events.insert(0, Event::Revision(id));
@@ -199,7 +203,12 @@ impl Extensions {
         let Some(extension) = self.all.get_mut(name) else {
             return todo;
         };
-        if state.nonce != 0 && extension.asked.get(pod).is_none_or(|asked| asked.nonce != state.nonce) {
+        if state.nonce != 0
+            && extension
+                .asked
+                .get(pod)
+                .is_none_or(|asked| asked.nonce != state.nonce)
+        {
             return todo;
         }
         let pod_name = || pod.to_owned();
@@ -259,7 +268,10 @@ impl Extensions {
         let mut todo = Todo::default();
         let names: Vec<String> = self.all.keys().cloned().collect();
         for name in names {
-            let resumes = self.all.get_mut(&name).and_then(|extension| extension.resumes_at.take_if(|at| *at <= now));
+            let resumes = self
+                .all
+                .get_mut(&name)
+                .and_then(|extension| extension.resumes_at.take_if(|at| *at <= now));
             if resumes.is_some() {
                 self.apply(&name, Event::Restarted, now, &mut todo);
             }
@@ -313,7 +325,10 @@ impl Extensions {
 
     /// Data planes that begin take what was complete before: what is meant has failed.
     pub fn restores_stable(&self, name: &str) -> bool {
-        let phase = self.all.get(name).map(|extension| extension.machine.state().phase);
+        let phase = self
+            .all
+            .get(name)
+            .map(|extension| extension.machine.state().phase);
         matches!(phase, Some(Phase::RollingBack | Phase::RolledBack))
             || self.all.get(name).is_some_and(|extension| {
                 let state = extension.machine.state();
@@ -324,9 +339,15 @@ impl Extensions {
     /// One extension is rolled out at a time, the oldest that waits first.
     fn allot(&mut self, now: Instant, todo: &mut Todo) {
         let is_busy = |extension: &Extension| {
-            matches!(extension.machine.state().phase, Phase::Rolling | Phase::RollingBack)
+            matches!(
+                extension.machine.state().phase,
+                Phase::Rolling | Phase::RollingBack
+            )
         };
-        let in_hand = self.all.iter().find(|(_, extension)| extension.machine.state().current.is_some());
+        let in_hand = self
+            .all
+            .iter()
+            .find(|(_, extension)| extension.machine.state().current.is_some());
         let waiting = self.all.iter().filter(|(_, extension)| is_busy(extension));
         let first = waiting.min_by_key(|(name, extension)| (extension.created, (*name).clone()));
         let turn = in_hand.or(first).map(|(name, _)| name.clone());
@@ -356,7 +377,8 @@ impl Extensions {
         if after.stable != extension.stable {
             extension.stable.clone_from(&after.stable);
             let revision = after.stable.as_ref().and_then(|id| extension.revisions.get(id));
-            todo.completed.extend(revision.map(|revision| (name.to_owned(), revision.clone())));
+            todo.completed
+                .extend(revision.map(|revision| (name.to_owned(), revision.clone())));
         }
     }
 
@@ -365,7 +387,7 @@ impl Extensions {
             return;
         };
         let settings = &extension.settings;
-        let target = || extension.machine.state().target.unwrap_or_default();
+        let target = extension.machine.state().target.unwrap_or_default();
         let (pod, action, revision) = match action {
             Action::Drain { pod } => {
                 let settled = now + settings.settle;
@@ -377,7 +399,7 @@ impl Extensions {
                 });
                 // Nobody else is taken while it is away.
                 let _ = extension.machine.apply(Event::Unready { pod: pod.clone() });
-                (pod, RolloutAction::Drain, target())
+                (pod, RolloutAction::Drain, target)
             }
             Action::Apply { pod, revision } => {
                 extension.drain = None;
@@ -388,7 +410,7 @@ impl Extensions {
                 let active = state.pods.get(&pod).cloned().flatten();
                 (pod, RolloutAction::Verify, active.unwrap_or_default())
             }
-            Action::Undrain { pod } => (pod, RolloutAction::Undrain, target()),
+            Action::Undrain { pod } => (pod, RolloutAction::Undrain, target),
             Action::Soak { pod } => {
                 let baseline = extension.reports.get(&pod).cloned();
                 extension.soaking = Some(Soaking {

@@ -24,7 +24,10 @@ impl Soaking {
         settings: &Settings,
     ) -> Option<String> {
         let report = reports.get(&self.pod)?;
-        let same = self.baseline.as_ref().filter(|before| before.revision == report.revision);
+        let same = self
+            .baseline
+            .as_ref()
+            .filter(|before| before.revision == report.revision);
         let (old_requests, old_errors) = same.map_or((0, 0), |before| (before.requests, before.errors));
         let requests = report.requests.saturating_sub(old_requests);
         let errors = report.errors.saturating_sub(old_errors);
