@@ -85,6 +85,8 @@ pub mod reason {
 
     /// `Programmed` is true.
     pub const PROGRAMMED: &str = "Programmed";
+    /// Nothing of it is read or changed, because its author wants that.
+    pub const SUSPENDED: &str = "Suspended";
     /// Nothing is known yet.
     pub const PENDING: &str = "Pending";
     /// Some proxies have not acknowledged this generation.
@@ -104,6 +106,29 @@ pub mod reason {
     pub const BACKEND_UNREACHABLE: &str = "BackendUnreachable";
     /// A proxy cannot agree on TLS with the backend.
     pub const BACKEND_TLS_FAILED: &str = "BackendTLSFailed";
+}
+
+/// Values of `reason` of the conditions of GatewayExtensions, beside those above.
+pub mod extension {
+    pub const ARCHIVE_INVALID: &str = "ArchiveInvalid";
+    pub const NO_MANIFEST: &str = "NoManifest";
+    pub const MANIFEST_INVALID: &str = "ManifestInvalid";
+    pub const DUPLICATE_SINGLETON: &str = "DuplicateSingleton";
+    pub const DIGEST_MISMATCH: &str = "DigestMismatch";
+    pub const POLICY_INVALID: &str = "PolicyInvalid";
+    pub const SCRIPT_INVALID: &str = "ScriptInvalid";
+    pub const EXPORT_INVALID: &str = "ExportInvalid";
+    pub const OVERRIDE_INVALID: &str = "OverrideInvalid";
+    pub const SOURCE_NOT_FOUND: &str = "SourceNotFound";
+    pub const DEPLOYED: &str = "Deployed";
+    pub const ROLLING_OUT: &str = "RollingOut";
+    pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
+    pub const PAUSED: &str = "Paused";
+    pub const ROLLED_BACK: &str = "RolledBack";
+    pub const BLOCKED: &str = "Blocked";
+    pub const NOT_ACCEPTED: &str = "NotAccepted";
+    pub const UNSUPPORTED_SKIPPED: &str = "UnsupportedSkipped";
+    pub const FILESTORE: &str = "Filestore";
 }
 
 /// Values of `status.state`, which mirrors `Ready` for clients of KubeSphere.

@@ -125,6 +125,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("dataplane/rego", &["routing"]),
     ("dataplane/policies", &["routing"]),
     ("operator/compile", &["crds", "probe", "proto", "rego", "routing"]),
+    ("operator/extensions", &["routing"]),
     (
         "operator/tools",
         &["accept", "compile", "crds", "probe", "rego", "routing"],
@@ -170,6 +171,19 @@ const WITHOUT: &[(&str, &[&str])] = &[
         "operator/compile",
         &[
             "kube", "prost", "tokio", "tonic", "hyper", "futures", "tracing", "rand",
+        ],
+    ),
+    (
+        "operator/extensions",
+        &[
+            "kube",
+            "k8s-openapi",
+            "jiff",
+            "prost",
+            "tokio",
+            "tonic",
+            "hyper",
+            "rand",
         ],
     ),
     ("proto", &["kube", "k8s-openapi", "tokio"]),
@@ -226,7 +240,13 @@ fn pure_crates_have_no_client_and_no_runtime() {
 /// With the lint on, a new kind is named by the compiler in every place that it concerns.
 #[test]
 fn no_crate_that_matches_on_kinds_may_wave_new_ones_through() {
-    for root in ["operator", "operator/compile", "operator/tools", "proto"] {
+    for root in [
+        "operator",
+        "operator/compile",
+        "operator/extensions",
+        "operator/tools",
+        "proto",
+    ] {
         let text = fs::read_to_string(workspace().join(root).join("src/lib.rs")).unwrap();
         let lint = "#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]";
         assert!(text.contains(lint), "{root}/src/lib.rs lacks {lint}");

@@ -1,5 +1,6 @@
 //! From a verdict and the fleet to the status of an object. Pure but for the clock, which is a parameter.
 
+mod extension;
 mod tool;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::fleet::{Fleet, GRACE, Rollout};
 use crate::snapshot::Since;
+pub use extension::Rolling;
 
 /// A first acknowledgement is usually milliseconds away; waiting for it saves a write.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -36,6 +38,8 @@ pub struct Assessment {
     pub standing: Finality,
     /// When a request last carried its credential, as far as that is known; seconds since 1970.
     pub used_at: Option<u64>,
+    /// Further members of the status.
+    pub members: serde_json::Map<String, Value>,
 }
 
 /// How final an assessment is.
@@ -56,8 +60,12 @@ pub fn assess(
     since: Option<Since>,
     fleet: &Fleet,
     set: Option<SetState>,
+    rolling: Option<&Rolling>,
     now: Instant,
 ) -> Assessment {
+    if let Some(said) = &verdict.extension {
+        return extension::assess(verdict, said, since, fleet, rolling, now);
+    }
     let Some(since) = since.filter(|_| verdict.sent) else {
         let because = |what| {
             Finding::no(
@@ -76,6 +84,7 @@ pub fn assess(
             proxies: format!("0/{}", fleet.counted()),
             standing: Finality::Settled,
             used_at: None,
+            members: serde_json::Map::new(),
         };
     };
     let progress = fleet.progress(&verdict.object, since, now);
@@ -95,6 +104,7 @@ pub fn assess(
         proxies: format!("{}/{}", progress.ready, progress.counted),
         standing,
         used_at: None,
+        members: serde_json::Map::new(),
     }
 }
 
@@ -252,9 +262,14 @@ impl Assessment {
         };
         let mut status = json!({
             "observedGeneration": verdict.object.generation,
-            "proxies": self.proxies,
             "conditions": self.conditions.iter().map(condition).collect::<Vec<_>>(),
         });
+        if verdict.extension.is_none() {
+            status["proxies"] = self.proxies.clone().into();
+        }
+        for (name, value) in &self.members {
+            status[name] = value.clone();
+        }
         if takes_requests(verdict.object.key.kind) {
             status["state"] = if self.is_ready() {
                 "Available"

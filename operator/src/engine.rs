@@ -71,6 +71,7 @@ pub struct Engine {
     pods: watch::Sender<Pods>,
     /// The Secrets that are asked for.
     wanted: Arc<Wanted>,
+    wanted_maps: Arc<Wanted>,
     view: Arc<RwLock<View>>,
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
@@ -110,6 +111,7 @@ impl Engine {
             feed,
             pods: watch::Sender::default(),
             wanted: Arc::default(),
+            wanted_maps: Arc::default(),
             view,
             queue,
             metrics,
@@ -148,6 +150,11 @@ impl Engine {
     /// The Secrets that objects name: nobody else's are read.
     pub fn wanted(&self) -> Arc<Wanted> {
         Arc::clone(&self.wanted)
+    }
+
+    /// The ConfigMaps that extensions name.
+    pub fn wanted_maps(&self) -> Arc<Wanted> {
+        Arc::clone(&self.wanted_maps)
     }
 
     /// What each stream does for all.
@@ -350,6 +357,7 @@ impl Engine {
             .for_each(|change| self.duties.change(change));
         self.duties.tell();
         self.wanted.say(out.wanted);
+        self.wanted_maps.say(out.wanted_maps);
         if changed || !self.feed.has_begun() {
             self.publish(now);
         }

@@ -7,6 +7,7 @@ pub mod assess;
 pub mod cli;
 pub mod duties;
 pub mod engine;
+pub mod extensions;
 pub mod fleet;
 pub mod input;
 pub mod lease;

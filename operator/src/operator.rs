@@ -143,7 +143,7 @@ pub async fn run(args: Args) -> Result<()> {
     .with_domain(&args.cluster_domain)
     .with_components(&switches.0);
 
-    let (pods, wanted) = (engine.pods(), engine.wanted());
+    let (pods, wanted, wanted_maps) = (engine.pods(), engine.wanted(), engine.wanted_maps());
     let (duties, rollouts) = (engine.duties(), engine.rollouts());
 
     // The end of any of these is the end of the process: none may die unseen.
@@ -225,6 +225,11 @@ pub async fn run(args: Args) -> Result<()> {
             parts.spawn(async move {
                 kubernetes::secrets::run(watching, wanted, engine).await;
                 ("watches of Secrets", Ok(()))
+            });
+            let (watching, engine) = (client.clone(), inputs.clone());
+            parts.spawn(async move {
+                kubernetes::maps::run(watching, wanted_maps, engine).await;
+                ("watches of ConfigMaps", Ok(()))
             });
             let engine = inputs.clone();
             parts.spawn(async move {

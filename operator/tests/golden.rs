@@ -53,7 +53,7 @@ fn run(input: &str) -> Value {
             Backend::Endpoints(set) => sets.get(set).copied(),
             Backend::Host(_) | Backend::None => None,
         };
-        let assessment = assess(verdict, world.since(&key.clone().into()), &fleet, set, now);
+        let assessment = assess(verdict, world.since(&key.clone().into()), &fleet, set, None, now);
         let mut status = assessment.status(verdict, &Value::Null, jiff::Timestamp::UNIX_EPOCH);
         for condition in status["conditions"].as_array_mut().unwrap() {
             condition.as_object_mut().unwrap().remove("lastTransitionTime");

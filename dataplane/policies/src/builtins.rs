@@ -2,10 +2,12 @@
 
 mod api_key;
 mod authorize;
+mod basic;
 mod check;
 mod cors;
 mod filter;
 mod hmac;
+mod jwt;
 mod limit;
 mod log;
 mod lookup;
@@ -28,6 +30,8 @@ use serde_json::{Map, Value};
 use crate::link::{Fault, Site};
 use crate::step::{Act, Action};
 
+pub(crate) use basic::Basic;
+pub(crate) use jwt::Jwt;
 pub(crate) use log::LogRule;
 pub(crate) use switch::{SwitchWith, condition};
 
@@ -110,12 +114,14 @@ pub(crate) fn compile(
     let act: Box<dyn Act> = match name {
         "apiKey" => Box::new(api_key::ApiKey::compile(site.read(with)?, site)?),
         "authorize" => Box::new(authorize::Authorize::compile(site.read(with)?, site)?),
+        "basic" => return Ok(Action::Basic(Box::new(Basic::compile(site.read(with)?, site)?))),
         "check" => Box::new(check::Check::compile(site.read(with)?, site)?),
         "cors" => Box::new(cors::Cors::compile(site.read(with)?, site)?),
         "countLimit" => Box::new(limit::CountLimit::compile(site.read(with)?, with, site, label)?),
         "filter" => Box::new(filter::Filter::compile(site.read(with)?, site)?),
         "hmac" => Box::new(hmac::Hmac::compile(site.read(with)?, site)?),
         "log" => Box::new(log::Log::compile(site.read(with)?, site)?),
+        "jwt" => return Ok(Action::Jwt(Box::new(Jwt::compile(site.read(with)?, site)?))),
         "lookup" => Box::new(lookup::Lookup::compile(site.read(with)?, site)?),
         "mtls" => Box::new(mtls::Mtls::compile(site.read(with)?, site)?),
         "rateLimit" => Box::new(limit::RateLimit::compile(site.read(with)?, with, site, label)?),

@@ -76,7 +76,6 @@ pub struct Exchange<'x> {
 #[derive(Clone, Debug)]
 pub(crate) struct Failing {
     pub(crate) status: u16,
-    pub(crate) reason: String,
     pub(crate) message: String,
 }
 

@@ -1,4 +1,5 @@
-//! CEL: one environment a process, texts of at most 4 KiB, loops of at most two levels over at most 1,000 items.
+//! CEL: one environment a process, texts of at most 4 KiB and 96 levels, loops of at most two levels over at most 1,000
+//! items.
 
 mod bound;
 mod values;
@@ -24,6 +25,11 @@ pub(crate) struct Expr {
 /// Bytes of a text at most.
 pub(crate) const LONGEST: usize = 4 << 10;
 
+/// Texts with no more signs than that are no deeper.
+const FEW_SIGNS: usize = 64;
+/// Bytes of stack to read any text of the longest.
+const ROOM: usize = 64 << 20;
+
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
     bound::add(&mut env);
@@ -39,6 +45,19 @@ impl Expr {
         if text.len() > LONGEST {
             return Err(format!("it has {} bytes, and {LONGEST} are the most", text.len()));
         }
+        if text.bytes().filter(|byte| byte.is_ascii_punctuation()).count() <= FEW_SIGNS {
+            return Self::read(text);
+        }
+        // The parser calls itself for each term of a chain: what may be long is read where there is room for that.
+        std::thread::scope(|scope| {
+            let reader = std::thread::Builder::new().stack_size(ROOM);
+            let reader = reader.spawn_scoped(scope, || Self::read(text));
+            let reader = reader.map_err(|_| "there is no room to read it")?;
+            reader.join().map_err(|_| "it cannot be read")?
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
         // The parser is known to panic on some texts that are no expressions.
         let read = catch_unwind(AssertUnwindSafe(|| ENV.compile(text)));
         let program = match read {
@@ -84,9 +103,11 @@ impl Expr {
     /// # Errors
     /// As [`Self::value`], and when it is neither true nor false.
     pub(crate) fn truth(&self, exchange: &Exchange<'_>, now: Duration) -> Result<bool, String> {
-        match self.value(exchange, now)? {
-            Value::Bool(truth) => Ok(truth),
-            _ => Err("the expression is neither true nor false".to_owned()),
+        let value = self.value(exchange, now)?;
+        if let Value::Bool(truth) = value {
+            Ok(truth)
+        } else {
+            Err("the expression is neither true nor false".to_owned())
         }
     }
 
@@ -109,15 +130,17 @@ impl Expr {
         exchange: &Exchange<'_>,
         now: Duration,
     ) -> Result<(), String> {
-        match self.value(exchange, now)? {
-            Value::String(text) => out.push_str(&text),
-            Value::Null => return Err("the expression has no value".to_owned()),
-            other => {
-                let value = other.json();
-                let value = value.map_err(|_| "the value cannot be written as text".to_owned())?;
-                out.push_str(&value.to_string());
-            }
+        let value = self.value(exchange, now)?;
+        if let Value::String(text) = &value {
+            out.push_str(text);
+            return Ok(());
         }
+        if matches!(value, Value::Null) {
+            return Err("the expression has no value".to_owned());
+        }
+        let value = value.json();
+        let value = value.map_err(|_| "the value cannot be written as text".to_owned())?;
+        out.push_str(&value.to_string());
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod expr;
 pub mod failure;
 mod glob;
 mod json;
+mod keys;
 mod limiters;
 mod link;
 mod meters;
@@ -34,7 +35,10 @@ pub use class::{Class, Coming, EARLY_BODY, Reading, body_too_long};
 pub use exchange::Later;
 pub use exchange::{Auth, Caller, Certificate, Exchange, Headers, Identity, Request, Source, Stage, State};
 pub use limiters::Limiters;
-pub use link::{Described, Description, Problem, ProblemReason, check, class_of, coming_for, describe, link};
+pub use link::{
+    Described, Description, Problem, ProblemReason, check, check_hook, class_of, coming_for, describe, link,
+    resolves,
+};
 pub use meters::{Decision, Meter, Meters, Tally};
 pub use on_error::{Replaced, Replacing};
 pub use outside::{Job, Outside, Unreachable, Waiting};

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 pub(crate) use count::{CountLimiter, Held};
 pub(crate) use rate::{RateLimiter, Taken};
+pub(crate) use table::Table;
 
 /// The limiters that plans of this process use.
 #[derive(Debug, Default)]

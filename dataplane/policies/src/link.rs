@@ -23,7 +23,7 @@ use crate::world::{ObjectFacts, World};
 use compile::Compiler;
 use select::{Piece, Place};
 
-pub use check::check;
+pub use check::{check, check_hook, resolves};
 pub use describe::{Described, Description, describe};
 pub(crate) use overrides::{LimitKind, NamedLimit};
 pub(crate) use site::{Fault, Site};

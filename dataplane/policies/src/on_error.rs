@@ -73,7 +73,6 @@ impl Plan {
             let mut exchange = Exchange::new(request, stage, state);
             exchange.failing = Some(Failing {
                 status: error.status,
-                reason: error.reason.to_owned(),
                 message: error.message.to_owned(),
             });
             let Outcome::Answer(answer) = hook.chain.run(&mut exchange, outside).await else {

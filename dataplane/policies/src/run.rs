@@ -72,6 +72,8 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
 async fn act(step: &Step, exchange: &mut Exchange<'_>, moment: Moment, outside: &dyn Outside) -> Done {
     let done = match &step.action {
         Action::Plain(act) => act.act(exchange, moment),
+        Action::Jwt(jwt) => jwt.run(exchange, moment, outside).await,
+        Action::Basic(basic) => basic.run(exchange, moment, outside).await,
         Action::Switch(cases) => match chosen(cases, exchange, moment) {
             Ok(Some(case)) => {
                 let done = nested(&case.steps, exchange, outside).await;
@@ -112,10 +114,12 @@ async fn run_definition(
 ) -> Result<Done, Stop> {
     let params = match &definition.params {
         Params::Fixed(params) => Arc::clone(params),
-        Params::Computed(params) => match params.value(exchange, moment.now)? {
-            serde_json::Value::Object(params) => Arc::new(params),
-            _ => return Err(Stop::error("the parameters are no object")),
-        },
+        Params::Computed(params) => {
+            let serde_json::Value::Object(params) = params.value(exchange, moment.now)? else {
+                return Err(Stop::error("the parameters are no object"));
+            };
+            Arc::new(params)
+        }
     };
     let outer = exchange.swap_params(Some(params));
     let mut done = nested(&definition.steps, exchange, outside).await;

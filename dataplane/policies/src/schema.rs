@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use jsonschema::{Draft, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::answer::Cause;
@@ -42,7 +43,7 @@ impl Schema {
         let errors = self.validator.iter_errors(value).take(most);
         errors
             .map(|error| Cause {
-                field: error.instance_path().to_string(),
+                field: place_of(&error),
                 message: error.masked().to_string(),
             })
             .collect()
@@ -56,6 +57,17 @@ impl Schema {
 impl fmt::Debug for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Schema(..)")
+    }
+}
+
+/// A list that is too long is wrong as a whole, and not its first item that is too much.
+fn place_of(error: &ValidationError<'_>) -> String {
+    let place = error.instance_path().to_string();
+    let is_of_list = matches!(error.kind(), ValidationErrorKind::FalseSchema)
+        && error.schema_path().to_string().ends_with("/items");
+    match place.rsplit_once('/') {
+        Some((list, _)) if is_of_list => list.to_owned(),
+        Some(_) | None => place,
     }
 }
 

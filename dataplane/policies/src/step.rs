@@ -7,6 +7,7 @@ use genkan_routing::model::policy::{Direction, FailurePolicy, Mode, OnError};
 use serde_json::{Map, Value};
 
 use crate::answer::PolicyAnswer;
+use crate::builtins::{Basic, Jwt};
 use crate::exchange::Exchange;
 use crate::expr::Expr;
 use crate::failure::Event;
@@ -37,6 +38,8 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     /// It needs nobody else.
     Plain(Box<dyn Act>),
+    Jwt(Box<Jwt>),
+    Basic(Box<Basic>),
     Switch(Box<[Case]>),
     Definition(Box<Definition>),
 }
@@ -143,6 +146,8 @@ impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Plain(_) => "Plain(..)",
+            Self::Jwt(_) => "Jwt(..)",
+            Self::Basic(_) => "Basic(..)",
             Self::Switch(_) => "Switch(..)",
             Self::Definition(_) => "Definition(..)",
         })

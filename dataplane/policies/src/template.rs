@@ -156,15 +156,6 @@ impl Json {
         })
     }
 
-    pub(crate) fn is_fixed(&self) -> bool {
-        match self {
-            Self::Fixed(_) => true,
-            Self::Text(_) => false,
-            Self::List(items) => items.iter().all(Self::is_fixed),
-            Self::Members(members) => members.iter().all(|(_, item)| item.is_fixed()),
-        }
-    }
-
     /// # Errors
     /// Why there is no value, in one sentence.
     pub(crate) fn value(&self, exchange: &Exchange<'_>, now: Duration) -> Result<Value, String> {

@@ -27,7 +27,17 @@ struct Case {
 }
 
 /// What this version does not do, and why.
-const LEFT_OUT: &[(&str, &str)] = &[];
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("ext-class-008", "bodies of answers: 501 BodyTooLongForNow"),
+    ("ext-redact-001", "bodies of answers are not redacted"),
+    ("ext-redact-003", "bodies of answers are not redacted"),
+    ("ext-redact-005", "bodies of answers are not redacted"),
+    ("ext-redact-006", "bodies of answers are not redacted"),
+    ("ext-redact-008", "bodies of answers are not redacted"),
+    ("ext-switch-001", "JSONata"),
+    ("ext-switch-003", "JSONata"),
+    ("ext-validateschema-031", "bodies of answers are not validated"),
+];
 
 const TABLES: [&str; 4] = ["chain", "class", "failure", "on-error"];
 

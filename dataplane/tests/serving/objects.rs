@@ -155,6 +155,7 @@ pub fn mk_connector(name: &str, class: &str, address: Upstream, secret: &str) ->
             ..mk_ref("Connector", name, 1)
         }),
         requires: vec!["secrets".into()],
+        policies: None,
         secrets: vec![secret.into()],
         resource: Some(resource::Resource::Connector(connector)),
         ..Resource::default()

@@ -8,6 +8,7 @@ mod class;
 mod connector;
 mod endpoints;
 mod expressions;
+mod extensions;
 mod groups;
 mod paths;
 mod policies;
@@ -20,22 +21,24 @@ mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use genkan_crds::condition::reason;
 use genkan_routing::model::{
-    Blob, BlobKey, DefinedPolicy, EndpointSet, ObjectKey, Resource, ResourceKey, Route, Secret, SecretKey,
-    SetKey, Unavailable,
+    Blob, BlobKey, DefinedPolicy, EndpointSet, ObjectKey, ObjectRef, Published, Resource, ResourceKey, Route,
+    Secret, SecretKey, SetKey, Unavailable,
 };
 use genkan_routing::precedence::Claims;
 
 use crate::index::{Dirty, Index, Probe};
 use crate::kinds::Tool;
-use crate::object::Key;
-use crate::verdict::{Finding, Verdict};
+use crate::object::{Key, Record};
+use crate::verdict::{Backend, ExtensionVerdict, Finding, Verdict};
 
 pub use bundle::of_secret as certificates_of;
 pub use room::{DEFAULT_BUDGET, MAX_OBJECT};
 
 use bundles::{Bundles, Touched};
 use expressions::Expressions;
+use extensions::{Extended, Extensions};
 use groups::Groups;
 use policies::Policies;
 use room::{Part, Room};
@@ -63,6 +66,7 @@ pub struct Compiler {
     /// What objects name beside addresses.
     tools: Tools,
     policies: Policies,
+    extensions: Extensions,
     /// Of the cluster, for names of Services.
     domain: String,
     components: String,
@@ -91,6 +95,8 @@ pub struct Output {
     pub secrets: Vec<(SecretKey, Option<Secret>)>,
     /// Secrets that somebody names now and nobody did, and those that nobody names any more, in order.
     pub wanted: Vec<(Key, bool)>,
+    /// The same of ConfigMaps.
+    pub wanted_maps: Vec<(Key, bool)>,
     /// Probes whose plan is another one than before.
     pub probes: Vec<ProbeChange>,
 }
@@ -149,6 +155,7 @@ impl Compiler {
             verdicts: BTreeMap::new(),
             tools: Tools::default(),
             policies: Policies::default(),
+            extensions: Extensions::default(),
             domain: DOMAIN.to_owned(),
             components: COMPONENTS.to_owned(),
         }
@@ -179,7 +186,7 @@ impl Compiler {
         }
         todo.extend(self.groups.contend(index, &dirty.published));
         todo.extend(self.tools.note(index, dirty));
-        todo.extend(self.policies.note(index, dirty));
+        let extended = self.extend(index, dirty, &mut todo);
         todo.extend(dirty.probed.iter().cloned());
         for service in &dirty.services {
             todo.extend(self.users.get(service).into_iter().flatten().cloned());
@@ -213,7 +220,10 @@ impl Compiler {
             self.make(index, part, &mut made);
         }
         let mut out = self.emit(made);
+        out.upserts.extend(extended.upserts);
+        out.removals.extend(extended.removals);
         out.wanted = self.tools.take_wanted();
+        out.wanted_maps = self.extensions.take_wanted();
         out.secrets = self.tools.settle(index, &out.upserts, &out.removals);
         let (plans, probes) = self.tools.take_plans();
         out.secrets.extend(plans);
@@ -222,6 +232,55 @@ impl Compiler {
             out.upserts.push(Resource::feature_flags(index.flags.clone()));
         }
         out
+    }
+
+    /// Takes in policies and extensions, which objects are linked with: they come before all others.
+    fn extend(&mut self, index: &Index, dirty: &Dirty, todo: &mut BTreeSet<ObjectKey>) -> Extended {
+        todo.extend(self.policies.note(index, dirty));
+        let mut names = self.extensions.concerned(index, dirty);
+        // Who uses a policy of an extension is part of what is said of it.
+        names.extend(self.extensions.providers(&self.policies, todo));
+        if names.is_empty() {
+            return Extended::default();
+        }
+        let users = |policy: &str, version: &str| self.policies.users_of(policy, version);
+        let extended = self.extensions.read(index, &names, self.policies.world(), &users);
+        let is_known = |name: &String| {
+            let key = ObjectKey::cluster(Published::GatewayExtension, name.as_str());
+            index.published.contains_key(&key)
+        };
+        let known = extended.concerned.iter().filter(|name| is_known(name));
+        todo.extend(known.map(|name| ObjectKey::cluster(Published::GatewayExtension, name.as_str())));
+        todo.extend(self.policies.act(index, &self.extensions));
+        extended
+    }
+
+    /// What is said of a GatewayExtension; what is sent of it is sent by itself.
+    fn extension(&self, record: &Record) -> Compiled {
+        let object = ObjectRef::new(record.key.clone(), record.uid.as_str(), record.generation);
+        let (object, verdict) = self
+            .extensions
+            .verdict(&record.key.name)
+            .unwrap_or_else(|| (object, ExtensionVerdict::default()));
+        let is_sent = verdict.target.is_some();
+        Compiled {
+            verdict: Verdict {
+                object,
+                accepted: Finding::yes(reason::ACCEPTED, ""),
+                resolved: Finding::yes(reason::RESOLVED_REFS, ""),
+                sent: is_sent,
+                backend: Backend::None,
+                columns: Vec::new(),
+                members: serde_json::Map::new(),
+                tool: None,
+                extension: Some(Box::new(verdict)),
+            },
+            route: None,
+            policy: None,
+            needs: Vec::new(),
+            bundle: None,
+            plans: Vec::new(),
+        }
     }
 
     /// CA bundles that have room now, or have none any more, concern all who use them.
@@ -277,7 +336,8 @@ impl Compiler {
             Ok(Tool::Connector(spec)) => self.connector(record, spec, index),
             Ok(Tool::Class(spec)) => return Some(self.class(record, spec, index)),
             Ok(Tool::Policy(definition)) => return Some(self.policies.definition(record, definition)),
-            Ok(Tool::Extension(_)) | Ok(Tool::None) | Err(_) => self.published(record, index),
+            _ if key.kind == Published::GatewayExtension => return Some(self.extension(record)),
+            Ok(Tool::Extension(_) | Tool::None) | Err(_) => self.published(record, index),
         };
         self.policies.apply(record, index, &mut compiled);
         Some(compiled)
@@ -325,7 +385,9 @@ impl Compiler {
                 .unwrap_or_default();
             self.tools.plan(&key, plans);
             let Some(mut compiled) = compiled else {
-                out.removals.push(key.clone().into());
+                if key.kind != Published::GatewayExtension {
+                    out.removals.push(key.clone().into());
+                }
                 self.verdicts.remove(&key);
                 out.gone.insert(key);
                 continue;
@@ -334,6 +396,7 @@ impl Compiler {
             match (compiled.route, compiled.policy) {
                 (Some(route), _) => out.upserts.push(Resource::route(route)),
                 (None, Some(policy)) => out.upserts.push(Resource::policy(policy)),
+                (None, None) if key.kind == Published::GatewayExtension => {}
                 (None, None) => out.removals.push(key.clone().into()),
             }
             self.verdicts.insert(key.clone(), compiled.verdict);

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use genkan_extensions::revision::Revision;
 use genkan_routing::model::{FeatureFlags, ObjectKey, Probed, Published, Secret, SecretKey};
 
-use crate::object::{Key, Kind, Object, Pod, Record, SecretState, Service, Slice, Watched};
+use crate::object::{
+    FLAGS_NAME, Key, Kind, MapState, Object, Pod, Record, SecretState, Service, Slice, Watched,
+};
 
 /// What of a tool is found out by asking it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +30,8 @@ pub enum Change {
     Delete(Kind, Key),
     /// What a tool answered to a probe.
     Probed(ObjectKey, Probe, SecretKey, Probed),
+    /// A revision of a GatewayExtension is complete everywhere; `None`: nothing of it is.
+    Completed(String, Option<Box<Revision>>),
     /// The whole list, after a start or a gap: what is not in it exists no longer.
     Reset(Kind, Vec<Object>),
 }
@@ -45,6 +50,10 @@ pub struct Dirty {
     /// Secrets of which something became known.
     pub secrets: BTreeSet<Key>,
     pub flags: bool,
+    /// ConfigMaps of which something became known.
+    pub config_maps: BTreeSet<Key>,
+    /// GatewayExtensions of which another revision is complete.
+    pub stable: BTreeSet<String>,
     /// A Secret that holds authorities for all came, changed or went.
     pub authorities: bool,
     /// Connectors of which a probe has come to another result.
@@ -60,6 +69,10 @@ pub struct Index {
     pub pods: BTreeMap<Key, Pod>,
     /// What is known of Secrets that somebody asks for.
     pub secrets: BTreeMap<Key, SecretState>,
+    /// What is known of ConfigMaps that extensions name.
+    pub config_maps: BTreeMap<Key, MapState>,
+    /// The revisions of GatewayExtensions that are complete everywhere.
+    pub stable: BTreeMap<String, Revision>,
     /// Switches of Connectors that are on.
     pub flags: FeatureFlags,
     /// The last result of each probe, and of which plan it is.
@@ -98,6 +111,8 @@ impl Dirty {
             && !self.pods
             && self.secrets.is_empty()
             && !self.flags
+            && self.config_maps.is_empty()
+            && self.stable.is_empty()
             && !self.authorities
             && self.probed.is_empty()
     }
@@ -112,6 +127,16 @@ impl Index {
             Change::Apply(object) => self.apply(*object, dirty),
             Change::Delete(kind, key) => self.delete(kind, &key, dirty),
             Change::Reset(kind, objects) => self.reset(kind, objects, dirty),
+            Change::Completed(name, revision) => {
+                let same = self.stable.get(&name) == revision.as_deref();
+                match revision {
+                    Some(revision) => self.stable.insert(name.clone(), *revision),
+                    None => self.stable.remove(&name),
+                };
+                if !same {
+                    dirty.stable.insert(name);
+                }
+            }
             Change::Probed(key, probe, plan, probed) => {
                 let result = (plan, probed);
                 let at = (key.clone(), probe);
@@ -134,6 +159,14 @@ impl Index {
         self.secrets
             .get(key)
             .or(all_are_known.then_some(&SecretState::Missing))
+    }
+
+    /// What is known of a ConfigMap; `None` where nobody has looked yet.
+    pub fn config_map(&self, key: &Key) -> Option<&MapState> {
+        let all_are_known = self.synced.contains(&Kind::Watched(Watched::ConfigMap));
+        self.config_maps
+            .get(key)
+            .or(all_are_known.then_some(&MapState::Missing))
     }
 
     /// The Secrets of a namespace that hold authorities for all Connectors.
@@ -187,6 +220,12 @@ impl Index {
                     let is_authority = s.state.is_authority();
                     let before = self.secrets.insert(key, s.state);
                     dirty.authorities |= is_authority || before.is_some_and(|before| before.is_authority());
+                }
+            }
+            Object::ConfigMap(map) => {
+                if self.config_maps.get(&key) != Some(&map.state) {
+                    dirty.config_maps.insert(key.clone());
+                    self.config_maps.insert(key, map.state);
                 }
             }
             Object::Flags(flags) => {
@@ -261,6 +300,11 @@ impl Index {
                     dirty.authorities |= before.is_authority();
                 }
             }
+            Kind::Watched(Watched::ConfigMap) if key.1 != FLAGS_NAME => {
+                if self.config_maps.remove(key).is_some() {
+                    dirty.config_maps.insert(key.clone());
+                }
+            }
             Kind::Watched(Watched::ConfigMap) => {
                 dirty.flags |= self.flags != FeatureFlags::default();
                 self.flags = FeatureFlags::default();
@@ -301,7 +345,7 @@ impl Index {
             Kind::Watched(Watched::EndpointSlice) => self.slice_owners.keys().cloned().collect(),
             Kind::Watched(Watched::Pod) => self.pods.keys().cloned().collect(),
             Kind::Watched(Watched::Secret) => self.secrets.keys().cloned().collect(),
-            Kind::Watched(Watched::ConfigMap) => Vec::new(),
+            Kind::Watched(Watched::ConfigMap) => self.config_maps.keys().cloned().collect(),
         }
     }
 

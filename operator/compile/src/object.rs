@@ -29,7 +29,7 @@ pub enum Watched {
     Pod,
     /// Of Kubernetes only those that Connectors name are followed, each by itself.
     Secret,
-    /// One alone: the switches of Connectors.
+    /// The switches of Connectors, and those that extensions name.
     ConfigMap,
 }
 
@@ -55,6 +55,23 @@ pub enum Object {
     Pod(Pod),
     Secret(HeldSecret),
     Flags(FeatureFlags),
+    ConfigMap(HeldMap),
+}
+
+/// A ConfigMap that an extension names, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldMap {
+    pub namespace: String,
+    pub name: String,
+    pub state: MapState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MapState {
+    Missing,
+    /// Nobody has allowed the operator to read it.
+    NotPermitted,
+    Found(BTreeMap<String, Vec<u8>>),
 }
 
 /// A Secret, as far as it is known.
@@ -223,9 +240,10 @@ impl Object {
             Kind::Watched(Watched::EndpointSlice) => Self::EndpointSlice(slice(decode(kind, value)?)),
             Kind::Watched(Watched::Pod) => Self::Pod(pod(decode(kind, value)?)),
             Kind::Watched(Watched::Secret) => Self::Secret(secret(decode(kind, value)?)),
-            Kind::Watched(Watched::ConfigMap) => {
-                Self::Flags(flags(&decode(kind, value)?, &FeatureFlags::default()).0)
-            }
+            Kind::Watched(Watched::ConfigMap) => match key_of(&value).1 == FLAGS_NAME {
+                true => Self::Flags(flags(&decode(kind, value)?, &FeatureFlags::default()).0),
+                false => Self::ConfigMap(config_map(decode(kind, value)?)),
+            },
         })
     }
 
@@ -236,7 +254,7 @@ impl Object {
             Self::EndpointSlice(_) => Kind::Watched(Watched::EndpointSlice),
             Self::Pod(_) => Kind::Watched(Watched::Pod),
             Self::Secret(_) => Kind::Watched(Watched::Secret),
-            Self::Flags(_) => Kind::Watched(Watched::ConfigMap),
+            Self::Flags(_) | Self::ConfigMap(_) => Kind::Watched(Watched::ConfigMap),
         }
     }
 
@@ -248,6 +266,7 @@ impl Object {
             Self::Pod(p) => (p.namespace.clone(), p.name.clone()),
             Self::Secret(s) => (s.namespace.clone(), s.name.clone()),
             Self::Flags(_) => (String::new(), FLAGS_NAME.to_owned()),
+            Self::ConfigMap(map) => (map.namespace.clone(), map.name.clone()),
         }
     }
 }
@@ -396,6 +415,17 @@ fn secret(secret: k8s_openapi::api::core::v1::Secret) -> HeldSecret {
             changed_at,
             is_authority,
         },
+    }
+}
+
+fn config_map(map: k8s_openapi::api::core::v1::ConfigMap) -> HeldMap {
+    let texts = map.data.unwrap_or_default().into_iter();
+    let texts = texts.map(|(key, text)| (key, text.into_bytes()));
+    let binary = map.binary_data.unwrap_or_default().into_iter();
+    HeldMap {
+        namespace: map.metadata.namespace.unwrap_or_else(|| "default".into()),
+        name: map.metadata.name.unwrap_or_default(),
+        state: MapState::Found(texts.chain(binary.map(|(key, bytes)| (key, bytes.0))).collect()),
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a compile says about an object, for its status.
 
+use genkan_extensions::revision::Revision;
+use genkan_extensions::status::{EntryState, Unresolved};
+use genkan_extensions::{Deploy, Refused};
 use genkan_routing::model::{ObjectRef, SetKey};
 
 use crate::sentence::bounded;
@@ -42,7 +45,52 @@ pub struct Verdict {
     pub members: serde_json::Map<String, serde_json::Value>,
     /// What kinds of Connectors have instead of the two findings above.
     pub tool: Option<ToolVerdict>,
+    /// What a GatewayExtension has instead.
+    pub extension: Option<Box<ExtensionVerdict>>,
 }
+
+/// What is known of a GatewayExtension without the data planes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExtensionVerdict {
+    /// In the order of applying.
+    pub entries: Vec<EntryVerdict>,
+    pub archive_error: Option<Refused>,
+    pub unresolved: Vec<Unresolved>,
+    /// Something that it names has not been looked at yet.
+    pub is_pending: bool,
+    pub is_suspended: bool,
+    pub skipped: Vec<String>,
+    pub warnings: Vec<String>,
+    pub is_from_legacy: bool,
+    /// Objects that use its policies, as people write them.
+    pub used_by: Vec<String>,
+    /// What would change, a line each.
+    pub plan: Vec<String>,
+    /// What is meant; absent while nothing was accepted.
+    pub target: Option<Revision>,
+    /// What was complete everywhere.
+    pub stable: Option<String>,
+    /// Those that are kept, the newest first.
+    pub revisions: Vec<String>,
+    /// A data plane that begins takes the stable one.
+    pub restores_stable: bool,
+}
+
+/// What is known of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryVerdict {
+    pub name: String,
+    pub kind: String,
+    pub deploy: Deploy,
+    pub order: i32,
+    pub digest: Option<String>,
+    pub provides: Vec<String>,
+    pub state: EntryState,
+    pub reason: Option<String>,
+    pub message: Option<String>,
+}
+
+impl Eq for ExtensionVerdict {}
 
 /// The conditions of a Connector or a class.
 #[derive(Clone, Debug, PartialEq)]

@@ -27,7 +27,9 @@ fn mk_case() -> Case {
         sent: true,
         backend: Backend::None,
         columns: Vec::new(),
+        members: serde_json::Map::new(),
         tool: None,
+        extension: None,
     };
     Case {
         verdict,
@@ -39,7 +41,7 @@ fn mk_case() -> Case {
 
 impl Case {
     fn at(&self, now: Instant) -> Assessment {
-        assess(&self.verdict, Some(self.since), &self.fleet, None, now)
+        assess(&self.verdict, Some(self.since), &self.fleet, None, None, now)
     }
 
     fn said(&self, kind: &str, now: Instant) -> (bool, &'static str) {
@@ -145,7 +147,7 @@ async fn ready_needs_a_usable_endpoint_that_proxies_have_taken_in() {
         port: 80,
     });
     let ready = |case: &Case, set| {
-        let assessment = assess(&case.verdict, Some(case.since), &case.fleet, set, case.now);
+        let assessment = assess(&case.verdict, Some(case.since), &case.fleet, set, None, case.now);
         assessment.condition(kind::READY).unwrap().reason
     };
     let set = |usable, sequence| {

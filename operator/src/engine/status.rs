@@ -48,7 +48,7 @@ impl Engine {
             Backend::Host(_) | Backend::None => None,
         };
         let since = self.feed.resources().since(&verdict.object.key.clone().into());
-        let mut assessment = assess(verdict, since, &self.fleet, set, now);
+        let mut assessment = assess(verdict, since, &self.fleet, set, None, now);
         assessment.used_at = self.used.get(&key).copied();
         self.metrics.ready(&key, assessment.is_ready());
         let hold = match assessment.standing {

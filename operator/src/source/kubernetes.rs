@@ -2,6 +2,7 @@
 
 pub mod authorities;
 pub mod flags;
+pub mod maps;
 pub mod secrets;
 
 use std::collections::HashSet;

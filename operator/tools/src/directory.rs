@@ -203,7 +203,8 @@ impl Directory {
                     | Object::EndpointSlice(_)
                     | Object::Pod(_)
                     | Object::Secret(_)
-                    | Object::Flags(_) => {}
+                    | Object::Flags(_)
+                    | Object::ConfigMap(_) => {}
                 }
                 objects.push(object);
                 self.told.insert(id, Told { content, generation });

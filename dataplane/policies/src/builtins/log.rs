@@ -83,16 +83,24 @@ impl Act for Log {
             let Some(value) = redacted(name, value, &exchange.state.redactions) else {
                 continue;
             };
-            let mut text = match value {
-                serde_json::Value::String(text) => text,
-                serde_json::Value::Null => continue,
-                other => other.to_string(),
-            };
+            if value.is_null() {
+                continue;
+            }
+            let mut text = plain(value);
             let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
             text.truncate(end.unwrap_or_default());
             exchange.state.log.push((Arc::clone(name), text));
         }
         Ok(())
+    }
+}
+
+/// A text as it is, anything else as JSON.
+pub(crate) fn plain(value: serde_json::Value) -> String {
+    if let serde_json::Value::String(text) = value {
+        text
+    } else {
+        value.to_string()
     }
 }
 

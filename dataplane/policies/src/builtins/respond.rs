@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::log::plain;
 use super::{settable, status_of};
 use crate::answer::{AnswerBody, AnswerKind, PolicyAnswer};
 use crate::exchange::Exchange;
@@ -61,11 +62,7 @@ impl Respond {
             (Some(_), Some(_)) => return Err(Fault::new("with.body", "it cannot stand beside template")),
             (None, body) => {
                 let is_json = body.as_ref().is_some_and(|body| !body.is_string());
-                let text = match body {
-                    Some(Value::String(text)) => text,
-                    Some(other) => other.to_string(),
-                    None => String::new(),
-                };
+                let text = body.map(plain).unwrap_or_default();
                 let kind = match with.content_type.as_deref() {
                     Some(kind) => Some(kind),
                     None if is_json => Some("application/json"),

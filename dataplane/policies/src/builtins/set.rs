@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::log::plain;
 use super::{settable, status_of};
 use crate::exchange::{Exchange, Pairs, Stage, encoded};
 use crate::glob::Glob;
@@ -94,10 +95,7 @@ impl Set {
                 "it is for requests, and not for answers",
             ));
         }
-        let body = with.body.map(|body| match body {
-            Value::String(text) => text,
-            other => other.to_string(),
-        });
+        let body = with.body.map(plain);
         let body = body.map(|text| site.template("with.body", &text)).transpose()?;
         if body.is_some() && !is_request {
             return Err(Fault {

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -37,7 +38,7 @@ pub struct Caller<'x> {
 pub struct Auth {
     pub user: String,
     pub groups: Vec<String>,
-    pub claims: Map<String, Value>,
+    pub claims: Arc<Map<String, Value>>,
     pub key: Option<String>,
     pub method: String,
 }
@@ -64,7 +65,7 @@ impl Auth {
         Self {
             user: caller.user.to_owned(),
             groups: caller.groups.to_vec(),
-            claims: caller.claims.cloned().unwrap_or_default(),
+            claims: caller.claims.cloned().unwrap_or_default().into(),
             key: caller.key.map(ToOwned::to_owned),
             method: caller.method.to_owned(),
         }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::table::Table;
+use super::table::{Table, short};
 
 /// By the generic cell rate algorithm: so many at once, and then one more every so often.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub(crate) struct RateLimiter {
     /// Nanoseconds; times are counted in units of a nanosecond by `requests`, so that nothing is rounded.
     per: u128,
     /// By key: when it would be as if nobody had come.
-    full: Mutex<Table<u128>>,
+    full: Mutex<Table<Box<str>, u128>>,
 }
 
 /// What a request finds.
@@ -45,8 +45,9 @@ impl RateLimiter {
         let now = elapsed.as_nanos() * self.requests;
         let room = self.per * self.requests;
         let cost = u128::from(weight) * self.per;
+        let key = short(key);
         let mut full = self.full.lock();
-        let known = full.get(key);
+        let known = full.get(&*key);
         let before = known.as_deref().copied().unwrap_or(now).max(now);
         let after = before.saturating_add(cost);
         let is_allowed = after - now <= room;
@@ -54,7 +55,7 @@ impl RateLimiter {
         if is_allowed && takes {
             match known {
                 Some(known) => *known = after,
-                None => full.insert(key, after),
+                None => full.insert(key.into(), after),
             }
         }
         drop(full);
@@ -73,7 +74,7 @@ impl RateLimiter {
     pub(crate) fn give_back(&self, key: &str, weight: u64, elapsed: Duration) {
         let now = elapsed.as_nanos() * self.requests;
         let mut full = self.full.lock();
-        if let Some(known) = full.get(key) {
+        if let Some(known) = full.get(&*short(key)) {
             *known = known.saturating_sub(u128::from(weight) * self.per).max(now);
         }
     }

@@ -1,16 +1,16 @@
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::hash::Hash;
 
 use ring::digest::{SHA256, digest};
 
-/// Values by texts that clients choose: their number and their length have a bound, and the oldest goes first.
+/// Values by what clients choose: their number has a bound, and the oldest goes first.
 #[derive(Debug)]
-pub(crate) struct Table<V> {
+pub(crate) struct Table<K, V> {
     most: usize,
-    all: HashMap<Arc<str>, Entry<V>>,
+    all: HashMap<K, Entry<V>>,
     /// In the order of coming; one that was used since gets a second turn.
-    order: VecDeque<Arc<str>>,
+    order: VecDeque<K>,
 }
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ const LONGEST_KEY: usize = 128;
 
 // === impl Table ===
 
-impl<V> Table<V> {
+impl<K: Clone + Eq + Hash, V> Table<K, V> {
     pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
@@ -33,19 +33,21 @@ impl<V> Table<V> {
         }
     }
 
-    pub(crate) fn get(&mut self, key: &str) -> Option<&mut V> {
-        let entry = self.all.get_mut(&*short(key))?;
+    pub(crate) fn get<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let entry = self.all.get_mut(key)?;
         entry.was_used = true;
         Some(&mut entry.value)
     }
 
-    pub(crate) fn insert(&mut self, key: &str, value: V) {
-        let key: Arc<str> = Arc::from(short(key));
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         let entry = Entry {
             value,
             was_used: false,
         };
-        if self.all.insert(Arc::clone(&key), entry).is_none() {
+        if self.all.insert(key.clone(), entry).is_none() {
             self.order.push_back(key);
         }
         while self.all.len() > self.most {
@@ -64,26 +66,21 @@ impl<V> Table<V> {
         }
     }
 
-    pub(crate) fn remove(&mut self, key: &str) {
-        let key = short(key);
-        if self.all.remove(&*key).is_some() {
-            self.order.retain(|other| **other != *key);
-        }
-    }
-
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.all.len()
     }
 }
 
+/// A text that clients choose, as a key of bounded length.
 pub(crate) fn short(key: &str) -> Cow<'_, str> {
     if key.len() <= LONGEST_KEY {
         return Cow::Borrowed(key);
     }
     let hash = digest(&SHA256, key.as_bytes());
-    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Cow::Owned(hex)
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Cow::Owned(digits.map(|digit| char::from(HEX[usize::from(digit)])).collect())
 }
 
 #[cfg(test)]
@@ -94,15 +91,16 @@ mod tests {
     fn the_oldest_that_nobody_used_goes_first() {
         let mut table = Table::new(3);
         for key in ["a", "b", "c"] {
-            table.insert(key, key.len());
+            table.insert(key.to_owned(), key.len());
         }
         assert!(table.get("a").is_some());
-        table.insert("d", 1);
+        table.insert("d".to_owned(), 1);
         assert!(table.get("b").is_none() && table.get("a").is_some());
         for index in 0..1000 {
-            table.insert(&format!("{index}{}", "x".repeat(200)), 0);
+            table.insert(format!("{index}"), 0);
         }
         assert_eq!(table.len(), 3);
         assert_eq!(table.order.len(), 3);
+        assert_eq!(short(&"x".repeat(LONGEST_KEY + 1)).len(), 64);
     }
 }

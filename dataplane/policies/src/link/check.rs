@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use genkan_routing::model::policy::{PolicyDefinition, PolicyStep};
+use genkan_routing::model::policy::{Hook, PolicyDefinition, PolicyStep, Select};
 use serde_json::{Map, Value};
 
-use super::resolve::resolve;
+use super::resolve::{definition, resolve};
 use super::{Problem, ProblemReason, link};
 use crate::expr::Expr;
 use crate::limiters::Limiters;
 use crate::schema::Schema;
-use crate::world::{Aliases, ObjectFacts, World};
+use crate::world::{Aliases, EntryFacts, NamedHook, ObjectFacts, World};
 
 /// Whether a definition can be used. What depends on parameters is judged where it is used.
 ///
@@ -103,6 +103,54 @@ fn whole(definition: &PolicyDefinition, world: &World) -> Result<(), Problem> {
             },
             ..problem
         })
+}
+
+/// Whether a hook of an extension can be added to an object.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_hook(hook: &Hook, extension: &str, world: &World) -> Result<(), Problem> {
+    let mut alone = World {
+        definitions: world.definitions.clone(),
+        entries: world.entries.clone(),
+        secrets: world.secrets.clone(),
+        files: world.files.clone(),
+        allow_fail_open: world.allow_fail_open.clone(),
+        ..World::default()
+    };
+    alone.hooks.push(NamedHook {
+        extension: extension.to_owned(),
+        entry: "hook".to_owned(),
+        hook: Arc::new(Hook {
+            select: Select::default(),
+            ..hook.clone()
+        }),
+        facts: EntryFacts::default(),
+    });
+    let object = ObjectFacts {
+        kind: "ReverseProxy",
+        namespace: "",
+        name: "object",
+        labels: &BTreeMap::new(),
+        policies: &[],
+        secrets: &Aliases::new(),
+    };
+    let title = format!("{extension}/hook: ");
+    link(&object, &alone, &Limiters::default())
+        .map(drop)
+        .map_err(|problem| Problem {
+            message: match problem.message.strip_prefix(&title) {
+                Some(rest) => rest.to_owned(),
+                None => problem.message.clone(),
+            },
+            ..problem
+        })
+}
+
+/// Whether what a step uses is this version of this policy.
+pub fn resolves(uses: &str, policy: &str, version: &str, world: &World) -> bool {
+    let found = definition(uses, world);
+    found.is_some_and(|found| found.policy == policy && found.version == version)
 }
 
 fn of(reason: ProblemReason, field: &str, text: String) -> Problem {

@@ -302,9 +302,10 @@ impl<'a> Compiler<'a> {
             if !touches.request && !touches.response {
                 continue;
             }
-            let why = match piece.place {
-                Place::BeforeReview => "which is not allowed before the access review",
-                _ => "which is not allowed after the request",
+            let why = if piece.place == Place::BeforeReview {
+                "which is not allowed before the access review"
+            } else {
+                "which is not allowed when the head is sent"
             };
             let text = format!("{} reads a body, {why}", step.uses);
             return Err(Problem::of(ProblemReason::Invalid, &piece.from, &text).in_piece(piece));

@@ -108,15 +108,11 @@ impl Compiler<'_> {
             ..inner
         };
         let finally = self.steps(&list, definition.finally.iter().enumerate())?;
-        let with = Value::Object(with);
-        let params = if is_computed(&with) {
-            let json = Json::parse(&with, "with");
+        let params = if with.values().any(is_computed) {
+            let json = Json::parse(&Value::Object(with), "with");
             Params::Computed(json.map_err(|(path, error)| fail(Fault::new(&path, error)))?)
         } else {
-            Params::Fixed(Arc::new(match with {
-                Value::Object(with) => with,
-                _ => Map::new(),
-            }))
+            Params::Fixed(Arc::new(with))
         };
         Ok(Action::Definition(Box::new(Definition {
             params,

@@ -200,7 +200,7 @@ fn forwarded(case: &Case, wanted: &Value, (headers, state, facts, body): After<'
             "user" => Value::from(auth.user.clone()),
             "key" => auth.key.clone().into(),
             "groups" => auth.groups.clone().into(),
-            "claims" => auth.claims.clone().into(),
+            "claims" => Value::Object((*auth.claims).clone()),
             other => return Err(format!("auth.{other} is unknown")),
         };
         same(&name, got, wanted)?;

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{BlobKey, ObjectRef, Unavailable};
+use super::{ObjectRef, Unavailable};
 
 /// What a data plane must be able to do for policies, in the words of the stream.
 pub const EXTENSIONS: &str = "extensions/1";
@@ -234,7 +237,7 @@ pub struct ExtensionEntry {
     pub hooks: Vec<Hook>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
-    /// Files that steps read, by path, and which blob holds each.
+    /// Files that steps read, by path: in base64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
 }
@@ -375,9 +378,10 @@ impl Serialize for EntryKey {
 // === impl ExtensionEntry ===
 
 impl ExtensionEntry {
-    /// The blobs that hold its files.
-    pub fn blobs(&self) -> impl Iterator<Item = BlobKey> {
-        self.files.values().filter_map(|key| BlobKey::parse(key))
+    /// Its files, by path.
+    pub fn files(&self) -> impl Iterator<Item = (&str, Vec<u8>)> {
+        let files = self.files.iter();
+        files.filter_map(|(path, text)| Some((path.as_str(), STANDARD.decode(text).ok()?)))
     }
 }
 

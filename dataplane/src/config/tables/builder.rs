@@ -273,10 +273,7 @@ impl Builder {
                     gone.push(route.object.clone());
                 }
                 Place::Endpoints(key) => self.sets.remove(key),
-                Place::Blob(key) => {
-                    self.parts.remove(key);
-                    self.policies.touch();
-                }
+                Place::Blob(key) => self.parts.remove(key),
                 Place::Secret(key) => {
                     self.parts.secrets.remove(key);
                     self.parts.touch(key.clone());

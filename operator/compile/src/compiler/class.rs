@@ -82,6 +82,7 @@ impl Compiler {
                     .collect(),
                 status: draft.status,
             }),
+            extension: None,
         };
         let route = Route {
             object,

@@ -143,6 +143,7 @@ impl Compiler {
                 columns: Vec::new(),
                 members: Map::new(),
                 tool: Some(ToolVerdict { conditions, status }),
+                extension: None,
             },
             route: Some(Route {
                 object,

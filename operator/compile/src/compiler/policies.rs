@@ -12,6 +12,7 @@ use genkan_routing::model::{
 use serde_json::{Map, json};
 
 use super::Compiled;
+use super::extensions::Extensions;
 use crate::index::{Dirty, Index};
 use crate::kinds::Tool;
 use crate::object::{Record, SecretState};
@@ -32,6 +33,8 @@ pub(super) struct Policies {
     identity_of: BTreeMap<ObjectKey, (Identity, i64)>,
     /// The policies that each object and each definition names, and the other way round.
     named: BTreeMap<ObjectKey, BTreeSet<String>>,
+    /// As each object writes them, with ranges of versions.
+    written: BTreeMap<ObjectKey, BTreeSet<String>>,
     users: BTreeMap<String, BTreeSet<ObjectKey>>,
 }
 
@@ -58,6 +61,11 @@ impl Policies {
                 concerned.extend(self.definitions_of(policy));
             }
             self.name(key, now);
+            let uses = uses_of(index, key);
+            match uses.is_empty() {
+                true => self.written.remove(key),
+                false => self.written.insert(key.clone(), uses),
+            };
         }
         if touched.is_empty() {
             return concerned;
@@ -82,6 +90,29 @@ impl Policies {
             }
         }
         concerned
+    }
+
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The policies that an object names.
+    pub(super) fn names_of(&self, object: &ObjectKey) -> impl Iterator<Item = &str> {
+        self.named.get(object).into_iter().flatten().map(String::as_str)
+    }
+
+    /// Puts what acts of extensions in force. Returns the objects that this may concern.
+    pub(super) fn act(&mut self, index: &Index, extensions: &Extensions) -> BTreeSet<ObjectKey> {
+        let had_hooks = !self.world.hooks.is_empty();
+        for versions in self.world.definitions.values_mut() {
+            versions.retain(|definition| definition.entry.is_none());
+        }
+        self.world.definitions.retain(|_, versions| !versions.is_empty());
+        extensions.act(index, &mut self.world);
+        match had_hooks || !self.world.hooks.is_empty() {
+            true => index.published.keys().cloned().collect(),
+            false => self.named.keys().cloned().collect(),
+        }
     }
 
     /// The policies and versions that a definition provides no longer, or from now on.
@@ -133,6 +164,19 @@ impl Policies {
             let first = providers.first().and_then(|(_, key)| index.published.get(key));
             let definition = first.and_then(|record| definition(record));
             versions.extend(definition.map(|definition| Arc::new(definition.clone())));
+        }
+        let of_entries = self.world.definitions.get(policy).into_iter().flatten();
+        let of_entries = of_entries
+            .filter(|definition| definition.entry.is_some())
+            .cloned();
+        let of_entries: Vec<Arc<PolicyDefinition>> = of_entries.collect();
+        for definition in of_entries {
+            if !versions
+                .iter()
+                .any(|own: &Arc<PolicyDefinition>| own.version == definition.version)
+            {
+                versions.push(definition);
+            }
         }
         match versions.is_empty() {
             true => self.world.definitions.remove(policy),
@@ -331,7 +375,7 @@ impl Policies {
             }
         };
         let is_lost = accepted.reason == reason::CONFLICTED;
-        let users = self.users_of(definition);
+        let users = self.users_of(&definition.policy, &definition.version);
         let mut members = Map::new();
         members.insert("usedByCount".into(), json!(users.len()));
         if !users.is_empty() {
@@ -348,6 +392,7 @@ impl Policies {
                 backend: Backend::None,
                 columns: vec![("policy", title)],
                 tool: None,
+                extension: None,
                 members,
             },
             route: None,
@@ -390,12 +435,17 @@ impl Policies {
     }
 
     /// The objects whose steps come to this version of it.
-    fn users_of(&self, definition: &PolicyDefinition) -> BTreeSet<ObjectKey> {
-        let users = self.users.get(&definition.policy).into_iter().flatten();
-        users
-            .filter(|user| user.kind != Published::PolicyDefinition)
-            .cloned()
-            .collect()
+    pub(super) fn users_of(&self, policy: &str, version: &str) -> Vec<ObjectKey> {
+        let users = self.users.get(policy).into_iter().flatten();
+        let objects = users.filter(|user| user.kind != Published::PolicyDefinition);
+        let uses = |user: &&ObjectKey| {
+            let written = self.written.get(*user);
+            written.is_some_and(|all| {
+                let mut all = all.iter();
+                all.any(|uses| genkan_policies::resolves(uses, policy, version, &self.world))
+            })
+        };
+        objects.filter(uses).cloned().collect()
     }
 }
 
@@ -415,7 +465,8 @@ fn finding_of(title: &str, problem: &Problem) -> (bool, Finding) {
 
 fn definition(record: &Record) -> Option<&PolicyDefinition> {
     match &record.spec.as_ref().ok()?.tool {
-        Tool::Policy(definition) => Some(definition),
+        // What the operator writes of an entry only shows it.
+        Tool::Policy(definition) => Some(definition.as_ref()).filter(|definition| definition.entry.is_none()),
         Tool::None | Tool::Connector(_) | Tool::Class(_) | Tool::Extension(_) => None,
     }
 }
@@ -445,6 +496,21 @@ fn names_of(index: &Index, key: &ObjectKey) -> BTreeSet<String> {
         note_names(step, &mut names);
     }
     names
+}
+
+/// What the steps of an object use, with ranges of versions.
+fn uses_of(index: &Index, key: &ObjectKey) -> BTreeSet<String> {
+    let spec = index
+        .published
+        .get(key)
+        .and_then(|record| record.spec.as_ref().ok());
+    let steps = spec
+        .and_then(|spec| spec.policies.as_ref())
+        .map(|policies| policies.steps.as_slice());
+    let uses = steps.into_iter().flatten().map(|step| &step.uses);
+    uses.filter(|uses| !genkan_policies::is_builtin(name_of(uses)))
+        .cloned()
+        .collect()
 }
 
 fn note_names(step: &PolicyStep, names: &mut BTreeSet<String>) {

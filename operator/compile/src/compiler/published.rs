@@ -41,6 +41,7 @@ impl Compiler {
             columns: columns(record),
             members: Map::new(),
             tool: None,
+            extension: None,
         };
         let checked = check(record);
         let resolved = checked.as_ref().ok().map(|c| c.endpoint.resolve(index));

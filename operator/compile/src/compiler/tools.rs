@@ -93,6 +93,12 @@ impl Tools {
             }
             Tool::None | Tool::Class(_) | Tool::Policy(_) | Tool::Extension(_) => None,
         });
+        if let Some(Tool::Extension(extension)) = spec.map(|spec| &spec.tool) {
+            for secret in &extension.secrets {
+                let key = (secret.namespace.clone(), secret.name.clone());
+                named.get_or_insert_default().secrets.insert(key);
+            }
+        }
         let policies = spec.and_then(|spec| spec.policies.as_ref());
         for secret in policies.into_iter().flat_map(|policies| &policies.secrets) {
             let key = (secret.namespace.clone(), secret.name.clone());
@@ -139,6 +145,13 @@ impl Tools {
         for resource in upserts {
             if let (ResourceKey::Object(key), ResourceBody::Route(route)) = (&resource.key, &resource.body) {
                 self.serve(key, &route.secrets, &mut touched);
+            }
+            if let (ResourceKey::Object(key), ResourceBody::Revision(revision)) =
+                (&resource.key, &resource.body)
+            {
+                let keys = revision.secrets.iter();
+                let keys = keys.map(|one| SecretKey::new(one.namespace.as_str(), one.name.as_str()));
+                self.serve(key, &keys.collect::<Vec<_>>(), &mut touched);
             }
         }
         for key in removals {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use genkan_compile::named::{is_label, is_subdomain};
-use genkan_compile::object::{FLAGS_NAME, Key, Kind, Object, Watched, key_of};
+use genkan_compile::object::{Key, Kind, Object, Watched, key_of};
 use genkan_compile::sentence::bounded;
 
 use super::parse;
@@ -53,11 +53,6 @@ impl File {
                 debug!(file = %path.display(), line, kind = ?name, "not a kind of genkan, left out");
                 continue;
             };
-            let is_another_map = value["metadata"]["name"] != FLAGS_NAME;
-            if kind == Kind::Watched(Watched::ConfigMap) && is_another_map {
-                debug!(file = %path.display(), line, "not the ConfigMap of Connectors, left out");
-                continue;
-            }
             match object(kind, value) {
                 Ok((object, entry)) => {
                     objects.push(object);

@@ -8,9 +8,8 @@ use genkan_proto::v1alpha1::Verdict;
 use genkan_routing::Directives;
 use genkan_routing::answer::reason;
 use genkan_routing::connectors::Role;
-use genkan_routing::model::policy::EXTENSIONS;
 use genkan_routing::model::{
-    self, Matcher, ObjectRef, Objection, Resource, ResourceBody, ResourceKey, Secret, SecretKey, Unavailable,
+    self, Matcher, ObjectRef, Objection, ResourceBody, ResourceKey, Secret, SecretKey, Unavailable,
 };
 
 use super::{Builder, Fresh, Place};
@@ -36,8 +35,6 @@ impl Builder {
                 (stub.resource, verdict)
             }
         };
-        let is_of_extensions = |resource: &Resource| resource.requires.iter().any(|word| word == EXTENSIONS);
-        let is_file = resource.as_ref().is_some_and(is_of_extensions);
         let (mut route, mut model) = (None, None);
         let place = match resource.map(|resource| (resource.key, resource.body)) {
             Some((ResourceKey::Endpoints(key), ResourceBody::Endpoints(set))) => {
@@ -47,10 +44,6 @@ impl Builder {
             }
             Some((ResourceKey::Blob(key), ResourceBody::Blob(blob))) => {
                 self.parts.insert(key, &blob);
-                if is_file {
-                    self.parts.insert_file(key, blob);
-                    self.policies.touch();
-                }
                 Place::Blob(key)
             }
             Some((ResourceKey::Secret(key), ResourceBody::Secret(hash))) => {

@@ -3,7 +3,6 @@ mod secrets;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use genkan_routing::model::{self, Blob, BlobKey, ResourceKey};
 
 use crate::upstream::{Bundle, UpstreamError};
@@ -16,8 +15,6 @@ pub use secrets::Value;
 pub(super) struct Parts {
     /// Each read once, however many routes trust it; or what is wrong with it.
     bundles: HashMap<BlobKey, Result<Arc<Bundle>, UpstreamError>>,
-    /// Files that policies read.
-    files: HashMap<BlobKey, Bytes>,
     pub(super) secrets: Secrets,
     /// Keys of resources, by what they are built with.
     users: HashMap<ResourceKey, BTreeSet<String>>,
@@ -36,7 +33,6 @@ impl Parts {
 
     pub(super) fn remove(&mut self, key: &BlobKey) {
         self.bundles.remove(key);
-        self.files.remove(key);
         self.touch(*key);
     }
 
@@ -51,15 +47,6 @@ impl Parts {
             Some(bundle) => bundle.clone(),
             None => Err(UpstreamError::NoCaBundle),
         }
-    }
-
-    /// A blob that is a file.
-    pub(super) fn insert_file(&mut self, key: BlobKey, blob: Blob) {
-        self.files.insert(key, Bytes::from_owner(blob.content));
-    }
-
-    pub(super) fn file(&self, key: &BlobKey) -> Option<Bytes> {
-        self.files.get(key).cloned()
     }
 
     /// Notes that a route is built with what it names; false if it names nothing.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use genkan_policies::{
     Alias, Aliases, EntryFacts, Limiters, Meters, NamedHook, NamedOverride, ObjectFacts, World, link,
 };
@@ -11,8 +10,7 @@ use genkan_proto::codec;
 use genkan_proto::v1alpha1::Verdict;
 use genkan_routing::model::policy::{ActiveRevisions, PolicyDefinition, SecretAlias};
 use genkan_routing::model::{
-    self, BlobKey, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Objection, SecretKey,
-    Unavailable,
+    self, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Objection, SecretKey, Unavailable,
 };
 
 use super::active::Active;
@@ -79,17 +77,13 @@ impl Policies {
         self.is_dirty |= self.revisions.remove(extension).is_some();
     }
 
-    /// Files changed, which entries name.
+    /// Secrets changed, which steps of entries name.
     pub(super) fn touch(&mut self) {
-        self.is_dirty |= !self.entries.is_empty();
+        self.is_dirty |= !self.revisions.is_empty();
     }
 
     /// Makes the world anew if something of it changed. Whether plans that named nothing of it may change with it.
-    fn settle(
-        &mut self,
-        file: impl Fn(&BlobKey) -> Option<Bytes>,
-        secret: impl Fn(&SecretKey) -> Option<Arc<model::Secret>>,
-    ) -> bool {
+    fn settle(&mut self, secret: impl Fn(&SecretKey) -> Option<Arc<model::Secret>>) -> bool {
         if !std::mem::take(&mut self.is_dirty) {
             return false;
         }
@@ -121,20 +115,19 @@ impl Policies {
                     entry: entry.entry,
                     digest: entry.digest,
                 };
-                // What nobody sends any more acts on with the files that it had.
+                // What nobody sends any more acts on.
                 let held = self.entries.get(&key).or_else(|| before.get(&key)).cloned();
-                let is_sent = self.entries.contains_key(&key);
-                let missing = match &held {
-                    Some(content) => enter(&mut world, &key, content, |path, blob| {
-                        let found = BlobKey::parse(blob).and_then(|blob| file(&blob));
-                        found.or_else(|| self.world.files.get(path).filter(|_| !is_sent).cloned())
-                    }),
-                    None => Some("its content has not come".to_owned()),
+                let state = match &held {
+                    Some(content) => {
+                        enter(&mut world, &key, content);
+                        EntryState::Active
+                    }
+                    None => EntryState::Missing("its content has not come".to_owned()),
                 };
                 shown.push(Entry {
                     name: key.entry.clone(),
                     digest: key.digest.clone(),
-                    state: missing.map_or(EntryState::Active, EntryState::Missing),
+                    state,
                 });
                 active.contents.extend(held.map(|content| (key, content)));
             }
@@ -166,13 +159,7 @@ impl Policies {
     }
 }
 
-/// Why not all of it acts, if so.
-fn enter(
-    world: &mut World,
-    key: &EntryKey,
-    content: &ExtensionEntry,
-    file: impl Fn(&str, &str) -> Option<Bytes>,
-) -> Option<String> {
+fn enter(world: &mut World, key: &EntryKey, content: &ExtensionEntry) {
     let title = format!("{}/{}", key.extension, key.entry);
     let facts = EntryFacts {
         mode: content.mode,
@@ -208,15 +195,9 @@ fn enter(
             settings: Arc::new(settings.clone()),
         });
     }
-    let mut missing = None;
-    for (path, blob) in &content.files {
-        let title = format!("{}/{path}", key.entry);
-        match file(&title, blob) {
-            Some(bytes) => drop(world.files.insert(title, bytes)),
-            None => missing = missing.or_else(|| Some(format!("its file {path} has not come"))),
-        }
+    for (path, bytes) in content.files() {
+        world.files.insert(format!("{}/{path}", key.entry), bytes.into());
     }
-    missing
 }
 
 /// With the first Secret that is not there.
@@ -299,7 +280,7 @@ impl Builder {
     /// Makes what plans are linked with anew. Whether other plans may have changed with it.
     pub(super) fn settle_policies(&mut self) -> bool {
         let Self { policies, parts, .. } = self;
-        policies.settle(|key| parts.file(key), |key| parts.secrets.get(key).cloned())
+        policies.settle(|key| parts.secrets.get(key).cloned())
     }
 
     /// The plan of a route, and the word about it where it cannot be linked.

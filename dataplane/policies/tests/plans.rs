@@ -1,0 +1,332 @@
+//! Whole plans: definitions, hooks, branches, shadows, keys that are fetched, limiters that stay.
+
+#![allow(clippy::unwrap_used, reason = "a plan that cannot be made fails the test")]
+
+#[path = "vectors/mk.rs"]
+mod mk;
+#[path = "plans/setup.rs"]
+mod setup;
+
+use genkan_policies::failure::Counted;
+use genkan_policies::{AnswerKind, ProblemReason};
+use genkan_routing::model::policy::FailurePolicy;
+use serde_json::json;
+
+use setup::{Setup, header};
+
+#[test]
+fn a_plan_of_nothing_is_empty() {
+    let setup = Setup::new(json!([]));
+    let plan = setup.link().unwrap();
+    assert!(plan.is_empty() && !plan.is_for_responses() && !plan.claims_authorization());
+}
+
+#[test]
+fn definitions_have_parameters_with_defaults_and_limits() {
+    let setup = Setup::new(json!([{"use": "tenant@1", "with": {"zone": "eu"}}])).define(json!({
+        "policy": "tenant", "version": "1.2.0",
+        "parameters": {"type": "object", "required": ["zone"], "properties": {
+            "zone": {"type": "string", "enum": ["eu", "us"]},
+            "status": {"type": "integer", "default": 418},
+        }},
+        "steps": [
+            {"use": "set", "with": {"headers": {"set": {"x-zone": "z-{{ params.zone }}"}}}},
+            {"use": "throw", "when": "request.method == 'DELETE'",
+             "with": {"error": "No{{ params.zone }}", "status": "{{ params.status }}", "message": "not in {{ params.zone }}"}},
+        ],
+    }));
+    let done = setup.send("GET", &[]);
+    assert_eq!(header(&done.headers, "x-zone"), Some("z-eu"));
+    let done = setup.send("DELETE", &[]);
+    let answer = done.answer.unwrap();
+    assert_eq!((answer.status, &*answer.reason), (418, "Noeu"));
+    assert_eq!(&*answer.step, "ReverseProxy shop/policies[0]/1");
+
+    for (with, said) in [
+        (json!({}), "zone"),
+        (json!({"zone": "mars"}), "spec.policies[0].with.zone"),
+    ] {
+        let setup = setup.with_policies(json!([{"use": "tenant", "with": with}]));
+        let problem = setup.link().unwrap_err();
+        assert!(problem.message.contains(said), "{}", problem.message);
+        assert_eq!(problem.reason, ProblemReason::Invalid);
+    }
+}
+
+/// What a request says reaches inner steps as a value only, and never as a template.
+#[test]
+fn parameters_can_be_computed_and_inject_nothing() {
+    let setup =
+        Setup::new(json!([{"use": "p", "with": {"a": "{{ request.headers['x-in'] }}"}}])).define(json!({
+            "policy": "p", "version": "1.0.0",
+            "parameters": {"type": "object", "properties": {"a": {"type": "string", "maxLength": 5}}},
+            "steps": [{"use": "set", "with": {"headers": {"set": {"x-out": "{{ params.a }}"}}}}],
+        }));
+    let done = setup.send("GET", &[("x-in", "{{ auth.user }}")]);
+    assert_eq!(header(&done.headers, "x-out"), Some("{{ auth.user }}"));
+    let glued = setup.with_policies(json!([{"use": "q", "with": {"a": "{", "b": "{ auth.user }}"}}]));
+    let glued = glued.define(json!({
+        "policy": "q", "version": "1.0.0", "parameters": {"type": "object"},
+        "steps": [{"use": "set", "with": {"headers": {"set": {"x-out": "{{ params.a + params.b }}"}}}}],
+    }));
+    assert!(glued.link().unwrap_err().message.contains("may not make {{"));
+}
+
+#[test]
+fn errors_are_caught_and_the_end_is_run_in_any_case() {
+    let setup = Setup::new(json!([{"use": "p"}])).define(json!({
+        "policy": "p", "version": "1.0.0",
+        "steps": [{"use": "set", "with": {"headers": {"set": {"x-a": "{{ vars.nothing }}"}}}}],
+        "catch": [
+            {"errors": ["Other"], "steps": [{"use": "throw", "with": {"error": "Wrong"}}]},
+            {"errors": ["Policy*"], "steps": [{"use": "set", "with": {"headers": {"set": {"x-caught": "1"}}}}]},
+        ],
+        "finally": [
+            {"use": "set", "with": {"headers": {"set": {"x-end": "1"}}}},
+            {"use": "throw", "with": {"error": "Unheard"}},
+        ],
+    }));
+    let done = setup.send("GET", &[]);
+    assert!(done.answer.is_none(), "{:?}", done.answer);
+    assert_eq!(header(&done.headers, "x-caught"), Some("1"));
+    assert_eq!(header(&done.headers, "x-end"), Some("1"));
+}
+
+#[test]
+fn definitions_do_not_use_themselves_and_are_not_too_deep() {
+    let steps = json!([{"use": "a"}]);
+    let setup = Setup::new(steps.clone())
+        .define(json!({"policy": "a", "version": "1.0.0", "steps": [{"use": "b"}]}))
+        .define(json!({"policy": "b", "version": "1.0.0", "steps": [{"use": "a"}]}));
+    let problem = setup.link().unwrap_err();
+    assert!(
+        problem.message.ends_with("a@1.0.0 uses itself"),
+        "{}",
+        problem.message
+    );
+
+    let mut setup = Setup::new(json!([{"use": "d0"}]));
+    for level in 0..12 {
+        let next = format!("d{}", level + 1);
+        setup = setup
+            .define(json!({"policy": format!("d{level}"), "version": "1.0.0", "steps": [{"use": next}]}));
+    }
+    let setup = setup.define(json!({"policy": "d12", "version": "1.0.0", "steps": []}));
+    assert!(setup.link().unwrap_err().message.contains("nested deeper than 8"));
+
+    let many: Vec<_> = (0..30).map(|_| json!({"use": "set"})).collect();
+    let setup = Setup::new(json!([{"use": "m"}, {"use": "m"}, {"use": "m"}]));
+    let setup = setup.define(json!({"policy": "m", "version": "1.0.0", "steps": many}));
+    let problem = setup.link().unwrap_err();
+    assert_eq!(problem.reason, ProblemReason::LimitExceeded);
+    assert_eq!(problem.message, "ReverseProxy shop: 93 steps, the limit is 64");
+}
+
+#[test]
+fn branches_are_tried_in_order() {
+    let set = |value: &str| json!([{"use": "set", "with": {"headers": {"set": {"x-p": value}}}}]);
+    let setup = Setup::new(json!([{"use": "switch", "with": {
+        "cases": [
+            {"when": "request.method == 'POST'", "steps": [{"use": "throw", "with": {"error": "A"}}]},
+            {"when": "request.headers[?'plan'].orValue('') == 'gold'", "steps": set("g")},
+            {"when": "true && request.method == 'PUT'", "steps": set("put")},
+        ],
+        "otherwise": set("o"),
+    }}]));
+    assert_eq!(setup.send("POST", &[]).answer.unwrap().reason, "A");
+    for (method, headers, wanted) in [
+        ("GET", &[("plan", "gold")][..], "g"),
+        ("PUT", &[], "put"),
+        ("GET", &[], "o"),
+    ] {
+        assert_eq!(header(&setup.send(method, headers).headers, "x-p"), Some(wanted));
+    }
+    let inner = setup.with_policies(json!([{"use": "switch", "with": {
+        "cases": [{"when": "true", "steps": [{"use": "switch", "with": {"cases": [], "otherwise": [{"use": "p"}]}}]}],
+    }}]));
+    let inner = inner.define(json!({"policy": "p", "version": "1.0.0"}));
+    assert_eq!(
+        inner.link().unwrap_err().message,
+        "spec.policies[0].with.cases[0].steps[0].with.otherwise[0]: user-defined policies are not allowed inside \
+         switch here; write a PolicyDefinition"
+    );
+}
+
+#[test]
+fn a_shadow_changes_and_blocks_nothing() {
+    let setup = Setup::new(json!([
+        {"use": "set", "mode": "Shadow", "with": {"headers": {"set": {"x-a": "1"}}, "vars": [{"name": "v", "value": 1}]}},
+        {"use": "throw", "mode": "Shadow", "with": {"error": "A"}},
+        {"use": "throw", "mode": "Disabled", "with": {"error": "B"}},
+    ]));
+    let done = setup.send("GET", &[]);
+    assert!(done.answer.is_none() && done.headers.is_empty() && done.state.vars.is_empty());
+    let counted = &done.state.counted;
+    assert_eq!(counted.len(), 1);
+    assert_eq!(counted[0].1, Counted::Shadow);
+    assert_eq!(&*counted[0].0, "ReverseProxy shop/policies[1]");
+}
+
+#[test]
+fn errors_pass_only_where_nothing_is_protected() {
+    let set =
+        json!({"use": "set", "onError": "Continue", "with": {"headers": {"set": {"x-a": "{{ vars.no }}"}}}});
+    let setup = Setup::new(json!([set]));
+    let done = setup.send("GET", &[]);
+    assert!(done.answer.is_none());
+    assert_eq!(done.state.counted[0].1, Counted::Error);
+
+    let authorize = json!({"use": "authorize", "onError": "Continue", "with": {"cel": "vars.no == 1"}});
+    let setup = Setup::new(json!([authorize]));
+    let answer = setup.send("GET", &[]).answer.unwrap();
+    assert_eq!((answer.status, answer.kind), (500, AnswerKind::Failed));
+    assert!(!answer.detail.is_empty() && !answer.message.contains("vars"));
+    assert!(
+        setup
+            .allow_fail_open("authorize")
+            .send("GET", &[])
+            .answer
+            .is_none()
+    );
+
+    // The step around it may let an error pass, but not one of what protects.
+    for (inner, is_open) in [("set", true), ("authorize", false)] {
+        let with = match inner {
+            "set" => json!({"headers": {"set": {"x-a": "{{ vars.no }}"}}}),
+            _ => json!({"cel": "vars.no == 1"}),
+        };
+        let setup = Setup::new(json!([{"use": "p", "onError": "Continue"}]));
+        let setup = setup.define(json!({
+            "policy": "p", "version": "1.0.0", "steps": [{"use": inner, "with": with}],
+        }));
+        assert_eq!(setup.send("GET", &[]).answer.is_none(), is_open, "{inner}");
+    }
+}
+
+#[test]
+fn hooks_stand_where_they_are_put_and_fail_as_their_entry_says() {
+    let failing = json!({"use": "set", "with": {"headers": {"set": {"x-a": "{{ vars.no }}"}}}});
+    let setup = Setup::new(json!([])).hook("a", json!({"at": "PreRequest", "steps": [failing]}));
+    let answer = setup.send("GET", &[]).answer.unwrap();
+    assert_eq!(&*answer.step, "ext/a/0");
+    assert!(
+        setup
+            .fail(FailurePolicy::FailOpen)
+            .send("GET", &[])
+            .answer
+            .is_none()
+    );
+
+    let body = json!({"use": "validateSchema", "with": {"schema": true}});
+    for (hook, said) in [
+        (
+            json!({"at": "PreRequest", "position": "BeforeBuiltin", "steps": [body]}),
+            "ext/a: validateSchema reads a body, which is not allowed before the access review",
+        ),
+        (
+            json!({"at": "PostRequest", "steps": [body]}),
+            "ext/a: validateSchema reads a body, which is not allowed when the head is sent",
+        ),
+        (
+            json!({"at": "PreRequest", "steps": [{"use": "jwt", "with": {"keys": {"secret": "k"}}}]}),
+            "ext/a: steps[0].with.keys.secret: there is no alias k in spec.secrets of its extension",
+        ),
+        (
+            json!({"at": "PreRequest", "steps": [{"use": "transform"}]}),
+            "ext/a: steps[0]: transform is not run by this version of genkan",
+        ),
+        (
+            json!({"at": "PostResponse", "steps": [{"use": "filter"}]}),
+            "ext/a: steps[0]: filter is for requests, and not for answers",
+        ),
+    ] {
+        let problem = Setup::new(json!([])).hook("a", hook).link().unwrap_err();
+        assert_eq!(problem.message, said);
+    }
+}
+
+#[test]
+fn answers_have_steps_of_their_own() {
+    let setup = Setup::new(json!([
+        {"use": "p"},
+        {"use": "set", "on": "Response", "with": {"status": 203, "headers": {"set": {"x-s": "{{ message.status }}"}}}},
+        {"use": "check", "on": "Response", "with": {"rules": [{"cel": "response.status < 500", "message": "no"}]}},
+    ]))
+    .define(json!({"policy": "p", "version": "1.0.0", "steps": [
+        {"use": "set", "with": {"headers": {"set": {"x-request": "1"}}}},
+        {"use": "set", "on": "Response", "with": {"headers": {"remove": ["server*"], "set": {"x-m": "{{ request.method }}"}}}},
+    ]}));
+    let (done, status) = setup.answer(200, &[("server", "x"), ("server-timing", "y")]);
+    assert!(done.answer.is_none(), "{:?}", done.answer);
+    assert_eq!(status, 203);
+    assert_eq!(header(&done.headers, "x-s"), Some("200"));
+    assert_eq!(header(&done.headers, "x-m"), Some("GET"));
+    assert!(header(&done.headers, "server").is_none() && header(&done.headers, "x-request").is_none());
+    assert_eq!(header(&setup.send("GET", &[]).headers, "x-request"), Some("1"));
+
+    // A refusal of an answer is the gateway's: 502.
+    let setup = setup.with_policies(json!([
+        {"use": "check", "on": "Response", "with": {"rules": [{"cel": "response.status < 500", "message": "no"}]}},
+    ]));
+    let answer = setup.answer(500, &[]).0.answer.unwrap();
+    assert_eq!((answer.status, &*answer.reason), (502, "CheckFailed"));
+}
+
+#[test]
+fn queries_keep_the_pairs_that_nobody_means() {
+    let setup = Setup::new(json!([{"use": "set", "with": {"query": {
+        "set": {"b": "{{ request.query.a }}&x"}, "add": {"n": "1 2"}, "remove": ["gone"],
+    }}}]));
+    let done = setup.get("a=%2f%2F&b=1&gone=2&b=3&c");
+    assert_eq!(
+        done.state.query.as_deref(),
+        Some("a=%2f%2F&c&b=%2F%2F%26x&n=1%202")
+    );
+}
+
+#[test]
+fn limiters_stay_when_a_plan_is_linked_again() {
+    let steps = |requests: u64| json!([{"use": "rateLimit", "with": {"requests": requests, "per": "1h"}}]);
+    let setup = Setup::new(steps(1));
+    let plan = setup.link().unwrap();
+    assert!(setup.send_to(&plan, "GET", &[]).answer.is_none());
+    let again = setup.link().unwrap();
+    drop(plan);
+    assert_eq!(
+        setup.send_to(&again, "GET", &[]).answer.unwrap().reason,
+        "RateLimited"
+    );
+    drop(again);
+    let changed = setup.with_policies(steps(2));
+    assert!(changed.send("GET", &[]).answer.is_none());
+}
+
+#[test]
+fn the_log_is_redacted_before_it_is_written() {
+    let setup = Setup::new(json!([
+        {"use": "log", "with": {"fields": {"early": "'4111'", "kept": "'a'", "json": "{'card': '4111', 'n': 1}"}}},
+        {"use": "redact", "with": {"rules": [
+            {"pointer": "/early", "in": ["log"]},
+            {"pointer": "/json/card", "action": "Remove", "in": ["log"]},
+            {"pointer": "/late/*/card", "with": "X", "in": ["log"]},
+        ]}},
+        {"use": "log", "with": {"fields": {"late": "[{'card': 1}, {'card': 2}]", "nothing": "vars.no"}}},
+    ]));
+    let done = setup.send("GET", &[]);
+    assert!(done.answer.is_none());
+    let log: Vec<_> = done
+        .state
+        .log
+        .iter()
+        .map(|(name, text)| (&**name, text.as_str()))
+        .collect();
+    assert_eq!(
+        log,
+        [
+            ("early", "***"),
+            ("json", r#"{"n":1}"#),
+            ("kept", "a"),
+            ("late", r#"[{"card":"X"},{"card":"X"}]"#),
+        ]
+    );
+}

@@ -1,0 +1,344 @@
+//! From the specification of an extension, and what it names, to entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use genkan_crds::gateway as api;
+use genkan_crds::gateway::GatewayExtensionSpec;
+use genkan_extensions::archive::Archive;
+use genkan_extensions::join::{Chain, Joined, Joining, Payload, Written, join};
+use genkan_extensions::status::Unresolved;
+use genkan_extensions::{
+    Deploy, Designated, EntryType, Layout, Limits, OnUnsupported, Options, Package, Reason, Refused,
+    read as read_archive,
+};
+use genkan_policies::{Alias, Aliases, World, check, check_hook};
+use genkan_routing::model::policy::{FailurePolicy, Mode, PolicyDefinition, SecretAlias};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::sources;
+use crate::index::Index;
+use crate::object::SecretState;
+
+/// Bytes of the files of one entry: they travel with it.
+const LARGEST_FILES: usize = 640 << 10;
+
+/// Why nothing was read.
+pub(super) enum Problem {
+    Refused(Refused),
+    Unresolved(Unresolved),
+    /// Something that it names has not been looked at yet.
+    Pending,
+}
+
+/// What was read.
+pub(super) struct Read {
+    pub(super) joined: Vec<Joined>,
+    pub(super) warnings: Vec<String>,
+    pub(super) skipped: Vec<String>,
+    pub(super) is_from_legacy: bool,
+}
+
+/// The Secrets that an extension names.
+#[derive(Default)]
+pub(super) struct Secrets {
+    pub(super) aliases: Aliases,
+    pub(super) unresolved: Vec<Unresolved>,
+    pub(super) is_pending: bool,
+}
+
+pub(super) fn read(
+    name: &str,
+    spec: &GatewayExtensionSpec,
+    index: &Index,
+    world: &World,
+    aliases: Aliases,
+) -> Result<Read, Problem> {
+    let options = options(spec, world);
+    let package = match &spec.archive {
+        Some(archive) => {
+            let bytes = sources::bytes(&archive.source, "spec.archive.source", spec, index)?;
+            Some(read_archive(&bytes, &options).map_err(Problem::Refused)?)
+        }
+        None => None,
+    };
+    let mut written = Vec::with_capacity(spec.entries.len());
+    for (at, entry) in spec.entries.iter().enumerate() {
+        written.push(entry_of(entry, &format!("spec.entries[{at}]"), spec, index)?);
+    }
+    let around = around(name, world, package.as_ref(), &written, aliases);
+    let check_one = |chain: Chain<'_>| {
+        let checked = match chain {
+            Chain::Policy(policy) => check(policy, &around),
+            Chain::Hook(hook) => check_hook(hook, name, &around),
+        };
+        checked.map_err(|problem| problem.message)
+    };
+    let joining = Joining {
+        default_deploy: match spec.deploy.as_ref().and_then(|deploy| deploy.default.as_deref()) {
+            Some("Deferred") => Deploy::Deferred,
+            Some(_) | None => Deploy::Immediate,
+        },
+        defer_all: spec.deploy.as_ref().and_then(|deploy| deploy.defer_all) == Some(true),
+        failure_policy: word(spec.failure_policy.as_deref()).unwrap_or_default(),
+        check: &check_one,
+        options: &options,
+    };
+    let joined = join(package.as_ref(), &written, &joining).map_err(Problem::Refused)?;
+    let converted = joined
+        .iter()
+        .filter_map(|entry| Some((&entry.name, entry.outcome.as_ref().ok()?)));
+    let (mut warnings, mut skipped) = (Vec::new(), Vec::new());
+    for (entry, converted) in converted {
+        let told = |what: &String| format!("entry {entry}: {what}");
+        warnings.extend(converted.notes.iter().map(told));
+        skipped.extend(converted.skipped.iter().map(told));
+    }
+    let package = package.unwrap_or_default();
+    Ok(Read {
+        joined,
+        warnings: package.warnings.into_iter().chain(warnings).collect(),
+        skipped,
+        is_from_legacy: package.converted_from_legacy,
+    })
+}
+
+/// What steps of the extension are checked with: what there is, and what the extension itself brings.
+fn around(
+    name: &str,
+    world: &World,
+    package: Option<&Package>,
+    written: &[Written],
+    aliases: Aliases,
+) -> World {
+    let mut around = World {
+        definitions: world.definitions.clone(),
+        entries: world.entries.clone(),
+        secrets: world.secrets.clone(),
+        allow_fail_open: world.allow_fail_open.clone(),
+        overrides: world.overrides.clone(),
+        files: world.files.clone(),
+        ..World::default()
+    };
+    around.secrets.insert(name.to_owned(), aliases);
+    let archived = package.into_iter().flat_map(|package| &package.entries);
+    let archived = archived.filter_map(|entry| Some((&entry.name, &entry.outcome.as_ref().ok()?.content)));
+    for (entry, content) in archived {
+        super::view::provide(&mut around, &format!("{name}/{entry}"), entry, content);
+    }
+    for entry in written {
+        match &entry.payload {
+            Some(Payload::Policy(policy)) => {
+                let definition = PolicyDefinition {
+                    entry: Some(format!("{name}/{}", entry.name)),
+                    ..policy.clone()
+                };
+                super::view::define(&mut around, definition);
+            }
+            Some(Payload::Files(files)) => {
+                for (path, bytes) in files {
+                    let path = format!("{}/{path}", entry.name);
+                    around.files.insert(path, bytes.clone().into());
+                }
+            }
+            Some(Payload::Hook(_) | Payload::Override(_) | Payload::CallOut(_) | Payload::Fetched { .. })
+            | None => {}
+        }
+    }
+    around
+}
+
+fn options(spec: &GatewayExtensionSpec, world: &World) -> Options {
+    let Some(archive) = &spec.archive else {
+        return Options::default();
+    };
+    let designated = archive.designated.iter();
+    Options {
+        sha256: None,
+        limits: Limits::default(),
+        layout: match archive.layout.as_deref() {
+            Some("Lenient") => Layout::Lenient,
+            Some(_) | None => Layout::Strict,
+        },
+        on_unsupported: match archive.on_unsupported.as_deref() {
+            Some("Skip") => OnUnsupported::Skip,
+            Some(_) | None => OnUnsupported::Reject,
+        },
+        designated: designated
+            .filter_map(|(entry, to)| {
+                let to = match to.as_str() {
+                    "prehook" => Designated::Prehook,
+                    "posthook" => Designated::Posthook,
+                    "error" => Designated::Error,
+                    _ => return None,
+                };
+                Some((entry.clone(), to))
+            })
+            .collect(),
+        secret_map: archive.secret_map.clone(),
+        host_map: archive.host_map.clone(),
+        known: world.definitions.keys().cloned().collect(),
+    }
+}
+
+fn entry_of(
+    entry: &api::Entry,
+    field: &str,
+    spec: &GatewayExtensionSpec,
+    index: &Index,
+) -> Result<Written, Problem> {
+    let kind: Option<EntryType> = word(entry.kind.as_deref());
+    let payload = if let Some(policy) = &entry.policy {
+        Some(Payload::Policy(same(policy, &format!("{field}.policy"))?))
+    } else if let Some(hook) = &entry.hook {
+        Some(Payload::Hook(same(hook, &format!("{field}.hook"))?))
+    } else if let Some(one) = &entry.overrides {
+        Some(Payload::Override(same(one, &format!("{field}.override"))?))
+    } else if let Some(call) = &entry.call_out {
+        Some(Payload::CallOut(json!(call)))
+    } else if let Some(files) = &entry.files {
+        Some(Payload::Files(files_of(
+            files,
+            &format!("{field}.files"),
+            spec,
+            index,
+        )?))
+    } else if let Some(source) = &entry.source {
+        let bytes = sources::bytes(source, &format!("{field}.source"), spec, index)?;
+        let ending = match kind {
+            Some(EntryType::UserDefinedPolicyYaml | EntryType::GlobalPolicy) => "yaml",
+            Some(EntryType::GwdExtension) => "json",
+            Some(_) | None => "zip",
+        };
+        Some(Payload::Fetched {
+            file: format!("{}.{ending}", entry.name),
+            bytes,
+        })
+    } else {
+        None
+    };
+    Ok(Written {
+        name: entry.name.clone(),
+        kind,
+        deploy: word(entry.deploy.as_deref()),
+        order: entry.order,
+        depends_on: entry.depends_on.clone(),
+        mode: word::<Mode>(entry.mode.as_deref()).unwrap_or_default(),
+        failure_policy: word::<FailurePolicy>(entry.failure_policy.as_deref()),
+        limits: entry.limits.as_ref().map(|limits| json!(limits)),
+        payload,
+    })
+}
+
+fn files_of(
+    files: &api::Files,
+    field: &str,
+    spec: &GatewayExtensionSpec,
+    index: &Index,
+) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
+    let mut all: BTreeMap<String, Vec<u8>> = (files.files.iter())
+        .map(|(path, text)| (path.clone(), text.clone().into_bytes()))
+        .collect();
+    if let Some(source) = &files.source {
+        let bytes = sources::bytes(source, &format!("{field}.source"), spec, index)?;
+        if files.unpack == Some(true) {
+            let archive = Archive::open(&bytes, None, &Limits::default()).map_err(Problem::Refused)?;
+            let view = archive.view("");
+            for path in view.paths() {
+                let content = view.get(path).unwrap_or_default();
+                all.insert(path.to_owned(), content.to_vec());
+            }
+        } else {
+            let named = source.config_map.as_ref().and_then(|map| map.key.clone());
+            let named = named.or_else(|| source.secret.as_ref().and_then(|secret| secret.key.clone()));
+            all.insert(named.unwrap_or_else(|| "file".to_owned()), bytes);
+        }
+    }
+    let size: usize = all.values().map(Vec::len).sum();
+    if size > LARGEST_FILES {
+        return Err(Problem::Refused(exceeded(format!(
+            "{field}: {size} bytes, the limit is {LARGEST_FILES}"
+        ))));
+    }
+    Ok(all)
+}
+
+/// Of the API, in the words of the model: both read the same JSON.
+fn same<T: DeserializeOwned>(value: &impl serde::Serialize, field: &str) -> Result<T, Problem> {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    serde_json::from_value(value).map_err(|error| Problem::Refused(invalid(format!("{field}: {error}"))))
+}
+
+fn word<T: DeserializeOwned>(text: Option<&str>) -> Option<T> {
+    serde_json::from_value(Value::from(text?)).ok()
+}
+
+pub(super) fn alias(secret: &api::SecretAlias) -> SecretAlias {
+    SecretAlias {
+        alias: secret.alias.clone(),
+        namespace: secret.namespace.clone(),
+        name: secret.name.clone(),
+        key: secret.key.clone(),
+    }
+}
+
+pub(super) fn secrets(spec: &GatewayExtensionSpec, index: &Index) -> Secrets {
+    let mut found = Secrets::default();
+    let mut seen = BTreeSet::new();
+    for secret in &spec.secrets {
+        let title = format!("Secret {}/{}", secret.namespace, secret.name);
+        let mut no = |reason: &str, message: String| {
+            found.unresolved.push(Unresolved {
+                reason: reason.to_owned(),
+                message,
+            });
+        };
+        match index.secret(&(secret.namespace.clone(), secret.name.clone())) {
+            Some(SecretState::Found { .. }) => {}
+            Some(SecretState::Missing) => no("SecretNotFound", format!("{title} does not exist")),
+            Some(SecretState::NotPermitted) => no(
+                "RefNotPermitted",
+                format!(
+                    "{title} may not be read by genkan; add its namespace to extensions.secretNamespaces of the chart"
+                ),
+            ),
+            None => found.is_pending = true,
+        }
+        seen.insert(secret.alias.as_str());
+    }
+    let all: Vec<SecretAlias> = spec.secrets.iter().map(alias).collect();
+    found.aliases = aliases(&all, index);
+    found
+}
+
+/// Those whose value is known.
+pub(super) fn aliases(all: &[SecretAlias], index: &Index) -> Aliases {
+    let mut aliases = Aliases::new();
+    for one in all {
+        if let Some(SecretState::Found { secret, .. }) =
+            index.secret(&(one.namespace.clone(), one.name.clone()))
+        {
+            let alias = Alias {
+                secret: Arc::new(secret.clone()),
+                key: one.key.clone(),
+            };
+            aliases.insert(one.alias.clone(), alias);
+        }
+    }
+    aliases
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> Refused {
+    Refused {
+        reason: Reason::Invalid,
+        message: message.into(),
+    }
+}
+
+pub(super) fn exceeded(message: impl Into<String>) -> Refused {
+    Refused {
+        reason: Reason::LimitExceeded,
+        message: message.into(),
+    }
+}

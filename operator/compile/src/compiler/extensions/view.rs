@@ -1,0 +1,199 @@
+//! Entries, as they are sent, as they act, and as a status tells of them.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use genkan_extensions::Deploy;
+use genkan_extensions::content::Content;
+use genkan_extensions::diff::{Change, Diff};
+use genkan_extensions::join::{Joined, Next};
+use genkan_extensions::revision::{Revised, Revision};
+use genkan_extensions::status::EntryState;
+use genkan_policies::{EntryFacts, NamedHook, NamedOverride, World};
+use genkan_routing::model::ExtensionEntry;
+use genkan_routing::model::policy::PolicyDefinition;
+
+use crate::verdict::EntryVerdict;
+
+/// An entry, as proxies get it.
+pub(super) fn content(entry: &Revised) -> ExtensionEntry {
+    let mut made = ExtensionEntry {
+        mode: entry.running.mode,
+        failure_policy: entry.running.failure_policy,
+        ..ExtensionEntry::default()
+    };
+    match &entry.running.content {
+        Content::Policies(policies) => made.policies.clone_from(policies),
+        Content::Hooks(hooks) => made.hooks.clone_from(hooks),
+        Content::Overrides(overrides) => made.overrides.clone_from(overrides),
+        Content::Files(files) => {
+            let files = files.iter();
+            let files = files.filter_map(|(path, file)| Some((path.clone(), STANDARD.encode(file.bytes()?))));
+            made.files = files.collect();
+        }
+        // No data plane of this version runs one: it is rejected before.
+        Content::CallOut(_) => {}
+    }
+    made
+}
+
+/// Puts an entry into a world.
+pub(super) fn act(world: &mut World, extension: &str, entry: &Revised) {
+    let title = format!("{extension}/{}", entry.name);
+    let facts = EntryFacts {
+        mode: entry.running.mode,
+        failure_policy: entry.running.failure_policy,
+    };
+    world.entries.insert(title.clone(), facts);
+    provide(world, &title, &entry.name, &entry.running.content);
+    match &entry.running.content {
+        Content::Hooks(hooks) => {
+            for hook in hooks {
+                world.hooks.push(NamedHook {
+                    extension: extension.to_owned(),
+                    entry: entry.name.clone(),
+                    hook: Arc::new(hook.clone()),
+                    facts,
+                });
+            }
+        }
+        Content::Overrides(overrides) => {
+            for (order, settings) in overrides.iter().enumerate() {
+                world.overrides.push(NamedOverride {
+                    extension: extension.to_owned(),
+                    entry: entry.name.clone(),
+                    order: i32::try_from(order).unwrap_or(i32::MAX),
+                    settings: Arc::new(settings.clone()),
+                });
+            }
+        }
+        Content::Policies(_) | Content::Files(_) | Content::CallOut(_) => {}
+    }
+}
+
+/// What others can rely on of an entry: policies and files.
+pub(super) fn provide(world: &mut World, title: &str, entry: &str, content: &Content) {
+    match content {
+        Content::Policies(policies) => {
+            for policy in policies {
+                let definition = PolicyDefinition {
+                    entry: Some(title.to_owned()),
+                    ..policy.clone()
+                };
+                define(world, definition);
+            }
+        }
+        Content::Files(files) => {
+            for (path, file) in files {
+                let bytes = file.bytes().unwrap_or_default();
+                world.files.insert(format!("{entry}/{path}"), bytes.into());
+            }
+        }
+        Content::Hooks(_) | Content::Overrides(_) | Content::CallOut(_) => {}
+    }
+}
+
+/// A PolicyDefinition of a person counts, and of entries the first one.
+pub(super) fn define(world: &mut World, definition: PolicyDefinition) {
+    let versions = world.definitions.entry(definition.policy.clone()).or_default();
+    let own = |other: &Arc<PolicyDefinition>| {
+        other
+            .entry
+            .as_ref()
+            .is_none_or(|entry| Some(entry) != definition.entry.as_ref())
+    };
+    match versions
+        .iter()
+        .position(|other| other.version == definition.version)
+    {
+        Some(at) if own(&versions[at]) => {}
+        Some(at) => versions[at] = Arc::new(definition),
+        None => versions.push(Arc::new(definition)),
+    }
+}
+
+/// What a status says of entries that were just read.
+pub(super) fn entries(joined: &[Joined], next: &Next) -> Vec<EntryVerdict> {
+    let mut all: Vec<EntryVerdict> = joined
+        .iter()
+        .map(|entry| {
+            let running = entry.running();
+            let refused = entry.outcome.as_ref().err();
+            let is_kept = next.kept.contains(&entry.name);
+            let sentence = refused.map(|refused| match is_kept {
+                true => format!("{}; its last accepted form stays", refused.message),
+                false => refused.message.clone(),
+            });
+            EntryVerdict {
+                name: entry.name.clone(),
+                kind: entry.kind.as_str().to_owned(),
+                deploy: entry.deploy,
+                order: entry.order,
+                digest: running
+                    .as_ref()
+                    .map(|running| running.digest().as_str().to_owned()),
+                provides: running
+                    .map(|running| running.content.provides())
+                    .unwrap_or_default(),
+                state: match refused {
+                    Some(_) => EntryState::Rejected,
+                    None => EntryState::Accepted,
+                },
+                reason: refused.map(|refused| refused.reason.as_str().to_owned()),
+                message: sentence,
+            }
+        })
+        .collect();
+    for blocked in &next.blocked {
+        let entry = next
+            .revision
+            .entries
+            .iter()
+            .find(|entry| entry.name == blocked.name);
+        all.extend(entry.map(|entry| EntryVerdict {
+            state: EntryState::Blocked,
+            message: Some(blocked.message.clone()),
+            ..of(entry)
+        }));
+    }
+    all
+}
+
+/// What a status says of entries that were read before.
+pub(super) fn kept(revision: &Revision) -> Vec<EntryVerdict> {
+    revision.entries.iter().map(of).collect()
+}
+
+fn of(entry: &Revised) -> EntryVerdict {
+    EntryVerdict {
+        name: entry.name.clone(),
+        kind: entry.running.kind.as_str().to_owned(),
+        deploy: entry.deploy,
+        order: 0,
+        digest: Some(entry.digest.as_str().to_owned()),
+        provides: entry.running.content.provides(),
+        state: EntryState::Accepted,
+        reason: None,
+        message: None,
+    }
+}
+
+/// A change, a line each.
+pub(super) fn lines(changes: &Diff) -> Vec<String> {
+    let word = |deploy: Deploy| match deploy {
+        Deploy::Immediate => "Immediate",
+        Deploy::Deferred => "Deferred",
+    };
+    let of = |what: &str, all: &[Change]| {
+        let all = all
+            .iter()
+            .map(|change| format!("{what} {}, {}", change.name, word(change.deploy)));
+        all.collect::<Vec<_>>()
+    };
+    let mut lines = of("add", &changes.added);
+    lines.extend(of("change", &changes.changed));
+    lines.extend(of("remove", &changes.removed));
+    lines.extend(changes.blocked.iter().map(|blocked| blocked.message.clone()));
+    lines
+}
