@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::access::{Access, Line};
 use crate::endpoints::Lease;
-use crate::front::EndlessAnswer;
+use crate::front::{EndlessAnswer, Unawaited};
 use crate::metrics::Metrics;
 use crate::proxy::Running;
 use crate::rewriting::{Left, LinkRewriter};
@@ -53,6 +53,8 @@ pub struct Context {
     pub links: Option<Mutex<LinkRewriter>>,
     /// So that draining finds it.
     pub endless: Option<EndlessAnswer>,
+    /// So that draining for an extension does not count it.
+    pub unawaited: Option<Unawaited>,
     access: Arc<Access>,
     metrics: Arc<Metrics>,
     is_logged: bool,
@@ -120,6 +122,7 @@ impl Context {
             start: Instant::now(),
             line: Line::default(),
             endless: None,
+            unawaited: None,
             route: None,
             through: None,
             connectors: None,
@@ -170,6 +173,9 @@ impl Context {
         self.line.took = took;
         if let Some(route) = &self.route {
             route.meter.record(self.line.status, took);
+        }
+        if let Some(running) = &self.running {
+            running.account();
         }
         self.access.write(&self.line);
     }

@@ -345,6 +345,13 @@ impl<'c> Known<'c> {
 // === impl Running ===
 
 impl Running {
+    /// The request is over: it counts for the extensions of which it met a step.
+    pub fn account(&self) {
+        if let Ok(plan) = self.linked.plan() {
+            plan.account(&self.state);
+        }
+    }
+
     /// Fields for the access line.
     pub fn log(&self) -> &[(Arc<str>, String)] {
         &self.state.log
