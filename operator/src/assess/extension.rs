@@ -93,14 +93,15 @@ pub(super) fn assess(
     }
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
-    if let Some(target) = &said.target {
+    if let Some(target) = said.target() {
         put("revision", json!(target.id));
     }
     if let Some(stable) = &said.stable {
         put("stableRevision", json!(stable));
     }
+    let revisions: Vec<String> = said.history.iter().map(|revision| revision.id.clone()).collect();
     for (name, list) in [
-        ("revisions", &said.revisions),
+        ("revisions", &revisions),
         ("plan", &said.plan),
         ("warnings", &said.warnings),
         ("usedBy", &said.used_by),
