@@ -24,6 +24,7 @@ use crate::duties::{Duties, Told};
 use crate::fleet::Fleet;
 use crate::input::{Absence, Input, Pods};
 use crate::metrics::Metrics;
+use crate::rollouts::{self, Rollouts};
 use crate::snapshot::{Feed, Since};
 use crate::status::Queue;
 use crate::wanted::Wanted;
@@ -53,6 +54,7 @@ pub struct Engine {
     compiler: Compiler,
     fleet: Fleet,
     duties: Duties,
+    rollouts: Rollouts,
     dirty: Dirty,
     batch: Option<Batch>,
     sets: BTreeMap<SetKey, SetState>,
@@ -97,6 +99,7 @@ impl Engine {
             compiler: Compiler::default(),
             fleet: Fleet::default(),
             duties: Duties::default(),
+            rollouts: Rollouts::default(),
             dirty: Dirty::default(),
             batch: None,
             sets: BTreeMap::new(),
@@ -159,6 +162,11 @@ impl Engine {
         self.duties.told()
     }
 
+    /// What each stream is told about roll-outs.
+    pub fn rollouts(&self) -> watch::Receiver<rollouts::Told> {
+        self.rollouts.told()
+    }
+
     /// Runs until every sender of inputs is gone.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         loop {
@@ -199,6 +207,7 @@ impl Engine {
                 instance,
                 session,
                 does_duties,
+                active,
                 reply,
             } => {
                 if does_duties {
@@ -207,6 +216,7 @@ impl Engine {
                 }
                 let name = self.fleet.connect(&name, &instance, session, now);
                 info!(proxy = %name, "proxy connected");
+                self.rollouts.join(&name, session, active);
                 // If the stream ended meanwhile its `Disconnected` follows.
                 let _ = reply.send(name);
                 self.fleet_changed(now);
@@ -254,10 +264,22 @@ impl Engine {
                     .collect();
                 self.take_changes(changes, now);
             }
+            Input::RolledOut { name, session, state } => {
+                info!(proxy = %name, extension = state.extension, stage = ?state.stage, "rolled out");
+                self.rollouts.roll(&name, session, state);
+            }
+            Input::ExtensionReport {
+                name,
+                session,
+                report,
+            } => {
+                self.rollouts.report(&name, session, report);
+            }
             Input::Used(uses) => self.used(uses, now),
             Input::Disconnected { name, session } => {
                 self.duties.leave(session);
                 self.duties.tell();
+                self.rollouts.leave(&name, session);
                 warn!(proxy = %name, "proxy disconnected");
                 self.fleet.disconnect(&name, session, now);
                 self.fleet_changed(now);

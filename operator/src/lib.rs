@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod operator;
 pub mod pki;
 pub mod revisions;
+pub mod rollouts;
 pub mod serve;
 pub mod snapshot;
 pub mod source;

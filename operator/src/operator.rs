@@ -144,7 +144,7 @@ pub async fn run(args: Args) -> Result<()> {
     .with_components(&switches.0);
 
     let (pods, wanted, wanted_maps) = (engine.pods(), engine.wanted(), engine.wanted_maps());
-    let duties = engine.duties();
+    let (duties, rollouts) = (engine.duties(), engine.rollouts());
 
     // The end of any of these is the end of the process: none may die unseen.
     let mut parts: JoinSet<(&'static str, Result<()>)> = JoinSet::new();
@@ -154,7 +154,8 @@ pub async fn run(args: Args) -> Result<()> {
     });
     let served = serve::Service::new(inputs.clone(), feed, stopped.clone(), Arc::clone(&metrics))
         .with_plaintext_secrets(args.stream.grpc_plaintext_secrets)
-        .with_duties(duties);
+        .with_duties(duties)
+        .with_rollouts(rollouts);
     let mut serving = None;
     match client.as_ref().filter(|_| !args.stream.grpc_plaintext) {
         None => {

@@ -40,10 +40,6 @@ impl Active {
             .collect()
     }
 
-    pub(super) fn get(&self, extension: &str) -> Option<&ActiveRevision> {
-        self.all.get(extension)
-    }
-
     pub(super) fn get_mut(&mut self, extension: &str) -> Option<&mut ActiveRevision> {
         self.all.get_mut(extension)
     }
