@@ -185,6 +185,17 @@ impl Extensions {
         todo
     }
 
+    /// A data plane that began serves now.
+    pub fn ready(&mut self, pod: &str, now: Instant) -> Todo {
+        let mut todo = Todo::default();
+        let names: Vec<String> = self.all.keys().cloned().collect();
+        for name in names {
+            self.apply(&name, Event::Ready { pod: pod.to_owned() }, now, &mut todo);
+        }
+        self.allot(now, &mut todo);
+        todo
+    }
+
     pub fn gone(&mut self, pod: &str, now: Instant) -> Todo {
         let mut todo = Todo::default();
         self.proxies.remove(pod);
@@ -319,6 +330,7 @@ impl Extensions {
             },
             deployed: extension.machine.done(),
             pod: state.current.map(|current| current.pod),
+            memory: serde_json::to_string(extension.machine.kept()).unwrap_or_default(),
             phase: phase_word(state.phase),
             stage: stage.map(stage_word),
         })

@@ -23,6 +23,8 @@ pub struct Rolling {
     /// The one in hand.
     pub pod: Option<String>,
     pub phase: &'static str,
+    /// What the operator has to know of it when it starts again.
+    pub memory: String,
     pub stage: Option<&'static str>,
 }
 
@@ -117,7 +119,7 @@ pub(super) fn assess(
         json!({"entries": columns.entries, "deployed": columns.deployed, "rollout": columns.rollout}),
     );
     if let Some(rolling) = rolling {
-        let mut rollout = json!({"phase": rolling.phase, "done": rolling.deployed});
+        let mut rollout = json!({"phase": rolling.phase, "done": rolling.deployed, "memory": rolling.memory});
         if let Some(pod) = &rolling.pod {
             rollout["pod"] = json!(pod);
         }
