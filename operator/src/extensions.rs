@@ -5,6 +5,7 @@ mod settings;
 mod soaking;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_extensions::revision::Revision;
@@ -36,7 +37,7 @@ pub struct Extensions {
 pub struct Todo {
     pub send: Vec<(String, Rollout)>,
     /// Revisions that are complete everywhere now.
-    pub completed: Vec<(String, Revision)>,
+    pub completed: Vec<(String, Arc<Revision>)>,
     /// Extensions of which something else is to be told.
     pub changed: BTreeSet<String>,
 }
@@ -47,7 +48,7 @@ struct Extension {
     machine: Machine,
     settings: Settings,
     /// Revisions by what is deferred of them; the last one of each.
-    revisions: BTreeMap<String, Revision>,
+    revisions: BTreeMap<String, Arc<Revision>>,
     stable: Option<String>,
     /// What the data plane in hand was asked last.
     asked: BTreeMap<String, Rollout>,
@@ -77,13 +78,15 @@ impl Extensions {
         &mut self,
         name: &str,
         created: i64,
-        target: &Revision,
-        stable: Option<&Revision>,
+        history: &[Arc<Revision>],
         settings: Settings,
         kept: Option<Kept>,
         now: Instant,
     ) -> Todo {
         let mut todo = Todo::default();
+        let Some(target) = history.first() else {
+            return todo;
+        };
         let id = target.deferred();
         if !self.all.contains_key(name) {
             let mut machine = match kept.clone() {
@@ -116,8 +119,11 @@ impl Extensions {
             return todo;
         };
         extension.created = created;
-        for revision in stable.into_iter().chain([target]) {
-            extension.revisions.insert(revision.deferred(), revision.clone());
+        // Of those with the same deferred entries the newest.
+        for revision in history.iter().rev() {
+            extension
+                .revisions
+                .insert(revision.deferred(), Arc::clone(revision));
         }
         extension.machine.configure(settings.config);
         let mut events = Vec::new();
@@ -174,6 +180,17 @@ impl Extensions {
             if let Some(asked) = extension.and_then(|extension| extension.asked.get(pod)) {
                 todo.send.push((pod.to_owned(), asked.clone()));
             }
+        }
+        self.allot(now, &mut todo);
+        todo
+    }
+
+    /// A data plane that began serves now.
+    pub fn ready(&mut self, pod: &str, now: Instant) -> Todo {
+        let mut todo = Todo::default();
+        let names: Vec<String> = self.all.keys().cloned().collect();
+        for name in names {
+            self.apply(&name, Event::Ready { pod: pod.to_owned() }, now, &mut todo);
         }
         self.allot(now, &mut todo);
         todo
@@ -313,6 +330,7 @@ impl Extensions {
             },
             deployed: extension.machine.done(),
             pod: state.current.map(|current| current.pod),
+            memory: serde_json::to_string(extension.machine.kept()).unwrap_or_default(),
             phase: phase_word(state.phase),
             stage: stage.map(stage_word),
         })
@@ -378,7 +396,7 @@ impl Extensions {
             extension.stable.clone_from(&after.stable);
             let revision = after.stable.as_ref().and_then(|id| extension.revisions.get(id));
             todo.completed
-                .extend(revision.map(|revision| (name.to_owned(), revision.clone())));
+                .extend(revision.map(|revision| (name.to_owned(), Arc::clone(revision))));
         }
     }
 

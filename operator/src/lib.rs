@@ -14,6 +14,7 @@ pub mod lease;
 pub mod metrics;
 pub mod operator;
 pub mod pki;
+pub mod revisions;
 pub mod rollouts;
 pub mod serve;
 pub mod snapshot;

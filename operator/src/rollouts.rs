@@ -95,21 +95,27 @@ impl Rollouts {
         true
     }
 
-    /// Tells one data plane what to do. Gives back the nonce that its answer will carry, in the place of the one that stands
-    /// there; `None` if it has no stream.
+    /// Tells one data plane what to do. Gives back the nonce that its answer will carry, which is a new one where none is
+    /// given; `None` if it has no stream.
     pub fn send(&mut self, proxy: &str, rollout: Rollout) -> Option<u64> {
         let session = self.seen.get(proxy)?.session;
-        self.nonce += 1;
-        let rollout = Rollout {
-            nonce: self.nonce,
-            ..rollout
+        let rollout = match rollout.nonce {
+            0 => {
+                self.nonce += 1;
+                Rollout {
+                    nonce: self.nonce,
+                    ..rollout
+                }
+            }
+            _ => rollout,
         };
+        let nonce = rollout.nonce;
         self.told.send_modify(|told| {
             let of = Arc::make_mut(told).entry(session).or_default();
             let kept = of.iter().skip((of.len() + 1).saturating_sub(MOST_PENDING));
             *of = kept.cloned().chain([rollout]).collect();
         });
-        Some(self.nonce)
+        Some(nonce)
     }
 
     fn of(&mut self, proxy: &str, session: SessionId) -> Option<&mut Seen> {

@@ -171,6 +171,9 @@ impl Context {
         }
         let took = self.start.elapsed();
         self.line.took = took;
+        if let Some(running) = self.running.take() {
+            self.line.policies = Some(Box::new(running.line()));
+        }
         if let Some(route) = &self.route {
             route.meter.record(self.line.status, took);
         }

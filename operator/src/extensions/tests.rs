@@ -35,6 +35,14 @@ fn mk_settings() -> Settings {
     }
 }
 
+fn mk_history(target: &Revision, before: Option<&Revision>) -> Vec<Arc<Revision>> {
+    [Some(target), before]
+        .into_iter()
+        .flatten()
+        .map(|revision| Arc::new(revision.clone()))
+        .collect()
+}
+
 struct Fleet {
     extensions: Extensions,
     now: Instant,
@@ -227,9 +235,14 @@ fn an_operator_that_starts_again_goes_on() {
         let todo = again.extensions.connected(pod, active, false, again.now);
         again.take(todo);
     }
-    let todo = again
-        .extensions
-        .mean("corp", 1, &new, Some(&old), mk_settings(), Some(kept), again.now);
+    let todo = again.extensions.mean(
+        "corp",
+        1,
+        &mk_history(&new, Some(&old)),
+        mk_settings(),
+        Some(kept),
+        again.now,
+    );
     again.take(todo);
     assert!(again.said.is_empty(), "{:?}", again.said);
     again.run();

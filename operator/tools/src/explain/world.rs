@@ -109,6 +109,7 @@ impl World {
     /// When it cannot be asked, or does not know the definitions.
     pub async fn from_kubernetes(client: &Client, target: &[u8], switches: Vec<Change>) -> Result<Self> {
         let mut changes = switches;
+        changes.push(Change::Remembered(BTreeMap::new()));
         let kinds = [Watched::Service, Watched::EndpointSlice].map(Kind::Watched);
         for kind in Published::ALL.map(Kind::Published).into_iter().chain(kinds) {
             let resource = resource::of(kind);
@@ -169,7 +170,11 @@ fn named_secrets(target: &[u8], changes: &[Change]) -> Vec<Key> {
     let mut named = secrets_of_connector(target, changes);
     let objects = changes.iter().filter_map(|change| match change {
         Change::Reset(_, objects) => Some(objects),
-        Change::Apply(_) | Change::Delete(..) | Change::Probed(..) | Change::Completed(..) => None,
+        Change::Apply(_)
+        | Change::Delete(..)
+        | Change::Probed(..)
+        | Change::Completed(..)
+        | Change::Remembered(_) => None,
     });
     for object in objects.flatten() {
         let Object::Published(record) = object else {
@@ -208,7 +213,11 @@ fn secrets_of_connector(target: &[u8], changes: &[Change]) -> Vec<Key> {
     let Some(path) = path else { return Vec::new() };
     let objects = changes.iter().filter_map(|change| match change {
         Change::Reset(_, objects) => Some(objects),
-        Change::Apply(_) | Change::Delete(..) | Change::Probed(..) | Change::Completed(..) => None,
+        Change::Apply(_)
+        | Change::Delete(..)
+        | Change::Probed(..)
+        | Change::Completed(..)
+        | Change::Remembered(_) => None,
     });
     let wanted = ObjectKey::connector(path.namespace, path.name);
     let record = objects.flatten().find_map(|object| {
