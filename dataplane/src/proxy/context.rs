@@ -172,13 +172,11 @@ impl Context {
         let took = self.start.elapsed();
         self.line.took = took;
         if let Some(running) = self.running.take() {
+            running.account();
             self.line.policies = Some(Box::new(running.line()));
         }
         if let Some(route) = &self.route {
             route.meter.record(self.line.status, took);
-        }
-        if let Some(running) = &self.running {
-            running.account();
         }
         self.access.write(&self.line);
     }

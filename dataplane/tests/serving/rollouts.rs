@@ -99,7 +99,7 @@ async fn one_after_the_other_stage() {
     operator.publish(world(backend.address, slow)).await;
     let taken = operator.rolled(|state| state.nonce == 0).await;
     assert_eq!((taken.stage(), taken.revision.as_str()), (Stage::Applied, "one"));
-    get(process.address, "/proxy/p/x").await.assert_status(200);
+    assert_eq!(get(process.address, "/proxy/p/x").await.status, 200);
     backend.wait_for("x-revision: one").await;
 
     // One that is waited for, and one that never ends.
@@ -139,7 +139,7 @@ async fn one_after_the_other_stage() {
         .await;
 
     operator.roll(Action::Apply, "two", Stage::Applied).await;
-    get(process.address, "/proxy/p/x").await.assert_status(200);
+    assert_eq!(get(process.address, "/proxy/p/x").await.status, 200);
     backend.wait_for("x-revision: two").await;
     operator.roll(Action::Verify, "two", Stage::Verified).await;
     let failed = operator.roll(Action::Apply, "three", Stage::Failed).await;
@@ -199,7 +199,7 @@ async fn a_restart_keeps_what_was_active() {
     timeout(PATIENCE, kept).await.unwrap();
     process.operator.leave();
     let process = process.restarted(&[]).await;
-    get(process.address, "/proxy/p/x").await.assert_status(200);
+    assert_eq!(get(process.address, "/proxy/p/x").await.status, 200);
     backend.wait_for("x-revision: two").await;
     assert_eq!(extensions(&process).await[0]["revision"], "two");
     process.operator.come_back().await;
