@@ -12,6 +12,7 @@ use crate::exchange::Exchange;
 use crate::expr::Expr;
 use crate::failure::Event;
 use crate::glob::Glob;
+use crate::schema::Schema;
 use crate::template::Json;
 
 /// A step, ready to run.
@@ -72,7 +73,8 @@ pub(crate) struct Definition {
 #[derive(Debug)]
 pub(crate) enum Params {
     Fixed(Arc<Map<String, Value>>),
-    Computed(Json),
+    /// For each request, by the schema of the definition.
+    Computed(Json, Option<Schema>),
 }
 
 #[derive(Debug)]

@@ -59,11 +59,13 @@ fn parameters_can_be_computed_and_inject_nothing() {
     let setup =
         Setup::new(json!([{"use": "p", "with": {"a": "{{ request.headers['x-in'] }}"}}])).define(json!({
             "policy": "p", "version": "1.0.0",
-            "parameters": {"type": "object", "properties": {"a": {"type": "string", "maxLength": 5}}},
+            "parameters": {"type": "object", "properties": {"a": {"type": "string", "maxLength": 20}}},
             "steps": [{"use": "set", "with": {"headers": {"set": {"x-out": "{{ params.a }}"}}}}],
         }));
     let done = setup.send("GET", &[("x-in", "{{ auth.user }}")]);
     assert_eq!(header(&done.headers, "x-out"), Some("{{ auth.user }}"));
+    let done = setup.send("GET", &[("x-in", "longer than twenty letters")]);
+    assert_eq!(done.answer.unwrap().reason, "PolicyFailed");
     let glued = setup.with_policies(json!([{"use": "q", "with": {"a": "{", "b": "{ auth.user }}"}}]));
     let glued = glued.define(json!({
         "policy": "q", "version": "1.0.0", "parameters": {"type": "object"},
