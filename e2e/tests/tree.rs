@@ -165,7 +165,13 @@ const WITHOUT: &[(&str, &[&str])] = &[
     (
         "dataplane/policies",
         &[
-            "kube", "k8s-openapi", "prost", "tokio", "tonic", "hyper", "pingora-core",
+            "kube",
+            "k8s-openapi",
+            "prost",
+            "tokio",
+            "tonic",
+            "hyper",
+            "pingora-core",
         ],
     ),
     (
