@@ -237,5 +237,7 @@ mod tests {
             is_send(&run_steps(steps, exchange, outside));
         }
         let _ = check;
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<crate::Plan>();
     }
 }
