@@ -122,3 +122,40 @@ impl Marks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_counts_once_for_each_extension_that_it_met() {
+        let tallies: [Arc<Tally>; 3] = Default::default();
+        let mut marks = Marks::default();
+        marks.meet(0);
+        marks.meet(0b001);
+        marks.meet(0b001);
+        marks.meet(0b100);
+        marks.fail(0b100);
+        marks.fail(0);
+        marks.account(&tallies);
+        marks.account(&tallies);
+        let counted = tallies.map(|tally| (tally.requests(), tally.errors()));
+        assert_eq!(counted, [(2, 0), (0, 0), (2, 2)]);
+    }
+
+    #[test]
+    fn what_a_step_came_to_has_one_name() {
+        let answer = |kind| Err(Box::new(PolicyAnswer::new(kind, 500, "X")));
+        for (done, has_failed, is_shadow, expected) in [
+            (Ok(()), false, false, Decision::Passed),
+            (Ok(()), true, false, Decision::Skipped),
+            (Ok(()), false, true, Decision::Passed),
+            (answer(AnswerKind::Refused), false, true, Decision::Shadow),
+            (answer(AnswerKind::Responded), false, false, Decision::Responded),
+            (answer(AnswerKind::Refused), false, false, Decision::Refused),
+            (answer(AnswerKind::Failed), true, false, Decision::Failed),
+        ] {
+            assert_eq!(Decision::of(&done, has_failed, is_shadow), expected);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use genkan_routing::model::policy::{ActiveRevisions, ExtensionEntry, ExtensionRevision};
 use genkan_routing::model::policy::{RevisionEntries, RevisionEntry};
-use genkan_routing::model::{EntryKey, Objection};
+use genkan_routing::model::{EntryKey, Objection, Published};
 use serde_json::json;
 
 use super::*;
@@ -38,7 +38,7 @@ fn mk_revision(id: &str, is_immediate: bool) -> RevisionEntries {
 
 fn mk_extension(target: &str, stable: Option<&str>, restores_stable: bool) -> Resource {
     Resource::revision(ExtensionRevision {
-        object: ObjectRef::new(ObjectKey::gateway_extension("corp"), "u", 1),
+        object: ObjectRef::new(ObjectKey::cluster(Published::GatewayExtension, "corp"), "u", 1),
         target: mk_revision(target, false),
         stable: stable.map(|id| mk_revision(id, false)),
         restores_stable,
@@ -182,7 +182,7 @@ async fn an_immediate_entry_acts_whatever_is_active() {
     let mut rig = Rig::new();
     rig.serve(&mk_world(None, &[]));
     let extension = Resource::revision(ExtensionRevision {
-        object: ObjectRef::new(ObjectKey::gateway_extension("corp"), "u", 1),
+        object: ObjectRef::new(ObjectKey::cluster(Published::GatewayExtension, "corp"), "u", 1),
         target: mk_revision("one", true),
         stable: None,
         restores_stable: false,
