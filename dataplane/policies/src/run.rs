@@ -114,8 +114,17 @@ async fn run_definition(
 ) -> Result<Done, Stop> {
     let params = match &definition.params {
         Params::Fixed(params) => Arc::clone(params),
-        Params::Computed(params) => {
-            let serde_json::Value::Object(params) = params.value(exchange, moment.now)? else {
+        Params::Computed(params, schema) => {
+            let value = params.value(exchange, moment.now)?;
+            if schema
+                .as_ref()
+                .is_some_and(|schema| !schema.is_followed_by(&value))
+            {
+                return Err(Stop::error(
+                    "the parameters do not follow the schema of the policy",
+                ));
+            }
+            let serde_json::Value::Object(params) = value else {
                 return Err(Stop::error("the parameters are no object"));
             };
             Arc::new(params)
@@ -264,5 +273,7 @@ mod tests {
             is_send(&run_steps(steps, exchange, outside));
         }
         let _ = check;
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<crate::Plan>();
     }
 }

@@ -13,6 +13,7 @@ use crate::expr::Expr;
 use crate::failure::Event;
 use crate::glob::Glob;
 use crate::meters::Meter;
+use crate::schema::Schema;
 use crate::template::Json;
 
 /// A step, ready to run.
@@ -77,7 +78,8 @@ pub(crate) struct Definition {
 #[derive(Debug)]
 pub(crate) enum Params {
     Fixed(Arc<Map<String, Value>>),
-    Computed(Json),
+    /// For each request, by the schema of the definition.
+    Computed(Json, Option<Schema>),
 }
 
 #[derive(Debug)]

@@ -59,6 +59,7 @@ fn mk_route() -> Route {
         forward_authorization: true,
         secrets: vec![SecretKey::new("tools", "gitlab")],
         role: Role::None,
+        policies: None,
     }
 }
 
@@ -111,6 +112,7 @@ fn what_is_encoded_is_decoded() {
         forward_authorization: false,
         secrets: Vec::new(),
         role: Role::None,
+        policies: None,
     };
     let stub = Route {
         action: Action::Unavailable(Unavailable::new("Invalid", "no")),

@@ -153,7 +153,6 @@ fn depth_has_a_limit() {
                 while text.len() + many.len() <= length {
                     text += many;
                 }
-                eprintln!("{one} {many} {length}");
                 if let Ok(expr) = Expr::compile(&text) {
                     let mut headers = HeaderMap::new();
                     let mut state = State::default();
