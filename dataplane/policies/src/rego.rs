@@ -19,9 +19,6 @@ pub(crate) struct Rego {
 
 /// Bytes of a text at most.
 const LONGEST: usize = 64 << 10;
-/// Brackets inside of one another at most: the parser reads what stands in one several times, and so the inner ones ever
-/// more often.
-const DEEPEST: usize = 12;
 const LIMIT: Duration = Duration::from_millis(50);
 /// Steps between two looks at the clock.
 const INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("it is not zero");
@@ -35,11 +32,7 @@ impl Rego {
         if text.len() > LONGEST {
             return Err(format!("it has {} bytes, and {LONGEST} are the most", text.len()));
         }
-        if nesting(text) > DEEPEST {
-            return Err(format!(
-                "its brackets or signs are nested deeper than {DEEPEST} levels"
-            ));
-        }
+        genkan_rego::refuse_depth(text)?;
         let is_word = |word: &str| {
             !word.is_empty()
                 && word
@@ -158,46 +151,6 @@ impl fmt::Debug for Rego {
     }
 }
 
-/// How deep brackets are, and signs in front of one another: not those of texts and remarks.
-fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest, mut signs) = (0_usize, 0, 0);
-    let mut letters = text.bytes();
-    while let Some(letter) = letters.next() {
-        if letter == b'-' {
-            signs += 1;
-            deepest = deepest.max(signs);
-        } else if !letter.is_ascii_whitespace() {
-            signs = 0;
-        }
-        match letter {
-            b'#' => {
-                letters.by_ref().find(|byte| *byte == b'\n');
-            }
-            b'`' => {
-                letters.by_ref().find(|byte| *byte == b'`');
-            }
-            b'"' => {
-                while let Some(byte) = letters.next() {
-                    match byte {
-                        b'\\' => {
-                            letters.next();
-                        }
-                        b'"' => break,
-                        _ => {}
-                    }
-                }
-            }
-            b'(' | b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
 /// The first line that says something, without where in the engine it was found.
 fn sentence(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -210,12 +163,6 @@ fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn brackets_of_texts_are_none() {
-        assert_eq!(nesting(r#"a := "[[[\"(" # ((("#), 0);
-        assert_eq!(nesting("f([{1}])"), 3);
-    }
 
     #[test]
     fn deep_texts_are_refused() {

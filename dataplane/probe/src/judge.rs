@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 
+use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Context, Program, Value};
 use serde_json::json;
 
@@ -24,6 +26,12 @@ pub enum Verdict {
 
 /// Nested loops of a rule.
 const MOST_NESTED: usize = 2;
+/// Expressions inside of one another.
+const DEEPEST: usize = 96;
+/// Texts with no more signs than that are no deeper.
+const FEW_SIGNS: usize = 64;
+/// Bytes of stack to read any rule.
+const ROOM: usize = 64 << 20;
 /// Entries of a list or map that a rule looks at.
 const MOST_ITEMS: usize = 1000;
 
@@ -47,10 +55,63 @@ fn compile(rule: &str) -> Result<Program, String> {
     if nested > MOST_NESTED {
         return Err(format!("it has {nested} loops, and {MOST_NESTED} are the most"));
     }
-    Program::compile(rule).map_err(|error| {
-        let text = error.to_string();
-        text.lines().next().unwrap_or("it cannot be read").to_owned()
+    if rule.bytes().filter(u8::is_ascii_punctuation).count() <= FEW_SIGNS {
+        return read(rule);
+    }
+    // The parser calls itself for each term of a chain: what may be long is read where there is room for that.
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(ROOM);
+        let reader = reader.spawn_scoped(scope, || read(rule));
+        let reader = reader.map_err(|_| "there is no room to read it".to_owned())?;
+        reader.join().map_err(|_| "it cannot be read".to_owned())?
     })
+}
+
+fn read(rule: &str) -> Result<Program, String> {
+    // The parser is known to panic on some texts that are no expressions.
+    let program = match catch_unwind(|| Program::compile(rule)) {
+        Ok(Ok(program)) => program,
+        Ok(Err(error)) => {
+            let text = error.to_string();
+            return Err(text.lines().next().unwrap_or("it cannot be read").to_owned());
+        }
+        Err(_) => return Err("it cannot be read".to_owned()),
+    };
+    match is_shallow(program.expression(), 0) {
+        true => Ok(program),
+        false => Err(format!("it is nested deeper than {DEEPEST} levels")),
+    }
+}
+
+/// It can be evaluated with the stack that there is.
+fn is_shallow(node: &IdedExpr, depth: usize) -> bool {
+    if depth > DEEPEST {
+        return false;
+    }
+    let deeper = |node: &IdedExpr| is_shallow(node, depth + 1);
+    let of_entry = |entry: &EntryExpr| match entry {
+        EntryExpr::StructField(field) => deeper(&field.value),
+        EntryExpr::MapEntry(entry) => deeper(&entry.key) && deeper(&entry.value),
+    };
+    match &node.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => true,
+        Expr::Call(call) => {
+            call.target.as_deref().is_none_or(deeper) && call.args.iter().all(deeper)
+        }
+        Expr::List(list) => list.elements.iter().all(deeper),
+        Expr::Map(map) => map.entries.iter().all(|entry| of_entry(&entry.expr)),
+        Expr::Struct(made) => made.entries.iter().all(|entry| of_entry(&entry.expr)),
+        Expr::Select(select) => deeper(&select.operand),
+        Expr::Comprehension(comprehension) => [
+            &comprehension.iter_range,
+            &comprehension.accu_init,
+            &comprehension.loop_cond,
+            &comprehension.loop_step,
+            &comprehension.result,
+        ]
+        .into_iter()
+        .all(deeper),
+    }
 }
 
 // === impl Answer ===
@@ -214,6 +275,17 @@ mod tests {
         let long = "1 == 1 ".repeat(LONGEST_RULE / 7 + 1);
         for rule in [nested, &long, "(", ""] {
             assert!(check_rule(rule).is_err(), "{}", &rule[..rule.len().min(40)]);
+        }
+    }
+
+    #[test]
+    fn a_deep_rule_is_refused_and_ends_nothing() {
+        for (one, many) in [("1", "+1"), ("", "("), ("", "["), ("a", ".a"), ("", "!"), ("", "-")] {
+            let mut rule = one.to_owned();
+            while rule.len() + many.len() < LONGEST_RULE {
+                rule += many;
+            }
+            assert!(check_rule(&rule).is_err(), "{many}");
         }
     }
 }

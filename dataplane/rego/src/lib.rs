@@ -1,6 +1,7 @@
 //! Policies of connector classes, in Rego: how a Secret becomes part of a request, and where in a request the token of a
 //! caller stands. Pure but for the clock that bounds them: no I/O, no network, no environment.
 
+mod depth;
 mod functions;
 mod input;
 
@@ -12,6 +13,7 @@ use genkan_routing::decide::Verb;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
+pub use depth::refuse_depth;
 pub use input::Input;
 
 /// A policy, read once and evaluated for each request.
@@ -75,6 +77,7 @@ impl Policy {
         if text.len() > LONGEST {
             return Err(format!("it has {} bytes, and {LONGEST} are the most", text.len()));
         }
+        refuse_depth(text)?;
         match Self::read(package, text, false) {
             Ok(policy) => Ok(policy),
             Err(error) => Self::read(package, text, true).map_err(|_| error),
