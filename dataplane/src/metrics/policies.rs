@@ -41,11 +41,10 @@ impl Policies {
 impl Meters for Policies {
     fn of(&self, policy: &str) -> Arc<dyn Meter> {
         let known = self.0.read().get(policy).cloned();
-        let series = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let mut all = self.0.write();
             Arc::clone(all.entry(policy.to_owned()).or_default())
-        });
-        series
+        })
     }
 }
 
