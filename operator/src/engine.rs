@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::assess::SetState;
 use crate::duties::{Duties, Told};
+use crate::definitions::Shown;
 use crate::extensions::Extensions;
 use crate::fleet::Fleet;
 use crate::input::{Absence, Input, Pods};
@@ -61,6 +62,7 @@ pub struct Engine {
     /// Roll-outs of extensions; nothing of them while another operator leads.
     extensions: Extensions,
     keeping: Arc<Keeping>,
+    shown: Arc<Shown>,
     dirty: Dirty,
     batch: Option<Batch>,
     sets: BTreeMap<SetKey, SetState>,
@@ -108,6 +110,7 @@ impl Engine {
             rollouts: Rollouts::default(),
             extensions: Extensions::default(),
             keeping: Arc::default(),
+            shown: Arc::default(),
             dirty: Dirty::default(),
             batch: None,
             sets: BTreeMap::new(),
@@ -163,6 +166,11 @@ impl Engine {
     /// The revisions of extensions that are to be kept.
     pub fn keeping(&self) -> Arc<Keeping> {
         Arc::clone(&self.keeping)
+    }
+
+    /// The PolicyDefinitions that show policies of extensions.
+    pub fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown)
     }
 
     /// The ConfigMaps that extensions name.
@@ -414,6 +422,7 @@ impl Engine {
             if key.kind == Published::GatewayExtension {
                 self.extensions.forget(&key.name);
                 self.keeping.say(&key.name, Vec::new());
+                self.shown.say(&key.name, Vec::new());
             }
             self.waiting.remove(&key);
             self.used.remove(&key);

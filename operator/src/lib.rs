@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod assess;
 pub mod cli;
+pub mod definitions;
 pub mod duties;
 pub mod engine;
 pub mod extensions;

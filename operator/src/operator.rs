@@ -29,7 +29,7 @@ use crate::serve::review::Kubernetes;
 use crate::snapshot::Feed;
 use crate::source::{directory, kubernetes};
 use crate::status::{KubernetesWriter, Printer, Queue};
-use crate::{admin, lease, revisions, serve};
+use crate::{admin, definitions, lease, revisions, serve};
 
 /// The common name by which backends know a proxy.
 const PROXY_CLIENT: &str = "genkan-dataplane";
@@ -148,7 +148,7 @@ pub async fn run(args: Args) -> Result<()> {
     .with_components(&switches.0);
 
     let (pods, wanted, wanted_maps) = (engine.pods(), engine.wanted(), engine.wanted_maps());
-    let keeping = engine.keeping();
+    let (keeping, shown) = (engine.keeping(), engine.shown());
     let (duties, rollouts) = (engine.duties(), engine.rollouts());
 
     // The end of any of these is the end of the process: none may die unseen.
@@ -230,6 +230,11 @@ pub async fn run(args: Args) -> Result<()> {
             parts.spawn(async move {
                 kubernetes::secrets::run(watching, wanted, engine).await;
                 ("watches of Secrets", Ok(()))
+            });
+            let showing = client.clone();
+            parts.spawn(async move {
+                definitions::run(showing, shown).await;
+                ("PolicyDefinitions of extensions", Ok(()))
             });
             match args.revision_namespace {
                 Some(namespace) => {

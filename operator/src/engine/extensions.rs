@@ -9,6 +9,7 @@ use genkan_routing::model::{ObjectKey, Published};
 use tokio::time::Instant;
 
 use super::Engine;
+use crate::definitions;
 use crate::extensions::{Extensions, Settings, Todo};
 
 // === impl Engine ===
@@ -19,10 +20,11 @@ impl Engine {
         if !self.leading {
             return;
         }
-        let extensions = compiled
-            .iter()
-            .filter(|key| key.kind == Published::GatewayExtension);
-        for key in extensions {
+                // Whoever edits what shows a policy of an extension finds it put back.
+        let edited = compiled.iter().filter_map(|key| self.shown_by(key));
+        let extensions = compiled.iter().filter(|key| key.kind == Published::GatewayExtension).cloned();
+        let extensions: BTreeSet<ObjectKey> = extensions.chain(edited).collect();
+        for key in &extensions {
             let record = self.index.published.get(key);
             let said = self
                 .compiler
@@ -47,12 +49,27 @@ impl Engine {
                 }
             };
             self.keeping.say(&key.name, said.history.clone());
+            if let Some(verdict) = self.compiler.verdict(key) {
+                self.shown.say(&key.name, definitions::of(&verdict.object, said));
+            }
             let history = said.history.clone();
             let created = record.created;
             let todo = self
                 .extensions
                 .mean(&key.name, created, &history, settings, kept, now);
             self.roll(todo, now);
+        }
+    }
+
+    /// The extension whose policy a PolicyDefinition shows.
+    fn shown_by(&self, key: &ObjectKey) -> Option<ObjectKey> {
+        let record = self.index.published.get(key).filter(|_| key.kind == Published::PolicyDefinition)?;
+        match &record.spec.as_ref().ok()?.tool {
+            Tool::Policy(definition) => {
+                let extension = definition.entry.as_ref()?.split('/').next()?;
+                Some(ObjectKey::cluster(Published::GatewayExtension, extension))
+            }
+            Tool::None | Tool::Connector(_) | Tool::Class(_) | Tool::Extension(_) => None,
         }
     }
 

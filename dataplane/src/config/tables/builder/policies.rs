@@ -46,6 +46,8 @@ impl Policies {
     pub(super) fn define(&mut self, policy: DefinedPolicy) {
         let name = policy.object.key.name;
         match policy.definition {
+            // What shows a policy of an extension is none by itself.
+            Ok(definition) if definition.entry.is_some() => self.definitions.remove(&name),
             Ok(definition) => self.definitions.insert(name, Arc::new(definition)),
             Err(_) => self.definitions.remove(&name),
         };
