@@ -37,6 +37,8 @@ mod listener;
 mod methods;
 #[path = "serving/own_answers.rs"]
 mod own_answers;
+#[path = "serving/policies.rs"]
+mod policies;
 #[path = "serving/requests.rs"]
 mod requests;
 #[path = "serving/retries.rs"]
