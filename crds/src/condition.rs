@@ -120,6 +120,7 @@ pub mod extension {
     pub const EXPORT_INVALID: &str = "ExportInvalid";
     pub const OVERRIDE_INVALID: &str = "OverrideInvalid";
     pub const SOURCE_NOT_FOUND: &str = "SourceNotFound";
+    pub const SOURCE_UNREACHABLE: &str = "SourceUnreachable";
     pub const DEPLOYED: &str = "Deployed";
     pub const ROLLING_OUT: &str = "RollingOut";
     pub const AWAITING_APPROVAL: &str = "AwaitingApproval";

@@ -23,6 +23,7 @@ use tracing::{debug, info, warn};
 use crate::assess::SetState;
 use crate::duties::{Duties, Told};
 use crate::definitions::Shown;
+use crate::fetching::Wishes;
 use crate::extensions::Extensions;
 use crate::fleet::Fleet;
 use crate::input::{Absence, Input, Pods};
@@ -63,6 +64,7 @@ pub struct Engine {
     extensions: Extensions,
     keeping: Arc<Keeping>,
     shown: Arc<Shown>,
+    wishes: Arc<Wishes>,
     dirty: Dirty,
     batch: Option<Batch>,
     sets: BTreeMap<SetKey, SetState>,
@@ -111,6 +113,7 @@ impl Engine {
             extensions: Extensions::default(),
             keeping: Arc::default(),
             shown: Arc::default(),
+            wishes: Arc::default(),
             dirty: Dirty::default(),
             batch: None,
             sets: BTreeMap::new(),
@@ -171,6 +174,12 @@ impl Engine {
     /// The PolicyDefinitions that show policies of extensions.
     pub fn shown(&self) -> Arc<Shown> {
         Arc::clone(&self.shown)
+    }
+
+    /// Files of web servers are fetched by whoever reads this.
+    pub fn fetches(&mut self) -> Arc<Wishes> {
+        self.index.fetches = true;
+        Arc::clone(&self.wishes)
     }
 
     /// The ConfigMaps that extensions name.
@@ -399,6 +408,9 @@ impl Engine {
         self.duties.tell();
         self.wanted.say(out.wanted);
         self.wanted_maps.say(out.wanted_maps);
+        if let Some(fetches) = out.fetches {
+            self.wishes.say(fetches);
+        }
         if changed || !self.feed.has_begun() {
             self.publish(now);
         }

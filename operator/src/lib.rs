@@ -9,6 +9,7 @@ pub mod definitions;
 pub mod duties;
 pub mod engine;
 pub mod extensions;
+pub mod fetching;
 pub mod fleet;
 pub mod input;
 pub mod lease;

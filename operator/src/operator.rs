@@ -29,7 +29,7 @@ use crate::serve::review::Kubernetes;
 use crate::snapshot::Feed;
 use crate::source::{directory, kubernetes};
 use crate::status::{KubernetesWriter, Printer, Queue};
-use crate::{admin, definitions, lease, revisions, serve};
+use crate::{admin, definitions, fetching, lease, revisions, serve};
 
 /// The common name by which backends know a proxy.
 const PROXY_CLIENT: &str = "genkan-dataplane";
@@ -59,6 +59,9 @@ pub struct Args {
     /// Namespace whose Secrets keep revisions of GatewayExtensions [default: none; they are kept in memory alone]
     #[arg(long, env = "GENKAN_REVISION_NAMESPACE", value_name = "NAMESPACE")]
     pub revision_namespace: Option<String>,
+    /// Fetch archives and files of GatewayExtensions from web servers, which are dialled for nothing else
+    #[arg(long, env = "GENKAN_URL_SOURCES")]
+    pub url_sources: bool,
     /// ConfigMap with the switches of Connectors [default: connectors-config in --namespace]
     #[arg(long, env = "GENKAN_CONNECTORS_CONFIG", value_name = "NAMESPACE/NAME")]
     pub connectors_config: Option<String>,
@@ -136,7 +139,7 @@ pub async fn run(args: Args) -> Result<()> {
     }));
     let queue = Arc::new(Queue::default());
     let metrics = Arc::new(Metrics::new());
-    let engine = Engine::new(
+    let mut engine = Engine::new(
         service.clone(),
         Arc::clone(&feed),
         Arc::clone(&view),
@@ -149,6 +152,7 @@ pub async fn run(args: Args) -> Result<()> {
 
     let (pods, wanted, wanted_maps) = (engine.pods(), engine.wanted(), engine.wanted_maps());
     let (keeping, shown) = (engine.keeping(), engine.shown());
+    let wishes = args.url_sources.then(|| engine.fetches());
     let (duties, rollouts) = (engine.duties(), engine.rollouts());
 
     // The end of any of these is the end of the process: none may die unseen.
@@ -197,6 +201,13 @@ pub async fn run(args: Args) -> Result<()> {
                 ("configuration stream", ended.context("TLS cannot be set up"))
             });
         }
+    }
+    if let Some(wishes) = wishes {
+        let engine = inputs.clone();
+        parts.spawn(async move {
+            fetching::run(wishes, engine).await;
+            ("fetching for extensions", Ok(()))
+        });
     }
     let administration = admin::serve(admin_listener, view, Arc::clone(&metrics), serving);
     parts.spawn(async move { match administration.await {} });

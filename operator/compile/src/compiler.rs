@@ -28,6 +28,7 @@ use genkan_routing::model::{
 };
 use genkan_routing::precedence::Claims;
 
+use crate::fetched::Fetch;
 use crate::index::{Dirty, Index, Probe};
 use crate::kinds::Tool;
 use crate::object::{Key, Record};
@@ -97,6 +98,8 @@ pub struct Output {
     pub wanted: Vec<(Key, bool)>,
     /// The same of ConfigMaps.
     pub wanted_maps: Vec<(Key, bool)>,
+    /// All files of web servers that are wanted from now on, if those are others.
+    pub fetches: Option<Vec<Fetch>>,
     /// Probes whose plan is another one than before.
     pub probes: Vec<ProbeChange>,
 }
@@ -222,6 +225,7 @@ impl Compiler {
         let mut out = self.emit(made);
         out.upserts.extend(extended.upserts);
         out.removals.extend(extended.removals);
+        out.fetches = extended.fetches;
         out.wanted = self.tools.take_wanted();
         out.wanted_maps = self.extensions.take_wanted();
         out.secrets = self.tools.settle(index, &out.upserts, &out.removals);

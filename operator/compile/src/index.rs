@@ -6,6 +6,7 @@ use std::sync::Arc;
 use genkan_extensions::revision::Revision;
 use genkan_routing::model::{FeatureFlags, ObjectKey, Probed, Published, Secret, SecretKey};
 
+use crate::fetched::{Fetch, Fetched};
 use crate::object::{
     FLAGS_NAME, Key, Kind, MapState, Object, Pod, Record, SecretState, Service, Slice, Watched,
 };
@@ -32,6 +33,8 @@ pub enum Change {
     Probed(ObjectKey, Probe, SecretKey, Probed),
     /// A revision of a GatewayExtension is complete everywhere; `None`: nothing of it is. And whether what is meant has failed.
     Completed(String, Option<Box<Revision>>, bool),
+    /// What came of a file of a web server.
+    Fetched(Fetch, Fetched),
     /// Revisions of GatewayExtensions that were kept from before, the newest first.
     Remembered(BTreeMap<String, Vec<Arc<Revision>>>),
     /// The whole list, after a start or a gap: what is not in it exists no longer.
@@ -56,6 +59,8 @@ pub struct Dirty {
     pub config_maps: BTreeSet<Key>,
     /// GatewayExtensions of which another revision is complete.
     pub stable: BTreeSet<String>,
+    /// A file of a web server came, or did not.
+    pub fetched: bool,
     /// It is known which revisions were kept.
     pub remembered: bool,
     /// A Secret that holds authorities for all came, changed or went.
@@ -77,6 +82,10 @@ pub struct Index {
     pub config_maps: BTreeMap<Key, MapState>,
     /// The revisions of GatewayExtensions that are complete everywhere.
     pub stable: BTreeMap<String, Revision>,
+    /// Files of web servers are fetched.
+    pub fetches: bool,
+    /// Files of web servers, as far as somebody has looked.
+    pub fetched: BTreeMap<Fetch, Fetched>,
     /// GatewayExtensions of which what is meant has failed.
     pub failed: BTreeSet<String>,
     /// Revisions of GatewayExtensions that were kept from before; absent until that is known.
@@ -122,6 +131,7 @@ impl Dirty {
             && self.config_maps.is_empty()
             && self.stable.is_empty()
             && !self.remembered
+            && !self.fetched
             && !self.authorities
             && self.probed.is_empty()
     }
@@ -136,6 +146,11 @@ impl Index {
             Change::Apply(object) => self.apply(*object, dirty),
             Change::Delete(kind, key) => self.delete(kind, &key, dirty),
             Change::Reset(kind, objects) => self.reset(kind, objects, dirty),
+            Change::Fetched(fetch, fetched) => {
+                let same = self.fetched.get(&fetch) == Some(&fetched);
+                self.fetched.insert(fetch, fetched);
+                dirty.fetched |= !same;
+            }
             Change::Remembered(all) => {
                 self.revisions = Some(all);
                 dirty.remembered = true;

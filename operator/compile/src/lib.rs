@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod compiler;
+pub mod fetched;
 pub mod index;
 pub mod kinds;
 pub mod named;

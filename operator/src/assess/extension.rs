@@ -166,7 +166,7 @@ fn finding(condition: &Condition) -> (&'static str, Finding) {
 /// The words of the API; what is none of them is no reason of this version.
 fn known(word: &str) -> &'static str {
     use genkan_crds::condition::extension as of;
-    const WORDS: [&str; 31] = [
+    const WORDS: [&str; 32] = [
         of::ARCHIVE_INVALID,
         of::NO_MANIFEST,
         of::MANIFEST_INVALID,
@@ -177,6 +177,7 @@ fn known(word: &str) -> &'static str {
         of::EXPORT_INVALID,
         of::OVERRIDE_INVALID,
         of::SOURCE_NOT_FOUND,
+        of::SOURCE_UNREACHABLE,
         of::DEPLOYED,
         of::ROLLING_OUT,
         of::AWAITING_APPROVAL,

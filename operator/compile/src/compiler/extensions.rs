@@ -20,6 +20,7 @@ use genkan_routing::model::{
 };
 
 use super::policies::Policies;
+use crate::fetched::Fetch;
 use crate::index::{Dirty, Index};
 use crate::kinds::Tool;
 use crate::object::{Key, Record};
@@ -39,6 +40,7 @@ pub(super) struct Extensions {
     named: BTreeMap<String, BTreeSet<Key>>,
     of_map: BTreeMap<Key, BTreeSet<String>>,
     wanted: Vec<(Key, bool)>,
+    fetches: BTreeSet<Fetch>,
     /// What proxies have been sent, by key.
     sent: BTreeMap<String, (ResourceKey, Resource)>,
 }
@@ -63,8 +65,8 @@ pub(super) struct Extended {
     pub(super) concerned: BTreeSet<String>,
     pub(super) upserts: Vec<Resource>,
     pub(super) removals: Vec<ResourceKey>,
-    /// What objects are linked with has changed.
-    pub(super) is_another_world: bool,
+    /// All files of web servers that are wanted now, if those are others.
+    pub(super) fetches: Option<Vec<Fetch>>,
 }
 
 // === impl Extensions ===
@@ -92,7 +94,7 @@ impl Extensions {
             concerned.extend(users.map(|(name, _)| name.clone()));
         }
         concerned.extend(dirty.stable.iter().cloned());
-        if dirty.remembered {
+        if dirty.remembered || dirty.fetched {
             let all = index.published_of(Published::GatewayExtension);
             concerned.extend(all.map(|record| record.key.name.clone()));
         }
@@ -197,10 +199,17 @@ impl Extensions {
             }
             self.held.insert(name.clone(), held);
         }
+        let specs = index.published_of(Published::GatewayExtension).filter_map(spec_of);
+        let fetches: BTreeSet<Fetch> = match index.fetches {
+            true => specs.flat_map(|spec| sources::fetches(spec, index)).collect(),
+            false => BTreeSet::new(),
+        };
+        let is_another = fetches != self.fetches;
+        self.fetches = fetches;
         self.settle_conflicts(world);
         let mut extended = self.send();
         extended.concerned.extend(names.iter().cloned());
-        extended.is_another_world = !names.is_empty();
+        extended.fetches = is_another.then(|| self.fetches.iter().cloned().collect());
         extended
     }
 

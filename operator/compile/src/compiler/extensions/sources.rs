@@ -1,13 +1,21 @@
 //! Where the bytes of archives and files are.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use genkan_crds::gateway::{ConfigMapSource, GatewayExtensionSpec, SecretSource, Source};
+use genkan_crds::gateway::{ConfigMapSource, GatewayExtensionSpec, SecretSource, Source, UrlSource};
 use genkan_extensions::status::Unresolved;
+use zeroize::Zeroizing;
 
 use super::reading::{Problem, invalid};
+use crate::fetched::{Fetch, Fetched};
 use crate::index::Index;
 use crate::object::{Key, MapState, SecretState};
+
+/// Where nobody says how long it may take.
+const FETCH_WITHIN: Duration = Duration::from_secs(30);
+const LONGEST_FETCH: Duration = Duration::from_secs(600);
 
 /// The ConfigMaps that an extension names.
 pub(super) fn config_maps(spec: &GatewayExtensionSpec) -> Vec<Key> {
@@ -52,11 +60,8 @@ pub(super) fn bytes(
     if let Some(secret) = &source.secret {
         return of_secret(secret, field, spec, index);
     }
-    if source.url.is_some() {
-        return Err(Problem::Unresolved(Unresolved {
-            reason: "RefNotPermitted".to_owned(),
-            message: format!("{field}.url: this operator fetches nothing; put the file into a ConfigMap"),
-        }));
+    if let Some(url) = &source.url {
+        return of_server(url, field, spec, index);
     }
     Err(Problem::Refused(invalid(format!(
         "{field}: exactly one of inline, configMap, secret and url is needed"
@@ -90,6 +95,74 @@ fn of_map(map: &ConfigMapSource, index: &Index) -> Result<Vec<u8>, Problem> {
         }
     }
     Ok(all)
+}
+
+/// The files of web servers that an extension names. Those whose Secrets are not known yet are not among them.
+pub(super) fn fetches(spec: &GatewayExtensionSpec, index: &Index) -> Vec<Fetch> {
+    let archive = spec.archive.as_ref().map(|archive| &archive.source);
+    let entries = spec.entries.iter().flat_map(|entry| {
+        let files = entry.files.as_ref().and_then(|files| files.source.as_ref());
+        files.into_iter().chain(entry.source.as_ref())
+    });
+    let urls = archive.into_iter().chain(entries).filter_map(|source| source.url.as_ref());
+    urls.filter_map(|url| fetch(url, "", spec, index).ok()).collect()
+}
+
+fn of_server(
+    url: &UrlSource,
+    field: &str,
+    spec: &GatewayExtensionSpec,
+    index: &Index,
+) -> Result<Vec<u8>, Problem> {
+    let no = |reason: &str, message: String| {
+        Err(Problem::Unresolved(Unresolved {
+            reason: reason.to_owned(),
+            message,
+        }))
+    };
+    if !index.fetches {
+        let message = format!(
+            "{field}.url: nothing is fetched from web servers; set extensions.urlSources of the chart, or put the file into a \
+             ConfigMap"
+        );
+        return no("RefNotPermitted", message);
+    }
+    match index.fetched.get(&fetch(url, field, spec, index)?) {
+        Some(Fetched::Found(bytes)) => Ok(bytes.to_vec()),
+        Some(Fetched::Failed(problem)) => no("SourceUnreachable", problem.clone()),
+        None => Err(Problem::Pending),
+    }
+}
+
+fn fetch(url: &UrlSource, field: &str, spec: &GatewayExtensionSpec, index: &Index) -> Result<Fetch, Problem> {
+    let value = |alias: &Option<String>, key: &str| -> Result<Option<Vec<u8>>, Problem> {
+        let Some(alias) = alias else { return Ok(None) };
+        let named = spec.secrets.iter().find(|one| one.alias == *alias);
+        let own = named.and_then(|named| named.key.clone());
+        let source = SecretSource {
+            alias: alias.clone(),
+            key: Some(own.unwrap_or_else(|| key.to_owned())),
+            keys: Vec::new(),
+        };
+        of_secret(&source, &format!("{field}.url"), spec, index).map(Some)
+    };
+    let authorization = value(&url.authorization, "authorization")?;
+    let timeout = url.timeout.as_deref().and_then(seconds);
+    Ok(Fetch {
+        url: url.url.clone(),
+        sha256: url.sha256.clone(),
+        authorities: value(&url.ca, "ca.crt")?,
+        authorization: authorization.map(|bytes| Zeroizing::new(String::from_utf8_lossy(&bytes).trim().to_owned())),
+        timeout: timeout.unwrap_or(FETCH_WITHIN).min(LONGEST_FETCH),
+    })
+}
+
+/// `30s`, `2m`: one number and its unit.
+fn seconds(text: &str) -> Option<Duration> {
+    let (number, scale) = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]
+        .into_iter()
+        .find_map(|(unit, scale)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, scale)))?;
+    Some(Duration::from_millis(number.checked_mul(scale)?))
 }
 
 fn of_secret(
