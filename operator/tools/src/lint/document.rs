@@ -38,7 +38,7 @@ pub(super) fn read<'t>(file: &'t str, text: &'t str, remarks: &mut Vec<Remark>) 
             }
             Ok(Value::Object(map)) if !["apiVersion", "kind"].iter().all(|name| map.contains_key(*name)) => {
                 let value = Value::Object(map);
-                if let Some(document) = foreign::policy(file, text, &value) {
+                if let Some(document) = foreign::policy(file, before, text, &value) {
                     documents.push(document);
                     continue;
                 }

@@ -17,14 +17,18 @@ pub(super) fn archive<'t>(file: &'t str, bytes: &[u8]) -> Document<'t> {
 }
 
 /// The extension of a YAML that is a policy of DataPower's; `None`: it is none.
-pub(super) fn policy<'t>(file: &'t str, text: &str, value: &Value) -> Option<Document<'t>> {
+pub(super) fn policy<'t>(file: &'t str, before: usize, text: &'t str, value: &Value) -> Option<Document<'t>> {
     let has = |member: &str| value.get(member).is_some();
     if !has("info") || !has("policy") {
         return None;
     }
     let kind = EntryType::UserDefinedPolicyYaml;
     let entry = json!({"name": stem(file), "type": kind.as_str(), "source": {"inline": {"text": text}}});
-    Some(document(file, json!({"entries": [entry]})))
+    Some(Document {
+        text,
+        before,
+        ..document(file, json!({"entries": [entry]}))
+    })
 }
 
 /// What is wrong with a YAML that is a global policy of DataPower's, whatever it is used for; `None`: it is none.
