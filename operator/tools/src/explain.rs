@@ -94,6 +94,9 @@ pub struct Explanation {
     /// What a hook for errors says in the place of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_place: Option<InPlace>,
+    /// Why a policy could not be applied: the log has it, and clients are not told.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
     /// A refusal comes as 200 with `grpc-status` and this message as `grpc-message`.
     pub as_grpc: bool,
 }
@@ -136,6 +139,7 @@ pub fn explain(
         as_grpc: judged.as_grpc && judged.outcome.is_refused(),
         headers: judged.headers,
         in_place: judged.in_place,
+        detail: judged.detail,
         outcome: judged.outcome,
     })
 }

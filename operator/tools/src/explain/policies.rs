@@ -60,6 +60,8 @@ pub(super) struct Running {
     headers: HeaderMap,
     /// Those of an answer of a policy.
     of_answer: Vec<(String, String)>,
+    /// What the log would have of a policy that could not be applied.
+    detail: String,
 }
 
 /// What the request shows of itself.
@@ -283,6 +285,11 @@ impl Running {
         later.chain(self.of_answer.iter().cloned()).collect()
     }
 
+    /// Why a policy could not be applied, which clients are not told; empty where one could.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn apply(&mut self, chain: &Chain) -> Result<(), Halt> {
         let outside = Alone::default();
         let runtime = Builder::new_current_thread().build();
@@ -309,6 +316,7 @@ impl Running {
         let (kind, _) = answer.render();
         let kind = kind.map(|kind| (CONTENT_TYPE.to_string(), text_of(&kind)));
         self.of_answer = kind.into_iter().chain(texts(&answer.headers)).collect();
+        self.detail.clone_from(&answer.detail);
         Halt::Answer(answered(answer))
     }
 }

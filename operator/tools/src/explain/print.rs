@@ -31,6 +31,9 @@ pub fn text(explanation: &Explanation) -> String {
     policies(explanation, &mut out);
     out.push('\n');
     outcome(&explanation.outcome, &mut out);
+    if !explanation.detail.is_empty() {
+        let _ = writeln!(out, "the log says why: {}", explanation.detail);
+    }
     if let Some(in_place) = &explanation.in_place {
         let _ = writeln!(
             out,

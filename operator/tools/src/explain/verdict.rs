@@ -58,6 +58,8 @@ pub(super) struct Judged {
     /// What policies put into the head of the answer.
     pub(super) headers: Vec<(String, String)>,
     pub(super) in_place: Option<InPlace>,
+    /// What only the log has.
+    pub(super) detail: String,
     /// The client gets a refusal in the form of gRPC.
     pub(super) as_grpc: bool,
 }
@@ -82,6 +84,7 @@ pub(super) fn judge(
         outcome: refuse(404, "NoRouteMatched", "nothing is published under this path"),
         headers: Vec::new(),
         in_place: None,
+        detail: String::new(),
         as_grpc: false,
     };
     let mut running = Running::default();
@@ -99,6 +102,7 @@ pub(super) fn judge(
     };
     judged.in_place = running.in_place(&judged.outcome)?;
     judged.headers = running.of_answer();
+    running.detail().clone_into(&mut judged.detail);
     Ok(judged)
 }
 

@@ -37,8 +37,9 @@ async fn approve(args: &Args) -> Result<()> {
     let client = crate::cluster::client(args.kubeconfig.as_deref()).await?;
     let kind = resource::of(Kind::Published(Published::GatewayExtension));
     let api = resource::api(&client, &kind, "");
-    let found = api.get(name).await;
+    let found = api.get_opt(name).await;
     let found = found.with_context(|| format!("GatewayExtension {name} cannot be read"))?;
+    let found = found.ok_or_else(|| anyhow!("there is no GatewayExtension {name}"))?;
     let revision = found.data["status"]["revision"].as_str();
     let revision = revision.ok_or_else(|| {
         anyhow!("GatewayExtension {name} has no revision yet; kubectl describe gwext {name} says why")

@@ -78,18 +78,17 @@ impl Expected {
                         "genkan answers {} {}: {}, and the backend was to get it",
                         answered.status, answered.reason, answered.body
                     ));
-                    return told;
+                } else {
+                    let status = self.status.map(|status| status.to_string());
+                    differs("status", status, &answered.status.to_string(), &mut told);
+                    differs("reason", self.reason.clone(), &answered.reason, &mut told);
+                    headers("header", &self.headers, &answered.headers, &mut told);
+                    same_body("body", self.body.as_ref(), &answered.body, &mut told);
                 }
-                differs(
-                    "status",
-                    self.status.map(|status| status.to_string()),
-                    &answered.status.to_string(),
-                    &mut told,
-                );
-                differs("reason", self.reason.clone(), &answered.reason, &mut told);
-                headers("header", &self.headers, &answered.headers, &mut told);
-                same_body("body", self.body.as_ref(), &answered.body, &mut told);
             }
+        }
+        if let (Some(last), false) = (told.last_mut(), found.detail.is_empty()) {
+            last.push_str(&format!(" ({})", found.detail));
         }
         told
     }
