@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use genkan_policies::{Class, Plan};
+use genkan_policies::Plan;
 use genkan_routing::decide;
 use genkan_routing::model::Unavailable;
 
