@@ -1,7 +1,6 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
+use crate::retreat::Retreat;
 use crate::tables::Current;
 use crate::timestamp::Timestamp;
 
@@ -21,7 +21,7 @@ use crate::timestamp::Timestamp;
 pub struct Admin {
     pub current: Arc<Current>,
     pub metrics: Arc<Metrics>,
-    pub is_draining: Arc<AtomicBool>,
+    pub retreat: Arc<Retreat>,
 }
 
 // === impl Admin ===
@@ -37,6 +37,7 @@ impl Admin {
     fn router(self) -> axum::Router {
         axum::Router::new()
             .route("/config", get(config))
+            .route("/extensions", get(extensions))
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
@@ -51,9 +52,28 @@ async fn config(State(admin): State<Admin>) -> Json<Value> {
     )
 }
 
+async fn extensions(State(admin): State<Admin>) -> Json<Value> {
+    let tables = admin.current.load();
+    let objections = tables.objections();
+    let extensions = tables.extensions.iter().map(|extension| {
+        let entries = extension.entries.iter().map(|entry| {
+            let (state, message) = extension.state(entry, &objections);
+            json!({ "name": entry.name, "digest": entry.digest, "state": state, "message": message.unwrap_or_default() })
+        });
+        json!({
+            "name": extension.name,
+            "revision": extension.revision,
+            "entries": entries.collect::<Vec<_>>(),
+            "requests": extension.tally.requests(),
+            "errors": extension.tally.errors(),
+        })
+    });
+    Json(extensions.collect())
+}
+
 async fn ready(State(admin): State<Admin>) -> (StatusCode, Cow<'static, str>) {
-    if admin.is_draining.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into());
+    if let Some(why) = admin.retreat.why() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n").into());
     }
     if admin.current.load().sequence == 0 {
         return (

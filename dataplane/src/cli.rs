@@ -29,7 +29,7 @@ pub struct Cli {
     pub listen: SocketAddr,
     #[command(flatten)]
     pub listener: Listener,
-    /// Address of /config, /healthz, /readyz and /metrics
+    /// Address of /config, /extensions, /healthz, /readyz and /metrics
     #[arg(
         long,
         env = "GENKAN_ADMIN_LISTEN",

@@ -2,6 +2,7 @@
 
 pub mod duties;
 pub mod last_known_good;
+pub mod rollouts;
 pub mod stream;
 pub mod tables;
 pub mod usage;

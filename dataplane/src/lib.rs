@@ -15,7 +15,7 @@ pub mod tasks;
 mod timestamp;
 pub mod upstream;
 
-pub use config::{duties, last_known_good, stream, tables, usage};
-pub use listen::{drain, front, listening};
+pub use config::{duties, last_known_good, rollouts, stream, tables, usage};
+pub use listen::{drain, front, listening, retreat};
 pub use proxy::{access, address, answer, context, request_id, rewriting};
 pub use upstream::{authority, client_certificate, endpoints, health, names, net, recovery};

@@ -3,3 +3,4 @@
 pub mod drain;
 pub mod front;
 pub mod listening;
+pub mod retreat;

@@ -1,5 +1,9 @@
+mod entries;
 mod meters;
+mod policies;
 mod seconds;
+
+use std::sync::Arc;
 
 use genkan_accept::Closed;
 use genkan_callers::{Decided, register};
@@ -11,14 +15,19 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use entries::Entries;
 pub use meters::Meter;
 use meters::Meters;
+use policies::Policies;
+
+use crate::tables::Current;
 
 /// Everything that `/metrics` shows. Labels come from objects and fixed words, never from requests.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
     meters: Meters,
+    policies: Policies,
     answers: Family<ReasonLabels, Counter>,
     pub panics: Counter,
     pub refreshers_restarted: Counter,
@@ -62,10 +71,12 @@ impl Default for Metrics {
 impl Metrics {
     /// The log counts what it loses by itself, and from before there are metrics.
     pub fn new(log_lines_dropped: Counter) -> Self {
-        let mut registry = Registry::with_prefix("genkan_dataplane");
-        let [tokens, access] = register(&mut registry);
+        let mut all = Registry::with_prefix("genkan");
+        let registry = all.sub_registry_with_prefix("dataplane");
+        let [tokens, access] = register(registry);
         let this = Self {
             meters: Meters::default(),
+            policies: Policies::default(),
             answers: Family::default(),
             panics: Counter::default(),
             refreshers_restarted: Counter::default(),
@@ -125,7 +136,8 @@ impl Metrics {
         registry.register("reload_failures", help, this.reload_failures.clone());
         let help = "Connections closed for saying nothing, or for want of places, by listener and reason";
         registry.register("connections_closed", help, this.connections_closed.clone());
-        *this.registry.lock() = registry;
+        all.register_collector(Box::new(this.policies.clone()));
+        *this.registry.lock() = all;
         this
     }
 
@@ -141,6 +153,22 @@ impl Metrics {
     /// The object is gone and so are its series.
     pub fn forget(&self, object: &ObjectKey) {
         self.meters.forget(object);
+    }
+
+    /// Where policies are counted. Their names come from the configuration.
+    pub fn policies(&self) -> Arc<dyn genkan_policies::Meters> {
+        Arc::new(self.policies.clone())
+    }
+
+    /// Plans were linked anew: the series of policies that none has any more go.
+    pub fn prune_policies(&self) {
+        self.policies.prune();
+    }
+
+    /// Shows the entries of extensions that are served.
+    pub fn show_entries(&self, current: &Arc<Current>) {
+        let entries = Box::new(Entries(Arc::clone(current)));
+        self.registry.lock().register_collector(entries);
     }
 
     /// Counts an answer that genkan made itself. `reason` is one of a fixed set.

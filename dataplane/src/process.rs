@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use genkan_accept::{Places, share};
@@ -20,7 +19,7 @@ use crate::context::MOST_ATTEMPTS;
 use crate::drain::{Drain, Signals};
 use crate::duties::{Asker, Duties};
 use crate::files;
-use crate::front::{Front, FrontConfig};
+use crate::front::{Front, FrontConfig, Traffic};
 use crate::health::HealthReports;
 use crate::last_known_good::{self, Journal, Keeper, LastKnownGood, Terms};
 use crate::listening::{self, BindError, Bound, ProxyProtocol, Tls, TlsError};
@@ -30,6 +29,8 @@ use crate::names::{Names, System};
 use crate::net::AddressCheck;
 use crate::proxy::{Generators, Outside, Proxy};
 use crate::recovery::Recovery;
+use crate::retreat::Retreat;
+use crate::rollouts::{Reports as ExtensionReports, Rollouts};
 use crate::roots;
 use crate::stream::Subscriber;
 use crate::tables::{Builder, Current};
@@ -97,7 +98,8 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let metrics = Arc::new(Metrics::new(log.dropped()));
     let names = Names::new(Arc::new(System::default()), Arc::clone(&check));
     let names = Arc::new(names.counting(metrics.refreshers_restarted.clone()));
-    let is_draining = Arc::new(AtomicBool::new(false));
+    metrics.show_entries(&current);
+    let (retreat, traffic) = (Arc::<Retreat>::default(), Arc::<Traffic>::default());
     let stop_stream = CancellationToken::new();
 
     let authorities = secure.as_ref().and_then(|(tls, _)| tls.authorities());
@@ -130,6 +132,8 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         duties: Duties::new(Arc::new(asker), reporting),
         reports,
         usage: Arc::clone(&usage),
+        rollouts: Rollouts::new(Arc::clone(&retreat), Arc::clone(&traffic)),
+        extension_reports: ExtensionReports::default(),
         operator: cli.stream.operator.clone(),
         credentials: cli.stream.credentials(),
         name: cli.own_name(listen),
@@ -166,7 +170,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     let router = Admin {
         current: Arc::clone(&current),
         metrics: Arc::clone(&metrics),
-        is_draining: Arc::clone(&is_draining),
+        retreat: Arc::clone(&retreat),
     };
     let listener = admin.into_tokio().map_err(ProcessError::Listener)?;
     let closed = metrics.connections_closed.clone();
@@ -191,17 +195,19 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         tunnel_idle_timeout: Some(cli.tunnel_idle_timeout).filter(|limit| !limit.is_zero()),
     };
     let engine = http_proxy(&Arc::new(conf), proxy);
-    let drain = Drain::new(cli.drain_delay, cli.drain_timeout);
+    let drain = Drain::new(Arc::clone(&retreat), cli.drain_delay, cli.drain_timeout);
     let proxy_protocol = Arc::new(ProxyProtocol::new(cli.listener.proxy_protocol_from.clone()));
     let front = Front::new(
         engine,
         FrontConfig {
             refusals: access,
             proxy_protocol: Arc::clone(&proxy_protocol),
-            ..FrontConfig::new(drain.begun())
+            away: retreat.away(),
+            traffic: Arc::clone(&traffic),
+            ..FrontConfig::new(retreat.begun())
         },
     );
-    let (traffic, engine) = (front.traffic(), front.engine());
+    let engine = front.engine();
     let keys = || Arc::clone(&callers.keys);
     let settings = secure.as_ref().map(|(tls, _)| tls.settings(keys())).transpose()?;
     let (tls, secure) = secure.unzip();
@@ -227,7 +233,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         ended = &mut keeping => return Err(gone("state", &ended)),
         ended = &mut service => return Err(gone("requests", &ended)),
     }
-    is_draining.store(true, Ordering::Relaxed);
+    retreat.end();
     tokio::select! {
         () = signals.next() => tracing::warn!("told twice to end: open connections are cut"),
         () = drain.run(&traffic, service) => {}

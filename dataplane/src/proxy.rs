@@ -293,6 +293,9 @@ impl Proxy {
             Some(_) => self.replaced(session, context, answer).await,
         };
         failing::account(&self.metrics, context, &answer);
+        if let Some(running) = &mut context.running {
+            running.note_answer(&answer);
+        }
         front::allow_silence(None);
         let rest = arriving::rest(session);
         if rest == Rest::Little {

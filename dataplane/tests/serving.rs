@@ -41,6 +41,8 @@ mod own_answers;
 mod requests;
 #[path = "serving/retries.rs"]
 mod retries;
+#[path = "serving/rollouts.rs"]
+mod rollouts;
 #[path = "serving/secrets.rs"]
 mod secrets;
 #[path = "serving/silence.rs"]

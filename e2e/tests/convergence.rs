@@ -144,7 +144,7 @@ impl Operator {
                 Backend::Endpoints(set) => self.sets.get(set).copied(),
                 Backend::Host(_) | Backend::None => None,
             };
-            let status = assess(verdict, since, &self.fleet, set, now).status(
+            let status = assess(verdict, since, &self.fleet, set, None, now).status(
                 verdict,
                 &Value::Null,
                 jiff::Timestamp::UNIX_EPOCH,

@@ -9,6 +9,7 @@ mod suites {
     pub mod connectors;
     pub mod control_plane;
     pub mod crds;
+    pub mod extensions;
     pub mod load;
     pub mod node;
     pub mod scenarios;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         suites::load::suite(),
         suites::stream::suite(),
         suites::connectors::suite(),
+        suites::extensions::suite(),
         suites::charts::suite(),
         suites::vectors::suite(),
         suites::crds::suite(),

@@ -193,6 +193,18 @@ const WITHOUT: &[(&str, &[&str])] = &[
         &["kube", "k8s-openapi", "tonic", "pingora-core"],
     ),
     (
+        "dataplane/policies",
+        &[
+            "kube",
+            "k8s-openapi",
+            "prost",
+            "tokio",
+            "tonic",
+            "hyper",
+            "pingora-core",
+        ],
+    ),
+    (
         "dataplane/routing",
         &["kube", "k8s-openapi", "prost", "tokio", "tonic", "hyper", "rand"],
     ),

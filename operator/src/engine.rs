@@ -3,6 +3,7 @@
 //! Changes are gathered for a few milliseconds, compiled together, published as one snapshot, and the objects that
 //! they concern are assessed; acknowledgements and time only lead to assessments.
 
+mod extensions;
 mod status;
 mod waiting;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 use genkan_compile::Compiler;
 use genkan_compile::index::{Change, Dirty, Index};
 use genkan_compile::object::Key;
-use genkan_routing::model::{ObjectKey, ResourceKey, SetKey, Use};
+use genkan_routing::model::{ObjectKey, Published, ResourceKey, SetKey, Use};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -21,9 +22,12 @@ use tracing::{debug, info, warn};
 
 use crate::assess::SetState;
 use crate::duties::{Duties, Told};
+use crate::extensions::Extensions;
 use crate::fleet::Fleet;
 use crate::input::{Absence, Input, Pods};
 use crate::metrics::Metrics;
+use crate::revisions::Keeping;
+use crate::rollouts::{self, Rollouts};
 use crate::snapshot::{Feed, Since};
 use crate::status::Queue;
 use crate::wanted::Wanted;
@@ -53,6 +57,10 @@ pub struct Engine {
     compiler: Compiler,
     fleet: Fleet,
     duties: Duties,
+    rollouts: Rollouts,
+    /// Roll-outs of extensions; nothing of them while another operator leads.
+    extensions: Extensions,
+    keeping: Arc<Keeping>,
     dirty: Dirty,
     batch: Option<Batch>,
     sets: BTreeMap<SetKey, SetState>,
@@ -97,6 +105,9 @@ impl Engine {
             compiler: Compiler::default(),
             fleet: Fleet::default(),
             duties: Duties::default(),
+            rollouts: Rollouts::default(),
+            extensions: Extensions::default(),
+            keeping: Arc::default(),
             dirty: Dirty::default(),
             batch: None,
             sets: BTreeMap::new(),
@@ -149,6 +160,11 @@ impl Engine {
         Arc::clone(&self.wanted)
     }
 
+    /// The revisions of extensions that are to be kept.
+    pub fn keeping(&self) -> Arc<Keeping> {
+        Arc::clone(&self.keeping)
+    }
+
     /// The ConfigMaps that extensions name.
     pub fn wanted_maps(&self) -> Arc<Wanted> {
         Arc::clone(&self.wanted_maps)
@@ -157,6 +173,11 @@ impl Engine {
     /// What each stream does for all.
     pub fn duties(&self) -> watch::Receiver<Told> {
         self.duties.told()
+    }
+
+    /// What each stream is told about roll-outs.
+    pub fn rollouts(&self) -> watch::Receiver<rollouts::Told> {
+        self.rollouts.told()
     }
 
     /// Runs until every sender of inputs is gone.
@@ -177,7 +198,7 @@ impl Engine {
     /// When time alone next matters.
     fn wake(&self) -> Option<Instant> {
         let batch = self.batch.filter(|_| self.index.is_synced()).map(|b| b.due);
-        [batch, self.waiting.next(), self.fleet_due]
+        [batch, self.waiting.next(), self.fleet_due, self.extensions.due()]
             .into_iter()
             .flatten()
             .min()
@@ -199,6 +220,7 @@ impl Engine {
                 instance,
                 session,
                 does_duties,
+                active,
                 reply,
             } => {
                 if does_duties {
@@ -207,8 +229,12 @@ impl Engine {
                 }
                 let name = self.fleet.connect(&name, &instance, session, now);
                 info!(proxy = %name, "proxy connected");
+                let is_fresh = self.fleet.is_starting(&name);
+                self.rollouts.join(&name, session, active.clone());
+                let todo = self.extensions.connected(&name, active, is_fresh, now);
                 // If the stream ended meanwhile its `Disconnected` follows.
                 let _ = reply.send(name);
+                self.roll(todo, now);
                 self.fleet_changed(now);
             }
             Input::Acknowledged {
@@ -227,6 +253,8 @@ impl Engine {
                 };
                 debug!(proxy = %name, sequence, "acknowledged");
                 if newcomer {
+                    let todo = self.extensions.ready(&name, now);
+                    self.roll(todo, now);
                     // From now on it counts, for every object.
                     self.fleet_changed(now);
                     return;
@@ -254,10 +282,32 @@ impl Engine {
                     .collect();
                 self.take_changes(changes, now);
             }
+            Input::RolledOut { name, session, state } => {
+                info!(proxy = %name, extension = state.extension, stage = ?state.stage, "rolled out");
+                if self.rollouts.roll(&name, session, state.clone()) {
+                    let todo = self.extensions.told(&name, &state, now);
+                    self.roll(todo, now);
+                }
+            }
+            Input::ExtensionReport {
+                name,
+                session,
+                report,
+            } => {
+                if self.rollouts.report(&name, session, report.clone()) {
+                    let todo = self.extensions.reported(&name, &report, now);
+                    self.roll(todo, now);
+                }
+            }
             Input::Used(uses) => self.used(uses, now),
             Input::Disconnected { name, session } => {
                 self.duties.leave(session);
                 self.duties.tell();
+                self.rollouts.leave(&name, session);
+                if !self.rollouts.seen().contains_key(&name) {
+                    let todo = self.extensions.gone(&name, now);
+                    self.roll(todo, now);
+                }
                 warn!(proxy = %name, "proxy disconnected");
                 self.fleet.disconnect(&name, session, now);
                 self.fleet_changed(now);
@@ -273,6 +323,7 @@ impl Engine {
                 self.leading = leading;
                 self.view.write().leading = leading;
                 self.queue.clear();
+                self.lead_extensions(leading, now);
                 if leading {
                     self.assess_all(now);
                 }
@@ -320,6 +371,10 @@ impl Engine {
             self.fleet.prune(now);
             self.fleet_changed(now);
         }
+        if self.extensions.due().is_some_and(|at| at <= now) {
+            let todo = self.extensions.tick(now);
+            self.roll(todo, now);
+        }
         self.assess_each(self.waiting.due(now), now);
     }
 
@@ -354,7 +409,12 @@ impl Engine {
                 | ResourceKey::FeatureFlags => {}
             }
         }
+        self.mean_extensions(&concerned, now);
         for key in out.gone {
+            if key.kind == Published::GatewayExtension {
+                self.extensions.forget(&key.name);
+                self.keeping.say(&key.name, Vec::new());
+            }
             self.waiting.remove(&key);
             self.used.remove(&key);
             self.fleet.forget_object(&key);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use genkan_compile::index::Change;
 use genkan_compile::object::Kind;
+use genkan_routing::model::policy::{ActiveRevisions, ExtensionReport, RolloutState};
 use genkan_routing::model::{Health, ObjectKey, Objection, Report, Use};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -31,6 +32,8 @@ pub enum Input {
         session: SessionId,
         /// It can do what one does for all.
         does_duties: bool,
+        /// What is active there of extensions.
+        active: ActiveRevisions,
         reply: oneshot::Sender<String>,
     },
     Acknowledged {
@@ -50,6 +53,18 @@ pub enum Input {
     Reports {
         session: SessionId,
         reports: Vec<Report>,
+    },
+    /// How far a data plane has come with a roll-out.
+    RolledOut {
+        name: String,
+        session: SessionId,
+        state: RolloutState,
+    },
+    /// How an extension does on one data plane.
+    ExtensionReport {
+        name: String,
+        session: SessionId,
+        report: ExtensionReport,
     },
     /// Whose credentials were used.
     Used(Vec<Use>),

@@ -1,5 +1,6 @@
 //! `genkan operator`: the wiring of its parts.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args as ClapArgs;
-use genkan_compile::index::Index;
+use genkan_compile::index::{Change, Index};
 use genkan_compile::object::{FLAGS_NAME, Key};
 use genkan_proto::MAX_SNAPSHOT;
 use genkan_tools::cluster::client;
@@ -28,7 +29,7 @@ use crate::serve::review::Kubernetes;
 use crate::snapshot::Feed;
 use crate::source::{directory, kubernetes};
 use crate::status::{KubernetesWriter, Printer, Queue};
-use crate::{admin, lease, serve};
+use crate::{admin, lease, revisions, serve};
 
 /// The common name by which backends know a proxy.
 const PROXY_CLIENT: &str = "genkan-dataplane";
@@ -55,6 +56,9 @@ pub struct Args {
         value_name = "BYTES"
     )]
     pub snapshot_budget: usize,
+    /// Namespace whose Secrets keep revisions of GatewayExtensions [default: none; they are kept in memory alone]
+    #[arg(long, env = "GENKAN_REVISION_NAMESPACE", value_name = "NAMESPACE")]
+    pub revision_namespace: Option<String>,
     /// ConfigMap with the switches of Connectors [default: connectors-config in --namespace]
     #[arg(long, env = "GENKAN_CONNECTORS_CONFIG", value_name = "NAMESPACE/NAME")]
     pub connectors_config: Option<String>,
@@ -144,7 +148,8 @@ pub async fn run(args: Args) -> Result<()> {
     .with_components(&switches.0);
 
     let (pods, wanted, wanted_maps) = (engine.pods(), engine.wanted(), engine.wanted_maps());
-    let duties = engine.duties();
+    let keeping = engine.keeping();
+    let (duties, rollouts) = (engine.duties(), engine.rollouts());
 
     // The end of any of these is the end of the process: none may die unseen.
     let mut parts: JoinSet<(&'static str, Result<()>)> = JoinSet::new();
@@ -154,7 +159,8 @@ pub async fn run(args: Args) -> Result<()> {
     });
     let served = serve::Service::new(inputs.clone(), feed, stopped.clone(), Arc::clone(&metrics))
         .with_plaintext_secrets(args.stream.grpc_plaintext_secrets)
-        .with_duties(duties);
+        .with_duties(duties)
+        .with_rollouts(rollouts);
     let mut serving = None;
     match client.as_ref().filter(|_| !args.stream.grpc_plaintext) {
         None => {
@@ -225,6 +231,19 @@ pub async fn run(args: Args) -> Result<()> {
                 kubernetes::secrets::run(watching, wanted, engine).await;
                 ("watches of Secrets", Ok(()))
             });
+            match args.revision_namespace {
+                Some(namespace) => {
+                    let (keeper, engine) = (client.clone(), inputs.clone());
+                    parts.spawn(async move {
+                        revisions::run(keeper, namespace, keeping, engine).await;
+                        ("keeping of revisions", Ok(()))
+                    });
+                }
+                None => {
+                    let nothing = Change::Remembered(BTreeMap::new());
+                    inputs.send(crate::input::Input::Changes(vec![nothing])).await?;
+                }
+            }
             let (watching, engine) = (client.clone(), inputs.clone());
             parts.spawn(async move {
                 kubernetes::maps::run(watching, wanted_maps, engine).await;

@@ -27,6 +27,7 @@ use crate::duties::Told;
 use crate::input::Input;
 use crate::metrics::Metrics;
 use crate::pki::keep::Serving;
+use crate::rollouts;
 use crate::snapshot::Feed;
 
 use connection::Server;
@@ -46,6 +47,7 @@ pub struct Service {
     metrics: Arc<Metrics>,
     plaintext_secrets: bool,
     duties: Option<watch::Receiver<Told>>,
+    rollouts: Option<watch::Receiver<rollouts::Told>>,
 }
 
 // === impl Service ===
@@ -65,6 +67,7 @@ impl Service {
             metrics,
             plaintext_secrets: false,
             duties: None,
+            rollouts: None,
         }
     }
 
@@ -72,6 +75,13 @@ impl Service {
     #[must_use]
     pub fn with_duties(mut self, duties: watch::Receiver<Told>) -> Self {
         self.duties = Some(duties);
+        self
+    }
+
+    /// Tells data planes what to do for roll-outs.
+    #[must_use]
+    pub fn with_rollouts(mut self, rollouts: watch::Receiver<rollouts::Told>) -> Self {
+        self.rollouts = Some(rollouts);
         self
     }
 
@@ -145,6 +155,7 @@ impl ConfigStream for Service {
             feed: Arc::clone(&self.feed),
             stop: self.stop.clone(),
             duties: self.duties.clone(),
+            rollouts: self.rollouts.clone(),
             out,
             metrics: Arc::clone(&self.metrics),
             may_have_secrets: caller.is_some() || self.plaintext_secrets,

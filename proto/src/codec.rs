@@ -9,6 +9,7 @@ mod endpoints;
 mod object;
 mod policy;
 mod report;
+mod rollout;
 mod route;
 mod secret;
 mod upstream;
@@ -31,6 +32,10 @@ pub use duty::{duties_from_wire, duties_to_wire, report_to_wire, reports_from_wi
 pub use report::{
     health_from_wire, health_to_wire, objection_from_wire, objection_to_wire, reports_len, uses_from_wire,
     uses_to_wire,
+};
+pub use rollout::{
+    active_from_wire, active_to_wire, extension_report_from_wire, extension_report_to_wire,
+    rollout_from_wire, rollout_state_from_wire, rollout_state_to_wire, rollout_to_wire,
 };
 pub use secret::{SealedSecret, encode_secret, fit_together, value_from_wire, value_to_wire};
 

@@ -100,6 +100,10 @@ pub struct RolloutStatus {
     /// How many are done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<i64>,
+
+    /// What the operator has to know of it when it starts again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
 }
 
 /// One entry.

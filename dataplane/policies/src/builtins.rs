@@ -60,7 +60,7 @@ const KNOWN: [&str; 20] = [
 ];
 
 /// Those that have a name only.
-const LATER: [&str; 15] = [
+const LATER: [&str; 14] = [
     "antivirus",
     "call",
     "decrypt",
@@ -74,7 +74,6 @@ const LATER: [&str; 15] = [
     "tokenExchange",
     "tokenMint",
     "transform",
-    "validate",
     "verifySignature",
 ];
 
@@ -97,6 +96,8 @@ const OF_REQUESTS: [&str; 11] = [
 pub fn is_name(name: &str) -> bool {
     KNOWN.contains(&name) || LATER.contains(&name)
 }
+
+const LONGEST_DURATION: Duration = Duration::from_secs(31 * 86_400);
 
 /// Makes a built-in ready to run. `switch` is made by whoever makes steps.
 pub(crate) fn compile(
@@ -188,9 +189,14 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// # Errors
-/// When it is none.
+/// When it is none, or so long that it can only be a mistake.
 pub(crate) fn duration_of(field: &str, text: &str) -> Result<Duration, Fault> {
-    duration(text).ok_or_else(|| Fault::new(field, format!("{text:?} is no duration such as 30s")))
+    let known = duration(text);
+    let known = known.ok_or_else(|| Fault::new(field, format!("{text:?} is no duration such as 30s")))?;
+    if known > LONGEST_DURATION {
+        return Err(Fault::new(field, format!("{text} is longer than 31 days")));
+    }
+    Ok(known)
 }
 
 /// # Errors

@@ -1,4 +1,5 @@
-//! CEL: one environment a process, texts of at most 4 KiB, loops of at most two levels over at most 1,000 items.
+//! CEL: one environment a process, texts of at most 4 KiB and 96 levels, loops of at most two levels over at most 1,000
+//! items.
 
 mod bound;
 mod values;
@@ -11,18 +12,33 @@ use std::time::Duration;
 
 use cel::common::ast::IdedExpr;
 use cel::{Context, Env, ExecutionError, Value};
+use parking_lot::Mutex;
 
 use crate::exchange::Exchange;
+use crate::limiters::Table;
 use wants::Wants;
 
-/// An expression, compiled once.
-pub(crate) struct Expr {
+/// An expression, compiled once, however many steps of however many objects have it.
+#[derive(Clone)]
+pub(crate) struct Expr(Arc<Compiled>);
+
+struct Compiled {
     tree: IdedExpr,
     wants: Wants,
 }
 
 /// Bytes of a text at most.
 pub(crate) const LONGEST: usize = 4 << 10;
+
+/// Texts with no more signs than that are no deeper.
+const FEW_SIGNS: usize = 64;
+/// Bytes of stack to read any text of the longest.
+const ROOM: usize = 64 << 20;
+
+/// Texts that are kept with what they mean: objects are linked again whenever one of them changes.
+const MOST_KNOWN: usize = 4096;
+
+static KNOWN: LazyLock<Mutex<Table<Box<str>, Expr>>> = LazyLock::new(|| Mutex::new(Table::new(MOST_KNOWN)));
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
@@ -39,6 +55,28 @@ impl Expr {
         if text.len() > LONGEST {
             return Err(format!("it has {} bytes, and {LONGEST} are the most", text.len()));
         }
+        if let Some(known) = KNOWN.lock().get(text) {
+            return Ok(known.clone());
+        }
+        let expr = Self::read_with_room(text)?;
+        KNOWN.lock().insert(text.into(), expr.clone());
+        Ok(expr)
+    }
+
+    fn read_with_room(text: &str) -> Result<Self, String> {
+        if text.bytes().filter(|byte| byte.is_ascii_punctuation()).count() <= FEW_SIGNS {
+            return Self::read(text);
+        }
+        // The parser calls itself for each term of a chain: what may be long is read where there is room for that.
+        std::thread::scope(|scope| {
+            let reader = std::thread::Builder::new().stack_size(ROOM);
+            let reader = reader.spawn_scoped(scope, || Self::read(text));
+            let reader = reader.map_err(|_| "there is no room to read it")?;
+            reader.join().map_err(|_| "it cannot be read")?
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
         // The parser is known to panic on some texts that are no expressions.
         let read = catch_unwind(AssertUnwindSafe(|| ENV.compile(text)));
         let program = match read {
@@ -52,17 +90,17 @@ impl Expr {
         };
         let tree = bound::bounded(program.expression().clone())?;
         let wants = Wants::of(&tree)?;
-        Ok(Self { tree, wants })
+        Ok(Self(Arc::new(Compiled { tree, wants })))
     }
 
     /// It looks at the body of this message: `request`, `response`; `message` is either.
     pub(crate) fn reads_body(&self, root: &str) -> bool {
-        self.wants.has(root, "body")
+        self.0.wants.has(root, "body")
     }
 
     /// It looks at nothing but these.
     pub(crate) fn is_about_only(&self, roots: &[&str]) -> bool {
-        self.wants.roots().all(|root| roots.contains(&root))
+        self.0.wants.roots().all(|root| roots.contains(&root))
     }
 
     /// # Errors
@@ -70,8 +108,8 @@ impl Expr {
     pub(crate) fn value(&self, exchange: &Exchange<'_>, now: Duration) -> Result<Value, String> {
         let evaluate = || {
             let mut context = Context::with_env(Arc::clone(&ENV));
-            values::add(&mut context, &self.wants, exchange, now);
-            let value = Value::resolve_val(&self.tree, &context)?;
+            values::add(&mut context, &self.0.wants, exchange, now);
+            let value = Value::resolve_val(&self.0.tree, &context)?;
             Value::try_from(value.as_ref())
         };
         match catch_unwind(AssertUnwindSafe(evaluate)) {

@@ -3,6 +3,19 @@
 //! No I/O of its own, no clock and no runtime: what is needed from outside is behind [`Outside`], and a plan suspends only
 //! where one of its steps really has to wait for that. [`link()`] makes a [`Plan`] of the steps of an object and of the
 //! [`World`] around it; [`Chain::run`] applies one place of it to an [`Exchange`].
+//!
+//! | in the life of a request | of the plan |
+//! | --- | --- |
+//! | the route is known | [`Plan::claims_authorization`]: nobody else is asked about the token |
+//! | in front of the access review | [`Plan::before_review`], on the head alone |
+//! | behind it | [`Plan::class_for`]: whether the body is read first; then [`Plan::after_review`] |
+//! | the head for the backend is made | [`Plan::post_request`] |
+//! | the head of the answer has come | [`Plan::response`], and behind genkan's own rules [`Plan::post_response`] |
+//! | genkan answers with an error of its own | [`Plan::replace`] |
+//!
+//! What a request carries from place to place is its [`State`]: there are the query and the body if they were changed, who was
+//! found to call, fields for the log, and [`Later`] what the head of the answer gets, whoever gives it. Where a plan is of
+//! [`Class::EarlyBody`], a request without a body has an empty one: a step that looks at a body that was not read fails.
 
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
@@ -17,6 +30,7 @@ mod json;
 mod keys;
 mod limiters;
 mod link;
+mod meters;
 mod on_error;
 mod outside;
 mod places;
@@ -38,6 +52,7 @@ pub use link::{
     Described, Description, Problem, ProblemReason, check, check_hook, class_of, coming_for, describe, link,
     resolves,
 };
+pub use meters::{Decision, Meter, Meters, Tally};
 pub use on_error::{Replaced, Replacing};
 pub use outside::{Job, Outside, Unreachable, Waiting};
 pub use plan::{Chain, Plan};

@@ -36,6 +36,8 @@ pub struct Problem {
     pub field: String,
     /// One sentence, with the place.
     pub message: String,
+    /// `EXT/ENTRY` whose step it is about; absent if the object or a policy written by hand is.
+    pub entry: Option<String>,
 }
 
 /// What stands as reason beside it.
@@ -100,6 +102,7 @@ pub fn link(object: &ObjectFacts<'_>, world: &World, limiters: &Limiters) -> Res
         ));
     }
     plan.touches = touches(&pieces, world);
+    plan.tallies = compiler.tallies();
     plan.claims_authorization = compiler.claims_authorization(&pieces);
     plan.on_error = errors.into();
     let [before, after, post_request, response, post_response] =
@@ -149,7 +152,14 @@ impl Problem {
             reason,
             field: String::new(),
             message: format!("{title}: {text}"),
+            entry: None,
         }
+    }
+
+    /// It is about a step of this.
+    fn in_piece(self, piece: &Piece<'_>) -> Self {
+        let entry = piece.hook.map(|_| piece.from.clone());
+        Self { entry, ..self }
     }
 }
 

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use crate::class::{Class, Coming, Reading, Touches};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, State};
 use crate::link::Description;
+use crate::meters::Tally;
 use crate::on_error::ErrorHook;
 use crate::outside::Outside;
 use crate::run::{Outcome, run_steps};
@@ -23,6 +26,8 @@ pub struct Plan {
     pub(crate) touches: Touches,
     pub(crate) claims_authorization: bool,
     pub(crate) description: Description,
+    /// Of the extensions that its steps are of, by their bits.
+    pub(crate) tallies: Box<[Arc<Tally>]>,
 }
 
 /// The steps of one place, in their order.
@@ -68,6 +73,11 @@ impl Plan {
     /// There are steps for the answer, so it has to pass by.
     pub fn is_for_responses(&self) -> bool {
         !self.response.is_empty() || !self.post_response.is_empty()
+    }
+
+    /// The request is over: it counts for the extensions of which it met a step.
+    pub fn account(&self, state: &State) {
+        state.marks.account(&self.tallies);
     }
 
     /// There is a hook for errors.

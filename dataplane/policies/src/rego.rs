@@ -19,6 +19,9 @@ pub(crate) struct Rego {
 
 /// Bytes of a text at most.
 const LONGEST: usize = 64 << 10;
+/// Brackets inside of one another at most: the parser reads what stands in one several times, and so the inner ones ever
+/// more often.
+const DEEPEST: usize = 12;
 const LIMIT: Duration = Duration::from_millis(50);
 /// Steps between two looks at the clock.
 const INTERVAL: NonZeroU32 = NonZeroU32::new(64).expect("it is not zero");
@@ -31,6 +34,11 @@ impl Rego {
     pub(crate) fn compile(text: &str, query: &str) -> Result<Self, String> {
         if text.len() > LONGEST {
             return Err(format!("it has {} bytes, and {LONGEST} are the most", text.len()));
+        }
+        if nesting(text) > DEEPEST {
+            return Err(format!(
+                "its brackets or signs are nested deeper than {DEEPEST} levels"
+            ));
         }
         let is_word = |word: &str| {
             !word.is_empty()
@@ -150,6 +158,46 @@ impl fmt::Debug for Rego {
     }
 }
 
+/// How deep brackets are, and signs in front of one another: not those of texts and remarks.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest, mut signs) = (0_usize, 0, 0);
+    let mut letters = text.bytes();
+    while let Some(letter) = letters.next() {
+        if letter == b'-' {
+            signs += 1;
+            deepest = deepest.max(signs);
+        } else if !letter.is_ascii_whitespace() {
+            signs = 0;
+        }
+        match letter {
+            b'#' => {
+                letters.by_ref().find(|byte| *byte == b'\n');
+            }
+            b'`' => {
+                letters.by_ref().find(|byte| *byte == b'`');
+            }
+            b'"' => {
+                while let Some(byte) = letters.next() {
+                    match byte {
+                        b'\\' => {
+                            letters.next();
+                        }
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'(' | b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// The first line that says something, without where in the engine it was found.
 fn sentence(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -157,4 +205,46 @@ fn sentence(text: &str) -> String {
     let said = said.or_else(|| lines.clone().next());
     let said = said.unwrap_or("it cannot be read");
     said.trim_start_matches("error:").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_of_texts_are_none() {
+        assert_eq!(nesting(r#"a := "[[[\"(" # ((("#), 0);
+        assert_eq!(nesting("f([{1}])"), 3);
+    }
+
+    #[test]
+    fn deep_texts_are_refused() {
+        let run = || {
+            for (one, many) in [
+                ("1", "+1"),
+                ("", "("),
+                ("", "["),
+                ("a", ".a"),
+                ("a", "[0]"),
+                ("", "not "),
+                ("", "{1:"),
+                ("", "-"),
+                ("", "{x|"),
+            ] {
+                let mut text = format!("package genkan\nimport rego.v1\nallow if {{ x := {one}");
+                while text.len() + many.len() < LONGEST - 100 {
+                    text += many;
+                }
+                text += "\n}\n";
+                let _ = Rego::compile(&text, "data.genkan.allow");
+            }
+        };
+        // As threads of the data plane have it.
+        std::thread::Builder::new()
+            .stack_size(2 << 20)
+            .spawn(run)
+            .unwrap()
+            .join()
+            .unwrap();
+    }
 }

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use crate::answer::{AnswerKind, PolicyAnswer};
 use crate::exchange::{Exchange, Stage};
 use crate::failure::{Case as FailureCase, Counted, Event, Verdict, outcome};
+use crate::meters::Decision;
 use crate::outside::{Outside, Waiting};
 use crate::step::{Action, Case, Definition, Moment, Params, Step, Stop};
 
@@ -44,13 +45,31 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
         now: outside.now(),
         elapsed: outside.elapsed(),
     };
-    if let Some(when) = &step.when {
-        match when.truth(exchange, moment.now) {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
-            Err(detail) => return judged(step, exchange, Stop::error(format!("when: {detail}"))),
+    let applies = match &step.when {
+        Some(when) => when.truth(exchange, moment.now),
+        None => Ok(true),
+    };
+    let counted = exchange.state.counted.len();
+    let done = match applies {
+        Ok(false) => return Ok(()),
+        Ok(true) => {
+            exchange.state.marks.meet(step.mark);
+            act(step, exchange, moment, outside).await
         }
+        Err(detail) => {
+            exchange.state.marks.meet(step.mark);
+            judged(step, exchange, Stop::error(format!("when: {detail}")))
+        }
+    };
+    if let Some(meter) = &step.meter {
+        let has_failed = exchange.state.counted.len() > counted;
+        let decision = Decision::of(&done, has_failed, step.mode == Mode::Shadow);
+        meter.record(decision, outside.elapsed().saturating_sub(moment.elapsed));
     }
+    done
+}
+
+async fn act(step: &Step, exchange: &mut Exchange<'_>, moment: Moment, outside: &dyn Outside) -> Done {
     let done = match &step.action {
         Action::Plain(act) => act.act(exchange, moment),
         Action::Jwt(jwt) => jwt.run(exchange, moment, outside).await,
@@ -95,8 +114,17 @@ async fn run_definition(
 ) -> Result<Done, Stop> {
     let params = match &definition.params {
         Params::Fixed(params) => Arc::clone(params),
-        Params::Computed(params) => {
-            let serde_json::Value::Object(params) = params.value(exchange, moment.now)? else {
+        Params::Computed(params, schema) => {
+            let value = params.value(exchange, moment.now)?;
+            if schema
+                .as_ref()
+                .is_some_and(|schema| !schema.is_followed_by(&value))
+            {
+                return Err(Stop::error(
+                    "the parameters do not follow the schema of the policy",
+                ));
+            }
+            let serde_json::Value::Object(params) = value else {
                 return Err(Stop::error("the parameters are no object"));
             };
             Arc::new(params)
@@ -145,6 +173,9 @@ fn judged(step: &Step, exchange: &mut Exchange<'_>, stop: Stop) -> Done {
         }
         Stop::Failed(failed) => (failed.event, None, failed.detail),
     };
+    if is_failure(&event) {
+        exchange.state.marks.fail(step.mark);
+    }
     let case = FailureCase {
         uses: &step.uses,
         event,
@@ -173,6 +204,19 @@ fn judged(step: &Step, exchange: &mut Exchange<'_>, stop: Stop) -> Done {
             };
             Err(Box::new(signed(answer, step)))
         }
+    }
+}
+
+/// A body that is too long is the fault of whoever sends it.
+fn is_failure(event: &Event) -> bool {
+    match event {
+        Event::Refusal { .. } | Event::Budget => false,
+        Event::Error(_)
+        | Event::Timeout
+        | Event::Unreachable
+        | Event::NotLoaded
+        | Event::BreakerOpen
+        | Event::PodBudget => true,
     }
 }
 
@@ -211,6 +255,7 @@ async fn shadow(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outside)
     let run: Waiting<'_, Done> = Box::pin(run_step(step, &mut copy, outside));
     let done = run.await;
     exchange.state.held.append(&mut state.held);
+    exchange.state.marks.join(state.marks);
     if done.is_err() || !state.counted.is_empty() {
         count(step, exchange, Counted::Shadow);
     }
@@ -228,5 +273,7 @@ mod tests {
             is_send(&run_steps(steps, exchange, outside));
         }
         let _ = check;
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<crate::Plan>();
     }
 }

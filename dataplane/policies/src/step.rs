@@ -12,6 +12,8 @@ use crate::exchange::Exchange;
 use crate::expr::Expr;
 use crate::failure::Event;
 use crate::glob::Glob;
+use crate::meters::Meter;
+use crate::schema::Schema;
 use crate::template::Json;
 
 /// A step, ready to run.
@@ -28,6 +30,10 @@ pub(crate) struct Step {
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) is_allowed_to_fail_open: bool,
     pub(crate) action: Action,
+    /// Where it is counted.
+    pub(crate) meter: Option<Arc<dyn Meter>>,
+    /// The bit of the extension that it is of; 0: of none.
+    pub(crate) mark: u64,
 }
 
 pub(crate) enum Action {
@@ -72,7 +78,8 @@ pub(crate) struct Definition {
 #[derive(Debug)]
 pub(crate) enum Params {
     Fixed(Arc<Map<String, Value>>),
-    Computed(Json),
+    /// For each request, by the schema of the definition.
+    Computed(Json, Option<Schema>),
 }
 
 #[derive(Debug)]

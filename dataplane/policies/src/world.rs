@@ -6,6 +6,8 @@ use bytes::Bytes;
 use genkan_routing::model::Secret;
 use genkan_routing::model::policy::{FailurePolicy, Hook, Mode, Override, PolicyDefinition, PolicyStep};
 
+use crate::meters::{Meters, Tally};
+
 /// What plans are linked with.
 #[derive(Debug, Default)]
 pub struct World {
@@ -22,6 +24,10 @@ pub struct World {
     pub allow_fail_open: BTreeSet<String>,
     /// By `ENTRY/PATH`.
     pub files: BTreeMap<String, Bytes>,
+    /// Where policies are counted; absent: nowhere.
+    pub meters: Option<Arc<dyn Meters>>,
+    /// By extension; one that has none is not counted.
+    pub tallies: BTreeMap<String, Arc<Tally>>,
 }
 
 /// A hook, and whose it is.

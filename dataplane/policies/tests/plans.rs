@@ -59,11 +59,13 @@ fn parameters_can_be_computed_and_inject_nothing() {
     let setup =
         Setup::new(json!([{"use": "p", "with": {"a": "{{ request.headers['x-in'] }}"}}])).define(json!({
             "policy": "p", "version": "1.0.0",
-            "parameters": {"type": "object", "properties": {"a": {"type": "string", "maxLength": 5}}},
+            "parameters": {"type": "object", "properties": {"a": {"type": "string", "maxLength": 20}}},
             "steps": [{"use": "set", "with": {"headers": {"set": {"x-out": "{{ params.a }}"}}}}],
         }));
     let done = setup.send("GET", &[("x-in", "{{ auth.user }}")]);
     assert_eq!(header(&done.headers, "x-out"), Some("{{ auth.user }}"));
+    let done = setup.send("GET", &[("x-in", "longer than twenty letters")]);
+    assert_eq!(done.answer.unwrap().reason, "PolicyFailed");
     let glued = setup.with_policies(json!([{"use": "q", "with": {"a": "{", "b": "{ auth.user }}"}}]));
     let glued = glued.define(json!({
         "policy": "q", "version": "1.0.0", "parameters": {"type": "object"},
@@ -328,5 +330,53 @@ fn the_log_is_redacted_before_it_is_written() {
             ("kept", "a"),
             ("late", r#"[{"card":"X"},{"card":"X"}]"#),
         ]
+    );
+}
+
+#[test]
+fn overrides_are_merged_from_broad_to_narrow() {
+    let limit = |requests: u64| json!({"limits": {"gold": {"requests": requests, "per": "1h"}}});
+    let named = json!([{"use": "rateLimit", "with": {"named": "gold"}}]);
+    let allowed = |setup: &Setup| {
+        let plan = setup.link().unwrap();
+        (0..9)
+            .filter(|_| setup.send_to(&plan, "GET", &[]).answer.is_none())
+            .count()
+    };
+    let setup = Setup::new(named.clone()).settings("z", 0, json!({"settings": limit(2)}));
+    assert_eq!(allowed(&setup), 2);
+    let setup = setup
+        .settings(
+            "a",
+            9,
+            json!({"select": {"names": ["sh*"]}, "settings": limit(4)}),
+        )
+        .settings(
+            "b",
+            0,
+            json!({"select": {"names": ["other"]}, "settings": limit(8)}),
+        );
+    assert_eq!(allowed(&setup), 4);
+    let setup = setup.settings("c", 10, json!({"select": {"names": ["shop"]}, "exclusive": true}));
+    assert!(
+        setup
+            .link()
+            .unwrap_err()
+            .message
+            .ends_with("with.named: there is no limit gold")
+    );
+
+    let deep = json!([{"use": "filter", "with": {"json": {}}}]);
+    let setup = Setup::new(deep).settings("a", 0, json!({"settings": {"parse": {"depth": 2}}}));
+    assert_eq!(setup.post("[[]]").answer.map(|answer| answer.reason), None);
+    assert_eq!(setup.post("[[[]]]").answer.unwrap().reason, "FilterRefused");
+    let setup = setup.with_policies(json!([{"use": "filter", "with": {"json": {"maxDeep": 2}}}]));
+    let problem = setup.link().unwrap_err();
+    assert!(
+        problem
+            .message
+            .starts_with("spec.policies[0].with.json.maxDeep: "),
+        "{}",
+        problem.message
     );
 }

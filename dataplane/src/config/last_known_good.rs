@@ -1,5 +1,6 @@
 //! What is served is kept in the state folder, so that a data plane can start while the operator is away.
 
+mod active;
 mod journal;
 mod record;
 
@@ -10,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use genkan_proto::{Hash, MAX_FRAME};
+use genkan_routing::model::policy::ActiveRevisions;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,8 @@ pub struct Update {
 pub struct LastKnownGood {
     pub upserts: Vec<Bytes>,
     pub hash: Hash,
+    /// What was active of extensions.
+    pub active: ActiveRevisions,
     /// When the operator was last known to say the same, in seconds since 1970.
     pub at: u64,
 }
@@ -61,6 +65,8 @@ struct Pending {
     bytes: usize,
     /// The operator is there, and what is served is what it says.
     is_confirmed: bool,
+    /// What is active of extensions, if that is another thing than what was written.
+    active: Option<ActiveRevisions>,
 }
 
 /// Changes that come together are written together.
@@ -101,6 +107,12 @@ impl Keeper {
         self.wake.notify_one();
     }
 
+    /// This is active of extensions now. Returns at once.
+    pub fn note_active(&self, active: ActiveRevisions) {
+        self.pending.lock().active = Some(active);
+        self.wake.notify_one();
+    }
+
     /// The operator is not there any more: nobody knows whether what is served is still right.
     pub fn doubt(&self) {
         self.pending.lock().is_confirmed = false;
@@ -132,6 +144,32 @@ impl Keeper {
     }
 
     async fn write(&self, journal: &Arc<Mutex<Journal>>) {
+        self.write_updates(journal).await;
+        self.write_active(journal).await;
+    }
+
+    /// Behind the configuration that it is of.
+    async fn write_active(&self, journal: &Arc<Mutex<Journal>>) {
+        let Some(active) = self.pending.lock().active.take() else {
+            return;
+        };
+        let (journal, writing) = (Arc::clone(journal), active.clone());
+        let written = tokio::task::spawn_blocking(move || journal.lock().write_active(&writing)).await;
+        let problem = match written {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        // Once more when the next thing is written, unless it is another thing by then.
+        self.pending.lock().active.get_or_insert(active);
+        self.metrics.state_write_failures.inc();
+        tracing::warn!(
+            problem,
+            "what is active of extensions cannot be kept in --state-dir"
+        );
+    }
+
+    async fn write_updates(&self, journal: &Arc<Mutex<Journal>>) {
         let (updates, is_confirmed) = {
             let mut pending = self.pending.lock();
             pending.bytes = 0;

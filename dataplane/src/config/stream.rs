@@ -1,6 +1,7 @@
 pub mod assembly;
 mod backoff;
 mod connecting;
+mod rolling;
 mod values;
 mod verdicts;
 
@@ -22,6 +23,7 @@ use crate::duties::Duties;
 use crate::health::HealthReports;
 use crate::last_known_good::{Keeper, LastKnownGood, Update};
 use crate::metrics::Metrics;
+use crate::rollouts::{Reports as ExtensionReports, Rollouts};
 use crate::tables::{Applied, ApplyError, Builder, Change, Current, Tables};
 use crate::tasks::aside;
 use crate::usage::Usage;
@@ -51,6 +53,9 @@ pub struct Subscriber {
     pub duties: Duties,
     pub reports: mpsc::Receiver<Report>,
     pub usage: Arc<Usage>,
+    /// Its part in roll-outs of extensions.
+    pub rollouts: Rollouts,
+    pub extension_reports: ExtensionReports,
 }
 
 /// What is known of one stream.
@@ -110,6 +115,7 @@ impl Subscriber {
     /// # Errors
     /// When it is not what it says it is; nothing is served then.
     pub fn resume(&mut self, kept: &LastKnownGood) -> Result<(), ApplyError> {
+        self.builder.keep_active(kept.active.clone());
         let applied = self.builder.apply(Change {
             base: None,
             upserts: &kept.upserts,
@@ -133,6 +139,7 @@ impl Subscriber {
             };
             self.metrics.connected.set(0);
             self.duties.end();
+            self.rollouts.is_alone();
             self.keeper.iter().for_each(|keeper| keeper.doubt());
             let pause = backoff.next();
             tracing::warn!(operator = self.operator, %error, ?pause, "the configuration stream is down; what is served stays");
@@ -162,8 +169,11 @@ impl Subscriber {
         self.metrics.connected.set(1);
         tracing::info!(operator = self.operator, "the configuration stream is up");
         self.health.tell_again();
+        self.rollouts.begin();
+        self.extension_reports = ExtensionReports::default();
         let mut progress = SyncState::default();
         let (health, usage) = (Arc::clone(&self.health), Arc::clone(&self.usage));
+        let current = Arc::clone(&self.current);
         loop {
             let received = tokio::select! {
                 received = stream.message() => received?.ok_or(StreamError::Closed)?,
@@ -183,6 +193,15 @@ impl Subscriber {
                         uses = usage.next() => {
                             let used = codec::uses_to_wire(&uses);
                             permit.send(message(proxy_message::Message::Used(used)));
+                            continue;
+                        }
+                        state = self.rollouts.next() => {
+                            permit.send(rolling::message(&state));
+                            continue;
+                        }
+                        report = self.extension_reports.next(&current) => {
+                            let report = codec::extension_report_to_wire(&report);
+                            permit.send(message(proxy_message::Message::ExtensionReport(report)));
                             continue;
                         }
                         health = health.next() => {
@@ -215,6 +234,7 @@ impl Subscriber {
             capabilities: codec::CAPABILITIES.map(str::to_owned).to_vec(),
             have_hash,
             lacks_secrets: self.builder.lacks_secrets(),
+            active: codec::active_to_wire(&self.builder.active()),
         }
     }
 
@@ -232,11 +252,15 @@ impl Subscriber {
                 self.begin_duties();
                 return Ok(());
             }
+            Some(operator_message::Message::Rollout(rollout)) => {
+                return self.roll(rollout, progress, answers).await;
+            }
             // A message of a later version.
             None => return Ok(()),
         };
         let nonce = chunk.nonce;
         let is_long = chunk.base_hash.is_empty() || chunk.index > 0 || chunk.payload.len() > LITTLE;
+        let active = self.builder.active();
         let (builder, values) = (&mut self.builder, &mut progress.values);
         let outcome = aside(is_long, || match progress.assembly.add(chunk) {
             Ok(None) => None,
@@ -294,7 +318,10 @@ impl Subscriber {
                 let _ = tokio::time::timeout(Duration::from_secs(1), drained).await;
                 Err(error)
             }
-            Ok(()) => sent.map_err(|_| StreamError::Closed),
+            Ok(()) => {
+                sent.map_err(|_| StreamError::Closed)?;
+                self.tell_active(&active, answers).await
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 mod builder;
+mod extensions;
 mod policies;
 mod route;
 
@@ -14,6 +15,7 @@ use rpds::HashTrieMapSync;
 use tokio::sync::watch;
 
 pub use builder::{Applied, ApplyError, Builder, Change, Value};
+pub use extensions::{Entry, EntryState, Extension, Objections};
 pub use policies::Linked;
 pub use route::{Action, Route};
 
@@ -27,6 +29,8 @@ pub struct Tables {
     pub routes: Routes,
     /// Those of `routes` whose backend is a host of the author's choice.
     pub hosts: Routes,
+    /// In the order of their names.
+    pub extensions: Arc<[Extension]>,
 }
 
 /// Routes by object. A clone is cheap, and an edit copies only its own path.
@@ -53,6 +57,7 @@ impl Default for Tables {
             table: Table::default(),
             routes: Routes::new_sync(),
             hosts: Routes::new_sync(),
+            extensions: Arc::default(),
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::server::ShutdownWatch;
@@ -6,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::front::Traffic;
+use crate::retreat::Retreat;
 
 /// The end of the process, in steps in which no request is lost: still accept while others learn that this proxy is
 /// leaving, then only finish what has begun.
@@ -13,7 +15,7 @@ use crate::front::Traffic;
 pub struct Drain {
     delay: Duration,
     timeout: Duration,
-    begun: watch::Sender<bool>,
+    retreat: Arc<Retreat>,
     listeners: watch::Sender<bool>,
 }
 
@@ -31,18 +33,13 @@ const LAST_ACCEPTED: Duration = Duration::from_millis(50);
 // === impl Drain ===
 
 impl Drain {
-    pub fn new(delay: Duration, timeout: Duration) -> Self {
+    pub fn new(retreat: Arc<Retreat>, delay: Duration, timeout: Duration) -> Self {
         Self {
             delay,
             timeout,
-            begun: watch::Sender::new(false),
+            retreat,
             listeners: watch::Sender::new(false),
         }
-    }
-
-    /// True from the first step on.
-    pub fn begun(&self) -> ShutdownWatch {
-        self.begun.subscribe()
     }
 
     /// True when nothing is to be accepted any more.
@@ -55,7 +52,7 @@ impl Drain {
     /// `accepting` ends when nothing is accepted any more.
     pub async fn run(self, traffic: &Traffic, accepting: impl Future) {
         tracing::info!(delay = ?self.delay, connections = traffic.connections(), "draining: connections are still accepted");
-        self.begun.send_replace(true);
+        self.retreat.end();
         tokio::time::sleep(self.delay).await;
         self.listeners.send_replace(true);
         tracing::info!(timeout = ?self.timeout, connections = traffic.connections(), "draining: no more connections");
@@ -122,7 +119,7 @@ mod tests {
             (90 * second, 31 * second),
         ] {
             let start = Instant::now();
-            let drain = Drain::new(second, 30 * second);
+            let drain = Drain::new(Arc::default(), second, 30 * second);
             drain
                 .run(&Traffic::default(), async { tokio::time::sleep(accepting).await })
                 .await;

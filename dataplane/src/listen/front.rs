@@ -17,7 +17,7 @@ mod traffic;
 
 pub use answer::{Refusals, RefusedRequest};
 pub use chunks::refusal;
-pub use endless::{Endless, EndlessAnswer, answers_without_end};
+pub use endless::{Endless, EndlessAnswer, Unawaited, answers_without_end, goes_unawaited};
 pub use progress::is_stalled;
 pub use silence::{Vigil, allow_silence, is_backend_silent, is_watched, leave_backend, watch_backend};
 pub use traffic::{Guard, Traffic};
@@ -33,6 +33,7 @@ use pingora_core::apps::{HttpPersistentSettings, HttpServerApp};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
+use tokio::sync::watch;
 
 use crate::listening::{ProxyProtocol, Socket};
 use answer::Client;
@@ -77,6 +78,10 @@ pub struct FrontConfig {
     pub http2_idle_timeout: Duration,
     /// True from the first step of draining on: connections end with the answer they wait for.
     pub draining: ShutdownWatch,
+    /// True while connections of HTTP/2 are to be sent away though the listeners stay.
+    pub away: ShutdownWatch,
+    /// What is going on is counted here.
+    pub traffic: Arc<Traffic>,
     /// Told of every request that the front answers by itself.
     pub refusals: Arc<dyn Refusals>,
     /// Read on connections without TLS; with TLS it was, before the handshake.
@@ -117,6 +122,8 @@ impl FrontConfig {
             most_requests: share(REQUESTS),
             http2_idle_timeout: Duration::from_secs(300),
             draining,
+            away: watch::Sender::new(false).subscribe(),
+            traffic: Arc::default(),
             refusals: Arc::new(answer::AccessLine),
             proxy_protocol: Arc::default(),
         }
@@ -150,7 +157,8 @@ impl<A> std::fmt::Debug for Front<A> {
 
 impl<A: HttpServerApp + Send + Sync + 'static> Front<A> {
     pub fn new(engine: A, config: FrontConfig) -> Self {
-        let (engine, config, traffic) = (Arc::new(engine), Arc::new(config), Arc::new(Traffic::default()));
+        let (engine, config) = (Arc::new(engine), Arc::new(config));
+        let traffic = Arc::clone(&config.traffic);
         let http2 = Arc::new(Http2::new(
             Arc::clone(&engine),
             Arc::clone(&config),

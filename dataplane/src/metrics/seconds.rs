@@ -5,24 +5,42 @@ use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
 /// A histogram of durations that every worker can add to without waiting for another; the library's own has a lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Seconds {
+    /// Upper bounds in microseconds.
+    bounds: &'static Bounds,
     /// One for each bound, and the last for whatever took longer. Not cumulative.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
 }
 
-/// Upper bounds in microseconds.
-const BOUNDS: [u64; 11] = [
+pub(super) type Bounds = [u64; 11];
+
+/// For whole requests.
+const BOUNDS: Bounds = [
     1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 30_000_000,
 ];
 
 // === impl Seconds ===
 
+impl Default for Seconds {
+    fn default() -> Self {
+        Self::new(&BOUNDS)
+    }
+}
+
 impl Seconds {
+    pub(super) fn new(bounds: &'static Bounds) -> Self {
+        Self {
+            bounds,
+            buckets: Default::default(),
+            micros: AtomicU64::default(),
+        }
+    }
+
     pub fn observe(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS.iter().position(|bound| micros <= *bound);
+        let bucket = self.bounds.iter().position(|bound| micros <= *bound);
         self.buckets[bucket.unwrap_or(BOUNDS.len())].fetch_add(1, Ordering::Relaxed);
         self.micros.fetch_add(micros, Ordering::Relaxed);
     }
@@ -34,7 +52,8 @@ impl TypedMetric for Seconds {
 
 impl EncodeMetric for Seconds {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let bounds = BOUNDS
+        let bounds = self
+            .bounds
             .iter()
             .map(|micros| Duration::from_micros(*micros).as_secs_f64());
         let buckets: Vec<_> = bounds

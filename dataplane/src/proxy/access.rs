@@ -36,6 +36,8 @@ pub struct Line {
     pub detail: String,
     /// Kind, and name with namespace.
     pub object: Arc<str>,
+    /// What policies did; absent where the object has none.
+    pub policies: Option<Box<PolicyLine>>,
     pub upstream: Option<SocketAddr>,
     pub attempts: u32,
     pub is_reused: bool,
@@ -44,6 +46,18 @@ pub struct Line {
     pub answered: Option<Duration>,
     pub received: usize,
     pub sent: usize,
+}
+
+/// What policies did with a request.
+#[derive(Debug, Default)]
+pub struct PolicyLine {
+    /// The step that answered: `EXT/ENTRY/STEP`, or `ReverseProxy shop/policies[1]`; empty if none did.
+    pub step: Arc<str>,
+    /// `HeaderOnly` or `EarlyBody`.
+    pub class: &'static str,
+    pub took: Duration,
+    /// What `log` steps wrote, by the names that they gave.
+    pub fields: Vec<(Arc<str>, String)>,
 }
 
 /// Bytes of a text that somebody else wrote, in a line.
@@ -87,6 +101,14 @@ impl Access {
         text.text(",\"reason\":", &line.reason);
         text.text(",\"detail\":", shown(&line.detail));
         text.text(",\"object\":", &line.object);
+        if let Some(policies) = &line.policies {
+            text.text(",\"policy\":", &policies.step);
+            text.plain(",\"class\":", policies.class);
+            text.number(",\"policy_us\":", micros(policies.took));
+            if !policies.fields.is_empty() {
+                text.members(",\"fields\":", &policies.fields);
+            }
+        }
         if let Some(upstream) = line.upstream {
             text.address(",\"upstream\":", upstream);
         }

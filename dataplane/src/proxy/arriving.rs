@@ -32,6 +32,9 @@ pub fn note(session: &Session, context: &mut Context) {
     if context.kind.has_no_end {
         context.endless = front::answers_without_end();
     }
+    if context.kind.has_no_end || context.kind.upgrade.is_some() {
+        context.unawaited = front::goes_unawaited();
+    }
 }
 
 /// What is left of a request body that nobody is going to read.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::access::{Access, Line};
 use crate::endpoints::Lease;
-use crate::front::EndlessAnswer;
+use crate::front::{EndlessAnswer, Unawaited};
 use crate::metrics::Metrics;
 use crate::proxy::Running;
 use crate::rewriting::{Left, LinkRewriter};
@@ -53,6 +53,8 @@ pub struct Context {
     pub links: Option<Mutex<LinkRewriter>>,
     /// So that draining finds it.
     pub endless: Option<EndlessAnswer>,
+    /// So that draining for an extension does not count it.
+    pub unawaited: Option<Unawaited>,
     access: Arc<Access>,
     metrics: Arc<Metrics>,
     is_logged: bool,
@@ -120,6 +122,7 @@ impl Context {
             start: Instant::now(),
             line: Line::default(),
             endless: None,
+            unawaited: None,
             route: None,
             through: None,
             connectors: None,
@@ -168,6 +171,10 @@ impl Context {
         }
         let took = self.start.elapsed();
         self.line.took = took;
+        if let Some(running) = self.running.take() {
+            running.account();
+            self.line.policies = Some(Box::new(running.line()));
+        }
         if let Some(route) = &self.route {
             route.meter.record(self.line.status, took);
         }

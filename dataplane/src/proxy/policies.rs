@@ -3,6 +3,7 @@
 mod outside;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use genkan_callers::{CallerCertificate, User};
@@ -18,9 +19,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
+use tokio::time::Instant;
 
 use super::fields::Head;
 use super::{Proxy, tool};
+use crate::access::PolicyLine;
 use crate::context::Context;
 use crate::listening::certificate_of;
 use crate::tables::Linked;
@@ -40,6 +43,9 @@ pub struct Running {
     /// Bytes of the body that came, if policies read it.
     body: Option<Bytes>,
     is_replaced: bool,
+    /// The step that answered.
+    step: Arc<str>,
+    took: Duration,
     /// Of the attempt under way: the body in place of the client's has gone out.
     is_body_sent: bool,
 }
@@ -94,6 +100,8 @@ impl Proxy {
                 sent: None,
                 body: None,
                 is_replaced: false,
+                step: Arc::default(),
+                took: Duration::ZERO,
                 is_body_sent: false,
             })
         });
@@ -132,7 +140,10 @@ impl Proxy {
         if let Some(body) = &running.body {
             exchange = exchange.with_body(body.clone());
         }
-        if let Outcome::Answer(answer) = chain.run(&mut exchange, &*self.outside).await {
+        let begun = Instant::now();
+        let outcome = chain.run(&mut exchange, &*self.outside).await;
+        running.took += begun.elapsed();
+        if let Outcome::Answer(answer) = outcome {
             return Err(answer_of(*answer));
         }
         let query = running
@@ -345,14 +356,32 @@ impl<'c> Known<'c> {
 // === impl Running ===
 
 impl Running {
-    /// Fields for the access line.
-    pub fn log(&self) -> &[(Arc<str>, String)] {
-        &self.state.log
+    /// The request is over: it counts for the extensions of which it met a step.
+    pub fn account(&self) {
+        if let Ok(plan) = self.linked.plan() {
+            plan.account(&self.state);
+        }
     }
 
-    /// The body that the backend gets in place of the client's, if policies made one.
-    pub fn body(&self) -> Option<&Bytes> {
-        self.state.body.as_ref()
+    /// What the access line tells of it.
+    pub fn line(self) -> PolicyLine {
+        PolicyLine {
+            step: self.step,
+            class: match self.linked.plan().map(|plan| plan.class()) {
+                Ok(Class::EarlyBody) => "EarlyBody",
+                Ok(Class::ResponseBody) => "ResponseBody",
+                Ok(Class::HeaderOnly) | Err(_) => "HeaderOnly",
+            },
+            took: self.took,
+            fields: self.state.log,
+        }
+    }
+
+    /// Notes who answered.
+    pub(super) fn note_answer(&mut self, answer: &Answer) {
+        if let Some(policy) = &answer.policy {
+            self.step = Arc::clone(&policy.step);
+        }
     }
 }
 

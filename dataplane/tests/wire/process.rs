@@ -12,9 +12,9 @@ use genkan_proto::v1alpha1::config_stream_server::{ConfigStream, ConfigStreamSer
 use genkan_proto::v1alpha1::operator_message::Message as FromOperator;
 use genkan_proto::v1alpha1::proxy_message::Message as FromProxy;
 use genkan_proto::v1alpha1::{
-    Ack, Endpoint, EndpointSet, Health, Hello, OperatorMessage, ProxyMessage, Resource, ResourceRef,
-    ReverseProxy, SecretValue, SecretValues, Snapshot, SnapshotChunk, Upstream, resource, reverse_proxy,
-    upstream,
+    Ack, Endpoint, EndpointSet, ExtensionReport, Health, Hello, OperatorMessage, ProxyMessage, Resource,
+    ResourceRef, ReverseProxy, Rollout, RolloutState, SecretValue, SecretValues, Snapshot, SnapshotChunk,
+    Upstream, resource, reverse_proxy, rollout, rollout_state, upstream,
 };
 use genkan_proto::{Buckets, Hash, MAX_CHUNK, compress, resource_hash};
 use parking_lot::Mutex;
@@ -34,6 +34,7 @@ use crate::kit::PATIENCE;
 pub struct Operator {
     pub address: SocketAddr,
     wanted: watch::Sender<Vec<Resource>>,
+    rollouts: watch::Sender<Vec<Rollout>>,
     heard: Arc<Heard>,
     server: Mutex<tokio::task::JoinHandle<()>>,
 }
@@ -44,6 +45,8 @@ pub struct Heard {
     pub acks: Mutex<Vec<Ack>>,
     pub health: Mutex<Vec<Health>>,
     pub hellos: Mutex<Vec<Hello>>,
+    pub rolled: Mutex<Vec<RolloutState>>,
+    pub extensions: Mutex<Vec<ExtensionReport>>,
     /// What is sent before every snapshot.
     pub secrets: Mutex<Vec<SecretValue>>,
     changed: tokio::sync::Notify,
@@ -52,6 +55,7 @@ pub struct Heard {
 #[derive(Clone)]
 struct Script {
     wanted: watch::Receiver<Vec<Resource>>,
+    rollouts: watch::Receiver<Vec<Rollout>>,
     heard: Arc<Heard>,
 }
 
@@ -63,13 +67,16 @@ impl Operator {
         let address = listener.local_addr().unwrap();
         let (wanted, watch) = watch::channel(Vec::new());
         let heard = Arc::new(Heard::default());
+        let (rollouts, told) = watch::channel(Vec::new());
         let script = Script {
             wanted: watch,
+            rollouts: told,
             heard: Arc::clone(&heard),
         };
         Self {
             address,
             wanted,
+            rollouts,
             heard,
             server: Mutex::new(tokio::spawn(script.serve(listener))),
         }
@@ -84,6 +91,7 @@ impl Operator {
         let listener = TcpListener::bind(self.address).await.unwrap();
         let script = Script {
             wanted: self.wanted.subscribe(),
+            rollouts: self.rollouts.subscribe(),
             heard: Arc::clone(&self.heard),
         };
         *self.server.lock() = tokio::spawn(script.serve(listener));
@@ -118,6 +126,50 @@ impl Operator {
         ack.unwrap_or_else(|_| panic!("no such acknowledgement; there are {:?}", self.heard.acks.lock()))
     }
 
+    /// Says that once, and waits for the first answer of this stage.
+    pub async fn roll(
+        &self,
+        action: rollout::Action,
+        revision: &str,
+        stage: rollout_state::Stage,
+    ) -> RolloutState {
+        let mut nonce = 0;
+        self.rollouts.send_modify(|told| {
+            nonce = told.len() as u64 + 1;
+            told.push(Rollout {
+                extension: "corp".into(),
+                revision: revision.into(),
+                action: action.into(),
+                nonce,
+            });
+        });
+        let fits = |state: &RolloutState| state.nonce == nonce && state.stage() == stage;
+        self.rolled(fits).await
+    }
+
+    /// The last word about a roll-out that fits.
+    pub async fn rolled(&self, fits: impl Fn(&RolloutState) -> bool) -> RolloutState {
+        self.said(|heard| heard.rolled.lock().iter().rfind(|state| fits(state)).cloned())
+            .await
+    }
+
+    /// Waits for something that was said.
+    pub async fn said<T>(&self, find: impl Fn(&Heard) -> Option<T>) -> T {
+        let waiting = async {
+            loop {
+                let changed = self.heard.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if let Some(found) = find(&self.heard) {
+                    return found;
+                }
+                changed.await;
+            }
+        };
+        let found = timeout(PATIENCE, waiting).await;
+        found.unwrap_or_else(|_| panic!("that was not said; there is {:?}", self.heard.rolled.lock()))
+    }
+
     pub fn heard(&self) -> &Heard {
         &self.heard
     }
@@ -147,8 +199,7 @@ impl ConfigStream for Script {
         request: Request<Streaming<ProxyMessage>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let (send, receive) = mpsc::channel(16);
-        let (wanted, heard) = (self.wanted.clone(), Arc::clone(&self.heard));
-        tokio::spawn(converse(request.into_inner(), send, wanted, heard));
+        tokio::spawn(converse(request.into_inner(), send, self.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
     }
 }
@@ -156,15 +207,22 @@ impl ConfigStream for Script {
 async fn converse(
     mut from_proxy: Streaming<ProxyMessage>,
     to_proxy: mpsc::Sender<Result<OperatorMessage, Status>>,
-    mut wanted: watch::Receiver<Vec<Resource>>,
-    heard: Arc<Heard>,
+    script: Script,
 ) {
+    let Script {
+        mut wanted,
+        mut rollouts,
+        heard,
+    } = script;
     let mut nonce = 0;
+    // What was told before this stream is not told again.
+    let mut told = rollouts.borrow_and_update().len();
     loop {
         tokio::select! {
             message = from_proxy.message() => match message.ok().flatten().and_then(|message| message.message) {
                 Some(FromProxy::Hello(hello)) => {
                     heard.hellos.lock().push(hello);
+                    heard.changed.notify_waiters();
                     wanted.mark_changed();
                 }
                 Some(FromProxy::Ack(ack)) => {
@@ -177,8 +235,29 @@ async fn converse(
                 }
                 Some(FromProxy::Reports(reports)) => panic!("nobody gave it a duty: {reports:?}"),
                 Some(FromProxy::Used(used)) => panic!("it was told of no credential: {used:?}"),
+                Some(FromProxy::RolloutState(state)) => {
+                    heard.rolled.lock().push(state);
+                    heard.changed.notify_waiters();
+                }
+                Some(FromProxy::ExtensionReport(report)) => {
+                    heard.extensions.lock().push(report);
+                    heard.changed.notify_waiters();
+                }
                 None => return,
             },
+            changed = rollouts.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let new = rollouts.borrow_and_update()[told..].to_vec();
+                told += new.len();
+                for rollout in new {
+                    let message = OperatorMessage { message: Some(FromOperator::Rollout(rollout)) };
+                    if to_proxy.send(Ok(message)).await.is_err() {
+                        return;
+                    }
+                }
+            }
             changed = wanted.changed() => {
                 if changed.is_err() {
                     return;

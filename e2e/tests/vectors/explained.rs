@@ -120,6 +120,7 @@ fn compare(outcome: &Outcome, request: &Request, answer: &Answer, taken: &[Recei
             }
             out
         }
+        Outcome::Respond { code, reason, .. } => own(*code, Some(reason.as_str())),
         Outcome::Discovery { .. } => own(200, Some("Discovery")),
         Outcome::ServerOptions => own(200, None),
         Outcome::Refuse {

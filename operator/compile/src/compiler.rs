@@ -262,7 +262,7 @@ impl Compiler {
             .extensions
             .verdict(&record.key.name)
             .unwrap_or_else(|| (object, ExtensionVerdict::default()));
-        let is_sent = verdict.target.is_some();
+        let is_sent = verdict.target().is_some();
         Compiled {
             verdict: Verdict {
                 object,

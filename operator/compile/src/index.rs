@@ -30,8 +30,10 @@ pub enum Change {
     Delete(Kind, Key),
     /// What a tool answered to a probe.
     Probed(ObjectKey, Probe, SecretKey, Probed),
-    /// A revision of a GatewayExtension is complete everywhere; `None`: nothing of it is.
-    Completed(String, Option<Box<Revision>>),
+    /// A revision of a GatewayExtension is complete everywhere; `None`: nothing of it is. And whether what is meant has failed.
+    Completed(String, Option<Box<Revision>>, bool),
+    /// Revisions of GatewayExtensions that were kept from before, the newest first.
+    Remembered(BTreeMap<String, Vec<Arc<Revision>>>),
     /// The whole list, after a start or a gap: what is not in it exists no longer.
     Reset(Kind, Vec<Object>),
 }
@@ -54,6 +56,8 @@ pub struct Dirty {
     pub config_maps: BTreeSet<Key>,
     /// GatewayExtensions of which another revision is complete.
     pub stable: BTreeSet<String>,
+    /// It is known which revisions were kept.
+    pub remembered: bool,
     /// A Secret that holds authorities for all came, changed or went.
     pub authorities: bool,
     /// Connectors of which a probe has come to another result.
@@ -73,6 +77,10 @@ pub struct Index {
     pub config_maps: BTreeMap<Key, MapState>,
     /// The revisions of GatewayExtensions that are complete everywhere.
     pub stable: BTreeMap<String, Revision>,
+    /// GatewayExtensions of which what is meant has failed.
+    pub failed: BTreeSet<String>,
+    /// Revisions of GatewayExtensions that were kept from before; absent until that is known.
+    pub revisions: Option<BTreeMap<String, Vec<Arc<Revision>>>>,
     /// Switches of Connectors that are on.
     pub flags: FeatureFlags,
     /// The last result of each probe, and of which plan it is.
@@ -113,6 +121,7 @@ impl Dirty {
             && !self.flags
             && self.config_maps.is_empty()
             && self.stable.is_empty()
+            && !self.remembered
             && !self.authorities
             && self.probed.is_empty()
     }
@@ -127,8 +136,17 @@ impl Index {
             Change::Apply(object) => self.apply(*object, dirty),
             Change::Delete(kind, key) => self.delete(kind, &key, dirty),
             Change::Reset(kind, objects) => self.reset(kind, objects, dirty),
-            Change::Completed(name, revision) => {
-                let same = self.stable.get(&name) == revision.as_deref();
+            Change::Remembered(all) => {
+                self.revisions = Some(all);
+                dirty.remembered = true;
+            }
+            Change::Completed(name, revision, has_failed) => {
+                let same = self.stable.get(&name) == revision.as_deref()
+                    && self.failed.contains(&name) == has_failed;
+                match has_failed {
+                    true => self.failed.insert(name.clone()),
+                    false => self.failed.remove(&name),
+                };
                 match revision {
                     Some(revision) => self.stable.insert(name.clone(), *revision),
                     None => self.stable.remove(&name),

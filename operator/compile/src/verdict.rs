@@ -1,5 +1,7 @@
 //! What a compile says about an object, for its status.
 
+use std::sync::Arc;
+
 use genkan_extensions::revision::Revision;
 use genkan_extensions::status::{EntryState, Unresolved};
 use genkan_extensions::{Deploy, Refused};
@@ -66,12 +68,10 @@ pub struct ExtensionVerdict {
     pub used_by: Vec<String>,
     /// What would change, a line each.
     pub plan: Vec<String>,
-    /// What is meant; absent while nothing was accepted.
-    pub target: Option<Revision>,
     /// What was complete everywhere.
     pub stable: Option<String>,
-    /// Those that are kept, the newest first.
-    pub revisions: Vec<String>,
+    /// Revisions that are kept, the newest first: that is what is meant.
+    pub history: Vec<Arc<Revision>>,
     /// A data plane that begins takes the stable one.
     pub restores_stable: bool,
 }
@@ -91,6 +91,15 @@ pub struct EntryVerdict {
 }
 
 impl Eq for ExtensionVerdict {}
+
+// === impl ExtensionVerdict ===
+
+impl ExtensionVerdict {
+    /// What is meant; absent while nothing was accepted.
+    pub fn target(&self) -> Option<&Arc<Revision>> {
+        self.history.first()
+    }
+}
 
 /// The conditions of a Connector or a class.
 #[derive(Clone, Debug, PartialEq)]

@@ -81,6 +81,22 @@ impl Revision {
         }
     }
 
+    /// Names what of it is deferred; empty where nothing is. Revisions that differ in immediate entries alone have the same.
+    pub fn deferred(&self) -> String {
+        let deferred = self
+            .entries
+            .iter()
+            .filter(|entry| entry.deploy == Deploy::Deferred);
+        let mut listed: Vec<_> = deferred.map(|entry| (&entry.name, &entry.digest)).collect();
+        if listed.is_empty() {
+            return String::new();
+        }
+        listed.sort_unstable();
+        let hash = hex_of(canonical(&json!(listed)).as_bytes());
+        let extension = self.id.rsplit_once('-').map_or("", |(extension, _)| extension);
+        format!("{extension}-{}", &hash[..8])
+    }
+
     /// The parts in which it is kept.
     ///
     /// # Errors

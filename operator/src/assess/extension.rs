@@ -23,6 +23,8 @@ pub struct Rolling {
     /// The one in hand.
     pub pod: Option<String>,
     pub phase: &'static str,
+    /// What the operator has to know of it when it starts again.
+    pub memory: String,
     pub stage: Option<&'static str>,
 }
 
@@ -93,14 +95,15 @@ pub(super) fn assess(
     }
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
-    if let Some(target) = &said.target {
+    if let Some(target) = said.target() {
         put("revision", json!(target.id));
     }
     if let Some(stable) = &said.stable {
         put("stableRevision", json!(stable));
     }
+    let revisions: Vec<String> = said.history.iter().map(|revision| revision.id.clone()).collect();
     for (name, list) in [
-        ("revisions", &said.revisions),
+        ("revisions", &revisions),
         ("plan", &said.plan),
         ("warnings", &said.warnings),
         ("usedBy", &said.used_by),
@@ -116,7 +119,7 @@ pub(super) fn assess(
         json!({"entries": columns.entries, "deployed": columns.deployed, "rollout": columns.rollout}),
     );
     if let Some(rolling) = rolling {
-        let mut rollout = json!({"phase": rolling.phase, "done": rolling.deployed});
+        let mut rollout = json!({"phase": rolling.phase, "done": rolling.deployed, "memory": rolling.memory});
         if let Some(pod) = &rolling.pod {
             rollout["pod"] = json!(pod);
         }

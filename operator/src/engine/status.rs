@@ -1,7 +1,7 @@
 //! The engine's way from assessments to status writes.
 
 use genkan_compile::verdict::{Backend, Verdict};
-use genkan_routing::model::ObjectKey;
+use genkan_routing::model::{ObjectKey, Published};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -47,8 +47,16 @@ impl Engine {
             Backend::Endpoints(set) => self.sets.get(set).copied(),
             Backend::Host(_) | Backend::None => None,
         };
+        let rolling = match key.kind {
+            Published::GatewayExtension => self.extensions.rolling(&key.name),
+            Published::ReverseProxy
+            | Published::ApiService
+            | Published::ConnectorClass
+            | Published::Connector
+            | Published::PolicyDefinition => None,
+        };
         let since = self.feed.resources().since(&verdict.object.key.clone().into());
-        let mut assessment = assess(verdict, since, &self.fleet, set, None, now);
+        let mut assessment = assess(verdict, since, &self.fleet, set, rolling.as_ref(), now);
         assessment.used_at = self.used.get(&key).copied();
         self.metrics.ready(&key, assessment.is_ready());
         let hold = match assessment.standing {

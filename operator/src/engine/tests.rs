@@ -67,6 +67,7 @@ impl Rig {
             instance: name.into(),
             session,
             does_duties: false,
+            active: BTreeMap::new(),
             reply,
         };
         self.inputs.send(input).await.unwrap();

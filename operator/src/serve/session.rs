@@ -1,4 +1,5 @@
 mod pushing;
+mod rolling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::duties::Told;
 use crate::fleet::SessionId;
 use crate::input::Input;
 use crate::metrics::Metrics;
+use crate::rollouts;
 use crate::serve::gate::Caller;
 use crate::serve::review::Refusal;
 use crate::snapshot::{Feed, Push, Scope};
@@ -49,6 +51,7 @@ pub struct Session {
     pub feed: Arc<Feed>,
     pub stop: watch::Receiver<bool>,
     pub duties: Option<watch::Receiver<Told>>,
+    pub rollouts: Option<watch::Receiver<rollouts::Told>>,
     pub out: mpsc::Sender<Result<OperatorMessage, Status>>,
     pub metrics: Arc<Metrics>,
     /// `None` in plain text.
@@ -179,6 +182,7 @@ impl Session {
 
     async fn connect(&self, hello: Hello, does_duties: bool) -> Option<String> {
         let (reply, answer) = oneshot::channel();
+        let active = rolling::active(hello.active);
         let (name, instance) = match &self.caller {
             // What a proxy says of itself counts only within its own Pod.
             Some(Caller { identity, .. }) => {
@@ -193,6 +197,7 @@ impl Session {
             instance,
             session: self.id,
             does_duties,
+            active,
             reply,
         };
         self.engine.send(input).await.ok()?;
@@ -214,7 +219,9 @@ impl Session {
         let mut stop = self.stop.clone();
         let mut duties = self.duties.clone();
         let mut given = Arc::default();
+        let (mut rollouts, mut passed_on) = (self.rollouts.clone(), 0);
         duties.iter_mut().for_each(watch::Receiver::mark_changed);
+        rollouts.iter_mut().for_each(watch::Receiver::mark_changed);
         version.mark_changed();
         loop {
             let deadline = in_flight.as_ref().map_or(end, |f| f.deadline.min(end));
@@ -239,6 +246,7 @@ impl Session {
                         given = now;
                     }
                 }
+                Some(told) = told(&mut rollouts) => passed_on = self.pass_on(&told, passed_on).await?,
                 message = messages.message() => match message? {
                     None => return Ok(()),
                     Some(ProxyMessage { message: Some(In::Ack(ack)) }) => {
@@ -270,6 +278,10 @@ impl Session {
                         }
                         // The engine ends only with the process.
                         let _ = self.engine.send(Input::Used(codec::uses_from_wire(used))).await;
+                    }
+                    Some(ProxyMessage { message: Some(In::RolloutState(state)) }) => self.rolled_out(name, state).await,
+                    Some(ProxyMessage { message: Some(In::ExtensionReport(report)) }) => {
+                        self.extension_reported(name, report).await;
                     }
                     Some(ProxyMessage { message: Some(In::Hello(_)) }) => {
                         return Err(Status::invalid_argument("Hello was said already"));
@@ -372,11 +384,11 @@ impl Session {
 }
 
 /// What all streams are told, when that changes.
-async fn told(duties: &mut Option<watch::Receiver<Told>>) -> Option<Told> {
-    match duties {
-        Some(duties) => {
-            duties.changed().await.ok()?;
-            Some(Arc::clone(&duties.borrow_and_update()))
+async fn told<T>(told: &mut Option<watch::Receiver<Arc<T>>>) -> Option<Arc<T>> {
+    match told {
+        Some(told) => {
+            told.changed().await.ok()?;
+            Some(Arc::clone(&told.borrow_and_update()))
         }
         None => std::future::pending().await,
     }

@@ -13,6 +13,7 @@ use tonic::Code;
 use super::*;
 
 mod closed;
+mod rollouts;
 mod secrets;
 mod waiting;
 
@@ -33,13 +34,16 @@ async fn mk_rig() -> Rig {
 }
 
 async fn mk_rig_that_sends_secrets(plaintext_secrets: bool) -> Rig {
+    mk_rig_of(|service| service.with_plaintext_secrets(plaintext_secrets)).await
+}
+
+async fn mk_rig_of(adjust: impl FnOnce(Service) -> Service) -> Rig {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, engine) = mpsc::channel(16);
     let feed = Arc::<Feed>::default();
     let (stop, stopped) = watch::channel(false);
-    let service = Service::new(sender, Arc::clone(&feed), stopped, Arc::default())
-        .with_plaintext_secrets(plaintext_secrets);
+    let service = adjust(Service::new(sender, Arc::clone(&feed), stopped, Arc::default()));
     tokio::spawn(service.serve_plaintext(listener));
     Rig {
         address,

@@ -222,8 +222,11 @@ impl Directory {
             lists.entry(object.kind()).or_default().push(object);
         }
         let lists = lists.into_iter();
-        lists
-            .map(|(kind, objects)| Change::Reset(kind, objects))
+        let lists = lists.map(|(kind, objects)| Change::Reset(kind, objects));
+        // Nothing is kept beside a folder.
+        [Change::Remembered(BTreeMap::new())]
+            .into_iter()
+            .chain(lists)
             .collect()
     }
 

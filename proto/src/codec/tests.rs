@@ -59,6 +59,7 @@ fn mk_route() -> Route {
         forward_authorization: true,
         secrets: vec![SecretKey::new("tools", "gitlab")],
         role: Role::None,
+        policies: None,
     }
 }
 
@@ -111,6 +112,7 @@ fn what_is_encoded_is_decoded() {
         forward_authorization: false,
         secrets: Vec::new(),
         role: Role::None,
+        policies: None,
     };
     let stub = Route {
         action: Action::Unavailable(Unavailable::new("Invalid", "no")),
@@ -344,6 +346,62 @@ fn reports_survive_the_wire() {
         objection_from_wire(objection_to_wire(&objection)),
         Some(objection)
     );
+}
+
+#[test]
+fn rollouts_survive_the_wire() {
+    use genkan_routing::model::policy::{
+        ActiveRevisions, ExtensionReport, Rollout, RolloutAction, RolloutStage, RolloutState,
+    };
+    for action in [
+        RolloutAction::Drain,
+        RolloutAction::Apply,
+        RolloutAction::Verify,
+        RolloutAction::Undrain,
+    ] {
+        let rollout = Rollout {
+            extension: "corp".into(),
+            revision: "corp-1".into(),
+            action,
+            nonce: 7,
+        };
+        assert_eq!(rollout_from_wire(rollout_to_wire(&rollout)), Some(rollout));
+    }
+    assert_eq!(rollout_from_wire(wire::Rollout::default()), None);
+    for stage in [
+        RolloutStage::Draining,
+        RolloutStage::Drained,
+        RolloutStage::Applied,
+        RolloutStage::Verified,
+        RolloutStage::Undrained,
+        RolloutStage::Failed,
+    ] {
+        let state = RolloutState {
+            extension: "corp".into(),
+            revision: "corp-1".into(),
+            stage,
+            in_flight: 3,
+            error: "why".into(),
+            nonce: 7,
+        };
+        assert_eq!(
+            rollout_state_from_wire(rollout_state_to_wire(&state)),
+            Some(state)
+        );
+    }
+    assert_eq!(rollout_state_from_wire(wire::RolloutState::default()), None);
+    let report = ExtensionReport {
+        extension: "corp".into(),
+        revision: "corp-1".into(),
+        requests: 50,
+        errors: 1,
+    };
+    assert_eq!(
+        extension_report_from_wire(extension_report_to_wire(&report)),
+        report
+    );
+    let active = ActiveRevisions::from([("a".into(), "a-1".into()), ("b".into(), String::new())]);
+    assert_eq!(active_from_wire(active_to_wire(&active)), active);
 }
 
 fn mk_secret() -> Secret {

@@ -12,6 +12,7 @@ use http::header::ALLOW;
 use ipnet::IpNet;
 use regex::Regex;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::media::MediaTypes;
 use super::{header_name, status_of};
@@ -85,7 +86,7 @@ pub(crate) struct With {
     #[serde(default)]
     query: Vec<ParameterWith>,
     body: Option<BodyWith>,
-    json: Option<JsonLimits>,
+    json: Option<Map<String, Value>>,
     xml: Option<XmlLimits>,
     #[serde(default)]
     patterns: Vec<PatternWith>,
@@ -169,11 +170,11 @@ impl Filter {
                 .map(|(index, parameter)| Parameter::compile(&format!("with.query[{index}]"), parameter))
                 .collect::<Result<_, _>>()?,
             body: with.body.map(|body| Body {
-                max_bytes: body.max_bytes,
+                max_bytes: body.max_bytes.or(site.settings.body_bytes),
                 required: body.required,
                 content_types: body.content_types.map(|types| MediaTypes::new(&types)),
             }),
-            json: with.json,
+            json: with.json.map(|json| json_limits(json, site)).transpose()?,
             xml: with.xml,
             patterns: patterns
                 .map(|(index, with)| Pattern::compile(&format!("with.patterns[{index}]"), with))
@@ -384,6 +385,16 @@ impl Rule {
             message: site.template(&format!("{field}.message"), message)?,
         })
     }
+}
+
+/// What the step does not say is what holds for the object.
+fn json_limits(written: Map<String, Value>, site: &Site<'_>) -> Result<JsonLimits, Fault> {
+    let mut limits = site.settings.json.clone();
+    limits.extend(written);
+    site.read(&limits).map_err(|fault| Fault {
+        field: fault.field.replacen("with", "with.json", 1),
+        ..fault
+    })
 }
 
 fn refused(status: u16, text: impl Into<String>) -> Stop {

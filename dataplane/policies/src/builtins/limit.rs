@@ -77,6 +77,9 @@ enum Operation {
     Replenish,
 }
 
+/// Of one request.
+const HEAVIEST: u64 = 1_000_000_000;
+
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
@@ -241,9 +244,8 @@ impl Limit {
         };
         let value = expr.json(exchange, moment.now);
         let value = value.map_err(|error| format!("weight: {error}"))?;
-        value
-            .as_u64()
-            .ok_or_else(|| Stop::error("the weight is no whole number from 0"))
+        let value = value.as_u64().filter(|weight| *weight <= HEAVIEST);
+        value.ok_or_else(|| Stop::error("the weight is no whole number from 0 to 1,000,000,000"))
     }
 
     fn hold(&self, key: &str, label: &Arc<str>, exchange: &mut Exchange<'_>) -> Result<(), Stop> {

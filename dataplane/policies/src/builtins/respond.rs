@@ -115,7 +115,9 @@ impl Act for Respond {
 
 fn datapower(status: u16, message: &str) -> String {
     let code = StatusCode::from_u16(status).ok();
-    let word = code.and_then(|code| code.canonical_reason()).unwrap_or("Unknown");
+    let word = code
+        .and_then(|code| code.canonical_reason())
+        .unwrap_or(reason::UNKNOWN);
     json!({
         "httpCode": status.to_string(),
         "httpMessage": word,

@@ -41,9 +41,16 @@ impl Throw {
             let text = format!("{error:?} is no word of 1 to {LONGEST} letters, digits, ., - and _");
             return Err(Fault::new("with.error", text));
         }
+        let status = status_of("with.status", with.status)?;
+        if status < 400 {
+            return Err(Fault::new(
+                "with.status",
+                format!("{status} is no status of an error, 400 to 599"),
+            ));
+        }
         Ok(Self {
             error: error.to_owned(),
-            status: status_of("with.status", with.status)?,
+            status,
             message: site.template("with.message", &with.message)?,
         })
     }

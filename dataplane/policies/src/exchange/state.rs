@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::auth::{Auth, Identity};
 use crate::failure::Counted;
+use crate::meters::Marks;
 
 /// What a request carries from one place of its plan to the next. Empty, it holds no memory of its own.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub struct State {
     pub warned: Vec<Arc<str>>,
     /// What is held until the request is over.
     pub(crate) held: Vec<crate::limiters::Held>,
+    /// What it met of extensions.
+    pub(crate) marks: Marks,
     /// Rules for the fields of the log.
     pub(crate) redactions: Vec<crate::builtins::LogRule>,
 }

@@ -1,10 +1,11 @@
-//! Loops: at most two levels, and each range is measured before it is walked.
+//! Depth: at most 96 levels. Loops: at most two, and each range is measured before it is walked.
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr};
 use cel::common::types::{CelInt, DYN_TYPE};
 use cel::common::value::CowVal;
 use cel::{Env, ExecutionError};
 
+const DEEPEST: usize = 96;
 const MOST_NESTED: usize = 2;
 const MOST_ITEMS: i64 = 1000;
 /// No name that can be written.
@@ -30,14 +31,18 @@ fn measured<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executi
 }
 
 /// # Errors
-/// One sentence when loops are too deep.
+/// One sentence when it is, or loops are, too deep.
 pub(super) fn bounded(mut tree: IdedExpr) -> Result<IdedExpr, String> {
-    walk(&mut tree, 0)?;
+    walk(&mut tree, 0, 0)?;
     Ok(tree)
 }
 
-fn walk(node: &mut IdedExpr, nested: usize) -> Result<(), String> {
-    let mut each = |node: &mut IdedExpr| walk(node, nested);
+fn walk(node: &mut IdedExpr, depth: usize, nested: usize) -> Result<(), String> {
+    if depth > DEEPEST {
+        return Err(format!("it is nested deeper than {DEEPEST} levels"));
+    }
+    let depth = depth + 1;
+    let mut each = |node: &mut IdedExpr| walk(node, depth, nested);
     match &mut node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Ok(()),
         Expr::Call(call) => {
@@ -62,9 +67,9 @@ fn walk(node: &mut IdedExpr, nested: usize) -> Result<(), String> {
             }
             each(&mut comprehension.iter_range)?;
             each(&mut comprehension.accu_init)?;
-            walk(&mut comprehension.loop_cond, nested + 1)?;
-            walk(&mut comprehension.loop_step, nested + 1)?;
-            walk(&mut comprehension.result, nested)?;
+            walk(&mut comprehension.loop_cond, depth, nested + 1)?;
+            walk(&mut comprehension.loop_step, depth, nested + 1)?;
+            walk(&mut comprehension.result, depth, nested)?;
             let id = comprehension.iter_range.id;
             let range = std::mem::take(&mut comprehension.iter_range);
             comprehension.iter_range = IdedExpr {

@@ -130,3 +130,44 @@ fn no_text_panics() {
         let _ = Expr::compile(&text);
     }
 }
+
+/// What is deep is refused, and by a thread with the stack that threads of the data plane have.
+#[test]
+fn depth_has_a_limit() {
+    let run = || {
+        for (one, many) in [
+            ("1", "+1"),
+            ("-", "-"),
+            ("!", "!"),
+            ("[", "["),
+            ("a", ".a"),
+            ("1", "?1:1"),
+            ("true", "&&true"),
+            ("(", "("),
+            ("{1:", "{1:"),
+            ("request", "[0]"),
+            ("f(", "f("),
+        ] {
+            for length in [200, LONGEST] {
+                let mut text = one.to_owned();
+                while text.len() + many.len() <= length {
+                    text += many;
+                }
+                if let Ok(expr) = Expr::compile(&text) {
+                    let mut headers = HeaderMap::new();
+                    let mut state = State::default();
+                    let exchange = Exchange::new(mk_request(), Stage::Request(&mut headers), &mut state);
+                    let _ = expr.json(&exchange, Duration::ZERO);
+                }
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .stack_size(1 << 20)
+        .spawn(run)
+        .unwrap()
+        .join()
+        .unwrap();
+    let long = "1".to_owned() + &"+1".repeat(1000);
+    assert!(Expr::compile(&long).is_err());
+}

@@ -158,6 +158,7 @@ fn of(reason: ProblemReason, field: &str, text: String) -> Problem {
         reason,
         field: field.to_owned(),
         message: format!("{field}: {text}"),
+        entry: None,
     }
 }
 

@@ -1,4 +1,5 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use genkan_routing::model::policy::{Direction, FailurePolicy, Mode, OnError, PolicyDefinition, PolicyStep};
 
@@ -13,6 +14,7 @@ use crate::builtins;
 use crate::class;
 use crate::expr::Expr;
 use crate::limiters::Limiters;
+use crate::meters::Tally;
 use crate::step::{Action, Case, Step};
 use crate::world::{Aliases, EntryFacts, ObjectFacts, World};
 
@@ -23,6 +25,8 @@ pub(super) struct Compiler<'a> {
     limiters: &'a Limiters,
     settings: Settings,
     steps: Cell<usize>,
+    /// Extensions that steps are of, by their bits.
+    met: RefCell<Vec<(String, Arc<Tally>)>>,
 }
 
 /// What is the same for the steps of one list.
@@ -42,6 +46,8 @@ pub(super) struct List<'a> {
     /// Definitions that are being linked: `p@1.0.0`.
     pub(super) inside: &'a [String],
     pub(super) origin: Origin,
+    /// `EXT/ENTRY` that it is of.
+    pub(super) entry: Option<&'a str>,
     /// It is part of a `switch`.
     pub(super) is_branch: bool,
     /// Everything in it is about the message at hand, whatever its `on` says.
@@ -68,7 +74,34 @@ impl<'a> Compiler<'a> {
             limiters,
             settings: Settings::of(object, world),
             steps: Cell::new(0),
+            met: RefCell::default(),
         }
+    }
+
+    /// Where the extensions count that its steps are of.
+    pub(super) fn tallies(&self) -> Box<[Arc<Tally>]> {
+        let met = self.met.borrow();
+        met.iter().map(|(_, tally)| Arc::clone(tally)).collect()
+    }
+
+    /// The bit of the extension of `EXT/ENTRY`.
+    fn mark(&self, entry: Option<&str>) -> u64 {
+        let extension = entry.and_then(|entry| entry.split('/').next());
+        let counted = extension.and_then(|extension| self.world.tallies.get_key_value(extension));
+        let Some((extension, tally)) = counted else {
+            return 0;
+        };
+        let mut met = self.met.borrow_mut();
+        let known = met.iter().position(|(known, _)| known == extension);
+        let at = known.unwrap_or_else(|| {
+            met.push((extension.clone(), Arc::clone(tally)));
+            met.len() - 1
+        });
+        // More extensions than bits are not counted.
+        u32::try_from(at)
+            .ok()
+            .and_then(|at| 1_u64.checked_shl(at))
+            .unwrap_or(0)
     }
 
     /// Steps that were made ready.
@@ -112,6 +145,7 @@ impl<'a> Compiler<'a> {
                 Some(_) => Origin::Hook,
                 None => Origin::Object,
             },
+            entry: piece.hook.map(|_| piece.from.as_str()),
             is_branch: false,
             is_whole: piece.hook.is_some() && on == Direction::Response,
         };
@@ -172,9 +206,16 @@ impl<'a> Compiler<'a> {
             }
             Resolved::Definition(definition) => self.definition(list, &field, &label, &step, definition)?,
         };
+        let entry = match resolved {
+            Resolved::Definition(definition) => definition.entry.as_deref().or(list.entry),
+            Resolved::Builtin(_) => list.entry,
+        };
+        let uses = resolved.title();
         Ok(Some(Step {
             label: label.into(),
-            uses: resolved.title().into(),
+            meter: self.world.meters.as_ref().map(|meters| meters.of(&uses)),
+            mark: self.mark(entry),
+            uses: uses.into(),
             when,
             on: list.site.on,
             mode,
@@ -267,7 +308,7 @@ impl<'a> Compiler<'a> {
                 "which is not allowed when the head is sent"
             };
             let text = format!("{} reads a body, {why}", step.uses);
-            return Err(Problem::of(ProblemReason::Invalid, &piece.from, &text));
+            return Err(Problem::of(ProblemReason::Invalid, &piece.from, &text).in_piece(piece));
         }
         Ok(())
     }
@@ -332,5 +373,6 @@ pub(super) fn problem(list: &List<'_>, field: &str, fault: Fault) -> Problem {
         reason: fault.reason,
         field,
         message,
+        entry: list.entry.map(str::to_owned),
     }
 }

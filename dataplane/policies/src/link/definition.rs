@@ -79,6 +79,7 @@ impl Compiler<'_> {
             depth: list.depth + 1,
             inside: &inside,
             origin: Origin::Definition,
+            entry: definition.entry.as_deref().or(list.entry),
             is_branch: false,
             is_whole: list.is_whole || step.on == Direction::Response,
         };
@@ -109,7 +110,8 @@ impl Compiler<'_> {
         let finally = self.steps(&list, definition.finally.iter().enumerate())?;
         let params = if with.values().any(is_computed) {
             let json = Json::parse(&Value::Object(with), "with");
-            Params::Computed(json.map_err(|(path, error)| fail(Fault::new(&path, error)))?)
+            let json = json.map_err(|(path, error)| fail(Fault::new(&path, error)))?;
+            Params::Computed(json, schema_of(definition).map_err(fail)?)
         } else {
             Params::Fixed(Arc::new(with))
         };
@@ -149,9 +151,18 @@ fn properties(definition: &PolicyDefinition) -> impl Iterator<Item = (&String, &
     properties.and_then(Value::as_object).into_iter().flatten()
 }
 
-/// What is computed is known to nobody yet, and is not judged.
-fn check(with: &Map<String, Value>, definition: &PolicyDefinition) -> Result<(), Fault> {
+fn schema_of(definition: &PolicyDefinition) -> Result<Option<Schema>, Fault> {
     let Some(parameters) = &definition.parameters else {
+        return Ok(None);
+    };
+    let schema = Schema::compile(&Value::Object(parameters.clone()), false);
+    let schema = schema.map_err(|error| Fault::new("", format!("the parameters of the policy: {error}")));
+    schema.map(Some)
+}
+
+/// What is computed is known to nobody yet, and is judged when it is.
+fn check(with: &Map<String, Value>, definition: &PolicyDefinition) -> Result<(), Fault> {
+    let Some(schema) = schema_of(definition)? else {
         return match with.keys().next() {
             Some(name) => Err(Fault::new(
                 &format!("with.{name}"),
@@ -160,8 +171,6 @@ fn check(with: &Map<String, Value>, definition: &PolicyDefinition) -> Result<(),
             None => Ok(()),
         };
     };
-    let schema = Schema::compile(&Value::Object(parameters.clone()), false)
-        .map_err(|error| Fault::new("", format!("the parameters of the policy: {error}")))?;
     let value = Value::Object(with.clone());
     let violations = schema.violations(&value, usize::MAX);
     let known = violations.into_iter().find(|violation| {

@@ -56,7 +56,8 @@ pub(super) fn parts<'a>(
         for (_, step) in &piece.steps {
             let Some(resolved) = resolve(&step.uses, world) else {
                 let text = format!("there is no policy {}", step.uses);
-                return Err(Problem::of(ProblemReason::PolicyNotFound, &piece.from, &text));
+                let problem = Problem::of(ProblemReason::PolicyNotFound, &piece.from, &text);
+                return Err(problem.in_piece(piece));
             };
             let described = Described {
                 place: piece.place.title(),

@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) limits: BTreeMap<String, NamedLimit>,
     /// Bytes of a body that policies read.
     pub(crate) body_bytes: Option<u64>,
+    /// What `filter` says of JSON where the step does not, by its members.
+    pub(crate) json: Map<String, Value>,
 }
 
 /// A limit that steps name.
@@ -39,6 +41,16 @@ pub(crate) enum LimitKind {
     Burst,
     Count,
 }
+
+/// Settings, and the members of `filter` that they stand for.
+const PARSE: [(&str, &str); 6] = [
+    ("depth", "maxDepth"),
+    ("width", "maxMembers"),
+    ("width", "maxItems"),
+    ("nameLength", "maxNameLength"),
+    ("valueLength", "maxStringLength"),
+    ("numberLength", "maxNumberLength"),
+];
 
 const ORGANIZATION: &str = "gateway.genkan.io/organization";
 const CATALOG: &str = "gateway.genkan.io/catalog";
@@ -69,8 +81,14 @@ impl Settings {
         }
         let limits = merged.get("limits").and_then(Value::as_object);
         let limits = limits.into_iter().flatten();
-        let body_bytes = merged.get("parse").and_then(|parse| parse.get("bodyBytes"));
+        let parse = merged.get("parse").and_then(Value::as_object);
+        let body_bytes = parse.and_then(|parse| parse.get("bodyBytes"));
+        let members = PARSE.iter().filter_map(|(name, member)| {
+            let value = parse?.get(*name)?;
+            Some(((*member).to_owned(), value.clone()))
+        });
         Self {
+            json: members.collect(),
             // What cannot be read was refused when the override was accepted.
             limits: limits
                 .filter_map(|(name, limit)| Some((name.clone(), serde_json::from_value(limit.clone()).ok()?)))

@@ -1,10 +1,12 @@
+#![allow(dead_code, reason = "each test uses some of it")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::executor::block_on;
 use genkan_policies::{
-    Aliases, Caller, EntryFacts, Exchange, Limiters, NamedHook, Outcome, Outside, Plan, PolicyAnswer,
-    Problem, Request, Source, Stage, State, World, link,
+    Aliases, Caller, EntryFacts, Exchange, Limiters, NamedHook, NamedOverride, Outcome, Outside, Plan,
+    PolicyAnswer, Problem, Request, Source, Stage, State, World, link,
 };
 use genkan_routing::model::policy::{FailurePolicy, PolicyDefinition, PolicyStep};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -91,6 +93,35 @@ impl Setup {
             facts: EntryFacts::default(),
         });
         self
+    }
+
+    pub fn settings(mut self, entry: &str, order: i32, settings: Value) -> Self {
+        self.world.overrides.push(NamedOverride {
+            extension: "ext".into(),
+            entry: entry.into(),
+            order,
+            settings: Arc::new(serde_json::from_value(settings).unwrap()),
+        });
+        self
+    }
+
+    /// JSON.
+    pub fn post(&self, body: &'static str) -> Done {
+        let plan = self.link().unwrap();
+        let mut headers = mk_headers(&[("content-type", "application/json")]);
+        let mut state = State::default();
+        let stage = Stage::Request(&mut headers);
+        let mut exchange = Exchange::new(self.request("POST", ""), stage, &mut state).with_body(body.into());
+        let outcome = block_on(plan.after_review.run(&mut exchange, &Around::default()));
+        let answer = match outcome {
+            Outcome::Forward => None,
+            Outcome::Answer(answer) => Some(answer),
+        };
+        Done {
+            headers,
+            state,
+            answer,
+        }
     }
 
     pub fn fail(mut self, policy: FailurePolicy) -> Self {

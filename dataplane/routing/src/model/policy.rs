@@ -250,7 +250,7 @@ pub struct ExtensionRevision {
     pub target: RevisionEntries,
     /// What was complete everywhere before; absent where there was nothing.
     pub stable: Option<RevisionEntries>,
-    /// A data plane that has neither takes the stable one.
+    /// A data plane that begins takes the stable one, or none where that is absent; else it takes the target.
     pub restores_stable: bool,
     /// Built-in policies that may fail open, anywhere.
     pub allow_fail_open: Vec<String>,
@@ -273,6 +273,68 @@ pub struct RevisionEntry {
     /// It acts as soon as it is there, whatever revision the data plane has.
     pub is_immediate: bool,
 }
+
+/// What one data plane is to do for the roll-out of an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rollout {
+    pub extension: String,
+    /// Empty: without the deferred entries of the extension.
+    pub revision: String,
+    pub action: RolloutAction,
+    /// Comes back with the answer.
+    pub nonce: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutAction {
+    /// Get out of the way.
+    Drain,
+    /// Make the revision the active one.
+    Apply,
+    /// Say whether everything can be served with it.
+    Verify,
+    /// Be ready again.
+    Undrain,
+}
+
+/// How far a data plane has come with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolloutState {
+    pub extension: String,
+    pub revision: String,
+    pub stage: RolloutStage,
+    /// Requests that are not answered yet, but for those that nobody waits for.
+    pub in_flight: u64,
+    /// One sentence, of `Failed`; else empty.
+    pub error: String,
+    /// 0: nobody asked.
+    pub nonce: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutStage {
+    Draining,
+    /// Nothing is in flight now.
+    Drained,
+    Applied,
+    Verified,
+    Undrained,
+    Failed,
+}
+
+/// How an extension does on one data plane, since its revision is active there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExtensionReport {
+    pub extension: String,
+    pub revision: String,
+    /// Requests that met a step of it.
+    pub requests: u64,
+    /// Those in which one failed; a refusal is no failure.
+    pub errors: u64,
+}
+
+/// What is active of extensions on one data plane: their revisions by name. An empty one is none of the deferred entries.
+pub type ActiveRevisions = BTreeMap<String, String>;
 
 // === impl Policies ===
 

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use genkan_proto::v1alpha1::{Resource, Snapshot};
 use genkan_proto::{Hash, MAX_FRAME, SnapshotError, compress, decompress};
+use genkan_routing::model::policy::ActiveRevisions;
 use prost::Message;
 
 use super::record::{FORMAT, Next, Origin, Record, frame, next};
-use super::{LastKnownGood, Terms, Update};
+use super::{LastKnownGood, Terms, Update, active};
 
 /// The file: everything, and behind it the changes to it, until they are as large.
 #[derive(Debug)]
@@ -106,8 +107,31 @@ impl Journal {
         Ok(Some(LastKnownGood {
             upserts: replayed.resources.into_values().collect(),
             hash: replayed.hash,
+            active: self.read_active(),
             at: replayed.at,
         }))
+    }
+
+    fn read_active(&self) -> ActiveRevisions {
+        active::read(self.folder()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was active of extensions is ignored");
+            ActiveRevisions::default()
+        })
+    }
+
+    /// Writes what is active of extensions.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub fn write_active(&self, active: &ActiveRevisions) -> Result<(), WriteError> {
+        if self.lock.is_none() {
+            return Err(WriteError::Shared);
+        }
+        active::write(self.folder(), active).map_err(|source| self.problem(source))
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     /// Whether no other process keeps its own in this folder.

@@ -1,3 +1,4 @@
+mod active;
 mod build;
 mod parts;
 mod policies;
@@ -133,11 +134,11 @@ impl Builder {
         Self {
             sets: Sets::new(Arc::clone(names.check())),
             names,
+            policies: Policies::counting(metrics.policies()),
             metrics,
             built: Buckets::default(),
             objected: BTreeSet::new(),
             parts: Parts::default(),
-            policies: Policies::default(),
             table: Table::default(),
             routes: Routes::new_sync(),
             hosts: Routes::new_sync(),
@@ -296,6 +297,9 @@ impl Builder {
         made.extend(fresh.into_iter().map(|fresh| self.build(fresh)));
         made.extend(again.iter().filter_map(|key| self.rebuild(key)));
         let is_objected = is_another_world && self.relink(&anew);
+        if is_another_world {
+            self.metrics.prune_policies();
+        }
         let routes = made.iter().filter_map(|made| made.route.clone()).collect();
         let verdicts = made.into_iter().filter_map(|made| made.verdict).collect();
         gone.retain(|object| {
@@ -305,19 +309,29 @@ impl Builder {
             }
             served.is_none_or(|route| route.object != *object)
         });
+        Applied {
+            verdicts,
+            gone,
+            ..self.applied(routes, !again.is_empty() || is_objected)
+        }
+    }
+
+    /// What is to be served now.
+    fn applied(&mut self, fresh: Vec<Arc<Route>>, concerns_others: bool) -> Applied {
         let tables = Tables {
             hash: self.built.hash(),
             sequence: self.sequence,
             table: self.table.clone(),
             routes: self.routes.clone(),
             hosts: self.hosts.clone(),
+            extensions: Arc::clone(&self.policies.extensions),
         };
         Applied {
             tables,
-            verdicts,
-            fresh: routes,
-            gone,
-            concerns_others: !again.is_empty() || is_objected,
+            verdicts: Vec::new(),
+            fresh,
+            gone: Vec::new(),
+            concerns_others,
             endpoints: self.sets.settle(),
         }
     }

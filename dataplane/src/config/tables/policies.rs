@@ -9,19 +9,37 @@ use genkan_routing::model::Unavailable;
 
 /// The policies of one object as they are now: linked, or why they cannot be.
 #[derive(Clone)]
-pub struct Linked(Arc<Result<Plan, Unavailable>>);
+pub struct Linked(Arc<Result<Plan, Broken>>);
+
+/// Why there is no plan.
+struct Broken {
+    why: Unavailable,
+    /// `EXT/ENTRY` whose step it is about.
+    entry: Option<String>,
+}
 
 // === impl Linked ===
 
 impl Linked {
-    pub fn new(plan: Result<Plan, Unavailable>) -> Self {
-        Self(Arc::new(plan))
+    pub fn new(plan: Plan) -> Self {
+        Self(Arc::new(Ok(plan)))
+    }
+
+    /// `entry`: the `EXT/ENTRY` whose step is to blame, if one is.
+    pub fn broken(why: Unavailable, entry: Option<String>) -> Self {
+        Self(Arc::new(Err(Broken { why, entry })))
+    }
+
+    /// The entry of an extension that stands in the way, and how.
+    pub fn fault(&self) -> Option<(&str, &Unavailable)> {
+        let broken = self.0.as_ref().as_ref().err()?;
+        Some((broken.entry.as_deref()?, &broken.why))
     }
 
     /// # Errors
     /// Why nothing of the object can be served.
     pub fn plan(&self) -> Result<&Plan, &Unavailable> {
-        self.0.as_ref().as_ref()
+        self.0.as_ref().as_ref().map_err(|broken| &broken.why)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::{AbortHandle, Abortable};
@@ -14,7 +14,12 @@ use tokio::time::Instant;
 pub struct Endless {
     next: AtomicU64,
     answers: Mutex<HashMap<u64, AbortHandle>>,
+    unawaited: AtomicUsize,
 }
+
+/// A request whose end nobody waits for, for as long as it lives.
+#[derive(Debug)]
+pub struct Unawaited(Arc<Endless>);
 
 /// One such answer, for as long as it lives.
 #[derive(Debug)]
@@ -37,6 +42,13 @@ pub fn answers_without_end() -> Option<EndlessAnswer> {
     Some(EndlessAnswer { endless, id })
 }
 
+/// Says that nobody waits for the end of the request which this task serves.
+pub fn goes_unawaited() -> Option<Unawaited> {
+    let endless = SERVING.try_with(|(_, endless)| Arc::clone(endless)).ok()?;
+    endless.unawaited.fetch_add(1, Ordering::AcqRel);
+    Some(Unawaited(endless))
+}
+
 // === impl Endless ===
 
 impl Endless {
@@ -45,6 +57,11 @@ impl Endless {
         let (handle, registration) = AbortHandle::new_pair();
         let serving = SERVING.scope((handle, Arc::clone(self)), serving);
         Abortable::new(serving, registration).await.ok()
+    }
+
+    /// Requests whose end nobody waits for.
+    pub(super) fn unawaited(&self) -> usize {
+        self.unawaited.load(Ordering::Acquire)
     }
 
     /// Ends everything that is here now, each at a time of its own.
@@ -62,6 +79,14 @@ impl Endless {
                 handle.abort();
             }
         }
+    }
+}
+
+// === impl Unawaited ===
+
+impl Drop for Unawaited {
+    fn drop(&mut self) {
+        self.0.unawaited.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

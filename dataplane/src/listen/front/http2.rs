@@ -68,7 +68,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
         let Ok(mut connection) = handshake(stream, Some(options())).await else {
             return;
         };
-        let mut shutdown = shutdown.clone();
+        let (mut shutdown, mut away) = (shutdown.clone(), self.config.away.clone());
         let mut is_ending = false;
         let mut malformed = 0;
         let idle_timeout = match place.is_crowded() {
@@ -84,8 +84,19 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http2<A> {
                 streams.drained().await;
                 tokio::time::sleep(idle_timeout).await;
             };
+            // Who is new was sent here by somebody who does not know yet, and is served once.
+            let sent_away = async {
+                if away.wait_for(|away| *away).await.is_err() {
+                    std::future::pending().await
+                }
+            };
             let accepted = tokio::select! {
                 biased;
+                () = sent_away, if !is_ending && call.is_some() => {
+                    connection.graceful_shutdown();
+                    is_ending = true;
+                    continue;
+                }
                 _ = shutdown.changed(), if !is_ending => {
                     connection.graceful_shutdown();
                     is_ending = true;

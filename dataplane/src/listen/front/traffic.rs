@@ -41,6 +41,11 @@ impl Traffic {
         self.requests.load(Ordering::Acquire)
     }
 
+    /// Those of them that somebody waits for: neither tunnels nor what has no end.
+    pub fn awaited(&self) -> usize {
+        self.requests().saturating_sub(self.endless.unawaited())
+    }
+
     /// Resolves when no connection is open. Connections, not requests: the last bytes of an answer may
     /// still wait in a connection of HTTP/2 when its request is done.
     pub async fn drained(&self) {
@@ -57,6 +62,12 @@ impl Traffic {
 
     pub(super) fn connection(self: &Arc<Self>) -> Guard {
         Guard::new(self, Counter::Connections)
+    }
+
+    /// For whoever counts without a front.
+    #[cfg(test)]
+    pub(crate) fn begin_request(self: &Arc<Self>) -> Guard {
+        self.request()
     }
 
     pub(super) fn request(self: &Arc<Self>) -> Guard {

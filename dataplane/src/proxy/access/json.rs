@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::address::AddressText;
 
@@ -63,6 +64,18 @@ impl Object {
     pub fn flag(&mut self, start: Start, value: bool) {
         self.0.extend_from_slice(start.as_bytes());
         self.0.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    /// An object of texts, whose names are anybody's.
+    pub fn members(&mut self, start: Start, members: &[(Arc<str>, String)]) {
+        self.0.extend_from_slice(start.as_bytes());
+        for (index, (name, value)) in members.iter().enumerate() {
+            self.0.push(if index == 0 { b'{' } else { b',' });
+            self.push_text(name);
+            self.0.push(b':');
+            self.push_text(value);
+        }
+        self.0.push(b'}');
     }
 
     pub fn address(&mut self, start: Start, value: SocketAddr) {

@@ -101,6 +101,8 @@ pub async fn installed_upgraded_rolled_back_and_removed(world: Arc<World>) -> Re
         "CustomResourceDefinition /apiservices.extensions.kubesphere.io",
         "CustomResourceDefinition /connectorclasses.connectors.alauda.io",
         "CustomResourceDefinition /connectors.connectors.alauda.io",
+        "CustomResourceDefinition /gatewayextensions.gateway.genkan.io",
+        "CustomResourceDefinition /policydefinitions.gateway.genkan.io",
         "CustomResourceDefinition /resourceinterfaces.connectors.alauda.io",
         "CustomResourceDefinition /reverseproxies.extensions.kubesphere.io",
     ];
@@ -202,6 +204,10 @@ async fn rights_are_what_they_were_meant_to_be(world: &World) -> Result<()> {
         "connectors.connectors.alauda.io/status [] [] [patch]",
         "endpointslices.discovery.k8s.io [] [] [get list watch]",
         "events.events.k8s.io [] [] [create patch]",
+        "gatewayextensions.gateway.genkan.io [] [] [get list watch]",
+        "gatewayextensions.gateway.genkan.io/status [] [] [patch]",
+        "policydefinitions.gateway.genkan.io [] [] [get list watch create update delete]",
+        "policydefinitions.gateway.genkan.io/status [] [] [patch]",
         "reverseproxies.extensions.kubesphere.io [] [] [get list watch]",
         "reverseproxies.extensions.kubesphere.io/status [] [] [patch]",
         "services [] [] [get list watch]",
@@ -217,6 +223,7 @@ async fn rights_are_what_they_were_meant_to_be(world: &World) -> Result<()> {
         "configmaps [] [genkan-stream-ca] [get update]",
         "leases.coordination.k8s.io [] [] [create]",
         "leases.coordination.k8s.io [] [genkan-operator] [get update]",
+        "poddisruptionbudgets.policy [] [] [get list watch]",
         "pods [] [] [get list watch]",
         "secrets [] [] [create]",
         "secrets [] [genkan-hash-key] [get update]",
@@ -227,6 +234,10 @@ async fn rights_are_what_they_were_meant_to_be(world: &World) -> Result<()> {
     ]);
     let found: BTreeSet<_> = at_home.difference(&everywhere).cloned().collect();
     ensure!(found == home, "the operator may {found:#?} at home");
+    let revisions = rights(world, "genkan-operator", "genkan-extensions").await?;
+    let found: BTreeSet<_> = revisions.difference(&everywhere).cloned().collect();
+    let wanted = wanted(&["secrets [] [] [get list watch create update delete]"]);
+    ensure!(found == wanted, "the operator may {found:#?} where revisions are");
     Ok(())
 }
 

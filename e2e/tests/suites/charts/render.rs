@@ -72,6 +72,25 @@ pub async fn charts_have_nothing_that_lint_would_say(world: Arc<World>) -> Resul
     Ok(())
 }
 
+/// Admission takes every other name for the policy of somebody, and asks for the right to use it.
+pub async fn admission_knows_which_policies_are_built_in(_: Arc<World>) -> Result<()> {
+    let template = std::fs::read_to_string(chart("genkan").join("templates/policies/_steps.tpl"))?;
+    let built_in = template
+        .lines()
+        .find(|line| line.starts_with("[\"antivirus\""))
+        .context("the list of built-in policies")?;
+    let definitions: String = genkan_crds::all()
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<Result<_, _>>()?;
+    let rule = serde_json::to_string(&format!("!(self in {built_in})"))?;
+    ensure!(
+        definitions.contains(&rule),
+        "PolicyDefinitions may have other names than {built_in}"
+    );
+    Ok(())
+}
+
 pub async fn what_is_rendered_is_as_recorded(world: Arc<World>) -> Result<()> {
     for name in ["default", "full", "scaled", "bare"] {
         let file = values_file(name);
@@ -136,6 +155,32 @@ pub async fn an_unknown_or_impossible_value_is_refused(world: Arc<World>) -> Res
         ("operator.image.digest=latest", "'/operator/image/digest'"),
         ("fullnameOverride=Genkan", "'/fullnameOverride'"),
         ("dataplane.service.port=0", "so nothing could be called"),
+        (
+            "extensions.revisionNamespace=genkan-system",
+            "extensions.revisionNamespace is genkan-system, the namespace of the release",
+        ),
+        (
+            "extensions.revisionNamespace=kube-system",
+            "'/extensions/revisionNamespace'",
+        ),
+        ("extensions.revisionNamespace=", "'/extensions/revisionNamespace'"),
+        (
+            "extensions.secretNamespaces={shop,genkan-system}",
+            "extensions.secretNamespaces has genkan-system, the namespace of the release",
+        ),
+        (
+            "extensions.secretNamespaces={genkan-extensions}",
+            "extensions.secretNamespaces has genkan-extensions, where revisions are",
+        ),
+        (
+            "extensions.sourceNamespaces={Edge}",
+            "'/extensions/sourceNamespaces/0'",
+        ),
+        (
+            "extensions.secretNamespaces={shop,shop}",
+            "'/extensions/secretNamespaces'",
+        ),
+        ("extensions.urlSources=yes", "'/extensions/urlSources'"),
         (
             "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true",
             "choose one",

@@ -5,6 +5,7 @@ mod sources;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use genkan_crds::gateway::GatewayExtensionSpec;
 use genkan_extensions::Deploy;
@@ -47,7 +48,7 @@ pub(super) struct Extensions {
 struct Held {
     created: i64,
     /// Accepted ones, the newest first: that is what is meant.
-    history: VecDeque<Revision>,
+    history: VecDeque<Arc<Revision>>,
     /// What was complete everywhere.
     stable: Option<Revision>,
     secrets: Vec<genkan_routing::model::policy::SecretAlias>,
@@ -91,6 +92,10 @@ impl Extensions {
             concerned.extend(users.map(|(name, _)| name.clone()));
         }
         concerned.extend(dirty.stable.iter().cloned());
+        if dirty.remembered {
+            let all = index.published_of(Published::GatewayExtension);
+            concerned.extend(all.map(|record| record.key.name.clone()));
+        }
         concerned
     }
 
@@ -171,6 +176,11 @@ impl Extensions {
             held.created = record.created;
             held.object = Some(ObjectRef::new(key, record.uid.as_str(), record.generation));
             held.stable = index.stable.get(name).cloned();
+            held.verdict.restores_stable = index.failed.contains(name);
+            let remembered = index.revisions.as_ref().and_then(|all| all.get(name));
+            if held.history.is_empty() {
+                held.history.extend(remembered.into_iter().flatten().cloned());
+            }
             match spec_of(record) {
                 Some(spec) if spec.suspend == Some(true) => held.verdict.is_suspended = true,
                 Some(spec) => {
@@ -219,17 +229,23 @@ impl Extensions {
         let secrets = reading::secrets(spec, index);
         verdict.unresolved.extend(secrets.unresolved);
         verdict.is_pending = secrets.is_pending;
+        verdict.restores_stable = held.verdict.restores_stable;
+        if index.revisions.is_none() {
+            verdict.is_pending = true;
+            held.verdict = verdict;
+            return;
+        }
         match reading::read(&record.key.name, spec, index, world, secrets.aliases) {
             Ok(read) => {
                 verdict.warnings = read.warnings;
                 verdict.skipped = read.skipped;
                 verdict.is_from_legacy = read.is_from_legacy;
-                let before = held.history.front();
+                let before = held.history.front().map(AsRef::as_ref);
                 let in_use = in_use(before, users);
                 let next = revision(&record.key.name, &read.joined, before, &in_use);
                 verdict.entries = view::entries(&read.joined, &next);
                 self.take(spec, next, &mut verdict, held, most);
-                verdict.used_by = used_by(held.history.front(), users);
+                verdict.used_by = used_by(held.history.front().map(AsRef::as_ref), users);
             }
             Err(reading::Problem::Refused(refused)) => verdict.archive_error = Some(refused),
             Err(reading::Problem::Unresolved(unresolved)) => verdict.unresolved.push(unresolved),
@@ -237,7 +253,11 @@ impl Extensions {
         }
         if verdict.entries.is_empty() {
             // What was accepted last goes on.
-            verdict.entries = held.history.front().map(view::kept).unwrap_or_default();
+            verdict.entries = held
+                .history
+                .front()
+                .map(|last| view::kept(last))
+                .unwrap_or_default();
         }
         held.verdict = verdict;
     }
@@ -252,7 +272,7 @@ impl Extensions {
         most: usize,
     ) {
         if spec.dry_run == Some(true) {
-            verdict.plan = plan(held.history.front(), &next.revision);
+            verdict.plan = plan(held.history.front().map(AsRef::as_ref), &next.revision);
             return;
         }
         if let Some(id) = &spec.rollback_to {
@@ -277,7 +297,7 @@ impl Extensions {
             .is_none_or(|last| last.id != next.revision.id)
         {
             held.history.retain(|revision| revision.id != next.revision.id);
-            held.history.push_front(next.revision);
+            held.history.push_front(Arc::new(next.revision));
             held.history.truncate(most);
         }
     }
@@ -341,8 +361,11 @@ impl Extensions {
             let (Some(object), Some(target)) = (&held.object, held.history.front()) else {
                 continue;
             };
-            let kept = held.stable.as_ref().filter(|stable| stable.id != target.id);
-            for revision in [Some(target), kept].into_iter().flatten() {
+            let kept = held
+                .stable
+                .as_ref()
+                .filter(|stable| stable.deferred() != target.deferred());
+            for revision in [Some(target.as_ref()), kept].into_iter().flatten() {
                 for entry in &revision.entries {
                     let key = EntryKey {
                         extension: name.clone(),
@@ -410,7 +433,7 @@ impl Extensions {
             world
                 .secrets
                 .insert(name.clone(), reading::aliases(&held.secrets, index));
-            let stable = held.stable.as_ref().unwrap_or(target);
+            let stable = held.stable.as_ref().unwrap_or(target.as_ref());
             let rejected: BTreeSet<&str> = (held.verdict.entries.iter())
                 .filter(|entry| entry.reason.as_deref() == Some("Conflicted"))
                 .map(|entry| entry.name.as_str())
@@ -436,9 +459,8 @@ impl Extensions {
     pub(super) fn verdict(&self, name: &str) -> Option<(ObjectRef, ExtensionVerdict)> {
         let held = self.held.get(name)?;
         let mut verdict = held.verdict.clone();
-        verdict.target = held.history.front().cloned();
         verdict.stable = held.stable.as_ref().map(|stable| stable.id.clone());
-        verdict.revisions = held.history.iter().map(|revision| revision.id.clone()).collect();
+        verdict.history = held.history.iter().cloned().collect();
         Some((held.object.clone()?, verdict))
     }
 }
@@ -447,7 +469,7 @@ fn entries_of(revision: &Revision, rejected: &BTreeSet<&str>) -> RevisionEntries
     let entries = revision.entries.iter();
     let entries = entries.filter(|entry| !rejected.contains(entry.name.as_str()));
     RevisionEntries {
-        id: revision.id.clone(),
+        id: revision.deferred(),
         entries: entries
             .map(|entry| RevisionEntry {
                 entry: entry.name.clone(),

@@ -77,7 +77,7 @@ impl Session {
         Ok(())
     }
 
-    async fn say(&self, message: Out) -> Result<(), Status> {
+    pub(super) async fn say(&self, message: Out) -> Result<(), Status> {
         let message = OperatorMessage {
             message: Some(message),
         };

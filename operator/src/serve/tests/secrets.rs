@@ -30,6 +30,7 @@ fn mk_capable(have: Option<Hash>, lacks_secrets: bool) -> proxy_message::Message
         capabilities: vec!["secrets".into()],
         have_hash: have.map(|hash| hash.0.to_vec()).unwrap_or_default(),
         lacks_secrets,
+        ..Hello::default()
     })
 }
 

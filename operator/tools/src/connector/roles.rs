@@ -41,9 +41,11 @@ fn class(args: &Args) -> Result<ConnectorClassSpec> {
                 .for_each(|p| eprintln!("genkan: {}: {}", p.file.display(), p.message));
             let objects = changes.into_iter().flat_map(|change| match change {
                 Change::Reset(_, objects) => objects,
-                Change::Apply(_) | Change::Delete(..) | Change::Probed(..) | Change::Completed(..) => {
-                    Vec::new()
-                }
+                Change::Apply(_)
+                | Change::Delete(..)
+                | Change::Probed(..)
+                | Change::Completed(..)
+                | Change::Remembered(_) => Vec::new(),
             });
             let mut found = objects.filter_map(|object| {
                 let Object::Published(record) = object else {

@@ -1,6 +1,6 @@
 //! What an API server has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use genkan_compile::Compiler;
@@ -18,7 +18,8 @@ use crate::resource;
 /// # Errors
 /// When the API server cannot be asked, or does not know the definitions.
 pub(crate) async fn published(client: &Client) -> Result<Vec<Change>> {
-    let mut changes = Vec::new();
+    // What the operator keeps of extensions is nobody's to read.
+    let mut changes = vec![Change::Remembered(BTreeMap::new())];
     let kinds = [Watched::Service, Watched::EndpointSlice].map(Kind::Watched);
     for kind in Published::ALL.map(Kind::Published).into_iter().chain(kinds) {
         let resource = resource::of(kind);

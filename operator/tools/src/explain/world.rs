@@ -134,7 +134,11 @@ fn named_secrets(target: &[u8], changes: &[Change]) -> Vec<Key> {
     let mut named = secrets_of_connector(target, changes);
     let objects = changes.iter().filter_map(|change| match change {
         Change::Reset(_, objects) => Some(objects),
-        Change::Apply(_) | Change::Delete(..) | Change::Probed(..) | Change::Completed(..) => None,
+        Change::Apply(_)
+        | Change::Delete(..)
+        | Change::Probed(..)
+        | Change::Completed(..)
+        | Change::Remembered(_) => None,
     });
     for object in objects.flatten() {
         let Object::Published(record) = object else {
@@ -173,7 +177,11 @@ fn secrets_of_connector(target: &[u8], changes: &[Change]) -> Vec<Key> {
     let Some(path) = path else { return Vec::new() };
     let objects = changes.iter().filter_map(|change| match change {
         Change::Reset(_, objects) => Some(objects),
-        Change::Apply(_) | Change::Delete(..) | Change::Probed(..) | Change::Completed(..) => None,
+        Change::Apply(_)
+        | Change::Delete(..)
+        | Change::Probed(..)
+        | Change::Completed(..)
+        | Change::Remembered(_) => None,
     });
     let wanted = ObjectKey::connector(path.namespace, path.name);
     let record = objects.flatten().find_map(|object| {

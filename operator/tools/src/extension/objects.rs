@@ -52,7 +52,11 @@ pub(super) fn of(
 fn record_of<'c>(changes: &'c [Change], key: &ObjectKey) -> Option<&'c genkan_compile::object::Record> {
     let objects = changes.iter().filter_map(|change| match change {
         Change::Reset(_, objects) => Some(objects),
-        Change::Apply(_) | Change::Delete(..) | Change::Probed(..) | Change::Completed(..) => None,
+        Change::Apply(_)
+        | Change::Delete(..)
+        | Change::Probed(..)
+        | Change::Completed(..)
+        | Change::Remembered(_) => None,
     });
     objects.flatten().find_map(|object| match object {
         Object::Published(record) => (record.key == *key).then_some(record),
@@ -119,7 +123,7 @@ pub(super) fn unheld(change: &mut Change, key: &Key) {
     let all: Box<dyn Iterator<Item = &mut Object>> = match change {
         Change::Reset(_, objects) => Box::new(objects.iter_mut()),
         Change::Apply(object) => Box::new(std::iter::once(&mut **object)),
-        Change::Delete(..) | Change::Probed(..) | Change::Completed(..) => return,
+        Change::Delete(..) | Change::Probed(..) | Change::Completed(..) | Change::Remembered(_) => return,
     };
     for object in all {
         if object.key() == *key

@@ -109,7 +109,7 @@ fn of_compiled(compiler: &Compiler, key: &ObjectKey) -> Before {
     let verdict = compiler
         .verdict(key)
         .and_then(|verdict| verdict.extension.as_deref());
-    let target = verdict.and_then(|verdict| verdict.target.as_ref());
+    let target = verdict.and_then(|verdict| verdict.history.first());
     Before {
         revision: target.map(|target| target.id.clone()),
         entries: target
@@ -183,7 +183,7 @@ fn told(name: &str, before: &Before, verdict: &ExtensionVerdict) -> Result<(Vec<
     if verdict.is_pending {
         bail!("{name}: a ConfigMap or Secret that it names is not among the objects");
     }
-    let target = verdict.target.as_ref();
+    let target = verdict.history.first();
     let target = target.with_context(|| format!("{name}: nothing of it would be accepted"))?;
     let is_rejected = verdict
         .entries

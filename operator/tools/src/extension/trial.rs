@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let (key, own) = trial.object()?;
     let mut changes = match &args.source {
         Some(source) => objects::of(source, args.kubeconfig.as_deref(), Some(&key))?,
-        None => Vec::new(),
+        None => vec![Change::Remembered(BTreeMap::new())],
     };
     changes.extend(own.into_iter().map(|object| Change::Apply(Box::new(object))));
     changes.iter_mut().for_each(|change| lead_somewhere(change, &key));
@@ -133,7 +133,7 @@ fn lead_somewhere(change: &mut Change, key: &ObjectKey) {
     let all: Vec<&mut Object> = match change {
         Change::Reset(_, objects) => objects.iter_mut().collect(),
         Change::Apply(object) => vec![&mut **object],
-        Change::Delete(..) | Change::Probed(..) | Change::Completed(..) => return,
+        Change::Delete(..) | Change::Probed(..) | Change::Completed(..) | Change::Remembered(_) => return,
     };
     for object in all {
         let Object::Published(record) = object else {

@@ -134,6 +134,7 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
             Err(message) => remarks.push(document.remark(Level::Error, "", message)),
         }
     }
+    index.take(Change::Remembered(BTreeMap::new()), &mut dirty);
     policies::assume_secrets(&mut index, &mut dirty);
     let mut compiler = Compiler::default();
     compiler.compile(&index, &dirty);

@@ -63,7 +63,8 @@ impl Builder {
             }
             Some((_, ResourceBody::Revision(revision))) => {
                 let extension = revision.object.key.name.clone();
-                self.policies.revise(*revision);
+                // The first configuration of this process is in the making.
+                self.policies.revise(*revision, self.sequence == 1);
                 Place::Revision(extension)
             }
             Some((_, ResourceBody::Route(described))) => {

@@ -1,20 +1,21 @@
 //! Policies that routes are served with: what there is of them, and what of it is active here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use genkan_policies::{
-    Alias, Aliases, EntryFacts, Limiters, NamedHook, NamedOverride, ObjectFacts, World, link,
+    Alias, Aliases, EntryFacts, Limiters, Meters, NamedHook, NamedOverride, ObjectFacts, World, link,
 };
 use genkan_proto::codec;
 use genkan_proto::v1alpha1::Verdict;
-use genkan_routing::model::policy::{PolicyDefinition, RevisionEntry, SecretAlias};
+use genkan_routing::model::policy::{ActiveRevisions, PolicyDefinition, SecretAlias};
 use genkan_routing::model::{
     self, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Objection, SecretKey, Unavailable,
 };
 
-use super::{Builder, Place};
-use crate::tables::{Linked, Route};
+use super::active::Active;
+use super::{Applied, Builder, Place};
+use crate::tables::{Entry, EntryState, Extension, Linked, Route};
 
 #[derive(Debug, Default)]
 pub(super) struct Policies {
@@ -22,9 +23,11 @@ pub(super) struct Policies {
     definitions: BTreeMap<String, Arc<PolicyDefinition>>,
     entries: HashMap<EntryKey, Arc<ExtensionEntry>>,
     revisions: BTreeMap<String, ExtensionRevision>,
-    /// The revision of each extension that is active here.
-    active: BTreeMap<String, String>,
+    active: Active,
     world: Arc<World>,
+    /// What people and the operator are shown.
+    pub(super) extensions: Arc<[Extension]>,
+    meters: Option<Arc<dyn Meters>>,
     limiters: Limiters,
     /// Something of the above came or went.
     is_dirty: bool,
@@ -33,6 +36,13 @@ pub(super) struct Policies {
 // === impl Policies ===
 
 impl Policies {
+    pub(super) fn counting(meters: Arc<dyn Meters>) -> Self {
+        Self {
+            meters: Some(meters),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn define(&mut self, policy: DefinedPolicy) {
         let name = policy.object.key.name;
         match policy.definition {
@@ -55,24 +65,15 @@ impl Policies {
         self.is_dirty |= self.entries.remove(key).is_some();
     }
 
-    pub(super) fn revise(&mut self, revision: ExtensionRevision) {
-        let extension = revision.object.key.name.clone();
-        let restored = match (&revision.stable, revision.restores_stable) {
-            (Some(stable), true) => stable,
-            (_, _) => &revision.target,
-        };
-        let known = [Some(&revision.target), revision.stable.as_ref()];
-        let is_known = |id: &String| known.iter().flatten().any(|revision| revision.id == *id);
-        // What a data plane that begins has not yet, it takes at once.
-        if !self.active.get(&extension).is_some_and(is_known) {
-            self.active.insert(extension.clone(), restored.id.clone());
-        }
-        self.revisions.insert(extension, revision);
+    /// `begins`: with the first configuration of this process.
+    pub(super) fn revise(&mut self, revision: ExtensionRevision, begins: bool) {
+        self.active.revise(&revision, begins);
+        self.revisions.insert(revision.object.key.name.clone(), revision);
         self.is_dirty = true;
     }
 
+    /// It may come back in the same change: what is active of it is forgotten behind that.
     pub(super) fn retire(&mut self, extension: &str) {
-        self.active.remove(extension);
         self.is_dirty |= self.revisions.remove(extension).is_some();
     }
 
@@ -91,6 +92,10 @@ impl Policies {
             let versions = world.definitions.entry(definition.policy.clone()).or_default();
             versions.push(Arc::clone(definition));
         }
+        self.active
+            .retain(|extension| self.revisions.contains_key(extension));
+        world.meters.clone_from(&self.meters);
+        let mut extensions = Vec::with_capacity(self.revisions.len());
         for (extension, revision) in &self.revisions {
             world
                 .allow_fail_open
@@ -98,37 +103,59 @@ impl Policies {
             world
                 .secrets
                 .insert(extension.clone(), aliases(&revision.secrets, &secret).0);
-            for entry in self.acting(extension, revision) {
+            let Some(active) = self.active.get_mut(extension) else {
+                continue;
+            };
+            world.tallies.insert(extension.clone(), Arc::clone(&active.tally));
+            let before = std::mem::take(&mut active.contents);
+            let mut shown = Vec::new();
+            for entry in active.acting(&revision.target) {
                 let key = EntryKey {
                     extension: extension.clone(),
-                    entry: entry.entry.clone(),
-                    digest: entry.digest.clone(),
+                    entry: entry.entry,
+                    digest: entry.digest,
                 };
-                if let Some(content) = self.entries.get(&key) {
-                    enter(&mut world, &key, content);
-                }
+                // What nobody sends any more acts on.
+                let held = self.entries.get(&key).or_else(|| before.get(&key)).cloned();
+                let state = match &held {
+                    Some(content) => {
+                        enter(&mut world, &key, content);
+                        EntryState::Active
+                    }
+                    None => EntryState::Missing("its content has not come".to_owned()),
+                };
+                shown.push(Entry {
+                    name: key.entry.clone(),
+                    digest: key.digest.clone(),
+                    state,
+                });
+                active.contents.extend(held.map(|content| (key, content)));
             }
+            let acting: HashSet<(&str, &str)> = (active
+                .contents
+                .keys()
+                .map(|key| (key.entry.as_str(), key.digest.as_str())))
+            .collect();
+            let waiting = revision.target.entries.iter();
+            let waiting = waiting
+                .filter(|entry| !entry.is_immediate)
+                .filter(|entry| !acting.contains(&(entry.entry.as_str(), entry.digest.as_str())))
+                .filter(|_| active.id() != revision.target.id);
+            shown.extend(waiting.map(|entry| Entry {
+                name: entry.entry.clone(),
+                digest: entry.digest.clone(),
+                state: EntryState::Waiting,
+            }));
+            extensions.push(Extension {
+                name: extension.clone(),
+                revision: active.id().to_owned(),
+                entries: shown,
+                tally: Arc::clone(&active.tally),
+            });
         }
         self.world = Arc::new(world);
+        self.extensions = extensions.into();
         true
-    }
-
-    /// The entries of an extension that act here: those that are immediate, and the deferred ones of the revision that is
-    /// active.
-    fn acting<'r>(&self, extension: &str, revision: &'r ExtensionRevision) -> Vec<&'r RevisionEntry> {
-        let active = self.active.get(extension);
-        let is_active = |id: &String| active == Some(id);
-        let stable = revision.stable.as_ref().filter(|stable| is_active(&stable.id));
-        let deferred = stable.unwrap_or(&revision.target).entries.iter();
-        let deferred = deferred.filter(|entry| !entry.is_immediate);
-        let immediate = revision.target.entries.iter().filter(|entry| entry.is_immediate);
-        let immediate: Vec<&RevisionEntry> = immediate.collect();
-        let replaced: BTreeSet<&str> = immediate.iter().map(|entry| entry.entry.as_str()).collect();
-        let mut all: Vec<&RevisionEntry> = deferred
-            .filter(|entry| !replaced.contains(entry.entry.as_str()))
-            .collect();
-        all.extend(immediate);
-        all
     }
 }
 
@@ -197,6 +224,59 @@ fn aliases<'a>(
 // === impl Builder ===
 
 impl Builder {
+    /// What is active of extensions.
+    pub fn active(&self) -> ActiveRevisions {
+        self.policies.active.revisions()
+    }
+
+    /// What was active in an earlier process, for the configuration that was kept with it.
+    pub fn keep_active(&mut self, kept: ActiveRevisions) {
+        self.policies.active.keep(kept);
+    }
+
+    /// Makes a revision of an extension the active one, or none of its deferred entries where it has no name. Plans are linked
+    /// anew with it; requests in flight keep theirs.
+    ///
+    /// # Errors
+    /// When it is not here, in one sentence; nothing has changed then.
+    pub fn activate(&mut self, extension: &str, revision: &str) -> Result<Applied, String> {
+        let Some(known) = self.policies.revisions.get(extension) else {
+            return Err(format!(
+                "there is no extension {extension} in the configuration that is served"
+            ));
+        };
+        self.policies.is_dirty |= self.policies.active.activate(known, revision)?;
+        let is_objected = self.settle_policies() && self.relink(&BTreeSet::new());
+        self.metrics.prune_policies();
+        Ok(self.applied(Vec::new(), is_objected))
+    }
+
+    /// Whether everything can be served with what is active of an extension.
+    ///
+    /// # Errors
+    /// The first thing that cannot, in one sentence.
+    pub fn verify(&self, extension: &str, revision: &str) -> Result<(), String> {
+        let extensions = self.policies.extensions.iter();
+        let known = extensions.clone().find(|known| known.name == extension);
+        let Some(known) = known.filter(|known| known.revision == revision) else {
+            return Err(format!("the revision {revision:?} of {extension} is not active"));
+        };
+        for entry in &known.entries {
+            if let EntryState::Missing(why) = &entry.state {
+                return Err(format!("{extension}/{}: {why}", entry.name));
+            }
+        }
+        for route in self.routes.values() {
+            let linked = route.linked.load();
+            let fault = linked.as_deref().and_then(Linked::fault);
+            let is_its = |entry: &str| entry.split('/').next() == Some(extension);
+            if let Some((_, why)) = fault.filter(|(entry, _)| is_its(entry)) {
+                return Err(format!("{}: {}", route.title, why.message));
+            }
+        }
+        Ok(())
+    }
+
     /// Makes what plans are linked with anew. Whether other plans may have changed with it.
     pub(super) fn settle_policies(&mut self) -> bool {
         let Self { policies, parts, .. } = self;
@@ -223,7 +303,7 @@ impl Builder {
         };
         match link(&facts, world, &self.policies.limiters) {
             Ok(plan) if plan.is_empty() => (None, None),
-            Ok(plan) => (Some(Linked::new(Ok(plan))), None),
+            Ok(plan) => (Some(Linked::new(plan)), None),
             Err(problem) => {
                 // Whoever answers with it says whose it is.
                 let title = format!("{}: ", route.title);
@@ -238,10 +318,8 @@ impl Builder {
                     reason: reason.to_owned(),
                     message: message.clone(),
                 };
-                (
-                    Some(Linked::new(Err(Unavailable::new(reason, message)))),
-                    Some(objection),
-                )
+                let linked = Linked::broken(Unavailable::new(reason, message), problem.entry);
+                (Some(linked), Some(objection))
             }
         }
     }

@@ -13,6 +13,8 @@ use super::*;
 use crate::names::System;
 use crate::tables::Current;
 
+mod extensions;
+
 fn mk_builder() -> Builder {
     let names = Names::new(Arc::new(System::default()), Arc::default());
     Builder::new(Arc::new(names), Arc::default())

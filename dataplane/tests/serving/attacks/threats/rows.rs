@@ -9,6 +9,7 @@ const DECISIONS: &str = "dataplane/callers/src/decisions/tests.rs";
 const BUDGET: &str = "operator/compile/src/compiler/budget/tests.rs";
 const SIZES: &str = "operator/compile/src/compiler/tests/sizes.rs";
 const TOOLS_REMOVAL: &str = "e2e/tests/suites/connectors/removal.rs";
+const EXTENSIONS: &str = "e2e/tests/suites/charts/extensions.rs";
 const ADDRESSES: &str = "dataplane/routing/tests/addresses.rs";
 
 pub const THREATS: &[Threat] = &[
@@ -539,6 +540,21 @@ pub const THREATS: &[Threat] = &[
         "a Connector that names the Secret of another namespace",
         "it is never used, and the Connector says so",
         &[(TOOLS_REMOVAL, "the_secret_of_another_namespace_is_never_used")],
+    ),
+    threat(
+        "a policy that sends requests to a server of its author's, inside `switch` too",
+        "whoever writes it needs `external` on the host, which is written out",
+        &[(EXTENSIONS, "who_may_extend_the_gateway_is_decided_at_admission")],
+    ),
+    threat(
+        "a policy that makes a caller somebody else, or hands their credential on",
+        "whoever writes it needs `impersonate` on users",
+        &[(EXTENSIONS, "who_may_extend_the_gateway_is_decided_at_admission")],
+    ),
+    threat(
+        "a policy that sets `X_Remote_User`",
+        "refused when it is written",
+        &[(EXTENSIONS, "who_may_extend_the_gateway_is_decided_at_admission")],
     ),
     threat(
         "a credential that is used on when it was changed, deleted, or may no longer be read",

@@ -1,0 +1,106 @@
+//! Roll-outs of extensions, between the compiler, the data planes and the statuses.
+
+use std::collections::BTreeSet;
+
+use genkan_compile::index::Change;
+use genkan_compile::kinds::Tool;
+use genkan_crds::gateway::APPROVE;
+use genkan_routing::model::{ObjectKey, Published};
+use tokio::time::Instant;
+
+use super::Engine;
+use crate::extensions::{Extensions, Settings, Todo};
+
+// === impl Engine ===
+
+impl Engine {
+    /// Takes up what is meant of extensions that were compiled.
+    pub(super) fn mean_extensions(&mut self, compiled: &BTreeSet<ObjectKey>, now: Instant) {
+        if !self.leading {
+            return;
+        }
+        let extensions = compiled
+            .iter()
+            .filter(|key| key.kind == Published::GatewayExtension);
+        for key in extensions {
+            let record = self.index.published.get(key);
+            let said = self
+                .compiler
+                .verdict(key)
+                .and_then(|verdict| verdict.extension.as_ref());
+            let (Some(record), Some(said)) = (record, said) else {
+                continue;
+            };
+            let Some(Tool::Extension(spec)) = record.spec.as_ref().ok().map(|spec| &spec.tool) else {
+                continue;
+            };
+            if said.is_pending || said.history.is_empty() {
+                continue;
+            }
+            let settings = Settings::of(spec, record.annotations.get(APPROVE));
+            let kept = match self.extensions.kept(&key.name) {
+                Some(_) => None,
+                None => {
+                    let status = record.status.read();
+                    let memory = status["rollout"]["memory"].as_str();
+                    memory.and_then(|memory| serde_json::from_str(memory).ok())
+                }
+            };
+            self.keeping.say(&key.name, said.history.clone());
+            let history = said.history.clone();
+            let created = record.created;
+            let todo = self
+                .extensions
+                .mean(&key.name, created, &history, settings, kept, now);
+            self.roll(todo, now);
+        }
+    }
+
+    /// One operator alone rolls out.
+    pub(super) fn lead_extensions(&mut self, leading: bool, now: Instant) {
+        self.extensions = Extensions::default();
+        if !leading {
+            return;
+        }
+        let seen: Vec<_> = self
+            .rollouts
+            .seen()
+            .iter()
+            .map(|(name, seen)| (name.clone(), seen.active.clone()))
+            .collect();
+        for (name, active) in seen {
+            let is_fresh = self.fleet.is_starting(&name);
+            let todo = self.extensions.connected(&name, active, is_fresh, now);
+            self.roll(todo, now);
+        }
+        let all: BTreeSet<ObjectKey> = self.compiler.verdicts().map(|(key, _)| key.clone()).collect();
+        self.mean_extensions(&all, now);
+    }
+
+    /// Does what a roll-out asks for.
+    pub(super) fn roll(&mut self, todo: Todo, now: Instant) {
+        for (proxy, rollout) in todo.send {
+            self.rollouts.send(&proxy, rollout);
+        }
+        let mut changes = Vec::new();
+        let completed: BTreeSet<&String> = todo.completed.iter().map(|(name, _)| name).collect();
+        for name in todo.changed.iter().filter(|name| !completed.contains(name)) {
+            let has_failed = self.extensions.restores_stable(name);
+            if self.index.failed.contains(name) != has_failed {
+                let stable = self.index.stable.get(name).cloned().map(Box::new);
+                changes.push(Change::Completed(name.clone(), stable, has_failed));
+            }
+        }
+        for (name, revision) in &todo.completed {
+            let has_failed = self.extensions.restores_stable(name);
+            let revision = Some(Box::new((**revision).clone()));
+            changes.push(Change::Completed(name.clone(), revision, has_failed));
+        }
+        if !changes.is_empty() {
+            self.take_changes(changes, now);
+        }
+        let changed = todo.changed.into_iter();
+        let changed = changed.map(|name| ObjectKey::cluster(Published::GatewayExtension, name));
+        self.assess_each(changed.collect::<Vec<_>>(), now);
+    }
+}
