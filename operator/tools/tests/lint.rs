@@ -101,7 +101,9 @@ fn the_manifests_of_the_pages_are_fine() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let page = fs::read_to_string(&path).unwrap();
-        let texts = yaml_of(&page);
+        let mut texts = yaml_of(&page);
+        // A fragment of one is no manifest.
+        texts.retain(|text| text.trim_start().starts_with("apiVersion"));
         blocks += texts.len();
         let texts: Vec<_> = texts.into_iter().map(|text| (name.clone(), text)).collect();
         let report = lint(&texts);
