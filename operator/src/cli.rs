@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use genkan_compile::sentence::sentence;
-use genkan_tools::{connector, definitions, explain, lint, local_proxy};
+use genkan_tools::{connector, definitions, explain, extension, lint, local_proxy};
 use tracing_subscriber::EnvFilter;
 
 use crate::operator;
@@ -46,6 +46,8 @@ enum Command {
     Open(local_proxy::OpenArgs),
     /// Say what people want to know of Connectors
     Connector(connector::Args),
+    /// Import, foretell, try and approve GatewayExtensions
+    Extension(extension::Args),
     /// Print the CustomResourceDefinitions, or check what they would change
     Crds(definitions::Args),
     /// Print the version
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Proxy(args) => local_proxy::run(args),
         Command::Open(args) => local_proxy::open(args),
         Command::Connector(args) => connector::run(&args),
+        Command::Extension(args) => extension::run(&args),
         Command::Crds(args) => definitions::run(&args),
         Command::Version => {
             println!("genkan {}", env!("CARGO_PKG_VERSION"));

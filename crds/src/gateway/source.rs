@@ -73,9 +73,9 @@ pub struct ConfigMapSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 
-    /// The keys that hold its parts, in order.
+    /// The keys that hold its parts, in order; MAP/KEY is a key of another ConfigMap of the namespace.
     /// Default: none; key is given instead.
-    /// Example: [corp.zip.0, corp.zip.1]
+    /// Example: [corp.zip.0, corp-zip-1/corp.zip.1]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
 }

@@ -323,6 +323,20 @@ impl Compiler {
         self.policies.plan(record, route.policies.as_deref(), index)
     }
 
+    /// What policies do to the requests of an object, whatever else becomes of it; `None`: it takes none, or cannot be read.
+    pub fn policies_of(
+        &self,
+        index: &Index,
+        key: &ObjectKey,
+    ) -> Option<Result<genkan_policies::Plan, Finding>> {
+        let record = index.published.get(key)?;
+        let spec = record.spec.as_ref().ok()?;
+        match spec.tool {
+            Tool::None | Tool::Connector(_) => Some(self.policies.judged(record, index)),
+            Tool::Class(_) | Tool::Policy(_) | Tool::Extension(_) => None,
+        }
+    }
+
     pub fn verdicts(&self) -> impl Iterator<Item = (&ObjectKey, &Verdict)> {
         self.verdicts.iter()
     }

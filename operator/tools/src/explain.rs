@@ -4,6 +4,7 @@ mod access;
 mod arrived;
 mod candidates;
 mod destination;
+pub(crate) mod fetch;
 mod lines;
 mod policies;
 mod print;
@@ -24,7 +25,7 @@ use crate::source::{Origin, Source};
 
 pub use access::{ApiServer, Caller, Reviewer};
 pub use candidates::Candidate;
-pub use policies::PolicyStep;
+pub use policies::{InPlace, PolicyStep};
 pub use print::text;
 pub use request::Request;
 pub(crate) use sending::HIDDEN;
@@ -87,6 +88,15 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<&'static str>,
     pub outcome: Outcome,
+    /// What policies put into the head of the answer, whoever gives it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// What a hook for errors says in the place of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<InPlace>,
+    /// Why a policy could not be applied: the log has it, and clients are not told.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
     /// A refusal comes as 200 with `grpc-status` and this message as `grpc-message`.
     pub as_grpc: bool,
 }
@@ -127,6 +137,9 @@ pub fn explain(
         policies: judged.policies,
         class: judged.class,
         as_grpc: judged.as_grpc && judged.outcome.is_refused(),
+        headers: judged.headers,
+        in_place: judged.in_place,
+        detail: judged.detail,
         outcome: judged.outcome,
     })
 }

@@ -8,6 +8,7 @@ pub mod connector;
 pub mod definitions;
 pub mod directory;
 pub mod explain;
+pub mod extension;
 pub mod lint;
 pub mod local_proxy;
 pub mod resource;

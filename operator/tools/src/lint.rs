@@ -2,9 +2,11 @@
 
 mod advice;
 mod document;
+mod foreign;
 mod legacy;
 mod locate;
 mod object;
+mod policies;
 mod print;
 mod schema;
 mod together;
@@ -24,7 +26,7 @@ use document::Document;
     after_help = "Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 a file cannot be read"
 )]
 pub struct Args {
-    /// Files or folders of manifests; - is standard input
+    /// Files or folders of manifests, a DataPower zip or the YAML of a DataPower policy; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How findings are printed
@@ -82,14 +84,20 @@ pub struct Report {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
-    let mut texts = Vec::new();
+    let (mut texts, mut archives) = (Vec::new(), Vec::new());
     for path in &args.files {
-        if let Err((path, error)) = read(path, &mut texts) {
+        let done = match is_zip(path) {
+            true => std::fs::read(path)
+                .map(|bytes| archives.push((path.display().to_string(), bytes)))
+                .map_err(|error| (path.clone(), error)),
+            false => read(path, &mut texts),
+        };
+        if let Err((path, error)) = done {
             eprintln!("genkan: {} cannot be read: {error}", path.display());
             return ExitCode::from(2);
         }
     }
-    let report = lint(&texts);
+    let report = lint_all(&texts, &archives);
     match args.output {
         Output::Text => print!("{}", print::text(&report)),
         Output::Json => println!("{}", print::json(&report)),
@@ -99,15 +107,22 @@ pub fn run(args: &Args) -> ExitCode {
 
 /// Judges texts, each with the name of its file, by themselves and together.
 pub fn lint(texts: &[(String, String)]) -> Report {
+    lint_all(texts, &[])
+}
+
+/// The same, with DataPower zips beside them.
+pub fn lint_all(texts: &[(String, String)], archives: &[(String, Vec<u8>)]) -> Report {
     let mut report = Report {
-        files: texts.len(),
+        files: texts.len() + archives.len(),
         ..Report::default()
     };
     let mut documents: Vec<Document<'_>> = Vec::new();
     for (file, text) in texts {
         documents.extend(document::read(file, text, &mut report.remarks));
     }
-    for document in documents.iter().filter(|d| d.is_published()) {
+    let archives = archives.iter();
+    documents.extend(archives.map(|(file, bytes)| foreign::archive(file, bytes)));
+    for document in documents.iter().filter(|d| d.is_published() && !d.is_made) {
         report.objects += 1;
         object::check(document, &mut report.remarks);
     }
@@ -115,6 +130,11 @@ pub fn lint(texts: &[(String, String)]) -> Report {
     report.remarks.sort();
     report.remarks.dedup();
     report
+}
+
+fn is_zip(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("zip"))
 }
 
 fn read(path: &Path, texts: &mut Vec<(String, String)>) -> Result<(), (PathBuf, std::io::Error)> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use genkan_tools::lint::{Level, lint};
+use genkan_tools::lint::{Level, lint, lint_all};
 
 /// Manifests that people publish: each is fine, or is remarked upon in the words recorded.
 #[test]
@@ -90,6 +90,58 @@ fn the_examples_are_fine() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         assert_eq!(judge(&path), format!("{name}: served\n"));
     }
+}
+
+/// Every manifest that a page prints can be applied as it stands there, with all others of the page.
+#[test]
+fn the_manifests_of_the_pages_are_fine() {
+    let folder = root().join("../../docs");
+    let mut blocks = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let page = fs::read_to_string(&path).unwrap();
+        let mut texts = yaml_of(&page);
+        // A fragment of one is no manifest.
+        texts.retain(|text| text.trim_start().starts_with("apiVersion"));
+        blocks += texts.len();
+        let texts: Vec<_> = texts.into_iter().map(|text| (name.clone(), text)).collect();
+        let report = lint(&texts);
+        assert_eq!(report.errors(), 0, "{name}: {:#?}", report.remarks);
+    }
+    assert!(blocks > 10, "only {blocks} blocks");
+}
+
+/// The blocks of a page, each behind as many lines as are in front of it.
+fn yaml_of(page: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut block: Option<String> = None;
+    for (number, line) in page.lines().enumerate() {
+        match &mut block {
+            None if line == "```yaml" => block = Some("\n".repeat(number + 1)),
+            None => {}
+            Some(_) if line == "```" => blocks.extend(block.take()),
+            Some(text) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    blocks
+}
+
+#[test]
+fn a_zip_is_judged_as_the_extension_that_would_hold_it() {
+    let archives = [("a/corp.zip".to_owned(), b"no zip".to_vec())];
+    let report = lint_all(&[], &archives);
+    let said: Vec<_> = report
+        .remarks
+        .iter()
+        .map(|r| (r.object.as_str(), r.message.as_str()))
+        .collect();
+    let why = "archive: not a zip file, ArchiveInvalid";
+    assert_eq!(said, [("GatewayExtension corp", why)]);
+    assert_eq!((report.files, report.objects), (1, 0));
 }
 
 #[test]

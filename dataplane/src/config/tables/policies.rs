@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use genkan_policies::{Class, Plan};
+use genkan_policies::Plan;
 use genkan_routing::decide;
 use genkan_routing::model::Unavailable;
 
@@ -50,10 +50,10 @@ impl decide::Policies for Linked {
 
     fn acts(&self, place: decide::Place) -> bool {
         match (self.plan(), place) {
-            (Ok(plan), decide::Place::BeforeReview) => !plan.before_review.is_empty(),
-            (Ok(plan), decide::Place::AfterReview) => {
-                !plan.after_review.is_empty() || plan.class() != Class::HeaderOnly
-            }
+            // Hooks for errors are told of a refusal of the review, too.
+            (Ok(plan), decide::Place::BeforeReview) => !plan.before_review.is_empty() || plan.is_for_errors(),
+            // Hooks on what is sent and on answers act behind the decision, on what is begun here.
+            (Ok(plan), decide::Place::AfterReview) => !plan.is_empty(),
             // Who may not is not told what is wrong.
             (Err(_), place) => place == decide::Place::AfterReview,
         }

@@ -276,6 +276,21 @@ impl Policies {
         (!plan.is_empty()).then_some(plan)
     }
 
+    /// What the policies of an object come to, whatever else becomes of it.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn judged(&self, record: &Record, index: &Index) -> Result<Plan, Finding> {
+        let spec = record.spec.as_ref().ok();
+        let wanted = spec.and_then(|spec| spec.policies.as_deref());
+        let wanted = Wanted {
+            labels: self.selected_labels(record),
+            ..wanted.cloned().unwrap_or_default()
+        };
+        self.linked(record, &wanted, index)
+            .map_err(|(_, finding)| finding)
+    }
+
     /// # Errors
     /// What is wrong, and whether that is the specification or what it refers to.
     fn linked(&self, record: &Record, wanted: &Wanted, index: &Index) -> Result<Plan, (bool, Finding)> {

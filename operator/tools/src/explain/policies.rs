@@ -4,19 +4,21 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Error, anyhow};
+use bytes::Bytes;
 use genkan_policies::{
-    AnswerBody, Caller, Class, Exchange, Job, Outcome as Outcome_, Outside, Plan, PolicyAnswer, Source,
-    Stage, State, Unreachable, Waiting,
+    AnswerBody, Caller, Chain, Class, Coming, Exchange, Job, Later, Outcome as Outcome_, Outside, Plan,
+    PolicyAnswer, Reading, Replacing, Source, Stage, State, Unreachable, Waiting,
 };
 use genkan_routing::HeaderStore;
 use genkan_routing::decide::{Changed, Place, Policies};
-use http::header::LOCATION;
-use http::{HeaderMap, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use tokio::runtime::Builder;
 
 use super::access::Somebody;
 use super::lines::Lines;
+use super::sending::Forward;
 use super::verdict::Outcome;
 
 /// The policies of an object that are in force.
@@ -38,14 +40,41 @@ pub struct PolicyStep {
     pub mode: Option<&'static str>,
 }
 
+/// What answers in the place of an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InPlace {
+    pub code: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// `EXTENSION/ENTRY`.
+    pub by: String,
+}
+
+/// A request under its policies.
+#[derive(Default)]
+pub(super) struct Running {
+    planned: Option<Planned>,
+    state: State,
+    seen: Seen,
+    /// As they are by now.
+    headers: HeaderMap,
+    /// Those of an answer of a policy.
+    of_answer: Vec<(String, String)>,
+    /// What the log would have of a policy that could not be applied.
+    detail: String,
+}
+
 /// What the request shows of itself.
-pub(super) struct Seen<'a> {
-    pub(super) method: &'a str,
-    pub(super) host: &'a str,
-    pub(super) path: &'a str,
-    pub(super) query: &'a [u8],
-    pub(super) title: &'a str,
-    pub(super) user: Option<(&'a str, &'a [String])>,
+#[derive(Clone, Default)]
+pub(super) struct Seen {
+    pub(super) method: String,
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) title: String,
+    pub(super) user: Option<(String, Vec<String>)>,
+    pub(super) body: Option<Bytes>,
+    pub(super) is_upgrade: bool,
 }
 
 /// Why the request goes no further.
@@ -69,8 +98,9 @@ impl Policies for Planned {
 
     fn acts(&self, place: Place) -> bool {
         match place {
-            Place::BeforeReview => !self.0.before_review.is_empty(),
-            Place::AfterReview => !self.0.after_review.is_empty(),
+            // Hooks for errors are told of a refusal of the review, too.
+            Place::BeforeReview => !self.0.before_review.is_empty() || self.0.is_for_errors(),
+            Place::AfterReview => !self.0.is_empty(),
         }
     }
 }
@@ -93,42 +123,182 @@ impl Planned {
         };
         (all.map(step).collect(), class)
     }
+}
 
-    /// Runs what acts at a place.
-    pub(super) fn run(
-        &self,
-        place: Place,
-        seen: &Seen<'_>,
-        headers: &mut Lines,
-        state: &mut State,
-    ) -> Result<Changed<Arc<Somebody>>, Halt> {
-        let chain = match place {
-            Place::BeforeReview => &self.0.before_review,
-            Place::AfterReview => &self.0.after_review,
-        };
-        let query = String::from_utf8_lossy(seen.query).into_owned();
-        let request = genkan_policies::Request {
+// === impl Seen ===
+
+impl Seen {
+    fn request(&self) -> genkan_policies::Request<'_> {
+        genkan_policies::Request {
             id: "",
-            method: seen.method,
+            method: &self.method,
             scheme: "http",
-            host: seen.host,
-            path: seen.path,
-            query: &query,
-            route: seen.title,
+            host: &self.host,
+            path: &self.path,
+            query: &self.query,
+            route: &self.title,
             source: Source::default(),
-            caller: seen.user.map_or_else(Caller::default, |(user, groups)| Caller {
-                user,
-                groups,
-                ..Caller::default()
-            }),
+            caller: self
+                .user
+                .as_ref()
+                .map_or_else(Caller::default, |(user, groups)| Caller {
+                    user,
+                    groups,
+                    ..Caller::default()
+                }),
+        }
+    }
+
+    /// What is known of the body before it comes.
+    fn reading<'h>(&self, headers: &'h HeaderMap) -> Reading<'h> {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let is_chunked = headers.contains_key(TRANSFER_ENCODING);
+        let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        Reading {
+            bytes: length.or((!is_chunked).then_some(0)),
+            is_upgrade: self.is_upgrade,
+            content_type: text(CONTENT_TYPE),
+            content_encoding: text(CONTENT_ENCODING),
+        }
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Runs what acts at a place of the decision.
+    pub(super) fn run(
+        &mut self,
+        planned: &Planned,
+        place: Place,
+        seen: Seen,
+        headers: &mut Lines,
+    ) -> Result<Changed<Arc<Somebody>>, Halt> {
+        self.planned = Some(planned.clone());
+        self.headers = copied(headers);
+        self.seen = seen;
+        let before = self.state.query.clone();
+        let plan = Arc::clone(&planned.0);
+        let chain = match place {
+            Place::BeforeReview => &plan.before_review,
+            Place::AfterReview => {
+                let coming = match plan.class() {
+                    Class::HeaderOnly => Coming::HeaderOnly,
+                    Class::EarlyBody | Class::ResponseBody => {
+                        plan.class_for(&self.seen.reading(&self.headers))
+                    }
+                };
+                if let Coming::Answer(answer) = coming {
+                    return Err(self.halt(&answer));
+                }
+                &plan.after_review
+            }
         };
-        let before = state.query.clone();
-        let mut map = copied(headers);
-        let as_sent = map.clone();
+        let as_sent = self.headers.clone();
+        self.apply(chain)?;
+        write_back(&as_sent, &self.headers, headers);
+        let query = (self.state.query.as_ref()).filter(|query| before.as_ref() != Some(*query));
+        let identity = self.state.identity.as_ref();
+        Ok(Changed {
+            query: query.map(|query| query.as_bytes().to_vec()),
+            caller: identity.map(|identity| Arc::new(Somebody::named(&identity.user, &identity.groups))),
+            forwards_authorization: self.state.forwards_authorization,
+        })
+    }
+
+    /// Hooks on what the backend would get.
+    pub(super) fn before_sending(&mut self, forward: &mut Forward) -> Result<(), Halt> {
+        let Some(planned) = self.planned.clone() else {
+            return Ok(());
+        };
+        let mut lines = Lines::default();
+        for (name, value) in &forward.headers {
+            lines.append(name, value.as_bytes());
+        }
+        if let Some(body) = &self.state.body {
+            lines.remove(TRANSFER_ENCODING.as_str());
+            lines.set("Content-Length", body.len().to_string().as_bytes());
+            forward.body = Some(String::from_utf8_lossy(body).into_owned());
+            forward
+                .notes
+                .push("policies put another body in its place".to_owned());
+        }
+        let as_dressed = copied(&lines);
+        self.headers = as_dressed.clone();
+        self.apply(&planned.0.post_request)?;
+        write_back(&as_dressed, &self.headers, &mut lines);
+        forward.headers = lines.into_text();
+        Ok(())
+    }
+
+    /// What hooks for errors say in the place of a refusal.
+    pub(super) fn in_place(&mut self, outcome: &Outcome) -> Result<Option<InPlace>, Error> {
+        let (
+            Some(planned),
+            Outcome::Refuse {
+                code,
+                reason,
+                message,
+            },
+        ) = (&self.planned, outcome)
+        else {
+            return Ok(None);
+        };
+        if !planned.0.is_for_errors() {
+            return Ok(None);
+        }
+        let error = Replacing {
+            status: *code,
+            reason,
+            message,
+        };
         let outside = Alone::default();
-        let mut exchange = Exchange::new(request, Stage::Request(&mut map), state);
+        let runtime = Builder::new_current_thread().build()?;
+        let seen = self.seen.request();
+        let replacing = planned
+            .0
+            .replace(error, seen, &self.headers, &mut self.state, &outside);
+        let Some(replaced) = runtime.block_on(replacing) else {
+            return Ok(None);
+        };
+        let (kind, body) = match &replaced.body {
+            AnswerBody::Raw { content_type, bytes } => {
+                let kind = content_type.as_ref().map(text_of);
+                (kind, String::from_utf8_lossy(bytes).into_owned())
+            }
+            AnswerBody::Status => (None, replaced.message.clone()),
+        };
+        let kind = kind.map(|kind| (CONTENT_TYPE.to_string(), kind));
+        Ok(Some(InPlace {
+            code: replaced.status,
+            headers: kind.into_iter().chain(texts(&replaced.headers)).collect(),
+            body,
+            by: replaced.by.to_string(),
+        }))
+    }
+
+    /// What policies add to the head of the answer, whoever gives it.
+    pub(super) fn of_answer(&self) -> Vec<(String, String)> {
+        let later = self.state.later.iter().map(|later| match later {
+            Later::Set(name, value) | Later::Add(name, value) => (name.to_string(), text_of(value)),
+        });
+        later.chain(self.of_answer.iter().cloned()).collect()
+    }
+
+    /// Why a policy could not be applied, which clients are not told; empty where one could.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    fn apply(&mut self, chain: &Chain) -> Result<(), Halt> {
+        let outside = Alone::default();
         let runtime = Builder::new_current_thread().build();
         let runtime = runtime.map_err(|error| Halt::Unknown(error.into()))?;
+        let stage = Stage::Request(&mut self.headers);
+        let mut exchange = Exchange::new(self.seen.request(), stage, &mut self.state);
+        if let Some(body) = &self.seen.body {
+            exchange = exchange.with_body(body.clone());
+        }
         let outcome = runtime.block_on(chain.run(&mut exchange, &outside));
         let wanted = outside.wanted.into_inner().ok().flatten();
         if let Some(url) = wanted {
@@ -136,23 +306,29 @@ impl Planned {
                 anyhow!("data planes fetch keys from {url}; nothing is fetched here, so nobody can say");
             return Err(Halt::Unknown(error));
         }
-        if let Outcome_::Answer(answer) = outcome {
-            return Err(Halt::Answer(answered(&answer)));
+        match outcome {
+            Outcome_::Forward => Ok(()),
+            Outcome_::Answer(answer) => Err(self.halt(&answer)),
         }
-        write_back(&as_sent, &map, headers);
-        let query = state
-            .query
-            .as_ref()
-            .filter(|query| before.as_ref() != Some(*query));
-        Ok(Changed {
-            query: query.map(|query| query.as_bytes().to_vec()),
-            caller: state
-                .identity
-                .as_ref()
-                .map(|identity| Arc::new(Somebody::named(&identity.user, &identity.groups))),
-            forwards_authorization: state.forwards_authorization,
-        })
     }
+
+    fn halt(&mut self, answer: &PolicyAnswer) -> Halt {
+        let (kind, _) = answer.render();
+        let kind = kind.map(|kind| (CONTENT_TYPE.to_string(), text_of(&kind)));
+        self.of_answer = kind.into_iter().chain(texts(&answer.headers)).collect();
+        self.detail.clone_from(&answer.detail);
+        Halt::Answer(answered(answer))
+    }
+}
+
+fn text_of(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+fn texts(headers: &[(HeaderName, HeaderValue)]) -> impl Iterator<Item = (String, String)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text_of(value)))
 }
 
 fn copied(headers: &Lines) -> HeaderMap {

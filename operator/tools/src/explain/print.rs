@@ -31,6 +31,16 @@ pub fn text(explanation: &Explanation) -> String {
     policies(explanation, &mut out);
     out.push('\n');
     outcome(&explanation.outcome, &mut out);
+    if !explanation.detail.is_empty() {
+        let _ = writeln!(out, "the log says why: {}", explanation.detail);
+    }
+    if let Some(in_place) = &explanation.in_place {
+        let _ = writeln!(
+            out,
+            "the hook {} answers {} in its place\n\n{}",
+            in_place.by, in_place.code, in_place.body
+        );
+    }
     if explanation.as_grpc {
         out.push_str("as the client speaks gRPC, it gets 200 with grpc-status and this as grpc-message\n");
     }

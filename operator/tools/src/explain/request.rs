@@ -8,6 +8,8 @@ pub struct Request {
     pub target: Vec<u8>,
     /// In order, with `Host`.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// What policies see of the body; absent where nobody says what it is.
+    pub body: Option<Vec<u8>>,
 }
 
 /// The host of a request that names none.
@@ -37,6 +39,7 @@ impl Request {
             method: method.to_owned(),
             target: target.into_bytes(),
             headers: kept,
+            body: None,
         };
         let lines = request.head().windows(2).filter(|pair| pair == b"\r\n").count();
         let feeds = request.head().iter().filter(|byte| **byte == b'\n').count();
@@ -44,6 +47,20 @@ impl Request {
             return Err("a method, a URL and a header are one line each; take the line break out".to_owned());
         }
         Ok(request)
+    }
+
+    /// With a body, and its length in the head where that says nothing of it.
+    #[must_use]
+    pub fn with_body(mut self, body: Vec<u8>) -> Self {
+        let is_framed = (self.headers.iter()).any(|(name, _)| {
+            ["content-length", "transfer-encoding"].contains(&name.to_ascii_lowercase().as_str())
+        });
+        if !is_framed {
+            let length = body.len().to_string().into_bytes();
+            self.headers.push(("Content-Length".to_owned(), length));
+        }
+        self.body = Some(body);
+        self
     }
 
     /// The bytes in front of the body.

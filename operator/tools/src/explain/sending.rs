@@ -29,6 +29,9 @@ pub struct Forward {
     pub target: String,
     /// In order.
     pub headers: Vec<(String, String)>,
+    /// The body that policies put in place of the client's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
     /// What else happens on the way.
     pub notes: Vec<String>,
 }
@@ -129,6 +132,7 @@ impl Forwarding<'_> {
             method: plan.method.to_string(),
             target: String::from_utf8_lossy(&plan.target).into_owned(),
             headers: headers.into_text(),
+            body: None,
             peer,
         })))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use genkan_policies::State;
+use bytes::Bytes;
 use genkan_rego::{Input, Policy};
 use genkan_routing::Refused;
 use genkan_routing::answer::reason::GENERATOR_FAILED;
@@ -17,7 +17,7 @@ use super::access::Somebody;
 use super::arrived::Arrived;
 use super::candidates::{self, Candidate};
 use super::lines::Lines;
-use super::policies::{Halt, PolicyStep, Seen};
+use super::policies::{Halt, InPlace, PolicyStep, Running, Seen};
 use super::sending::{self, Forward, Known};
 use super::{Caller, Request, Settings, World};
 
@@ -55,6 +55,11 @@ pub(super) struct Judged {
     pub(super) policies: Vec<PolicyStep>,
     pub(super) class: Option<&'static str>,
     pub(super) outcome: Outcome,
+    /// What policies put into the head of the answer.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) in_place: Option<InPlace>,
+    /// What only the log has.
+    pub(super) detail: String,
     /// The client gets a refusal in the form of gRPC.
     pub(super) as_grpc: bool,
 }
@@ -77,12 +82,27 @@ pub(super) fn judge(
         policies: Vec::new(),
         class: None,
         outcome: refuse(404, "NoRouteMatched", "nothing is published under this path"),
+        headers: Vec::new(),
+        in_place: None,
+        detail: String::new(),
         as_grpc: false,
     };
-    judged.outcome = match decide(world, settings, request, caller, &mut judged) {
+    let mut running = Running::default();
+    let decided = decide(world, settings, request, caller, &mut judged, &mut running);
+    let sent = decided.and_then(|outcome| match outcome {
+        Outcome::Forward(mut forward) => {
+            running.before_sending(&mut forward)?;
+            Ok(Outcome::Forward(forward))
+        }
+        other => Ok(other),
+    });
+    judged.outcome = match sent {
         Ok(outcome) | Err(Stop::Answer(outcome)) => outcome,
         Err(Stop::Unknown(error)) => return Err(error),
     };
+    judged.in_place = running.in_place(&judged.outcome)?;
+    judged.headers = running.of_answer();
+    running.detail().clone_into(&mut judged.detail);
     Ok(judged)
 }
 
@@ -92,7 +112,9 @@ fn decide(
     request: &Request,
     caller: Option<&Caller>,
     judged: &mut Judged,
+    running: &mut Running,
 ) -> Result<Outcome, Stop> {
+    let body = request.body.as_ref().map(|body| Bytes::copy_from_slice(body));
     let Arrived {
         method,
         target,
@@ -126,7 +148,6 @@ fn decide(
     let somebody = Arc::new(Somebody::new(caller, settings.identifies()));
     let mut deciding = Deciding::new(request, &world.doors, chosen, &mut room);
     let mut shows_credential = false;
-    let mut state = State::default();
     loop {
         match deciding.next(&mut headers) {
             Next::Ask(Question::Who(shown)) => {
@@ -153,18 +174,16 @@ fn decide(
                 (judged.policies, judged.class) = (steps, Some(class));
                 judged.candidates = candidates::of(world, &method, deciding.found());
                 let seen = Seen {
-                    method: &method,
-                    host: &host,
-                    path: deciding.path().unwrap_or_default(),
-                    query: deciding.query().unwrap_or_default(),
-                    title: decide::Destination::title(route),
-                    user: caller.map(|caller| (caller.user.as_str(), caller.groups.as_slice())),
+                    method: method.clone(),
+                    host: host.clone(),
+                    path: deciding.path().unwrap_or_default().to_owned(),
+                    query: String::from_utf8_lossy(deciding.query().unwrap_or_default()).into_owned(),
+                    title: decide::Destination::title(route).to_owned(),
+                    user: caller.map(|caller| (caller.user.clone(), caller.groups.clone())),
+                    body: body.clone(),
+                    is_upgrade: kind.upgrade.is_some(),
                 };
-                match planned.run(place, &seen, &mut headers, &mut state) {
-                    Ok(changed) => deciding.is_passed(changed),
-                    Err(Halt::Answer(outcome)) => return Err(outcome.into()),
-                    Err(Halt::Unknown(error)) => return Err(Stop::Unknown(error)),
-                }
+                deciding.is_passed(running.run(&planned, place, seen, &mut headers)?);
             }
             Next::Ask(Question::Verb(evaluation)) => {
                 let counted = verb(&evaluation, &headers, &host)
@@ -300,6 +319,15 @@ impl From<Answer<'_>> for Outcome {
 impl From<Refused> for Outcome {
     fn from(refused: Refused) -> Self {
         refuse(refused.code, refused.reason, refused.message)
+    }
+}
+
+impl From<Halt> for Stop {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Answer(outcome) => Self::Answer(outcome),
+            Halt::Unknown(error) => Self::Unknown(error),
+        }
     }
 }
 

@@ -4,24 +4,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use genkan_compile::Compiler;
 use genkan_compile::index::{Change, Dirty, Index, Probe};
-use genkan_compile::kinds::{self, Tool};
-use genkan_compile::object::{HeldSecret, Key, Kind, Object, SecretState, Watched};
+use genkan_compile::kinds::Tool;
+use genkan_compile::object::{Key, Object};
 use genkan_compile::verdict::Verdict;
 use genkan_probe::Plan;
 use genkan_routing::Table;
 use genkan_routing::connectors::ApiPath;
 use genkan_routing::model::{
-    EndpointSet, Matcher, ObjectKey, Published, ResourceBody, ResourceKey, Secret, SecretKey, SetKey,
+    EndpointSet, Matcher, ObjectKey, ResourceBody, ResourceKey, Secret, SecretKey, SetKey,
 };
 use kube::Client;
-use kube::api::ListParams;
 
 use super::destination::Destination;
+use super::fetch;
 use crate::directory::Directory;
-use crate::resource;
 
 /// Objects, what became of them, and the doors that requests go through.
 #[derive(Debug)]
@@ -109,44 +108,9 @@ impl World {
     /// When it cannot be asked, or does not know the definitions.
     pub async fn from_kubernetes(client: &Client, target: &[u8], switches: Vec<Change>) -> Result<Self> {
         let mut changes = switches;
-        changes.push(Change::Remembered(BTreeMap::new()));
-        let kinds = [Watched::Service, Watched::EndpointSlice].map(Kind::Watched);
-        for kind in Published::ALL.map(Kind::Published).into_iter().chain(kinds) {
-            let resource = resource::of(kind);
-            let api = resource::api(client, &resource, "");
-            let is_optional = kind.published().is_some_and(|kind| kinds::of(kind).is_optional);
-            let list = match api.list(&ListParams::default()).await {
-                Err(kube::Error::Api(status)) if is_optional && matches!(status.code, 403 | 404) => {
-                    changes.push(Change::Reset(kind, Vec::new()));
-                    continue;
-                }
-                listed => listed.with_context(|| format!("{} cannot be listed", resource.plural))?,
-            };
-            let mut objects = Vec::new();
-            for item in list.items {
-                match Object::read(kind, serde_json::to_value(item)?) {
-                    Ok(object) => objects.push(object),
-                    Err(problem) => eprintln!("genkan: {problem}"),
-                }
-            }
-            changes.push(Change::Reset(kind, objects));
-        }
-        for (namespace, name) in named_secrets(target, &changes) {
-            let kind = Kind::Watched(Watched::Secret);
-            let api = resource::api(client, &resource::of(kind), &namespace);
-            match api.get_opt(&name).await {
-                Ok(Some(found)) => match Object::read(kind, serde_json::to_value(found)?) {
-                    Ok(secret) => changes.push(Change::Apply(Box::new(secret))),
-                    Err(problem) => eprintln!("genkan: {problem}"),
-                },
-                Ok(None) => changes.push(Change::Apply(Box::new(Object::Secret(HeldSecret {
-                    namespace,
-                    name,
-                    state: SecretState::Missing,
-                })))),
-                Err(error) => eprintln!("genkan: Secret {namespace}/{name} cannot be read here: {error}"),
-            }
-        }
+        changes.extend(fetch::published(client).await?);
+        let named = named_secrets(target, &changes);
+        fetch::beside(client, named, &mut changes).await?;
         Ok(Self::new(changes))
     }
 

@@ -5,7 +5,7 @@ use genkan_routing::model::Published;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Level, Remark};
+use super::{Level, Remark, foreign};
 
 /// One object of a file.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Document<'t> {
     /// Lines of the file before it.
     pub(super) before: usize,
     pub(super) value: Value,
+    /// Nobody wrote it: it stands for a file that is no manifest.
+    pub(super) is_made: bool,
 }
 
 /// The documents that can be read. What cannot is remarked upon.
@@ -31,10 +33,20 @@ pub(super) fn read<'t>(file: &'t str, text: &'t str, remarks: &mut Vec<Remark>) 
                     text: "",
                     before,
                     value: value.clone(),
+                    is_made: false,
                 }));
             }
             Ok(Value::Object(map)) if !["apiVersion", "kind"].iter().all(|name| map.contains_key(*name)) => {
-                let message = "this is no manifest: apiVersion and kind are missing".into();
+                let value = Value::Object(map);
+                if let Some(document) = foreign::policy(file, before, text, &value) {
+                    documents.push(document);
+                    continue;
+                }
+                let message = match foreign::global(file, text, &value) {
+                    Some(Ok(())) => continue,
+                    Some(Err(message)) => message,
+                    None => "this is no manifest: apiVersion and kind are missing".into(),
+                };
                 remarks.push(broken(file, before + super::locate::line(text, ""), message));
             }
             Ok(value @ Value::Object(_)) => match misspelt(&value) {
@@ -46,6 +58,7 @@ pub(super) fn read<'t>(file: &'t str, text: &'t str, remarks: &mut Vec<Remark>) 
                     text,
                     before,
                     value,
+                    is_made: false,
                 }),
             },
             Ok(_) => remarks.push(broken(

@@ -1,7 +1,7 @@
 //! What the schema of a definition says about a value: unknown and missing fields, types, limits.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use serde_json::Value;
 
@@ -76,13 +76,30 @@ impl Walk<'_, '_> {
             let below = join(field, name);
             match properties.and_then(|properties| properties.get(name)) {
                 Some(schema) => self.visit(schema, value, &below),
-                None => self.unknown(schema, name, below),
+                None => self.other(schema, name, value, below),
             }
+        }
+        if let Some(most) = schema.max_properties
+            && i64::try_from(members.len()).is_ok_and(|length| length > most)
+        {
+            let text = format!("has {} members; at most {most} are allowed", members.len());
+            self.error(field, text);
         }
         let has = |name: &String| members.get(name).is_some_and(|value| !value.is_null());
         for missing in schema.required.iter().flatten().filter(|name| !has(name)) {
             let below = join(field, missing);
             self.error(&below, "is required and missing".to_owned());
+        }
+    }
+
+    /// A member that has no name in the schema.
+    fn other(&mut self, schema: &JSONSchemaProps, name: &str, value: &Value, field: String) {
+        match &schema.additional_properties {
+            Some(JSONSchemaPropsOrBool::Schema(of_all)) => self.visit(of_all, value, &field),
+            Some(JSONSchemaPropsOrBool::Bool(true)) => {}
+            Some(JSONSchemaPropsOrBool::Bool(false)) | None
+                if schema.x_kubernetes_preserve_unknown_fields == Some(true) => {}
+            Some(JSONSchemaPropsOrBool::Bool(false)) | None => self.unknown(schema, name, field),
         }
     }
 

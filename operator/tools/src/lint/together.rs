@@ -14,7 +14,7 @@ use genkan_routing::precedence::{Claim, Claims, Standing};
 use serde_json::{Value, json};
 
 use super::document::Document;
-use super::{Level, Remark};
+use super::{Level, Remark, policies};
 
 /// Of an object that names none.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -134,19 +134,31 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
             Err(message) => remarks.push(document.remark(Level::Error, "", message)),
         }
     }
+    index.take(Change::Remembered(BTreeMap::new()), &mut dirty);
+    policies::assume_secrets(&mut index, &mut dirty);
     let mut compiler = Compiler::default();
     compiler.compile(&index, &dirty);
+    let known = policies::known(&index, &compiler);
+    let judging = policies::Judging {
+        index: &index,
+        compiler: &compiler,
+        known: &known,
+    };
     for ((kind, namespace, name), document) in objects {
         let key = kind.published().map(|kind| ObjectKey {
             kind,
             namespace: (*namespace).to_owned(),
             name: (*name).to_owned(),
         });
-        let Some(verdict) = key.and_then(|key| compiler.verdict(&key)) else {
+        let Some(key) = key else { continue };
+        let Some(verdict) = compiler.verdict(&key) else {
             continue;
         };
+        let said_already = judging.check(document, &key, verdict, remarks);
         if let Some(said) = &verdict.tool {
-            tool(document, &verdict.accepted, &said.conditions, remarks);
+            let is_said = said_already.is_some_and(|said| verdict.accepted.message == said);
+            let accepted = (!is_said).then_some(&verdict.accepted);
+            tool(document, accepted, &said.conditions, remarks);
         }
         for finding in [&verdict.accepted, &verdict.resolved] {
             if finding.reason == reason::TOO_LARGE {
@@ -176,7 +188,7 @@ fn references(objects: &Objects<'_, '_>, remarks: &mut Vec<Remark>) {
 /// What a class says by itself, and a Connector beside its class, if that is among the files.
 fn tool(
     document: &Document<'_>,
-    accepted: &Finding,
+    accepted: Option<&Finding>,
     conditions: &[ToolCondition],
     remarks: &mut Vec<Remark>,
 ) {
@@ -193,7 +205,7 @@ fn tool(
             remarks.push(line);
         }
     };
-    if accepted.reason == reason::INVALID {
+    if let Some(accepted) = accepted.filter(|accepted| accepted.reason == reason::INVALID) {
         let mut rest = accepted.message.as_str();
         while let Some(at) = rest.find("; spec.") {
             say(Level::Error, &rest[..at], "spec");

@@ -28,8 +28,18 @@ pub(super) fn config_maps(spec: &GatewayExtensionSpec) -> Vec<Key> {
         .into_iter()
         .chain(entries)
         .filter_map(|source| source.config_map.as_ref());
-    maps.map(|map| (map.namespace.clone(), map.name.clone()))
-        .collect()
+    maps.flat_map(|map| {
+        let keys = map.keys.iter();
+        let others = keys.map(|key| place(map, key).0);
+        std::iter::once((map.namespace.clone(), map.name.clone())).chain(others)
+    })
+    .collect()
+}
+
+/// The ConfigMap and the key in it. `MAP/KEY` is of another one of the namespace, because one holds a mebibyte at most.
+fn place<'k>(map: &ConfigMapSource, key: &'k str) -> (Key, &'k str) {
+    let (name, key) = key.split_once('/').unwrap_or((&map.name, key));
+    ((map.namespace.clone(), name.to_owned()), key)
 }
 
 /// The bytes of a source. `field`: where it stands.
@@ -69,26 +79,27 @@ pub(super) fn bytes(
 }
 
 fn of_map(map: &ConfigMapSource, index: &Index) -> Result<Vec<u8>, Problem> {
-    let title = format!("ConfigMap {}/{}", map.namespace, map.name);
     let no = |reason: &str, message: String| {
         Err(Problem::Unresolved(Unresolved {
             reason: reason.to_owned(),
             message,
         }))
     };
-    let values = match index.config_map(&(map.namespace.clone(), map.name.clone())) {
-        Some(MapState::Found(values)) => values,
-        Some(MapState::Missing) => return no("SourceNotFound", format!("{title} does not exist")),
-        Some(MapState::NotPermitted) => {
-            let message = format!(
-                "{title} may not be read by genkan; add its namespace to extensions.sourceNamespaces of the chart"
-            );
-            return no("RefNotPermitted", message);
-        }
-        None => return Err(Problem::Pending),
-    };
     let mut all = Vec::new();
     for key in map.key.iter().chain(&map.keys) {
+        let (at, key) = place(map, key);
+        let title = format!("ConfigMap {}/{}", at.0, at.1);
+        let values = match index.config_map(&at) {
+            Some(MapState::Found(values)) => values,
+            Some(MapState::Missing) => return no("SourceNotFound", format!("{title} does not exist")),
+            Some(MapState::NotPermitted) => {
+                let message = format!(
+                    "{title} may not be read by genkan; add its namespace to extensions.sourceNamespaces of the chart"
+                );
+                return no("RefNotPermitted", message);
+            }
+            None => return Err(Problem::Pending),
+        };
         match values.get(key) {
             Some(part) => all.extend_from_slice(part),
             None => return no("SourceNotFound", format!("{title} has no key {key}")),
