@@ -1,7 +1,7 @@
 //! Policies of the object, run as the data plane runs them: on the request alone, and without asking anybody.
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Error, anyhow};
 use bytes::Bytes;
@@ -86,7 +86,7 @@ pub(super) enum Halt {
 /// Nobody is asked.
 #[derive(Default)]
 struct Alone {
-    wanted: Mutex<Option<String>>,
+    wanted: OnceLock<String>,
 }
 
 // === impl Planned ===
@@ -300,7 +300,7 @@ impl Running {
             exchange = exchange.with_body(body.clone());
         }
         let outcome = runtime.block_on(chain.run(&mut exchange, &outside));
-        let wanted = outside.wanted.into_inner().ok().flatten();
+        let wanted = outside.wanted.into_inner();
         if let Some(url) = wanted {
             let error =
                 anyhow!("data planes fetch keys from {url}; nothing is fetched here, so nobody can say");
@@ -389,8 +389,9 @@ impl Outside for Alone {
         since.unwrap_or_default()
     }
 
+    /// Time stands still: what is used up stays so from one request to the next.
     fn elapsed(&self) -> Duration {
-        Instant::now().elapsed()
+        Duration::ZERO
     }
 
     fn fetch_keys<'a>(
@@ -398,9 +399,8 @@ impl Outside for Alone {
         url: &'a str,
         _: Option<Duration>,
     ) -> Waiting<'a, Result<Arc<[u8]>, Unreachable>> {
-        if let Ok(mut wanted) = self.wanted.lock() {
-            *wanted = Some(url.to_owned());
-        }
+        // The first one is told.
+        let _ = self.wanted.set(url.to_owned());
         Box::pin(async {
             Err(Unreachable {
                 is_timeout: false,

@@ -89,12 +89,11 @@ pub(super) fn judge(
     };
     let mut running = Running::default();
     let decided = decide(world, settings, request, caller, &mut judged, &mut running);
-    let sent = decided.and_then(|outcome| match outcome {
-        Outcome::Forward(mut forward) => {
-            running.before_sending(&mut forward)?;
-            Ok(Outcome::Forward(forward))
+    let sent = decided.and_then(|mut outcome| {
+        if let Outcome::Forward(forward) = &mut outcome {
+            running.before_sending(forward)?;
         }
-        other => Ok(other),
+        Ok(outcome)
     });
     judged.outcome = match sent {
         Ok(outcome) | Err(Stop::Answer(outcome)) => outcome,

@@ -163,8 +163,8 @@ impl Trial {
         for manifest in &self.manifests {
             own.extend(objects::read(manifest.clone()).map_err(|why| anyhow!("manifests: {why}"))?);
         }
-        let key = match &self.object {
-            Value::String(text) => {
+        let key = match self.object.as_str() {
+            Some(text) => {
                 let (kind, name) = text.split_once(' ').unwrap_or(("ReverseProxy", text));
                 let kind: Published = kind
                     .parse()
@@ -178,8 +178,8 @@ impl Trial {
                     None => ObjectKey::cluster(kind, name),
                 }
             }
-            manifest => {
-                let object = objects::read(manifest.clone()).map_err(|why| anyhow!("object: {why}"))?;
+            None => {
+                let object = objects::read(self.object.clone()).map_err(|why| anyhow!("object: {why}"))?;
                 let Some(Object::Published(record)) = object else {
                     bail!("object: it is no ReverseProxy, APIService or Connector");
                 };
@@ -202,9 +202,9 @@ impl Case {
         let headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value}")).collect();
         let request = Request::new(&asked.method, &asked.path, &headers);
         let request = request.map_err(|why| anyhow!("{}: {why}", self.name))?;
-        let body = asked.body.as_ref().map(|body| match body {
-            Value::String(text) => text.clone().into_bytes(),
-            other => other.to_string().into_bytes(),
+        let body = asked.body.as_ref().map(|body| match body.as_str() {
+            Some(text) => text.as_bytes().to_vec(),
+            None => body.to_string().into_bytes(),
         });
         let request = match &body {
             Some(body) => request.with_body(body.clone()),
