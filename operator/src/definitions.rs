@@ -51,7 +51,10 @@ impl Shown {
 pub fn of(object: &ObjectRef, said: &ExtensionVerdict) -> Vec<PolicyDefinition> {
     let extension = &object.key.name;
     let is_lost = |name: &str| {
-        let mut lost = said.entries.iter().filter(|entry| entry.state == EntryState::Rejected);
+        let mut lost = said
+            .entries
+            .iter()
+            .filter(|entry| entry.state == EntryState::Rejected);
         lost.any(|entry| entry.name == name && entry.reason.as_deref() == Some("Conflicted"))
     };
     let mut all = Vec::new();
@@ -115,8 +118,10 @@ async fn write(
         entry.is_some_and(|entry| entry.starts_with(&prefix))
     };
     let name_of = |definition: &PolicyDefinition| definition.metadata.name.clone().unwrap_or_default();
-    let there: BTreeMap<String, PolicyDefinition> =
-        listed.into_iter().map(|definition| (name_of(&definition), definition)).collect();
+    let there: BTreeMap<String, PolicyDefinition> = listed
+        .into_iter()
+        .map(|definition| (name_of(&definition), definition))
+        .collect();
     for definition in wanted {
         let name = name_of(definition);
         match there.get(&name) {
@@ -127,7 +132,10 @@ async fn write(
             Some(found) if !is_ours(found) => {
                 // Whoever wrote that provides the policy, or another one under this name.
                 if found.spec.entry.is_some() {
-                    warn!(extension, name, "another extension has a PolicyDefinition of this name");
+                    warn!(
+                        extension,
+                        name, "another extension has a PolicyDefinition of this name"
+                    );
                 }
             }
             Some(found) if found.spec != definition.spec => {
@@ -152,7 +160,10 @@ async fn write(
         }
     }
     let kept: Vec<String> = wanted.iter().map(name_of).collect();
-    for (name, _) in there.iter().filter(|(name, found)| is_ours(found) && !kept.contains(name)) {
+    for (name, _) in there
+        .iter()
+        .filter(|(name, found)| is_ours(found) && !kept.contains(name))
+    {
         match api.delete(name, &DeleteParams::default()).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 404 => {}

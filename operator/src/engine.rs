@@ -21,10 +21,10 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::assess::SetState;
-use crate::duties::{Duties, Told};
 use crate::definitions::Shown;
-use crate::fetching::Wishes;
+use crate::duties::{Duties, Told};
 use crate::extensions::Extensions;
+use crate::fetching::Wishes;
 use crate::fleet::Fleet;
 use crate::input::{Absence, Input, Pods};
 use crate::metrics::Metrics;

@@ -93,15 +93,24 @@ async fn persist(fetch: Fetch, engine: mpsc::Sender<Input>) {
         let fetched = match tokio::time::timeout(fetch.timeout, get(&fetch)).await {
             Ok(Ok(bytes)) => match hex_of(&bytes) {
                 got if got == fetch.sha256 => Fetched::Found(bytes.to_vec().into()),
-                got => Fetched::Failed(format!("{}: sha256 is {got}, expected {}", fetch.url, fetch.sha256)),
+                got => Fetched::Failed(format!(
+                    "{}: sha256 is {got}, expected {}",
+                    fetch.url, fetch.sha256
+                )),
             },
             Ok(Err(problem)) => Fetched::Failed(format!("{}: {problem}", fetch.url)),
             Err(_) => Fetched::Failed(format!("{}: no answer within {:?}", fetch.url, fetch.timeout)),
         };
         let is_found = matches!(fetched, Fetched::Found(_));
         match &fetched {
-            Fetched::Found(bytes) => info!(url = fetch.url, bytes = bytes.len(), "fetched for a GatewayExtension"),
-            Fetched::Failed(problem) => warn!(problem, "cannot be fetched for a GatewayExtension; trying again"),
+            Fetched::Found(bytes) => info!(
+                url = fetch.url,
+                bytes = bytes.len(),
+                "fetched for a GatewayExtension"
+            ),
+            Fetched::Failed(problem) => {
+                warn!(problem, "cannot be fetched for a GatewayExtension; trying again")
+            }
         }
         let change = Change::Fetched(fetch.clone(), fetched);
         if engine.send(Input::Changes(vec![change])).await.is_err() || is_found {
@@ -124,7 +133,9 @@ async fn get(fetch: &Fetch) -> Result<Bytes, String> {
         if let Some(value) = fetch.authorization.as_ref().filter(|_| origin(&url) == first) {
             request = request.header(AUTHORIZATION, value.as_str());
         }
-        let request = request.body(Empty::new()).map_err(|_| "it cannot be asked for".to_owned())?;
+        let request = request
+            .body(Empty::new())
+            .map_err(|_| "it cannot be asked for".to_owned())?;
         let answer = client.request(request).await.map_err(|error| told(&error))?;
         match answer.status() {
             StatusCode::OK => {
@@ -144,7 +155,10 @@ async fn get(fetch: &Fetch) -> Result<Bytes, String> {
 
 fn origin(url: &Uri) -> (Option<String>, Option<String>) {
     let text = |part: Option<&str>| part.map(str::to_ascii_lowercase);
-    (text(url.scheme_str()), text(url.authority().map(http::uri::Authority::as_str)))
+    (
+        text(url.scheme_str()),
+        text(url.authority().map(http::uri::Authority::as_str)),
+    )
 }
 
 /// A redirect keeps its scheme.
@@ -152,8 +166,14 @@ fn redirected(from: &Uri, to: &str) -> Result<Uri, String> {
     let target: Uri = match to.starts_with('/') && !to.starts_with("//") {
         true => {
             let (scheme, authority) = origin(from);
-            let whole = format!("{}://{}{to}", scheme.unwrap_or_default(), authority.unwrap_or_default());
-            whole.parse().map_err(|_| "its redirect leads nowhere".to_owned())?
+            let whole = format!(
+                "{}://{}{to}",
+                scheme.unwrap_or_default(),
+                authority.unwrap_or_default()
+            );
+            whole
+                .parse()
+                .map_err(|_| "its redirect leads nowhere".to_owned())?
         }
         false => to.parse().map_err(|_| "its redirect leads nowhere".to_owned())?,
     };

@@ -95,9 +95,7 @@ fn is_shallow(node: &IdedExpr, depth: usize) -> bool {
     };
     match &node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => true,
-        Expr::Call(call) => {
-            call.target.as_deref().is_none_or(deeper) && call.args.iter().all(deeper)
-        }
+        Expr::Call(call) => call.target.as_deref().is_none_or(deeper) && call.args.iter().all(deeper),
         Expr::List(list) => list.elements.iter().all(deeper),
         Expr::Map(map) => map.entries.iter().all(|entry| of_entry(&entry.expr)),
         Expr::Struct(made) => made.entries.iter().all(|entry| of_entry(&entry.expr)),
@@ -280,7 +278,14 @@ mod tests {
 
     #[test]
     fn a_deep_rule_is_refused_and_ends_nothing() {
-        for (one, many) in [("1", "+1"), ("", "("), ("", "["), ("a", ".a"), ("", "!"), ("", "-")] {
+        for (one, many) in [
+            ("1", "+1"),
+            ("", "("),
+            ("", "["),
+            ("a", ".a"),
+            ("", "!"),
+            ("", "-"),
+        ] {
             let mut rule = one.to_owned();
             while rule.len() + many.len() < LONGEST_RULE {
                 rule += many;

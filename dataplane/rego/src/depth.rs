@@ -8,7 +8,9 @@ const DEEPEST: usize = 12;
 /// One sentence with the limit.
 pub fn refuse_depth(text: &str) -> Result<(), String> {
     match nesting(text) > DEEPEST {
-        true => Err(format!("its brackets or signs are nested deeper than {DEEPEST} levels")),
+        true => Err(format!(
+            "its brackets or signs are nested deeper than {DEEPEST} levels"
+        )),
         false => Ok(()),
     }
 }

@@ -33,7 +33,9 @@ async fn mk_echo() -> SocketAddr {
                     let head = String::from_utf8_lossy(&seen[..end]).to_ascii_lowercase();
                     let line = |name: &str| {
                         let mut lines = head.lines();
-                        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::to_owned)
+                        lines
+                            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+                            .map(str::to_owned)
                     };
                     let length = line("content-length").and_then(|length| length.parse::<usize>().ok());
                     let is_chunked = line("transfer-encoding").is_some();
@@ -112,15 +114,21 @@ async fn bodies_that_policies_look_at_arrive_whole_or_not_at_all() {
     let backend = mk_echo().await;
     let process = Process::start(&[]).await;
     let filter = json!([{"use": "filter", "with": {"body": {"maxBytes": 1_000_000}}}]);
-    process.operator.publish(vec![mk_object("p", backend, filter)]).await;
+    process
+        .operator
+        .publish(vec![mk_object("p", backend, filter)])
+        .await;
     let mut client = Client::connect(process.address).await;
     for size in [0, 1, MOST - 1, MOST, MOST + 1, 1 << 20] {
         for is_chunked in [false, true] {
             let body = "b".repeat(size);
             let request = match is_chunked {
-                false => format!("POST /proxy/p/x HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n{body}"),
+                false => {
+                    format!("POST /proxy/p/x HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n{body}")
+                }
                 true if size == 0 => {
-                    "POST /proxy/p/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()
+                    "POST /proxy/p/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+                        .to_owned()
                 }
                 true => format!(
                     "POST /proxy/p/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n{body}\r\n0\r\n\r\n"
@@ -131,7 +139,11 @@ async fn bodies_that_policies_look_at_arrive_whole_or_not_at_all() {
             let what = format!("{size} {is_chunked}: {}", answer.text());
             if size > MOST {
                 assert_eq!(answer.status, 501, "{what}");
-                assert_eq!(answer.header("x-genkan-reason"), Some("BodyTooLongForNow"), "{what}");
+                assert_eq!(
+                    answer.header("x-genkan-reason"),
+                    Some("BodyTooLongForNow"),
+                    "{what}"
+                );
                 client = Client::connect(process.address).await;
                 continue;
             }
@@ -147,7 +159,10 @@ async fn a_body_that_policies_made_goes_in_place_of_the_clients() {
     let backend = mk_echo().await;
     let process = Process::start(&[]).await;
     let steps = json!([{"use": "set", "with": {"body": "made {{ request.body.a }}"}}]);
-    process.operator.publish(vec![mk_object("p", backend, steps)]).await;
+    process
+        .operator
+        .publish(vec![mk_object("p", backend, steps)])
+        .await;
     let mut client = Client::connect(process.address).await;
     for _ in 0..2 {
         let body = format!("{{\"a\": \"it\", \"rest\": \"{}\"}}", "x".repeat(20_000));
@@ -159,7 +174,11 @@ async fn a_body_that_policies_made_goes_in_place_of_the_clients() {
             .await;
         let answer = client.answer().await.unwrap();
         let told: Value = serde_json::from_str(&answer.text()).unwrap();
-        assert_eq!((&told["length"], &told["begins"]), (&7.into(), &"made it".into()), "{told}");
+        assert_eq!(
+            (&told["length"], &told["begins"]),
+            (&7.into(), &"made it".into()),
+            "{told}"
+        );
     }
 }
 
@@ -168,7 +187,10 @@ async fn who_waits_for_leave_to_send_gets_it_and_the_backend_is_not_asked() {
     let backend = mk_echo().await;
     let process = Process::start(&[]).await;
     let filter = json!([{"use": "filter", "with": {"body": {"maxBytes": 100}}}]);
-    process.operator.publish(vec![mk_object("p", backend, filter)]).await;
+    process
+        .operator
+        .publish(vec![mk_object("p", backend, filter)])
+        .await;
     let mut client = Client::connect(process.address).await;
     client
         .send("POST /proxy/p/x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
@@ -178,7 +200,11 @@ async fn who_waits_for_leave_to_send_gets_it_and_the_backend_is_not_asked() {
     client.send("ok").await;
     let answer = client.answer().await.unwrap();
     let told: Value = serde_json::from_str(&answer.text()).unwrap();
-    assert_eq!((&told["length"], &told["expect"]), (&2.into(), &Value::Null), "{told}");
+    assert_eq!(
+        (&told["length"], &told["expect"]),
+        (&2.into(), &Value::Null),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -207,18 +233,33 @@ async fn steps_answer_in_their_own_words_and_nobody_else_judges_what_they_do() {
         client.answer().await.unwrap()
     };
     let answer = ask("GET", "").await;
-    assert_eq!((answer.status, answer.header("x-genkan-reason")), (401, Some("KeyMissing")));
+    assert_eq!(
+        (answer.status, answer.header("x-genkan-reason")),
+        (401, Some("KeyMissing"))
+    );
     let answer = ask("GET", "x-api-key: wrong\r\n").await;
-    assert_eq!((answer.status, answer.header("x-genkan-reason")), (401, Some("KeyInvalid")));
+    assert_eq!(
+        (answer.status, answer.header("x-genkan-reason")),
+        (401, Some("KeyInvalid"))
+    );
     let answer = ask("GET", "x-api-key: k-1\r\nOrigin: https://app.test\r\n").await;
-    assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.test"));
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some("https://app.test")
+    );
     let told: Value = serde_json::from_str(&answer.text()).unwrap();
     assert_eq!(told["mark"], "key", "{told}");
     let answer = ask("DELETE", "x-api-key: k-1\r\n").await;
-    assert_eq!((answer.status, answer.header("x-genkan-reason")), (403, Some("NoDelete")));
+    assert_eq!(
+        (answer.status, answer.header("x-genkan-reason")),
+        (403, Some("NoDelete"))
+    );
     assert!(answer.text().contains("not here"), "{}", answer.text());
     // Preflights need no right and no key.
     let preflight = "Origin: https://app.test\r\nAccess-Control-Request-Method: GET\r\n";
     let answer = ask("OPTIONS", preflight).await;
-    assert_eq!((answer.status, answer.header("x-genkan-reason")), (204, Some("Preflight")));
+    assert_eq!(
+        (answer.status, answer.header("x-genkan-reason")),
+        (204, Some("Preflight"))
+    );
 }

@@ -88,6 +88,7 @@ fn question(request: &Request) -> Question {
         method: request.method.clone(),
         target: request.target.clone().into_bytes(),
         headers: lines.map(pair).collect(),
+        body: Some(request.body.clone().unwrap_or_default().into_bytes()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Files of web servers, which somebody fetches for the compiler.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// What is to be fetched.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Fetch {
     pub url: String,
     /// In hexadecimal; nothing else is taken.
@@ -25,6 +26,26 @@ pub enum Fetched {
     Found(Arc<[u8]>),
     /// One sentence.
     Failed(String),
+}
+
+impl Fetch {
+    fn key(&self) -> (&str, &str, Option<&[u8]>, Option<&str>, Duration) {
+        let authorization = self.authorization.as_ref().map(|text| text.as_str());
+        let authorities = self.authorities.as_deref();
+        (&self.url, &self.sha256, authorities, authorization, self.timeout)
+    }
+}
+
+impl Ord for Fetch {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Fetch {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Nothing of a Secret.

@@ -20,9 +20,12 @@ impl Engine {
         if !self.leading {
             return;
         }
-                // Whoever edits what shows a policy of an extension finds it put back.
+        // Whoever edits what shows a policy of an extension finds it put back.
         let edited = compiled.iter().filter_map(|key| self.shown_by(key));
-        let extensions = compiled.iter().filter(|key| key.kind == Published::GatewayExtension).cloned();
+        let extensions = compiled
+            .iter()
+            .filter(|key| key.kind == Published::GatewayExtension)
+            .cloned();
         let extensions: BTreeSet<ObjectKey> = extensions.chain(edited).collect();
         for key in &extensions {
             let record = self.index.published.get(key);
@@ -63,7 +66,11 @@ impl Engine {
 
     /// The extension whose policy a PolicyDefinition shows.
     fn shown_by(&self, key: &ObjectKey) -> Option<ObjectKey> {
-        let record = self.index.published.get(key).filter(|_| key.kind == Published::PolicyDefinition)?;
+        let record = self
+            .index
+            .published
+            .get(key)
+            .filter(|_| key.kind == Published::PolicyDefinition)?;
         match &record.spec.as_ref().ok()?.tool {
             Tool::Policy(definition) => {
                 let extension = definition.entry.as_ref()?.split('/').next()?;

@@ -75,14 +75,17 @@ impl Fleet {
             self.said.push(format!("{:?} {pod}", rollout.action));
             self.sent.push((pod, rollout));
         }
-        self.completed
-            .extend(todo.completed.into_iter().map(|(_, revision)| revision.id));
+        self.completed.extend(
+            todo.completed
+                .into_iter()
+                .map(|(_, revision)| revision.id.clone()),
+        );
     }
 
     fn mean(&mut self, target: &Revision, stable: Option<&Revision>, settings: Settings) {
         let todo = self
             .extensions
-            .mean("corp", 1, target, stable, settings, None, self.now);
+            .mean("corp", 1, &mk_history(target, stable), settings, None, self.now);
         self.take(todo);
     }
 

@@ -224,7 +224,7 @@ fn a_kind_that_is_not_known_is_a_verdict_and_nothing_more() {
         ..Default::default()
     };
     let mut bytes = later.encode_to_vec();
-    encode_key(14, WireType::LengthDelimited, &mut bytes);
+    encode_key(11, WireType::LengthDelimited, &mut bytes);
     encode_varint(2, &mut bytes);
     bytes.extend([8, 1]);
     let stub = stub_of(bytes);

@@ -199,7 +199,9 @@ impl Extensions {
             }
             self.held.insert(name.clone(), held);
         }
-        let specs = index.published_of(Published::GatewayExtension).filter_map(spec_of);
+        let specs = index
+            .published_of(Published::GatewayExtension)
+            .filter_map(spec_of);
         let fetches: BTreeSet<Fetch> = match index.fetches {
             true => specs.flat_map(|spec| sources::fetches(spec, index)).collect(),
             false => BTreeSet::new(),

@@ -45,7 +45,8 @@ fn class(args: &Args) -> Result<ConnectorClassSpec> {
                 | Change::Delete(..)
                 | Change::Probed(..)
                 | Change::Completed(..)
-                | Change::Remembered(_) => Vec::new(),
+                | Change::Remembered(_)
+                | Change::Fetched(..) => Vec::new(),
             });
             let mut found = objects.filter_map(|object| {
                 let Object::Published(record) = object else {

@@ -17,7 +17,11 @@ impl Held {
                     self.0.clear();
                     objects.iter().for_each(|object| self.put(object));
                 }
-                Change::Reset(..) | Change::Probed(..) | Change::Completed(..) | Change::Fetched(..) | Change::Remembered(_) => {}
+                Change::Reset(..)
+                | Change::Probed(..)
+                | Change::Completed(..)
+                | Change::Fetched(..)
+                | Change::Remembered(_) => {}
                 Change::Apply(object) => self.put(&object),
                 Change::Delete(_, (_, name)) => drop(self.0.remove(&name)),
             }

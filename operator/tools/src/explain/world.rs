@@ -138,7 +138,8 @@ fn named_secrets(target: &[u8], changes: &[Change]) -> Vec<Key> {
         | Change::Delete(..)
         | Change::Probed(..)
         | Change::Completed(..)
-        | Change::Remembered(_) => None,
+        | Change::Remembered(_)
+        | Change::Fetched(..) => None,
     });
     for object in objects.flatten() {
         let Object::Published(record) = object else {
@@ -181,7 +182,8 @@ fn secrets_of_connector(target: &[u8], changes: &[Change]) -> Vec<Key> {
         | Change::Delete(..)
         | Change::Probed(..)
         | Change::Completed(..)
-        | Change::Remembered(_) => None,
+        | Change::Remembered(_)
+        | Change::Fetched(..) => None,
     });
     let wanted = ObjectKey::connector(path.namespace, path.name);
     let record = objects.flatten().find_map(|object| {

@@ -56,7 +56,8 @@ fn record_of<'c>(changes: &'c [Change], key: &ObjectKey) -> Option<&'c genkan_co
         | Change::Delete(..)
         | Change::Probed(..)
         | Change::Completed(..)
-        | Change::Remembered(_) => None,
+        | Change::Remembered(_)
+        | Change::Fetched(..) => None,
     });
     objects.flatten().find_map(|object| match object {
         Object::Published(record) => (record.key == *key).then_some(record),
@@ -123,7 +124,11 @@ pub(super) fn unheld(change: &mut Change, key: &Key) {
     let all: Box<dyn Iterator<Item = &mut Object>> = match change {
         Change::Reset(_, objects) => Box::new(objects.iter_mut()),
         Change::Apply(object) => Box::new(std::iter::once(&mut **object)),
-        Change::Delete(..) | Change::Probed(..) | Change::Completed(..) | Change::Remembered(_) => return,
+        Change::Delete(..)
+        | Change::Probed(..)
+        | Change::Completed(..)
+        | Change::Remembered(_)
+        | Change::Fetched(..) => return,
     };
     for object in all {
         if object.key() == *key

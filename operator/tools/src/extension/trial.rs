@@ -133,7 +133,11 @@ fn lead_somewhere(change: &mut Change, key: &ObjectKey) {
     let all: Vec<&mut Object> = match change {
         Change::Reset(_, objects) => objects.iter_mut().collect(),
         Change::Apply(object) => vec![&mut **object],
-        Change::Delete(..) | Change::Probed(..) | Change::Completed(..) | Change::Remembered(_) => return,
+        Change::Delete(..)
+        | Change::Probed(..)
+        | Change::Completed(..)
+        | Change::Remembered(_)
+        | Change::Fetched(..) => return,
     };
     for object in all {
         let Object::Published(record) = object else {

@@ -115,7 +115,10 @@ pub(super) fn fetches(spec: &GatewayExtensionSpec, index: &Index) -> Vec<Fetch> 
         let files = entry.files.as_ref().and_then(|files| files.source.as_ref());
         files.into_iter().chain(entry.source.as_ref())
     });
-    let urls = archive.into_iter().chain(entries).filter_map(|source| source.url.as_ref());
+    let urls = archive
+        .into_iter()
+        .chain(entries)
+        .filter_map(|source| source.url.as_ref());
     urls.filter_map(|url| fetch(url, "", spec, index).ok()).collect()
 }
 
@@ -163,7 +166,8 @@ fn fetch(url: &UrlSource, field: &str, spec: &GatewayExtensionSpec, index: &Inde
         url: url.url.clone(),
         sha256: url.sha256.clone(),
         authorities: value(&url.ca, "ca.crt")?,
-        authorization: authorization.map(|bytes| Zeroizing::new(String::from_utf8_lossy(&bytes).trim().to_owned())),
+        authorization: authorization
+            .map(|bytes| Zeroizing::new(String::from_utf8_lossy(&bytes).trim().to_owned())),
         timeout: timeout.unwrap_or(FETCH_WITHIN).min(LONGEST_FETCH),
     })
 }
