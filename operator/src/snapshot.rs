@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use genkan_proto::codec::SealedSecret;
 use genkan_proto::{Buckets, Hash, Hashed, codec, resource_hash};
-use genkan_routing::model::{Resource, ResourceKey, Secret, SecretKey};
+use genkan_routing::model::{Published, Resource, ResourceKey, Secret, SecretKey};
 use tokio::time::Instant;
 
 pub use feed::{Feed, FeedError, Push, Scope, Version};
@@ -153,6 +153,17 @@ impl Resources {
     /// The bytes that proxies are sent, by key.
     pub fn encoded(&self) -> impl Iterator<Item = (&str, &Bytes)> {
         self.entries.iter().map(|(key, e)| (key, &e.encoded))
+    }
+
+    /// Whether a proxy that begins may be told this first and the changes since then: of an extension it takes the revision
+    /// that it meets first.
+    fn can_begin_with(&mut self, hash: &Hash) -> bool {
+        let is_revision = |key: &String| {
+            key.split_once('/')
+                .is_some_and(|(kind, _)| kind == Published::GatewayExtension.name())
+        };
+        let since = self.history.since(hash);
+        self.hash() == *hash || since.is_some_and(|keys| !keys.iter().any(is_revision))
     }
 
     /// What somebody who holds `base` lacks: as much as changed since, or everything where that is not known any more.

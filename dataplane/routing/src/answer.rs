@@ -9,6 +9,7 @@ mod refused;
 mod status;
 
 use std::borrow::Cow;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
@@ -29,7 +30,7 @@ pub struct Answer {
     /// For the log only: may name internal addresses.
     pub detail: String,
     /// After how many seconds another attempt makes sense.
-    pub retry_after: Option<u32>,
+    retry_after: Option<NonZero<u32>>,
     /// A policy gave it.
     pub policy: Option<Box<OfPolicy>>,
     /// It is one of the Connector API, which has words of its own; whether methods that write are served there.
@@ -50,14 +51,17 @@ pub struct OfPolicy {
 #[derive(Debug)]
 pub enum Body {
     Status(Status),
-    /// Of a policy; who speaks gRPC gets its message instead.
-    Text {
-        content_type: Option<HeaderValue>,
-        text: String,
-        message: String,
-    },
+    Text(Box<Text>),
     Redirect(HeaderValue),
     Json(String),
+}
+
+/// A body of a policy; who speaks gRPC gets its message instead.
+#[derive(Debug)]
+pub struct Text {
+    pub content_type: Option<HeaderValue>,
+    pub text: String,
+    pub message: String,
 }
 
 /// A head without a protocol: the code, and fields by the names that HTTP/1 writes.
@@ -147,7 +151,7 @@ impl Answer {
     }
 
     pub fn with_retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after = Some(seconds);
+        self.retry_after = NonZero::new(seconds.max(1));
         self
     }
 
@@ -160,9 +164,10 @@ impl Answer {
     pub fn render(&self, form: Form, request_id: &str) -> (Head, String) {
         let (mut head, body) = match (form, &self.body) {
             (Form::Grpc, Body::Status(status)) => (grpc::trailers_only(status), String::new()),
-            (Form::Grpc, Body::Text { message, .. }) => {
-                (grpc::trailers_only_of_policy(self.code, message), String::new())
-            }
+            (Form::Grpc, Body::Text(body)) => (
+                grpc::trailers_only_of_policy(self.code, &body.message),
+                String::new(),
+            ),
             (_, body) => self.plain(body),
         };
         if self.connectors.is_some() && self.code >= 400 {
@@ -179,26 +184,25 @@ impl Answer {
         let body = match body {
             Body::Status(status) => status.to_json(),
             Body::Json(body) => body.clone(),
-            Body::Text {
-                content_type, text, ..
-            } => {
-                let content_type = content_type.clone();
+            Body::Text(body) => {
+                let content_type = body.content_type.clone();
                 head.fields
                     .extend(content_type.map(|content_type| ("Content-Type", content_type)));
-                text.clone()
+                body.text.clone()
             }
             Body::Redirect(location) => {
                 head.fields.push(("Location", location.clone()));
                 String::new()
             }
         };
-        if !body.is_empty() && !matches!(self.body, Body::Text { .. }) {
+        if !body.is_empty() && !matches!(self.body, Body::Text(_)) {
             head.add("Content-Type", "application/json");
         }
         head.fields
             .push(("Content-Length", HeaderValue::from(body.len())));
         if let Some(seconds) = self.retry_after {
-            head.fields.push(("Retry-After", HeaderValue::from(seconds)));
+            head.fields
+                .push(("Retry-After", HeaderValue::from(seconds.get())));
         }
         match self.code {
             401 => head.add("WWW-Authenticate", "Bearer"),
@@ -212,7 +216,7 @@ impl Answer {
     pub fn message(&self) -> &str {
         match &self.body {
             Body::Status(status) => &status.message,
-            Body::Text { message, .. } => message,
+            Body::Text(body) => &body.message,
             Body::Redirect(_) | Body::Json(_) => "",
         }
     }

@@ -11,7 +11,7 @@ use genkan_policies::{
     AnswerBody, Caller, Certificate, Class, Coming, Exchange, Later, Outcome, PolicyAnswer, Reading,
     Replacing, Source, Stage, State,
 };
-use genkan_routing::answer::{Answer, Body, OfPolicy, Status};
+use genkan_routing::answer::{Answer, Body, OfPolicy, Status, Text};
 use genkan_routing::decide::{Changed, Place};
 use genkan_routing::model::Unavailable;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
@@ -118,7 +118,7 @@ impl Proxy {
         let certificate = certificate_of(session.digest());
         let certificate =
             certificate.filter(|certificate| self.callers.identity.of_certificate(Some(certificate)).is_ok());
-        let names = certificate.as_deref().map(names_of);
+        let names = certificate.map(names_of);
         let (method, scheme) = (session.req_header().method.clone(), scheme_of(session));
         let source = Source {
             address: context.client.map(|client| client.ip().to_canonical()),
@@ -274,11 +274,11 @@ impl Proxy {
             return answer;
         };
         let body = match replaced.body {
-            AnswerBody::Raw { content_type, bytes } => Body::Text {
+            AnswerBody::Raw { content_type, bytes } => Body::Text(Box::new(Text {
                 content_type,
                 text: String::from_utf8_lossy(&bytes).into_owned(),
                 message: replaced.message,
-            },
+            })),
             AnswerBody::Status => Body::Status(Status {
                 code: replaced.status,
                 reason: answer.reason.clone(),
@@ -330,7 +330,7 @@ impl<'c> Known<'c> {
             line,
             method: session.req_header().method.as_str(),
             scheme: scheme_of(session),
-            names: certificate_of(session.digest()).as_deref().map(names_of),
+            names: certificate_of(session.digest()).map(names_of),
             user,
         }
     }
@@ -492,11 +492,11 @@ fn answer_of(answer: PolicyAnswer) -> Answer {
         step: answer.step,
         headers: answer.headers,
     }));
-    made.body = Body::Text {
+    made.body = Body::Text(Box::new(Text {
         content_type,
         text: String::from_utf8_lossy(&bytes).into_owned(),
         message: answer.message,
-    };
+    }));
     made.detail = answer.detail;
     made
 }

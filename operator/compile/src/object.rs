@@ -121,8 +121,8 @@ pub struct Record {
     pub status: StoredStatus,
     /// Those that kinds go by.
     pub annotations: BTreeMap<String, String>,
-    /// Hooks and overrides may select it by them; absent where it has none.
-    pub labels: Option<Box<BTreeMap<String, String>>>,
+    /// Hooks and overrides may select it by them.
+    pub labels: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -388,10 +388,10 @@ fn annotations(meta: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn labels(meta: &Value) -> Option<Box<BTreeMap<String, String>>> {
-    let all = meta["labels"].as_object().filter(|all| !all.is_empty())?;
+fn labels(meta: &Value) -> BTreeMap<String, String> {
+    let all = meta["labels"].as_object().into_iter().flatten();
     let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
-    Some(Box::new(all.iter().filter_map(text).collect()))
+    all.filter_map(text).collect()
 }
 
 fn secret(secret: k8s_openapi::api::core::v1::Secret) -> HeldSecret {

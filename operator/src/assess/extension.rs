@@ -51,11 +51,17 @@ pub(super) fn assess(
         (Deploy::Deferred, Some(rolling)) => rolling.deployed.min(counted),
         (Deploy::Deferred | Deploy::Immediate, _) => ready,
     };
-    let state = |entry: &EntryVerdict| match entry.state {
-        EntryState::Accepted if rejected.is_some() => EntryState::Degraded,
-        EntryState::Accepted if counted > 0 && deployed(entry) == counted => EntryState::Deployed,
-        EntryState::Accepted if deployed(entry) > 0 => EntryState::Deploying,
-        other => other,
+    let state = |entry: &EntryVerdict| {
+        if entry.state != EntryState::Accepted {
+            return entry.state;
+        }
+        let deployed = deployed(entry);
+        match () {
+            () if rejected.is_some() => EntryState::Degraded,
+            () if counted > 0 && deployed == counted => EntryState::Deployed,
+            () if deployed > 0 => EntryState::Deploying,
+            () => entry.state,
+        }
     };
     let observed = Observed {
         entries: (said.entries.iter())

@@ -141,10 +141,11 @@ impl Feed {
         Ok(push)
     }
 
-    /// One that was made before serves as long as what came after it can be told.
+    /// One that was made before serves as long as what came after it can be told, and is not what somebody begins with.
     async fn everything(&self) -> Result<Arc<Push>, FeedError> {
         let mut everything = self.everything.lock().await;
-        if let Some(push) = everything.as_ref().filter(|push| self.knows(&push.version.hash)) {
+        let serves = |push: &&Arc<Push>| self.resources.lock().can_begin_with(&push.version.hash);
+        if let Some(push) = everything.as_ref().filter(serves) {
             return Ok(Arc::clone(push));
         }
         let (version, difference) = self.difference(None);

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use genkan_routing::model::{Endpoint, EndpointSet, SetKey};
+use genkan_routing::model::policy::RevisionEntries;
+use genkan_routing::model::{
+    Endpoint, EndpointSet, ExtensionRevision, ObjectKey, ObjectRef, Published, SetKey,
+};
 
 use super::*;
 
@@ -104,6 +107,35 @@ async fn bytes_are_made_once_for_all_streams() {
         (Some(again.version.hash), &Scope::Only(vec![]))
     );
     assert_eq!(one.version.hash, feed.resources().hash());
+}
+
+fn mk_revision(target: &str) -> Resource {
+    let key = ObjectKey::cluster(Published::GatewayExtension, "corp");
+    Resource::revision(ExtensionRevision {
+        object: ObjectRef::new(key, "u", 1),
+        target: RevisionEntries {
+            id: target.into(),
+            entries: Vec::new(),
+        },
+        stable: None,
+        restores_stable: false,
+        allow_fail_open: Vec::new(),
+        secrets: Vec::new(),
+    })
+}
+
+/// It would take the revision of an extension that it meets first.
+#[tokio::test]
+async fn a_newcomer_never_begins_with_an_old_revision() {
+    let feed = Feed::default();
+    let apply = |resource| feed.resources().apply(vec![resource], &[], Instant::now());
+    apply(mk_revision("first"));
+    let first = feed.push(None).await.unwrap();
+    apply(mk_revision("second"));
+    let second = feed.push(None).await.unwrap();
+    assert_eq!(second.base, None);
+    assert_eq!(second.version.hash, feed.resources().hash());
+    assert_ne!(second.version.hash, first.version.hash);
 }
 
 fn mk_secret(value: &str) -> Secret {

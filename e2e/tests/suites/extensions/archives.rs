@@ -11,7 +11,7 @@ use genkan_e2e::world::World;
 use super::stand::{Stand, proxy};
 
 /// A zip without compression.
-fn zip(files: &[(&str, &str)]) -> Vec<u8> {
+fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
         let offset = u32::try_from(out.len()).unwrap_or_default();
@@ -21,7 +21,7 @@ fn zip(files: &[(&str, &str)]) -> Vec<u8> {
         for word in [20u16, 0, 0, 0, 0] {
             common.extend(word.to_le_bytes());
         }
-        for word in [crc(content.as_bytes()), size, size] {
+        for word in [crc(content), size, size] {
             common.extend(word.to_le_bytes());
         }
         common.extend(length.to_le_bytes());
@@ -29,7 +29,7 @@ fn zip(files: &[(&str, &str)]) -> Vec<u8> {
         out.extend(b"PK\x03\x04");
         out.extend(&common);
         out.extend(name.as_bytes());
-        out.extend(content.as_bytes());
+        out.extend(*content);
         directory.extend(b"PK\x01\x02");
         directory.extend(20u16.to_le_bytes());
         directory.extend(&common);
@@ -73,7 +73,7 @@ fn policy(name: &str, value: &str) -> String {
     )
 }
 
-fn archive(files: &[(&str, &str)]) -> String {
+fn archive(files: &[(&str, &[u8])]) -> String {
     let data = STANDARD.encode(zip(files));
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: corp, namespace: edge}}\nbinaryData: {{corp.zip: {data}}}\n"
@@ -106,13 +106,12 @@ pub async fn an_archive_of_datapower_is_served_and_taken_away(world: Arc<World>)
         r#"{"filename": "script.zip", "type": "extension", "deploy": "immediate"}"#
     );
     let (one, two) = (policy("one", "first"), policy("two", "second"));
-    let script = zip(&[("a.cfg", "top; configure terminal\n")]);
-    let script = String::from_utf8_lossy(&script).into_owned();
+    let script = zip(&[("a.cfg", b"top; configure terminal\n")]);
     let files = |one: &str| {
         archive(&[
-            ("manifest.json", &manifest),
-            ("one.yaml", one),
-            ("two.yaml", &two),
+            ("manifest.json", manifest.as_bytes()),
+            ("one.yaml", one.as_bytes()),
+            ("two.yaml", two.as_bytes()),
             ("script.zip", &script),
         ])
     };
@@ -161,7 +160,7 @@ pub async fn an_archive_of_datapower_is_served_and_taken_away(world: Arc<World>)
 
     // What is used stays, and goes with its last user.
     let without = format!(r#"{{"extension": {{"files": [{}]}}}}"#, entry("two.yaml"));
-    let less = archive(&[("manifest.json", &without), ("two.yaml", &two)]);
+    let less = archive(&[("manifest.json", &without), ("two.yaml", two.as_bytes())]);
     kubectl.apply(&less).await?;
     let blocked = world
         .wait_condition("gwext/corp", "Deployed", "False", "Blocked")

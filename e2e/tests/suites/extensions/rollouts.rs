@@ -57,7 +57,7 @@ pub async fn deferred_entries_go_from_one_data_plane_to_the_next(world: Arc<Worl
         .apply(&proxy(
             "shop",
             "",
-            "  directives: {headerUp: [\"X-Version 1\"]}\n",
+            "  directives: {stripPathPrefix: /proxy/shop, headerUp: [\"X-Version 1\"]}\n",
         ))
         .await?;
     world.wait_for("reverseproxy/shop", "Ready").await?;

@@ -360,8 +360,7 @@ impl Policies {
             )
             .flat_map(|select| select.labels.keys())
             .collect();
-        let labels = record.labels.as_deref().into_iter().flatten();
-        labels
+        (record.labels.iter())
             .filter(|(name, _)| selected.contains(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
