@@ -160,7 +160,10 @@ pub async fn an_archive_of_datapower_is_served_and_taken_away(world: Arc<World>)
 
     // What is used stays, and goes with its last user.
     let without = format!(r#"{{"extension": {{"files": [{}]}}}}"#, entry("two.yaml"));
-    let less = archive(&[("manifest.json", &without), ("two.yaml", two.as_bytes())]);
+    let less = archive(&[
+        ("manifest.json", without.as_bytes()),
+        ("two.yaml", two.as_bytes()),
+    ]);
     kubectl.apply(&less).await?;
     let blocked = world
         .wait_condition("gwext/corp", "Deployed", "False", "Blocked")
