@@ -123,7 +123,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("proto", &["routing"]),
     ("dataplane/probe", &["routing"]),
     ("dataplane/rego", &["routing"]),
-    ("dataplane/policies", &["routing"]),
+    ("dataplane/policies", &["rego", "routing"]),
     ("operator/extensions", &["routing"]),
     (
         "operator/compile",

@@ -248,6 +248,7 @@ fn steps(list: &mut JSONSchemaProps, most: i64) {
     limit(at(step, "name"), 64, &[]);
     limit(at(step, "when"), MAX_CEL, &[]);
     one_of(at(step, "on"), &["Request", "Response"]);
+    one_of(at(step, "true"), &["Request", "Response"]);
     one_of(at(step, "onError"), &["Fail", "Continue"]);
     one_of(at(step, "mode"), &["Enforce", "Shadow", "Disabled"]);
     duration(at(step, "timeout"));

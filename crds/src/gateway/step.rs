@@ -42,6 +42,12 @@ pub struct PolicyStep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
 
+    /// The same as on, which readers of YAML 1.1, kubectl among them, take for this where it has no quotes.
+    /// Default: none.
+    /// Example: Response
+    #[serde(default, rename = "true", skip_serializing_if = "Option::is_none")]
+    pub on_without_quotes: Option<String>,
+
     /// What an error of the step means, which is no refusal: Fail or Continue.
     /// Default: as the failurePolicy of its entry says, else Fail.
     /// Example: Continue

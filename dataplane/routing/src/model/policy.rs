@@ -32,7 +32,8 @@ pub struct PolicyStep {
     /// CEL: it is skipped where this is false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    #[serde(default, skip_serializing_if = "is_default")]
+    /// Readers of YAML 1.1, kubectl among them, take the name for a boolean where it has no quotes.
+    #[serde(default, alias = "true", skip_serializing_if = "is_default")]
     pub on: Direction,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_error: Option<OnError>,

@@ -137,7 +137,7 @@ pub async fn an_archive_of_datapower_is_served_and_taken_away(world: Arc<World>)
         .await?;
     let columns: Vec<&str> = columns.split_whitespace().collect();
     ensure!(
-        columns[..6] == ["corp", "2/3", "False", "1/1", "Complete", "Unsupported"],
+        columns[..6] == ["corp", "2/3", "False", "1/1", "-", "Unsupported"],
         "{columns:?}"
     );
     let used = world.value("gwext/corp", "{.status.usedBy[*]}").await?;

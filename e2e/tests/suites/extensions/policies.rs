@@ -40,6 +40,9 @@ pub async fn policies_of_an_object_act_and_say_what_is_wrong(world: Arc<World>) 
          - {use: set, on: Response, with: {headers: {set: {X-Seen: \"yes\"}}}}\n",
     );
     kubectl.apply(&shop).await?;
+    world
+        .wait_condition("reverseproxy/shop", "Accepted", "True", "Accepted")
+        .await?;
     // One after the other, each in its own words.
     world
         .wait_condition("reverseproxy/shop", "ResolvedRefs", "False", "SecretNotFound")

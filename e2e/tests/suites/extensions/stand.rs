@@ -85,6 +85,11 @@ impl Stand {
                 )
             })
             .collect();
+        // Of the scenario before; an extension that is used is not let go.
+        for kind in ["reverseproxies", "gatewayextensions", "policydefinitions"] {
+            let delete = ["delete", kind, "--all", "--wait=true", "--timeout=30s"];
+            world.kubectl().run(&delete).await?;
+        }
         operator.start().await?;
         for proxy in &proxies {
             proxy.start().await?;
