@@ -21,19 +21,21 @@ pub(crate) struct With {
     fields: BTreeMap<String, String>,
     #[serde(default)]
     content: Content,
-    #[serde(default)]
-    error_content: Content,
+    /// Lines of errors say the same as others.
+    #[serde(default, rename = "errorContent")]
+    _error_content: Content,
 }
 
-/// How much is written; bodies never are.
+/// How much is written, in the words of DataPower. Bodies never are, whichever of them it is.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "kebab-case")]
 enum Content {
     None,
     #[default]
     Activity,
     Header,
     Payload,
+    GatherOnly,
 }
 
 /// What a field of the log may not show.
@@ -52,18 +54,8 @@ const LONGEST: usize = 1 << 10;
 
 impl Log {
     pub(crate) fn compile(with: With, site: &Site<'_>) -> Result<Self, Fault> {
-        for (field, content) in [
-            ("with.content", with.content),
-            ("with.errorContent", with.error_content),
-        ] {
-            if content == Content::Payload {
-                return Err(Fault {
-                    field: field.to_owned(),
-                    ..Fault::unsupported("bodies in the log are not written by this version of genkan")
-                });
-            }
-        }
-        let fields = with.fields.iter().map(|(name, text)| {
+        let is_silent = with.content == Content::None;
+        let fields = with.fields.iter().filter(|_| !is_silent).map(|(name, text)| {
             let field = format!("with.fields.{name}");
             Ok((name.as_str().into(), site.expr(&field, text)?))
         });

@@ -23,6 +23,9 @@ pub(crate) struct With {
     status: u16,
     #[serde(default)]
     message: String,
+    /// Of DataPower; nothing that HTTP/2 could carry, and not written.
+    #[serde(default, rename = "statusText")]
+    _status_text: String,
 }
 
 fn failed() -> u16 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use genkan_routing::model::policy::{Hook, PolicyDefinition, PolicyStep, Select};
+use genkan_routing::model::policy::{Hook, Override, PolicyDefinition, PolicyStep, Select};
 use serde_json::{Map, Value};
 
 use super::resolve::{definition, resolve};
@@ -11,7 +11,7 @@ use super::{Problem, ProblemReason, link};
 use crate::expr::Expr;
 use crate::limiters::Limiters;
 use crate::schema::Schema;
-use crate::world::{Aliases, EntryFacts, NamedHook, ObjectFacts, World};
+use crate::world::{Aliases, EntryFacts, NamedHook, NamedOverride, ObjectFacts, World};
 
 /// Whether a definition can be used. What depends on parameters is judged where it is used.
 ///
@@ -75,6 +75,7 @@ fn whole(definition: &PolicyDefinition, world: &World) -> Result<(), Problem> {
         secrets: world.secrets.clone(),
         files: world.files.clone(),
         allow_fail_open: world.allow_fail_open.clone(),
+        overrides: world.overrides.iter().map(everywhere).collect(),
         ..World::default()
     };
     let versions = alone.definitions.entry(definition.policy.clone()).or_default();
@@ -116,6 +117,7 @@ pub fn check_hook(hook: &Hook, extension: &str, world: &World) -> Result<(), Pro
         secrets: world.secrets.clone(),
         files: world.files.clone(),
         allow_fail_open: world.allow_fail_open.clone(),
+        overrides: world.overrides.iter().map(everywhere).collect(),
         ..World::default()
     };
     alone.hooks.push(NamedHook {
@@ -145,6 +147,17 @@ pub fn check_hook(hook: &Hook, extension: &str, world: &World) -> Result<(), Pro
             },
             ..problem
         })
+}
+
+/// The same settings for whatever there is, beside those of others.
+fn everywhere(of: &NamedOverride) -> NamedOverride {
+    NamedOverride {
+        settings: Arc::new(Override {
+            settings: of.settings.settings.clone(),
+            ..Override::default()
+        }),
+        ..of.clone()
+    }
 }
 
 /// Whether what a step uses is this version of this policy.
@@ -211,5 +224,33 @@ mod tests {
                 }
             }
         }
+    }
+    /// What it comes to depends on the object.
+    #[test]
+    fn a_hook_may_name_the_limits_of_any_override() {
+        let settings = json!({"limits": {"slow": {"kind": "rate", "requests": 3, "per": "1m"}}});
+        let mut world = World::default();
+        world.overrides.push(NamedOverride {
+            extension: "corp".into(),
+            entry: "limits".into(),
+            order: 0,
+            settings: Arc::new(Override {
+                select: Select {
+                    names: vec!["shop".into()],
+                    ..Select::default()
+                },
+                exclusive: true,
+                settings: settings.as_object().unwrap().clone(),
+                ..Override::default()
+            }),
+        });
+        let with = |name: &str| {
+            let hook = json!({"at": "PreRequest", "steps": [{"use": "rateLimit", "with": {"named": name}}]});
+            let hook: Hook = serde_json::from_value(hook).unwrap();
+            check_hook(&hook, "corp", &world).map_err(|problem| problem.message)
+        };
+        assert_eq!(with("slow"), Ok(()));
+        let refused = with("fast").unwrap_err();
+        assert!(refused.ends_with("there is no limit fast"), "{refused}");
     }
 }
