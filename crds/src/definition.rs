@@ -15,12 +15,22 @@ pub fn files() -> Vec<(String, String)> {
         .iter()
         .map(|crd| {
             let name = format!("{}.yaml", crd.metadata.name.as_deref().unwrap_or_default());
-            (
-                name,
-                serde_yaml::to_string(crd).expect("a definition has only string keys"),
-            )
+            let text = serde_yaml::to_string(crd).expect("a definition has only string keys");
+            (name, quoted(&text))
         })
         .collect()
+}
+
+/// The name of a field that readers of YAML 1.1, as kubectl and Helm have them, take for a boolean gets its quotes.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match line.trim() {
+            "on:" => out.push_str(&line.replace("on:", "'on':")),
+            _ => out.push_str(line),
+        }
+    }
+    out
 }
 
 /// All definitions as one YAML stream.

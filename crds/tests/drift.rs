@@ -50,3 +50,14 @@ fn the_chart_of_the_definitions_has_not_drifted() {
         "the chart has a template that is no definition"
     );
 }
+
+/// `kubectl` and Helm read YAML 1.1, where these are booleans.
+#[test]
+fn no_field_is_named_by_a_boolean() {
+    const BOOLEANS: [&str; 8] = ["on:", "off:", "yes:", "no:", "y:", "n:", "true:", "false:"];
+    for (name, content) in genkan_crds::files() {
+        for line in content.lines() {
+            assert!(!BOOLEANS.contains(&line.trim()), "{name}: {line}");
+        }
+    }
+}
