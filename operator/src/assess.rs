@@ -5,6 +5,7 @@ mod tool;
 
 use std::time::Duration;
 
+use genkan_compile::kinds;
 use genkan_compile::sentence::bounded;
 use genkan_compile::verdict::{Backend, Finding, MAX_MESSAGE, ToolCondition, Verdict};
 use genkan_crds::condition::{kind, reason};
@@ -312,13 +313,7 @@ fn working(kind: Published) -> &'static str {
 
 /// Its status says in one word whether it is served.
 fn takes_requests(kind: Published) -> bool {
-    match kind {
-        Published::ReverseProxy | Published::ApiService => true,
-        Published::ConnectorClass
-        | Published::Connector
-        | Published::PolicyDefinition
-        | Published::GatewayExtension => false,
-    }
+    kinds::of(kind).group == genkan_crds::GROUP
 }
 
 fn stored_condition<'s>(stored: &'s Value, kind: &str) -> Option<&'s Value> {

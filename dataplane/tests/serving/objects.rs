@@ -158,7 +158,6 @@ pub fn mk_connector(name: &str, class: &str, address: Upstream, secret: &str) ->
         policies: None,
         secrets: vec![secret.into()],
         resource: Some(resource::Resource::Connector(connector)),
-        ..Resource::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The engine's way from assessments to status writes.
 
 use genkan_compile::verdict::{Backend, Verdict};
-use genkan_routing::model::{ObjectKey, Published};
+use genkan_routing::model::ObjectKey;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -47,14 +47,8 @@ impl Engine {
             Backend::Endpoints(set) => self.sets.get(set).copied(),
             Backend::Host(_) | Backend::None => None,
         };
-        let rolling = match key.kind {
-            Published::GatewayExtension => self.extensions.rolling(&key.name),
-            Published::ReverseProxy
-            | Published::ApiService
-            | Published::ConnectorClass
-            | Published::Connector
-            | Published::PolicyDefinition => None,
-        };
+        let extension = verdict.extension.as_ref();
+        let rolling = extension.and_then(|_| self.extensions.rolling(&key.name));
         let since = self.feed.resources().since(&verdict.object.key.clone().into());
         let mut assessment = assess(verdict, since, &self.fleet, set, rolling.as_ref(), now);
         assessment.used_at = self.used.get(&key).copied();
