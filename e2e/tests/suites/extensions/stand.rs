@@ -20,7 +20,7 @@ pub struct Stand {
 /// Namespace of archives, Secrets and backends.
 pub const NAMESPACE: &str = "edge";
 /// In which everything happens.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(120);
 
 const RIGHTS: &str = r#"
 apiVersion: v1
