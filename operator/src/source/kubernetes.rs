@@ -3,6 +3,7 @@
 pub mod authorities;
 pub mod flags;
 pub mod maps;
+mod named;
 pub mod secrets;
 
 use std::collections::HashSet;

@@ -3,7 +3,6 @@
 //! Each is followed by a watch of its own name, which a Role with `resourceNames` is enough for. A namespace in which many
 //! are named is watched once, where that is allowed: without values, and what changed is read by its name.
 
-mod single;
 mod space;
 
 use std::collections::BTreeMap;
@@ -18,8 +17,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
+use super::named::{Guard, Named};
 use crate::input::Input;
 use crate::wanted::Wanted;
 use space::Space;
@@ -41,15 +40,6 @@ pub async fn run(client: Client, wanted: Arc<Wanted>, engine: mpsc::Sender<Input
             });
             named.say(news);
         }
-    }
-}
-
-/// A task ends with whoever wanted it.
-struct Guard(AbortHandle);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -78,22 +68,26 @@ pub(super) async fn may_watch(client: &Client, namespace: &str) -> bool {
     true
 }
 
-fn found(secret: Secret) -> SecretState {
-    let value = serde_json::to_value(secret).unwrap_or_default();
-    match Object::read(Kind::Watched(Watched::Secret), value) {
-        Ok(Object::Secret(held)) => held.state,
-        _ => SecretState::Missing,
-    }
-}
+impl Named for Secret {
+    type State = SecretState;
+    const MISSING: SecretState = SecretState::Missing;
+    const NOT_PERMITTED: SecretState = SecretState::NotPermitted;
 
-/// `None`: the engine is gone.
-async fn tell(engine: &mpsc::Sender<Input>, key: &Key, state: SecretState) -> Option<()> {
-    let object = Object::Secret(HeldSecret {
-        namespace: key.0.clone(),
-        name: key.1.clone(),
-        state,
-    });
-    send(engine, Change::Apply(Box::new(object))).await
+    fn state(self) -> SecretState {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        match Object::read(Kind::Watched(Watched::Secret), value) {
+            Ok(Object::Secret(held)) => held.state,
+            _ => SecretState::Missing,
+        }
+    }
+
+    fn object(key: &Key, state: SecretState) -> Object {
+        Object::Secret(HeldSecret {
+            namespace: key.0.clone(),
+            name: key.1.clone(),
+            state,
+        })
+    }
 }
 
 async fn send(engine: &mpsc::Sender<Input>, change: Change) -> Option<()> {

@@ -17,9 +17,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Guard, found, may_watch, send, single, tell};
+use super::{may_watch, send};
 use crate::input::Input;
 use crate::source::kubernetes::is_forbidden;
+use crate::source::kubernetes::named::{Guard, Named, follow, tell};
 use crate::wanted::Wanted;
 
 /// Follows what is named in a namespace.
@@ -130,7 +131,7 @@ impl Space {
     /// Each by itself.
     fn follow(&mut self, names: BTreeSet<String>) {
         for name in names {
-            let following = single::follow(self.client.clone(), self.key(&name), self.engine.clone());
+            let following = follow::<Secret>(self.client.clone(), self.key(&name), self.engine.clone());
             let guard = Guard(tokio::spawn(following).abort_handle());
             self.singles.insert(name, guard);
         }
@@ -154,7 +155,7 @@ impl Space {
             Ok(watcher::Event::InitDone) => {
                 let listed = std::mem::take(&mut whole.listed);
                 for missing in self.names.difference(&listed) {
-                    tell(&self.engine, &self.key(missing), SecretState::Missing).await?;
+                    tell::<Secret>(&self.engine, &self.key(missing), SecretState::Missing).await?;
                 }
                 let there = self.names.intersection(&listed).cloned().collect();
                 self.read(there).await?;
@@ -170,7 +171,7 @@ impl Space {
             Ok(watcher::Event::Delete(secret)) => {
                 let name = name(secret);
                 if self.names.contains(&name) {
-                    tell(&self.engine, &self.key(&name), SecretState::Missing).await?;
+                    tell::<Secret>(&self.engine, &self.key(&name), SecretState::Missing).await?;
                 }
             }
             // The right to the whole is gone: each says by itself whether it may still be read.
@@ -200,7 +201,7 @@ impl Space {
         let mut reading: BoxStream<'_, _> = reading.buffer_unordered(AT_ONCE).boxed();
         while let Some((answer, name)) = reading.next().await {
             let state = match answer {
-                Ok(Some(secret)) => found(secret),
+                Ok(Some(secret)) => secret.state(),
                 Ok(None) => SecretState::Missing,
                 Err(kube::Error::Api(status)) if status.code == 403 => SecretState::NotPermitted,
                 Err(error) => {
@@ -210,7 +211,7 @@ impl Space {
                 }
             };
             let key = (self.namespace.clone(), name);
-            tell(&self.engine, &key, state).await?;
+            tell::<Secret>(&self.engine, &key, state).await?;
         }
         Some(())
     }
