@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::assess::SetState;
+use crate::budgets::Budgets;
 use crate::definitions::Shown;
 use crate::duties::{Duties, Told};
 use crate::extensions::Extensions;
@@ -62,6 +63,7 @@ pub struct Engine {
     rollouts: Rollouts,
     /// Roll-outs of extensions; nothing of them while another operator leads.
     extensions: Extensions,
+    budgets: Budgets,
     keeping: Arc<Keeping>,
     shown: Arc<Shown>,
     wishes: Arc<Wishes>,
@@ -111,6 +113,7 @@ impl Engine {
             duties: Duties::default(),
             rollouts: Rollouts::default(),
             extensions: Extensions::default(),
+            budgets: Budgets::default(),
             keeping: Arc::default(),
             shown: Arc::default(),
             wishes: Arc::default(),
@@ -316,17 +319,23 @@ impl Engine {
                     self.roll(todo, now);
                 }
             }
+            Input::Budgets(budgets) => {
+                self.budgets = budgets;
+                self.make_room(now);
+            }
             Input::Used(uses) => self.used(uses, now),
             Input::Disconnected { name, session } => {
                 self.duties.leave(session);
                 self.duties.tell();
                 self.rollouts.leave(&name, session);
+                // It is missed before anybody takes another in its place.
+                self.fleet.disconnect(&name, session, now);
+                self.make_room(now);
                 if !self.rollouts.seen().contains_key(&name) {
                     let todo = self.extensions.gone(&name, now);
                     self.roll(todo, now);
                 }
                 warn!(proxy = %name, "proxy disconnected");
-                self.fleet.disconnect(&name, session, now);
                 self.fleet_changed(now);
             }
             Input::Written(outcome) => self.written(outcome, now),
@@ -452,6 +461,7 @@ impl Engine {
             if self.fleet.set_pods(pods, now) {
                 self.fleet_changed(now);
             }
+            self.make_room(now);
         }
     }
 
@@ -496,6 +506,7 @@ impl Engine {
     fn fleet_changed(&mut self, now: Instant) {
         self.metrics.fleet(self.fleet.connected(), self.fleet.counted());
         self.expect(now);
+        self.make_room(now);
         self.assess_all(now);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_extensions::revision::Revision;
-use genkan_extensions::rollout::{Action, Event, Kept, Machine, Phase, Stage};
+use genkan_extensions::rollout::{Action, Drain, Event, Kept, Machine, Phase, Stage};
 use genkan_extensions::status::{RolloutStatus, Shown};
 use genkan_routing::model::policy::{
     ActiveRevisions, ExtensionReport, Rollout, RolloutAction, RolloutStage, RolloutState,
@@ -29,7 +29,17 @@ pub struct Extensions {
     all: BTreeMap<String, Extension>,
     /// What is active on each data plane that is connected.
     proxies: BTreeMap<String, ActiveRevisions>,
+    room: Room,
     next_nonce: u64,
+}
+
+/// What keeps data planes from being taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// What a PodDisruptionBudget says against it.
+    pub held: Option<String>,
+    /// Data planes that should be there and have no stream.
+    pub missing: usize,
 }
 
 /// What is to be done now.
@@ -54,6 +64,8 @@ struct Extension {
     asked: BTreeMap<String, Rollout>,
     drain: Option<Draining>,
     soaking: Option<Soaking>,
+    /// Data planes that were in hand when their streams ended: they may be out of the way still.
+    lost: BTreeSet<String>,
     /// How each data plane does with it.
     reports: BTreeMap<String, ExtensionReport>,
     /// When it goes on from where it was before the operator started.
@@ -93,6 +105,8 @@ impl Extensions {
                 Some(kept) => Machine::resume(settings.config, kept),
                 None => Machine::new(settings.config),
             };
+            // Its turn comes with `allot`.
+            let _ = machine.apply(Event::Budget { allows: false });
             for (pod, active) in &self.proxies {
                 let event = Event::Have {
                     pod: pod.clone(),
@@ -110,6 +124,7 @@ impl Extensions {
                 asked: BTreeMap::new(),
                 drain: None,
                 soaking: None,
+                lost: BTreeSet::new(),
                 reports: BTreeMap::new(),
                 resumes_at: kept.map(|_| now + COMING_BACK),
             };
@@ -148,6 +163,25 @@ impl Extensions {
         todo
     }
 
+    /// Other data planes may be taken now, or none.
+    pub fn make_room(&mut self, room: Room, now: Instant) -> Todo {
+        let mut todo = Todo::default();
+        if self.room != room {
+            if room.missing == 0 {
+                // Who is not expected any more does not come back.
+                let proxies = &self.proxies;
+                for extension in self.all.values_mut() {
+                    extension.lost.retain(|pod| proxies.contains_key(pod));
+                }
+            }
+            self.room = room;
+            let names = self.all.iter().filter(|(_, extension)| extension.is_moving());
+            todo.changed.extend(names.map(|(name, _)| name.clone()));
+            self.allot(now, &mut todo);
+        }
+        todo
+    }
+
     /// It exists no longer.
     pub fn forget(&mut self, name: &str) {
         self.all.remove(name);
@@ -180,6 +214,10 @@ impl Extensions {
             if let Some(asked) = extension.and_then(|extension| extension.asked.get(pod)) {
                 todo.send.push((pod.to_owned(), asked.clone()));
             }
+            let lost = self.all.get_mut(&name).map(|extension| &mut extension.lost);
+            if lost.is_some_and(|lost| lost.remove(pod)) && !is_fresh {
+                self.call_back(&name, pod, now, &mut todo);
+            }
         }
         self.allot(now, &mut todo);
         todo
@@ -202,6 +240,9 @@ impl Extensions {
         let names: Vec<String> = self.all.keys().cloned().collect();
         for name in names {
             if let Some(extension) = self.all.get_mut(&name) {
+                if extension.has_in_hand(pod) {
+                    extension.lost.insert(pod.to_owned());
+                }
                 extension.asked.remove(pod);
                 extension.reports.remove(pod);
                 extension.drain.take_if(|drain| drain.pod == pod);
@@ -220,12 +261,16 @@ impl Extensions {
         let Some(extension) = self.all.get_mut(name) else {
             return todo;
         };
-        if state.nonce != 0
-            && extension
-                .asked
-                .get(pod)
-                .is_none_or(|asked| asked.nonce != state.nonce)
-        {
+        let is_asked = extension
+            .asked
+            .get(pod)
+            .is_some_and(|asked| asked.nonce == state.nonce);
+        if state.nonce != 0 && !is_asked {
+            let is_away = matches!(state.stage, RolloutStage::Draining | RolloutStage::Drained);
+            // Nobody waits for it there, of this operator or of the one before.
+            if is_away && !extension.has_in_hand(pod) {
+                self.call_back(name, pod, now, &mut todo);
+            }
             return todo;
         }
         let pod_name = || pod.to_owned();
@@ -321,12 +366,16 @@ impl Extensions {
             return None;
         }
         let stage = state.current.as_ref().map(|current| current.stage);
-        let is_busy = matches!(state.phase, Phase::Rolling | Phase::RollingBack);
+        let is_busy = extension.is_moving();
+        let waits = || match (is_busy, &state.current) {
+            (true, None) => self.against(extension),
+            _ => None,
+        };
         Some(Rolling {
             status: RolloutStatus {
                 phase: shown(state.phase, stage),
                 done: is_busy.then(|| extension.machine.done()),
-                message: state.message.clone(),
+                message: state.message.clone().or_else(waits),
             },
             deployed: extension.machine.done(),
             pod: state.current.map(|current| current.pod),
@@ -356,24 +405,38 @@ impl Extensions {
 
     /// One extension is rolled out at a time, the oldest that waits first.
     fn allot(&mut self, now: Instant, todo: &mut Todo) {
-        let is_busy = |extension: &Extension| {
-            matches!(
-                extension.machine.state().phase,
-                Phase::Rolling | Phase::RollingBack
-            )
-        };
         let in_hand = self
             .all
             .iter()
             .find(|(_, extension)| extension.machine.state().current.is_some());
-        let waiting = self.all.iter().filter(|(_, extension)| is_busy(extension));
+        let waiting = self.all.iter().filter(|(_, extension)| extension.is_moving());
         let first = waiting.min_by_key(|(name, extension)| (extension.created, (*name).clone()));
         let turn = in_hand.or(first).map(|(name, _)| name.clone());
         let names: Vec<String> = self.all.keys().cloned().collect();
         for name in names {
-            let allows = turn.as_ref() == Some(&name);
+            let is_free = |extension: &Extension| self.against(extension).is_none();
+            let allows = turn.as_ref() == Some(&name) && self.all.get(&name).is_some_and(is_free);
             self.apply(&name, Event::Budget { allows }, now, todo);
         }
+    }
+
+    /// Why no other data plane is taken now.
+    fn against(&self, extension: &Extension) -> Option<String> {
+        let config = &extension.settings.config;
+        let away = self.room.missing + extension.machine.unready();
+        if self.room.missing > 0 && away >= config.max_unavailable.max(1) {
+            let missing = self.room.missing;
+            return Some(format!(
+                "it waits for data planes that are not connected: {missing} of them"
+            ));
+        }
+        // What is not drained is not disrupted.
+        let drains = match config.drain {
+            Drain::Never => false,
+            Drain::WhenPossible => self.proxies.len() > 1,
+            Drain::Required => true,
+        };
+        self.room.held.clone().filter(|_| drains)
     }
 
     fn apply(&mut self, name: &str, event: Event, now: Instant, todo: &mut Todo) {
@@ -441,6 +504,13 @@ impl Extensions {
             // It does that by itself; immediate entries come with the snapshot.
             Action::Restore { .. } | Action::Push { .. } => return,
         };
+        self.ask(name, pod, action, revision, todo);
+    }
+
+    fn ask(&mut self, name: &str, pod: String, action: RolloutAction, revision: String, todo: &mut Todo) {
+        let Some(extension) = self.all.get_mut(name) else {
+            return;
+        };
         self.next_nonce += 1;
         let rollout = Rollout {
             extension: name.to_owned(),
@@ -450,6 +520,12 @@ impl Extensions {
         };
         extension.asked.insert(pod.clone(), rollout.clone());
         todo.send.push((pod, rollout));
+    }
+
+    /// Lets a data plane take requests again that is in nobody's hand, and counts it as away until it does.
+    fn call_back(&mut self, name: &str, pod: &str, now: Instant, todo: &mut Todo) {
+        self.apply(name, Event::Unready { pod: pod.to_owned() }, now, todo);
+        self.ask(name, pod.to_owned(), RolloutAction::Undrain, String::new(), todo);
     }
 
     /// Whether the data plane in hand is through with what takes time.
@@ -485,6 +561,19 @@ impl Extensions {
         };
         extension.soaking = None;
         self.apply(name, event, now, todo);
+    }
+}
+
+// === impl Extension ===
+
+impl Extension {
+    fn has_in_hand(&self, pod: &str) -> bool {
+        let current = self.machine.state().current;
+        current.is_some_and(|current| current.pod == pod)
+    }
+
+    fn is_moving(&self) -> bool {
+        matches!(self.machine.state().phase, Phase::Rolling | Phase::RollingBack)
     }
 }
 

@@ -13,6 +13,7 @@ use genkan_routing::model::{Health, ObjectKey, Objection, Report, Use};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use crate::budgets::Budgets;
 use crate::fleet::SessionId;
 use crate::snapshot::{HashKey, Scope};
 pub use absence::Absence;
@@ -66,6 +67,8 @@ pub enum Input {
         session: SessionId,
         report: ExtensionReport,
     },
+    /// What PodDisruptionBudgets say about the Pods of the data plane.
+    Budgets(Budgets),
     /// Whose credentials were used.
     Used(Vec<Use>),
     Disconnected {

@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod assess;
+pub mod budgets;
 pub mod cli;
 pub mod definitions;
 pub mod duties;

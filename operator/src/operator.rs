@@ -11,6 +11,7 @@ use clap::Args as ClapArgs;
 use genkan_compile::index::{Change, Index};
 use genkan_compile::object::{FLAGS_NAME, Key};
 use genkan_proto::MAX_SNAPSHOT;
+use genkan_routing::quantity;
 use genkan_tools::cluster::client;
 use genkan_tools::source::{Origin, Source};
 use parking_lot::RwLock;
@@ -20,7 +21,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::budgets::Budgets;
 use crate::engine::{Engine, View};
+use crate::input::Input;
 use crate::metrics::Metrics;
 use crate::pki::Purpose;
 use crate::pki::keep::{Keeper, ManagedCertificate, Publication, Serving};
@@ -257,9 +260,16 @@ pub async fn run(args: Args) -> Result<()> {
                 }
                 None => {
                     let nothing = Change::Remembered(BTreeMap::new());
-                    inputs.send(crate::input::Input::Changes(vec![nothing])).await?;
+                    inputs.send(Input::Changes(vec![nothing])).await?;
                 }
             }
+            // Nothing is taken before they are known.
+            inputs.send(Input::Budgets(Budgets::Unknown)).await?;
+            let (watching, pods_in, engine) = (client.clone(), service.0.clone(), inputs.clone());
+            parts.spawn(async move {
+                kubernetes::budgets::run(watching, pods_in, engine).await;
+                ("watch of PodDisruptionBudgets", Ok(()))
+            });
             let (watching, engine) = (client.clone(), inputs.clone());
             parts.spawn(async move {
                 kubernetes::maps::run(watching, wanted_maps, engine).await;
@@ -272,7 +282,7 @@ pub async fn run(args: Args) -> Result<()> {
             });
         }
         (None, Source::Directory(path)) => {
-            inputs.send(crate::input::Input::Leading(true)).await?;
+            inputs.send(Input::Leading(true)).await?;
             let printer = Printer {
                 queue,
                 engine: inputs.clone(),
@@ -330,18 +340,9 @@ async fn wait(
 
 /// A number of bytes, as Kubernetes writes it: `1048576`, `1024Ki`, `1Mi`.
 fn bytes(text: &str) -> Result<usize, String> {
-    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-        Some(at) => text.split_at(at),
-        None => (text, ""),
-    };
-    let unit = match unit {
-        "" => 1,
-        "Ki" | "KiB" => 1 << 10,
-        "Mi" | "MiB" => 1 << 20,
-        _ => return Err("is no number of bytes; write 67108864, 65536Ki or 64Mi".into()),
-    };
-    let bytes = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(unit));
-    bytes
+    let bytes = quantity::bytes(text).ok_or("is no number of bytes; write 67108864, 65536Ki or 64Mi")?;
+    usize::try_from(bytes)
+        .ok()
         .filter(|bytes| (1 << 10..=MAX_SNAPSHOT).contains(bytes))
         .ok_or_else(|| "must be from 1Ki to 128Mi, which is what proxies take".into())
 }

@@ -158,8 +158,8 @@ fn entry(schema: &mut JSONSchemaProps) {
     one_of(at(schema, "failurePolicy"), &["FailClosed", "FailOpen"]);
     let limits = at(schema, "limits");
     duration(at(limits, "deadline"));
-    limit(at(limits, "memory"), MAX_DURATION, &[]);
-    limit(at(limits, "maxBody"), MAX_DURATION, &[]);
+    limit(at(limits, "memory"), MAX_DURATION, rules::BYTES);
+    limit(at(limits, "maxBody"), MAX_DURATION, rules::BYTES);
     let policy = at(schema, "policy");
     add(policy, rules::BODY);
     body(policy);

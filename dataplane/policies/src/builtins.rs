@@ -24,6 +24,7 @@ mod validate_schema;
 use std::time::Duration;
 
 use genkan_routing::model::policy::Direction;
+use genkan_routing::quantity;
 use http::HeaderName;
 use serde_json::{Map, Value};
 
@@ -162,36 +163,10 @@ pub(crate) fn claims_authorization(name: &str, with: &Map<String, Value>) -> boo
     }
 }
 
-/// `250ms`, `30s`, `1m`, `2h`, `1h30m`.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let one = match &rest[..letters] {
-            "ms" => Duration::from_millis(number),
-            "s" => Duration::from_secs(number),
-            "m" => Duration::from_secs(number.checked_mul(60)?),
-            "h" => Duration::from_secs(number.checked_mul(3600)?),
-            "d" => Duration::from_secs(number.checked_mul(86_400)?),
-            _ => return None,
-        };
-        total = total.checked_add(one)?;
-        rest = &rest[letters..];
-    }
-    Some(total)
-}
-
 /// # Errors
 /// When it is none, or so long that it can only be a mistake.
 pub(crate) fn duration_of(field: &str, text: &str) -> Result<Duration, Fault> {
-    let known = duration(text);
+    let known = quantity::duration(text);
     let known = known.ok_or_else(|| Fault::new(field, format!("{text:?} is no duration such as 30s")))?;
     if known > LONGEST_DURATION {
         return Err(Fault::new(field, format!("{text} is longer than 31 days")));

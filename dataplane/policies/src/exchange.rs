@@ -4,6 +4,7 @@ mod state;
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use genkan_routing::model::policy::Direction;
@@ -69,6 +70,8 @@ pub struct Exchange<'x> {
     pub(crate) params: Option<Arc<Map<String, Value>>>,
     /// What a hook of `OnError` is about.
     pub(crate) failing: Option<Failing>,
+    /// Until when the step at hand has time, by the clock of `Moment::elapsed`.
+    pub(crate) deadline: Option<Duration>,
     parsed: OnceLock<Option<Value>>,
 }
 
@@ -90,6 +93,7 @@ impl<'x> Exchange<'x> {
             state,
             params: None,
             failing: None,
+            deadline: None,
             parsed: OnceLock::new(),
         }
     }
@@ -104,6 +108,11 @@ impl<'x> Exchange<'x> {
     pub fn with_params(mut self, params: Map<String, Value>) -> Self {
         self.params = Some(Arc::new(params));
         self
+    }
+
+    /// Zero: the step at hand is too late.
+    pub(crate) fn time_left(&self, elapsed: Duration) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_sub(elapsed))
     }
 
     pub(crate) fn direction(&self) -> Direction {

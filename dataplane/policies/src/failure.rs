@@ -36,6 +36,8 @@ pub struct Case<'a> {
     pub failure_policy: FailurePolicy,
     /// A GatewayExtension allows this built-in to fail open.
     pub is_allowed_to_fail_open: bool,
+    /// A step inside of it protects a backend.
+    pub has_protective: bool,
     pub mode: Mode,
 }
 
@@ -89,6 +91,7 @@ impl Case<'_> {
     pub(crate) fn is_skippable(&self) -> bool {
         let is_open = !PROTECTIVE.contains(&self.uses) || self.is_allowed_to_fail_open;
         is_open
+            && !self.has_protective
             && !matches!(
                 self.event,
                 Event::Refusal { .. } | Event::Budget | Event::PodBudget

@@ -24,6 +24,9 @@ pub trait Outside: Send + Sync {
         max_age: Option<Duration>,
     ) -> Waiting<'a, Result<Arc<[u8]>, Unreachable>>;
 
+    /// Ends after this time.
+    fn pause(&self, length: Duration) -> Waiting<'_, ()>;
+
     /// Runs it elsewhere. `None`: there is no room for it.
     fn blocking(&self, job: Job) -> Waiting<'_, Option<bool>>;
 }

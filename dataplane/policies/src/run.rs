@@ -1,4 +1,7 @@
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use genkan_routing::model::policy::{Direction, Mode, OnError};
 use http::HeaderMap;
@@ -54,7 +57,13 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
         Ok(false) => return Ok(()),
         Ok(true) => {
             exchange.state.marks.meet(step.mark);
-            act(step, exchange, moment, outside).await
+            match exchange.time_left(moment.elapsed) {
+                Some(Duration::ZERO) => judged(step, exchange, too_late()),
+                Some(_) | None => match step.timeout {
+                    Some(timeout) => act_in_time(step, timeout, exchange, moment, outside).await,
+                    None => act(step, exchange, moment, outside).await,
+                },
+            }
         }
         Err(detail) => {
             exchange.state.marks.meet(step.mark);
@@ -67,6 +76,45 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
         meter.record(decision, outside.elapsed().saturating_sub(moment.elapsed));
     }
     done
+}
+
+/// Steps do not interrupt each other's work: one that waits is left, and one that comes too late has failed.
+async fn act_in_time(
+    step: &Step,
+    timeout: Duration,
+    exchange: &mut Exchange<'_>,
+    moment: Moment,
+    outside: &dyn Outside,
+) -> Done {
+    let deadline = moment.elapsed.saturating_add(timeout);
+    let outer = exchange.deadline;
+    exchange.deadline = Some(outer.map_or(deadline, |outer| outer.min(deadline)));
+    let params = exchange.params.clone();
+    let counted = exchange.state.counted.len();
+    let done = {
+        let mut work: Waiting<'_, Done> = Box::pin(act(step, exchange, moment, outside));
+        let mut pause = outside.pause(timeout);
+        poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => pause.as_mut().poll(context).map(|()| None),
+        })
+        .await
+    };
+    exchange.params = params;
+    exchange.deadline = outer;
+    let is_late = outside.elapsed() > deadline;
+    match done {
+        Some(done) if !is_late || done.is_err() => done,
+        Some(_) | None => {
+            // It is counted once, as what it is.
+            exchange.state.counted.truncate(counted);
+            judged(step, exchange, too_late())
+        }
+    }
+}
+
+fn too_late() -> Stop {
+    Stop::failed(Event::Timeout, "it took longer than its timeout")
 }
 
 async fn act(step: &Step, exchange: &mut Exchange<'_>, moment: Moment, outside: &dyn Outside) -> Done {
@@ -183,6 +231,7 @@ fn judged(step: &Step, exchange: &mut Exchange<'_>, stop: Stop) -> Done {
         on_error: step.on_error,
         failure_policy: step.failure_policy,
         is_allowed_to_fail_open: step.is_allowed_to_fail_open,
+        has_protective: step.has_protective,
         // A shadow is made by whoever calls.
         mode: Mode::Enforce,
     };
@@ -252,6 +301,7 @@ async fn shadow(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outside)
     copy.body = exchange.body.clone();
     copy.params = exchange.params.clone();
     copy.failing = exchange.failing.clone();
+    copy.deadline = exchange.deadline;
     let run: Waiting<'_, Done> = Box::pin(run_step(step, &mut copy, outside));
     let done = run.await;
     exchange.state.held.append(&mut state.held);

@@ -10,7 +10,7 @@ use crate::answer::PolicyAnswer;
 use crate::builtins::{Basic, Jwt};
 use crate::exchange::Exchange;
 use crate::expr::Expr;
-use crate::failure::Event;
+use crate::failure::{Event, PROTECTIVE};
 use crate::glob::Glob;
 use crate::meters::Meter;
 use crate::schema::Schema;
@@ -29,6 +29,10 @@ pub(crate) struct Step {
     pub(crate) on_error: Option<OnError>,
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) is_allowed_to_fail_open: bool,
+    /// A step inside of it protects, and must not be skipped with it.
+    pub(crate) has_protective: bool,
+    /// How long it may take.
+    pub(crate) timeout: Option<Duration>,
     pub(crate) action: Action,
     /// Where it is counted.
     pub(crate) meter: Option<Arc<dyn Meter>>,
@@ -104,6 +108,15 @@ pub(crate) struct Failed {
     pub(crate) detail: String,
 }
 
+// === impl Step ===
+
+impl Step {
+    /// Whatever fails in it, the message does not go on without it.
+    pub(crate) fn protects(&self) -> bool {
+        self.has_protective || (PROTECTIVE.contains(&&*self.uses) && !self.is_allowed_to_fail_open)
+    }
+}
+
 // === impl Stop ===
 
 impl Stop {
@@ -143,6 +156,18 @@ impl From<String> for Stop {
 }
 
 // === impl Action ===
+
+impl Action {
+    /// One of the steps inside of it protects.
+    pub(crate) fn has_protective(&self) -> bool {
+        let any = |steps: &[Step]| steps.iter().any(Step::protects);
+        match self {
+            Self::Plain(_) | Self::Jwt(_) | Self::Basic(_) => false,
+            Self::Switch(cases) => cases.iter().any(|case| any(&case.steps)),
+            Self::Definition(definition) => any(&definition.steps),
+        }
+    }
+}
 
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

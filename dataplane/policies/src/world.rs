@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use genkan_routing::model::Secret;
-use genkan_routing::model::policy::{FailurePolicy, Hook, Mode, Override, PolicyDefinition, PolicyStep};
+use genkan_routing::model::policy::{
+    EntryLimits, FailurePolicy, Hook, Mode, Override, PolicyDefinition, PolicyStep,
+};
 
 use crate::meters::{Meters, Tally};
 
@@ -53,6 +55,7 @@ pub struct NamedOverride {
 pub struct EntryFacts {
     pub mode: Mode,
     pub failure_policy: FailurePolicy,
+    pub limits: EntryLimits,
 }
 
 /// Secrets by the names that steps know.

@@ -95,6 +95,10 @@ impl Outside for Web {
         Box::pin(async { found })
     }
 
+    fn pause(&self, length: Duration) -> Waiting<'_, ()> {
+        Box::pin(tokio::time::sleep(length))
+    }
+
     fn blocking(&self, job: Job) -> Waiting<'_, Option<bool>> {
         let done = self.has_room.then(job);
         Box::pin(async move { done })

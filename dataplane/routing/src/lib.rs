@@ -10,6 +10,7 @@ pub mod decide;
 pub mod directives;
 pub mod model;
 pub mod policy;
+pub mod quantity;
 pub mod request;
 
 pub use answer::{Refused, Status};

@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use genkan_routing::model::policy::{FailurePolicy, Mode};
+use genkan_routing::model::policy::{EntryLimits, FailurePolicy, Mode};
+use genkan_routing::quantity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -58,6 +59,16 @@ pub struct Revision {
 // === impl Running ===
 
 impl Running {
+    /// What its steps may use. What cannot be read was refused when it was written.
+    pub fn limits(&self) -> EntryLimits {
+        let text = |name: &str| self.limits.as_ref()?.get(name)?.as_str();
+        let deadline = text("deadline").and_then(quantity::duration);
+        EntryLimits {
+            deadline_ms: deadline.and_then(|deadline| u64::try_from(deadline.as_millis()).ok()),
+            max_body: text("maxBody").and_then(quantity::bytes),
+        }
+    }
+
     pub fn digest(&self) -> Digest {
         // Texts, lists and maps with text keys: it always becomes JSON.
         Digest::of(&serde_json::to_value(self).unwrap_or_default())

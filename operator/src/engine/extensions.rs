@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::definitions;
-use crate::extensions::{Extensions, Settings, Todo};
+use crate::extensions::{Extensions, Room, Settings, Todo};
 
 // === impl Engine ===
 
@@ -80,9 +80,24 @@ impl Engine {
         }
     }
 
+    /// Whether data planes may be taken now.
+    pub(super) fn make_room(&mut self, now: Instant) {
+        let pods = self.index.pods_of(&self.service);
+        let labels = self.index.pods.iter();
+        let labels =
+            labels.filter(|((namespace, name), _)| *namespace == self.service.0 && pods.contains(name));
+        let room = Room {
+            held: self.budgets.held(labels.map(|(_, pod)| &pod.labels)),
+            missing: self.fleet.counted() - self.fleet.connected(),
+        };
+        let todo = self.extensions.make_room(room, now);
+        self.roll(todo, now);
+    }
+
     /// One operator alone rolls out.
     pub(super) fn lead_extensions(&mut self, leading: bool, now: Instant) {
         self.extensions = Extensions::default();
+        self.make_room(now);
         if !leading {
             return;
         }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use genkan_crds::gateway::GatewayExtensionSpec;
 use genkan_extensions::rollout::{Config, Drain, OnFailure, Trigger};
+use genkan_routing::quantity::duration;
 
 /// How an extension wants to be rolled out.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,50 +75,6 @@ impl Settings {
                 .max_error_ratio
                 .and_then(|ratio| ratio.parse().ok())
                 .unwrap_or(MAX_ERROR_RATIO),
-        }
-    }
-}
-
-/// `250ms`, `30s`, `1m30s`, as the definition allows.
-fn duration(text: &str) -> Option<Duration> {
-    let mut total = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest
-            .bytes()
-            .take_while(|byte| byte.is_ascii_digit() || *byte == b'.')
-            .count();
-        let (number, behind) = rest.split_at(digits);
-        let letters = behind.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (unit, behind) = behind.split_at(letters);
-        let scale = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * scale;
-        rest = behind;
-    }
-    Duration::try_from_secs_f64(total).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_of_time_are_read_as_the_definition_allows() {
-        for (text, expected) in [
-            ("250ms", Some(Duration::from_millis(250))),
-            ("1m30s", Some(Duration::from_secs(90))),
-            ("0s", Some(Duration::ZERO)),
-            ("1.5h", Some(Duration::from_secs(5400))),
-            ("5", None),
-            ("x", None),
-        ] {
-            assert_eq!(duration(text), expected, "{text}");
         }
     }
 }

@@ -222,37 +222,154 @@ fn approval_is_waited_for() {
     assert_eq!(fleet.said, ["Apply a", "Verify a"]);
 }
 
+/// In whatever stage it ended.
 #[test]
 fn an_operator_that_starts_again_goes_on() {
-    let mut fleet = Fleet::new(&["a", "b"]);
     let (old, new) = (mk_revision(1), mk_revision(2));
-    fleet.mean(&old, None, mk_settings());
-    fleet.run();
-    fleet.mean(&new, Some(&old), mk_settings());
-    fleet.answer();
-    let kept = fleet.extensions.kept("corp").cloned().unwrap();
-    let kept: Kept = serde_json::from_value(serde_json::to_value(kept).unwrap()).unwrap();
-    let mut again = Fleet::new(&[]);
-    for pod in ["a", "b"] {
-        let active = [("corp".to_owned(), old.deferred())].into();
-        let todo = again.extensions.connected(pod, active, false, again.now);
+    for stage in ["Draining", "Applying", "Verifying", "Readying", "Soaking"] {
+        let mut fleet = Fleet::new(&["a", "b"]);
+        fleet.mean(&old, None, mk_settings());
+        fleet.run();
+        fleet.mean(&new, Some(&old), mk_settings());
+        let mut answers = 0;
+        while fleet.extensions.rolling("corp").unwrap().stage != Some(stage) {
+            fleet.answer();
+            fleet.wait(1);
+            answers += 1;
+            assert!(answers < 10, "{stage} is never reached");
+        }
+        // What the first one did to `a` by now.
+        let has_applied = ["Verifying", "Readying", "Soaking"].contains(&stage);
+        let kept = fleet.extensions.kept("corp").cloned().unwrap();
+        let kept: Kept = serde_json::from_value(serde_json::to_value(kept).unwrap()).unwrap();
+        let mut again = Fleet::new(&[]);
+        for pod in ["a", "b"] {
+            let revision = if pod == "a" && has_applied { &new } else { &old };
+            let active = [("corp".to_owned(), revision.deferred())].into();
+            let todo = again.extensions.connected(pod, active, false, again.now);
+            again.take(todo);
+        }
+        let history = mk_history(&new, Some(&old));
+        let todo = again
+            .extensions
+            .mean("corp", 1, &history, mk_settings(), Some(kept), again.now);
         again.take(todo);
+        assert!(again.said.is_empty(), "{stage}: {:?}", again.said);
+        again.run();
+        assert_eq!(again.phase(), "Complete", "{stage}");
+        let first = match stage {
+            "Draining" => "Drain a",
+            "Applying" => "Apply a",
+            "Verifying" => "Verify a",
+            "Readying" => "Undrain a",
+            _ => "Drain b",
+        };
+        assert_eq!(again.said[0], first, "{stage}");
+        let taken: Vec<_> = again
+            .said
+            .iter()
+            .filter(|said| said.starts_with("Drain"))
+            .collect();
+        assert_eq!(taken.last().unwrap().as_str(), "Drain b", "{stage}");
+        // The compiler of this process has to be told what was complete before, too.
+        assert_eq!(again.completed, [old.id.clone(), new.id.clone()], "{stage}");
     }
-    let todo = again.extensions.mean(
-        "corp",
-        1,
-        &mk_history(&new, Some(&old)),
-        mk_settings(),
-        Some(kept),
-        again.now,
+}
+
+#[test]
+fn none_is_taken_while_a_budget_is_used_up() {
+    let mut fleet = Fleet::new(&["a", "b"]);
+    let room = |held: Option<&str>, missing: usize| Room {
+        held: held.map(str::to_owned),
+        missing,
+    };
+    let todo = fleet.extensions.make_room(room(Some("full"), 0), fleet.now);
+    fleet.take(todo);
+    fleet.mean(&mk_revision(1), None, mk_settings());
+    fleet.run();
+    assert!(fleet.said.is_empty(), "{:?}", fleet.said);
+    let told = fleet.extensions.rolling("corp").unwrap().status;
+    assert_eq!(
+        (told.phase, told.message.as_deref()),
+        (Shown::Rolling, Some("full"))
     );
-    again.take(todo);
-    assert!(again.said.is_empty(), "{:?}", again.said);
-    again.run();
-    assert_eq!(again.phase(), "Complete");
-    assert_eq!(again.said[0], "Drain a");
-    // The compiler of this process has to be told what was complete before, too.
-    assert_eq!(again.completed, [old.id, new.id]);
+    let todo = fleet.extensions.make_room(room(None, 1), fleet.now);
+    assert!(todo.changed.contains("corp"));
+    fleet.take(todo);
+    fleet.run();
+    assert!(fleet.said.is_empty(), "{:?}", fleet.said);
+    let told = fleet.extensions.rolling("corp").unwrap().status.message.unwrap();
+    assert!(told.contains("not connected: 1 of them"), "{told}");
+    let todo = fleet.extensions.make_room(room(None, 0), fleet.now);
+    fleet.take(todo);
+    fleet.run();
+    assert_eq!(fleet.phase(), "Complete");
+}
+
+/// What is not drained is not disrupted, whatever a budget says.
+#[test]
+fn a_budget_is_not_asked_where_nobody_is_drained() {
+    for (pods, drain) in [(&["a"][..], Drain::WhenPossible), (&["a", "b"], Drain::Never)] {
+        let mut fleet = Fleet::new(pods);
+        let held = Room {
+            held: Some("full".to_owned()),
+            missing: 0,
+        };
+        let todo = fleet.extensions.make_room(held, fleet.now);
+        fleet.take(todo);
+        let mut settings = mk_settings();
+        settings.config.drain = drain;
+        fleet.mean(&mk_revision(1), None, settings);
+        fleet.run();
+        assert_eq!(fleet.phase(), "Complete", "{drain:?}");
+    }
+}
+
+/// It may be drained still, so that another one would be a second that is away.
+#[test]
+fn none_is_taken_in_place_of_one_that_was_lost_in_hand() {
+    let mut fleet = Fleet::new(&["a", "b"]);
+    fleet.mean(&mk_revision(1), None, mk_settings());
+    assert_eq!(fleet.said, ["Drain a"]);
+    let missing = Room {
+        held: None,
+        missing: 1,
+    };
+    let todo = fleet.extensions.make_room(missing, fleet.now);
+    fleet.take(todo);
+    let todo = fleet.extensions.gone("a", fleet.now);
+    fleet.take(todo);
+    fleet.sent.clear();
+    fleet.run();
+    assert_eq!(fleet.said, ["Drain a"]);
+    let todo = fleet
+        .extensions
+        .connected("a", ActiveRevisions::new(), false, fleet.now);
+    fleet.take(todo);
+    let todo = fleet.extensions.make_room(Room::default(), fleet.now);
+    fleet.take(todo);
+    assert_eq!(fleet.said, ["Drain a", "Undrain a"]);
+    fleet.run();
+    assert_eq!(fleet.said[2], "Drain b");
+    assert_eq!(fleet.phase(), "Complete");
+}
+
+/// What an operator before this one has drained, and did not write down.
+#[test]
+fn one_that_is_away_for_nobody_is_called_back() {
+    let mut fleet = Fleet::new(&["a", "b"]);
+    fleet.mean(&mk_revision(1), None, mk_settings());
+    let unknown = Rollout {
+        extension: "corp".into(),
+        revision: "corp-0".into(),
+        action: RolloutAction::Drain,
+        nonce: 4711,
+    };
+    fleet.said.clear();
+    fleet.tell("b", &unknown, RolloutStage::Drained, "");
+    assert_eq!(fleet.said, ["Undrain b"]);
+    fleet.run();
+    assert_eq!(fleet.phase(), "Complete");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One watch for each kind, all feeding the engine.
 
 pub mod authorities;
+pub mod budgets;
 pub mod flags;
 pub mod maps;
 mod named;

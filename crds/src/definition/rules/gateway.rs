@@ -11,6 +11,12 @@ pub const DURATION: &[Rule] = &[rule(
     "not a length of time; write a number with ms, s, m or h, such as 30s",
 )];
 
+/// On a number of bytes.
+pub const BYTES: &[Rule] = &[rule(
+    r#"self.matches(r"^[0-9]{1,12}(Ki|Mi|Gi)?$")"#,
+    "not a number of bytes; write one with Ki, Mi or Gi, such as 64Ki",
+)];
+
 /// On a name under which steps know something.
 pub const ALIAS: &[Rule] = &[rule(
     r#"self.matches(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")"#,

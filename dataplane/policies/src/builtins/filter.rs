@@ -170,7 +170,7 @@ impl Filter {
                 .map(|(index, parameter)| Parameter::compile(&format!("with.query[{index}]"), parameter))
                 .collect::<Result<_, _>>()?,
             body: with.body.map(|body| Body {
-                max_bytes: body.max_bytes.or(site.settings.body_bytes),
+                max_bytes: site.body_bytes(body.max_bytes),
                 required: body.required,
                 content_types: body.content_types.map(|types| MediaTypes::new(&types)),
             }),

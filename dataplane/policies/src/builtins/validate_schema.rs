@@ -79,7 +79,7 @@ impl ValidateSchema {
             content_types: MediaTypes::or_json(&with.content_types),
             max_errors,
             expose_details: with.expose_details.unwrap_or(true),
-            max_bytes: with.max_bytes.or(site.settings.body_bytes).unwrap_or(MOST_BYTES),
+            max_bytes: site.body_bytes(with.max_bytes).unwrap_or(MOST_BYTES),
         })
     }
 }

@@ -1,5 +1,6 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::time::Duration;
 
 use genkan_routing::model::policy::{Direction, FailurePolicy, Mode, OnError, PolicyDefinition, PolicyStep};
 
@@ -129,6 +130,7 @@ impl<'a> Compiler<'a> {
                 secrets_are,
                 outer: None,
                 params: None,
+                max_body: piece.facts().limits.max_body,
             },
             title: if piece.hook.is_some() { &piece.from } else { "" },
             field: if piece.hook.is_some() {
@@ -183,14 +185,15 @@ impl<'a> Compiler<'a> {
         let fail = |fault: Fault| problem(list, &field, fault);
         let when = step.when.as_deref().map(|when| list.site.expr("when", when));
         let when = when.transpose().map_err(fail)?;
-        if let Some(timeout) = &step.timeout
-            && builtins::duration(timeout).is_none()
-        {
-            return Err(fail(Fault::new(
+        let timeout = step.timeout.as_deref();
+        let timeout = timeout.map(|timeout| match builtins::duration_of("timeout", timeout) {
+            Ok(Duration::ZERO) => Err(Fault::new(
                 "timeout",
-                format!("{timeout:?} is no duration such as 2s"),
-            )));
-        }
+                "no step is ready at once; write more than 0s",
+            )),
+            known => known,
+        });
+        let deadline = list.facts.limits.deadline_ms.map(Duration::from_millis);
         let with = match list.site.params {
             Some(params) => {
                 folded(&step.with, params).map_err(|(path, error)| fail(Fault::new(&path, error)))?
@@ -222,6 +225,8 @@ impl<'a> Compiler<'a> {
             on_error: step.on_error.or(list.on_error),
             failure_policy: list.facts.failure_policy,
             is_allowed_to_fail_open: self.world.allow_fail_open.contains(&step.uses),
+            has_protective: action.has_protective(),
+            timeout: timeout.transpose().map_err(fail)?.or(deadline),
             action,
         }))
     }
@@ -349,7 +354,7 @@ impl<'a> Compiler<'a> {
         match own {
             Some(own) => EntryFacts {
                 mode: stricter(own.mode, outer.mode),
-                failure_policy: own.failure_policy,
+                ..*own
             },
             None => EntryFacts {
                 failure_policy: FailurePolicy::FailClosed,

@@ -56,11 +56,13 @@ impl Compiler<'_> {
                 "the parameters of the definition; mark one with x-genkan-secret",
             ),
         };
+        let facts = self.facts_of(definition, list.facts);
         let site = Site {
             secrets,
             secrets_are,
             outer: Some(&list.site),
             params: Some(&known),
+            max_body: facts.limits.max_body,
             ..list.site
         };
         let label = match &definition.entry {
@@ -74,7 +76,7 @@ impl Compiler<'_> {
             title: list.title,
             field: &steps,
             label,
-            facts: self.facts_of(definition, list.facts),
+            facts,
             on_error: None,
             depth: list.depth + 1,
             inside: &inside,

@@ -27,6 +27,8 @@ pub(crate) struct Site<'a> {
     pub(super) outer: Option<&'a Site<'a>>,
     /// Of that definition, as far as they are known when it is linked.
     pub(super) params: Option<&'a Map<String, Value>>,
+    /// Bytes of a body that the entry lets its steps read.
+    pub(super) max_body: Option<u64>,
 }
 
 /// What is wrong with a configuration.
@@ -55,6 +57,12 @@ impl Site<'_> {
             };
             Fault::new(&field, error.inner().to_string())
         })
+    }
+
+    /// Bytes of a body that a step reads, which says `own` itself; the entry that it is of has the last word.
+    pub(crate) fn body_bytes(&self, own: Option<u64>) -> Option<u64> {
+        let said = own.or(self.settings.body_bytes);
+        [said, self.max_body].into_iter().flatten().min()
     }
 
     /// CEL.

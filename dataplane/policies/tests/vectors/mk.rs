@@ -42,6 +42,10 @@ impl Outside for Around {
         })
     }
 
+    fn pause(&self, _: Duration) -> Waiting<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
     fn blocking(&self, job: Job) -> Waiting<'_, Option<bool>> {
         Box::pin(async { Some(job()) })
     }

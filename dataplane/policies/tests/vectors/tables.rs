@@ -7,7 +7,7 @@ use genkan_policies::{
     Aliases, Caller, Class, Coming, Described, EntryFacts, Limiters, NamedHook, ObjectFacts, Reading,
     Replacing, Request, Source, State, World, coming_for, describe, link,
 };
-use genkan_routing::model::policy::{FailurePolicy, Hook, Mode, PolicyDefinition};
+use genkan_routing::model::policy::{EntryLimits, FailurePolicy, Hook, Mode, PolicyDefinition};
 use http::HeaderMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -44,6 +44,7 @@ pub fn chain(case: &Case) -> Result<(), String> {
                 entry: entry["name"].as_str().unwrap().into(),
                 hook: Arc::new(serde_json::from_value(entry["hook"].clone()).unwrap()),
                 facts: EntryFacts {
+                    limits: EntryLimits::default(),
                     mode: or_default(&entry["mode"]),
                     failure_policy: or_default(&entry["failurePolicy"]),
                 },
@@ -144,6 +145,7 @@ pub fn failure(case: &Case) -> Result<(), String> {
     };
     let allowed = input["allowFailOpen"].as_array();
     let verdict = outcome(&FailureCase {
+        has_protective: false,
         uses,
         event,
         on: or_default(&input["on"]),

@@ -232,6 +232,8 @@ pub struct ExtensionEntry {
     pub mode: Mode,
     #[serde(default, skip_serializing_if = "is_default")]
     pub failure_policy: FailurePolicy,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: EntryLimits,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyDefinition>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -241,6 +243,18 @@ pub struct ExtensionEntry {
     /// Files that steps read, by path: in base64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+}
+
+/// What each step of an entry may use.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EntryLimits {
+    /// Milliseconds that it may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// Bytes of a body that it reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body: Option<u64>,
 }
 
 /// Which entries of an extension act, and since when.

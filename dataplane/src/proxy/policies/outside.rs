@@ -55,6 +55,10 @@ impl genkan_policies::Outside for Outside {
         Box::pin(self.keys.get(url, max_age))
     }
 
+    fn pause(&self, length: Duration) -> Waiting<'_, ()> {
+        Box::pin(tokio::time::sleep(length))
+    }
+
     fn blocking(&self, job: Job) -> Waiting<'_, Option<bool>> {
         Box::pin(async move {
             let _place = self.places.try_acquire().ok()?;

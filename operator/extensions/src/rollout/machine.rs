@@ -117,6 +117,11 @@ impl Machine {
         self.pods.values().filter(has).count()
     }
 
+    /// Data planes that are known and not ready.
+    pub fn unready(&self) -> usize {
+        self.pods.values().filter(|pod| !pod.is_ready).count()
+    }
+
     /// What is to be done now that this happened.
     pub fn apply(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -435,8 +440,7 @@ impl Machine {
 
     /// The oldest that is ready and has another revision.
     fn next(&self, goal: &Option<String>) -> Option<String> {
-        let unready = self.pods.values().filter(|pod| !pod.is_ready).count();
-        if unready >= self.config.max_unavailable.max(1) || !self.budget_allows {
+        if self.unready() >= self.config.max_unavailable.max(1) || !self.budget_allows {
             return None;
         }
         let can_be_taken = |(_, pod): &(&String, &Pod)| pod.is_ready && pod.revision != *goal;

@@ -409,6 +409,11 @@ impl Outside for Alone {
         })
     }
 
+    /// Time stands still.
+    fn pause(&self, _: Duration) -> Waiting<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
     fn blocking(&self, job: Job) -> Waiting<'_, Option<bool>> {
         Box::pin(async { Some(job()) })
     }

@@ -166,6 +166,7 @@ fn enter(world: &mut World, key: &EntryKey, content: &ExtensionEntry) {
     let facts = EntryFacts {
         mode: content.mode,
         failure_policy: content.failure_policy,
+        limits: content.limits,
     };
     world.entries.insert(title.clone(), facts);
     for definition in &content.policies {

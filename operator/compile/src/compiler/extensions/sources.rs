@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use genkan_crds::gateway::{ConfigMapSource, GatewayExtensionSpec, SecretSource, Source, UrlSource};
 use genkan_extensions::status::Unresolved;
+use genkan_routing::quantity::duration;
 use zeroize::Zeroizing;
 
 use super::reading::{Problem, invalid};
@@ -161,7 +162,7 @@ fn fetch(url: &UrlSource, field: &str, spec: &GatewayExtensionSpec, index: &Inde
         of_secret(&source, &format!("{field}.url"), spec, index).map(Some)
     };
     let authorization = value(&url.authorization, "authorization")?;
-    let timeout = url.timeout.as_deref().and_then(seconds);
+    let timeout = url.timeout.as_deref().and_then(duration);
     Ok(Fetch {
         url: url.url.clone(),
         sha256: url.sha256.clone(),
@@ -170,14 +171,6 @@ fn fetch(url: &UrlSource, field: &str, spec: &GatewayExtensionSpec, index: &Inde
             .map(|bytes| Zeroizing::new(String::from_utf8_lossy(&bytes).trim().to_owned())),
         timeout: timeout.unwrap_or(FETCH_WITHIN).min(LONGEST_FETCH),
     })
-}
-
-/// `30s`, `2m`: one number and its unit.
-fn seconds(text: &str) -> Option<Duration> {
-    let (number, scale) = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]
-        .into_iter()
-        .find_map(|(unit, scale)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, scale)))?;
-    Some(Duration::from_millis(number.checked_mul(scale)?))
 }
 
 fn of_secret(

@@ -21,6 +21,7 @@ pub(super) fn content(entry: &Revised) -> ExtensionEntry {
     let mut made = ExtensionEntry {
         mode: entry.running.mode,
         failure_policy: entry.running.failure_policy,
+        limits: entry.running.limits(),
         ..ExtensionEntry::default()
     };
     match &entry.running.content {
@@ -44,6 +45,7 @@ pub(super) fn act(world: &mut World, extension: &str, entry: &Revised) {
     let facts = EntryFacts {
         mode: entry.running.mode,
         failure_policy: entry.running.failure_policy,
+        limits: entry.running.limits(),
     };
     world.entries.insert(title.clone(), facts);
     provide(world, &title, &entry.name, &entry.running.content);
