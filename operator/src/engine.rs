@@ -441,7 +441,8 @@ impl Engine {
         self.mean_extensions(&concerned, now);
         for key in out.gone {
             if key.kind == Published::GatewayExtension {
-                self.extensions.forget(&key.name);
+                let todo = self.extensions.forget(&key.name, now);
+                self.roll(todo, now);
                 self.keeping.say(&key.name, Vec::new());
                 self.shown.say(&key.name, Vec::new());
             }

@@ -20,8 +20,8 @@ use crate::assess::Rolling;
 pub use settings::Settings;
 use soaking::Soaking;
 
-/// After a start of the operator: proxies that were there have come back by then.
-const COMING_BACK: Duration = Duration::from_secs(10);
+/// Proxies that are there have come back by then: after a start of the operator, or when a stream has ended.
+const COMING_BACK: Duration = Duration::from_secs(20);
 
 /// All extensions, and the data planes that have them.
 #[derive(Debug, Default)]
@@ -40,6 +40,8 @@ pub struct Room {
     pub held: Option<String>,
     /// Data planes that should be there and have no stream.
     pub missing: usize,
+    /// The Pods that there are; none where nobody knows.
+    pub pods: BTreeSet<String>,
 }
 
 /// What is to be done now.
@@ -64,7 +66,9 @@ struct Extension {
     asked: BTreeMap<String, Rollout>,
     drain: Option<Draining>,
     soaking: Option<Soaking>,
-    /// Data planes that were in hand when their streams ended: they may be out of the way still.
+    /// The data plane in hand has no stream, and is waited for until then.
+    away: Option<(String, Instant)>,
+    /// Data planes that were in hand and were not waited for longer: they may be out of the way still.
     lost: BTreeSet<String>,
     /// How each data plane does with it.
     reports: BTreeMap<String, ExtensionReport>,
@@ -124,6 +128,7 @@ impl Extensions {
                 asked: BTreeMap::new(),
                 drain: None,
                 soaking: None,
+                away: None,
                 lost: BTreeSet::new(),
                 reports: BTreeMap::new(),
                 resumes_at: kept.map(|_| now + COMING_BACK),
@@ -142,20 +147,17 @@ impl Extensions {
         }
         extension.machine.configure(settings.config);
         let mut events = Vec::new();
-        if let Some(approved) = &settings.approved
-            && *approved == target.id
-        {
-            events.push(Event::Approve(id.clone()));
+        // Before anything new begins.
+        match (settings.is_paused, extension.machine.is_paused()) {
+            (true, false) => events.push(Event::Pause),
+            (false, true) => events.push(Event::Resume),
+            (true, true) | (false, false) => {}
         }
-        if settings.is_paused != extension.settings.is_paused {
-            events.push(if settings.is_paused {
-                Event::Pause
-            } else {
-                Event::Resume
-            });
+        events.push(Event::Revision(id.clone()));
+        if settings.approved.as_ref() == Some(&target.id) {
+            events.push(Event::Approve(id));
         }
         extension.settings = settings;
-        events.insert(0, Event::Revision(id));
         for event in events {
             self.apply(name, event, now, &mut todo);
         }
@@ -167,14 +169,12 @@ impl Extensions {
     pub fn make_room(&mut self, room: Room, now: Instant) -> Todo {
         let mut todo = Todo::default();
         if self.room != room {
-            if room.missing == 0 {
-                // Who is not expected any more does not come back.
-                let proxies = &self.proxies;
-                for extension in self.all.values_mut() {
-                    extension.lost.retain(|pod| proxies.contains_key(pod));
-                }
-            }
             self.room = room;
+            let names: Vec<String> = self.all.keys().cloned().collect();
+            for name in names {
+                self.give_up_on_who_went(&name, now, &mut todo);
+                self.resume_where_all_came(&name, now, &mut todo);
+            }
             let names = self.all.iter().filter(|(_, extension)| extension.is_moving());
             todo.changed.extend(names.map(|(name, _)| name.clone()));
             self.allot(now, &mut todo);
@@ -182,9 +182,25 @@ impl Extensions {
         todo
     }
 
-    /// It exists no longer.
-    pub fn forget(&mut self, name: &str) {
+    /// It exists no longer. Who is out of the way for it comes back.
+    pub fn forget(&mut self, name: &str, now: Instant) -> Todo {
+        let mut todo = Todo::default();
+        let in_hand = |extension: &Extension| extension.machine.state().current.map(|current| current.pod);
+        if let Some(pod) = self.all.get(name).and_then(in_hand) {
+            self.ask(name, pod, RolloutAction::Undrain, String::new(), &mut todo);
+        }
         self.all.remove(name);
+        self.allot(now, &mut todo);
+        todo
+    }
+
+    /// Begins again, and never says a number twice.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self {
+            next_nonce: self.next_nonce,
+            ..Self::default()
+        }
     }
 
     /// A data plane is connected; `is_fresh`: its process has served nothing yet.
@@ -193,6 +209,9 @@ impl Extensions {
         self.proxies.insert(pod.to_owned(), active.clone());
         let names: Vec<String> = self.all.keys().cloned().collect();
         for name in names {
+            if let Some(extension) = self.all.get_mut(&name) {
+                extension.away.take_if(|(away, _)| away == pod);
+            }
             let event = match active.get(&name) {
                 Some(revision) => Event::Have {
                     pod: pod.to_owned(),
@@ -218,6 +237,7 @@ impl Extensions {
             if lost.is_some_and(|lost| lost.remove(pod)) && !is_fresh {
                 self.call_back(&name, pod, now, &mut todo);
             }
+            self.resume_where_all_came(&name, now, &mut todo);
         }
         self.allot(now, &mut todo);
         todo
@@ -239,15 +259,17 @@ impl Extensions {
         self.proxies.remove(pod);
         let names: Vec<String> = self.all.keys().cloned().collect();
         for name in names {
-            if let Some(extension) = self.all.get_mut(&name) {
-                if extension.has_in_hand(pod) {
-                    extension.lost.insert(pod.to_owned());
-                }
-                extension.asked.remove(pod);
-                extension.reports.remove(pod);
-                extension.drain.take_if(|drain| drain.pod == pod);
-                extension.soaking.take_if(|soaking| soaking.pod == pod);
+            let Some(extension) = self.all.get_mut(&name) else {
+                continue;
+            };
+            if extension.has_in_hand(pod) {
+                // Streams end and begin again; what was begun goes on then.
+                extension.away = Some((pod.to_owned(), now + COMING_BACK));
+                self.give_up_on_who_went(&name, now, &mut todo);
+                continue;
             }
+            extension.asked.remove(pod);
+            extension.reports.remove(pod);
             self.apply(&name, Event::Gone { pod: pod.to_owned() }, now, &mut todo);
         }
         self.allot(now, &mut todo);
@@ -258,7 +280,18 @@ impl Extensions {
     pub fn told(&mut self, pod: &str, state: &RolloutState, now: Instant) -> Todo {
         let mut todo = Todo::default();
         let name = state.extension.as_str();
+        let is_away = matches!(state.stage, RolloutStage::Draining | RolloutStage::Drained);
         let Some(extension) = self.all.get_mut(name) else {
+            // For one that is deleted meanwhile.
+            if is_away {
+                self.ask(
+                    name,
+                    pod.to_owned(),
+                    RolloutAction::Undrain,
+                    String::new(),
+                    &mut todo,
+                );
+            }
             return todo;
         };
         let is_asked = extension
@@ -266,7 +299,6 @@ impl Extensions {
             .get(pod)
             .is_some_and(|asked| asked.nonce == state.nonce);
         if state.nonce != 0 && !is_asked {
-            let is_away = matches!(state.stage, RolloutStage::Draining | RolloutStage::Drained);
             // Nobody waits for it there, of this operator or of the one before.
             if is_away && !extension.has_in_hand(pod) {
                 self.call_back(name, pod, now, &mut todo);
@@ -337,6 +369,7 @@ impl Extensions {
             if resumes.is_some() {
                 self.apply(&name, Event::Restarted, now, &mut todo);
             }
+            self.give_up_on_who_went(&name, now, &mut todo);
             self.look(&name, now, &mut todo);
         }
         self.allot(now, &mut todo);
@@ -347,6 +380,9 @@ impl Extensions {
     pub fn due(&self) -> Option<Instant> {
         let due = self.all.values().flat_map(|extension| {
             let drain = extension.drain.as_ref();
+            if let Some((_, until)) = &extension.away {
+                return [extension.resumes_at, Some(*until), None, None];
+            }
             [
                 extension.resumes_at,
                 drain.filter(|drain| drain.is_empty).map(|drain| drain.settled),
@@ -416,6 +452,8 @@ impl Extensions {
         for name in names {
             let is_free = |extension: &Extension| self.against(extension).is_none();
             let allows = turn.as_ref() == Some(&name) && self.all.get(&name).is_some_and(is_free);
+            let all = self.room.missing == 0 && !self.proxies.is_empty();
+            self.apply(&name, Event::Known { all }, now, todo);
             self.apply(&name, Event::Budget { allows }, now, todo);
         }
     }
@@ -507,10 +545,43 @@ impl Extensions {
         self.ask(name, pod, action, revision, todo);
     }
 
-    fn ask(&mut self, name: &str, pod: String, action: RolloutAction, revision: String, todo: &mut Todo) {
+    /// The data plane in hand has not come back for too long, or its Pod is there no longer.
+    fn give_up_on_who_went(&mut self, name: &str, now: Instant, todo: &mut Todo) {
+        let room = &self.room;
         let Some(extension) = self.all.get_mut(name) else {
             return;
         };
+        let is_over = |(pod, until): &mut (String, Instant)| {
+            *until <= now || (!room.pods.is_empty() && !room.pods.contains(pod))
+        };
+        let Some((pod, _)) = extension.away.take_if(is_over) else {
+            return;
+        };
+        extension.asked.remove(&pod);
+        extension.reports.remove(&pod);
+        extension.drain = None;
+        extension.soaking = None;
+        if room.pods.is_empty() || room.pods.contains(&pod) {
+            extension.lost.insert(pod.clone());
+        }
+        self.apply(name, Event::Gone { pod }, now, todo);
+    }
+
+    /// Nobody has to be waited for who is there already.
+    fn resume_where_all_came(&mut self, name: &str, now: Instant, todo: &mut Todo) {
+        let (room, proxies) = (&self.room, &self.proxies);
+        let all_came = room.missing == 0
+            && !room.pods.is_empty()
+            && room.pods.iter().all(|pod| proxies.contains_key(pod));
+        let Some(extension) = self.all.get_mut(name).filter(|_| all_came) else {
+            return;
+        };
+        if extension.resumes_at.take().is_some() {
+            self.apply(name, Event::Restarted, now, todo);
+        }
+    }
+
+    fn ask(&mut self, name: &str, pod: String, action: RolloutAction, revision: String, todo: &mut Todo) {
         self.next_nonce += 1;
         let rollout = Rollout {
             extension: name.to_owned(),
@@ -518,7 +589,9 @@ impl Extensions {
             action,
             nonce: self.next_nonce,
         };
-        extension.asked.insert(pod.clone(), rollout.clone());
+        if let Some(extension) = self.all.get_mut(name) {
+            extension.asked.insert(pod.clone(), rollout.clone());
+        }
         todo.send.push((pod, rollout));
     }
 
@@ -530,7 +603,11 @@ impl Extensions {
 
     /// Whether the data plane in hand is through with what takes time.
     fn look(&mut self, name: &str, now: Instant, todo: &mut Todo) {
-        let Some(extension) = self.all.get_mut(name) else {
+        let Some(extension) = self
+            .all
+            .get_mut(name)
+            .filter(|extension| extension.away.is_none())
+        else {
             return;
         };
         let through = extension.drain.as_ref().and_then(|drain| {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::definitions;
-use crate::extensions::{Extensions, Room, Settings, Todo};
+use crate::extensions::{Room, Settings, Todo};
 
 // === impl Engine ===
 
@@ -89,6 +89,7 @@ impl Engine {
         let room = Room {
             held: self.budgets.held(labels.map(|(_, pod)| &pod.labels)),
             missing: self.fleet.counted() - self.fleet.connected(),
+            pods: pods.clone(),
         };
         let todo = self.extensions.make_room(room, now);
         self.roll(todo, now);
@@ -96,7 +97,7 @@ impl Engine {
 
     /// One operator alone rolls out.
     pub(super) fn lead_extensions(&mut self, leading: bool, now: Instant) {
-        self.extensions = Extensions::default();
+        self.extensions = self.extensions.anew();
         self.make_room(now);
         if !leading {
             return;

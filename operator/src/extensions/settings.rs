@@ -62,7 +62,7 @@ impl Settings {
                     .and_then(|most| usize::try_from(most).ok())
                     .unwrap_or(1),
             },
-            is_paused: rollout.paused == Some(true),
+            is_paused: rollout.paused == Some(true) || spec.suspend == Some(true),
             approved: approved.cloned(),
             settle: time(drain.settle.as_deref(), SETTLE, LONGEST_DRAIN),
             drain_timeout: time(drain.timeout.as_deref(), DRAIN_TIMEOUT, LONGEST_DRAIN),

@@ -115,6 +115,28 @@ impl Fleet {
         self.take(todo);
     }
 
+    /// Its stream ends.
+    fn lose(&mut self, pod: &str) {
+        let missing = Room {
+            missing: 1,
+            ..Room::default()
+        };
+        let todo = self.extensions.make_room(missing, self.now);
+        self.take(todo);
+        let todo = self.extensions.gone(pod, self.now);
+        self.take(todo);
+        self.sent.retain(|(to, _)| to != pod);
+    }
+
+    /// It has another stream.
+    fn find(&mut self, pod: &str, active: &Revision) {
+        let active = [("corp".to_owned(), active.deferred())].into();
+        let todo = self.extensions.connected(pod, active, false, self.now);
+        self.take(todo);
+        let todo = self.extensions.make_room(Room::default(), self.now);
+        self.take(todo);
+    }
+
     fn wait(&mut self, seconds: u64) {
         self.now += Duration::from_secs(seconds);
         let todo = self.extensions.tick(self.now);
@@ -282,6 +304,7 @@ fn none_is_taken_while_a_budget_is_used_up() {
     let room = |held: Option<&str>, missing: usize| Room {
         held: held.map(str::to_owned),
         missing,
+        ..Room::default()
     };
     let todo = fleet.extensions.make_room(room(Some("full"), 0), fleet.now);
     fleet.take(todo);
@@ -313,7 +336,7 @@ fn a_budget_is_not_asked_where_nobody_is_drained() {
         let mut fleet = Fleet::new(pods);
         let held = Room {
             held: Some("full".to_owned()),
-            missing: 0,
+            ..Room::default()
         };
         let todo = fleet.extensions.make_room(held, fleet.now);
         fleet.take(todo);
@@ -331,15 +354,7 @@ fn none_is_taken_in_place_of_one_that_was_lost_in_hand() {
     let mut fleet = Fleet::new(&["a", "b"]);
     fleet.mean(&mk_revision(1), None, mk_settings());
     assert_eq!(fleet.said, ["Drain a"]);
-    let missing = Room {
-        held: None,
-        missing: 1,
-    };
-    let todo = fleet.extensions.make_room(missing, fleet.now);
-    fleet.take(todo);
-    let todo = fleet.extensions.gone("a", fleet.now);
-    fleet.take(todo);
-    fleet.sent.clear();
+    fleet.lose("a");
     fleet.run();
     assert_eq!(fleet.said, ["Drain a"]);
     let todo = fleet
@@ -382,4 +397,116 @@ fn immediate_entries_concern_no_machine() {
     fleet.run();
     assert!(fleet.said.is_empty());
     assert_eq!(fleet.extensions.rolling("corp"), None);
+}
+
+/// The time that is left to watch it is left still.
+#[test]
+fn a_stream_that_ends_while_it_is_watched_ends_nothing_else() {
+    let mut fleet = Fleet::new(&["a", "b"]);
+    let target = mk_revision(1);
+    fleet.mean(&target, None, mk_settings());
+    while fleet.extensions.rolling("corp").unwrap().stage != Some("Soaking") {
+        fleet.answer();
+        fleet.wait(1);
+    }
+    fleet.said.clear();
+    fleet.lose("a");
+    fleet.wait(8);
+    assert!(fleet.said.is_empty(), "{:?}", fleet.said);
+    fleet.find("a", &target);
+    assert_eq!(
+        fleet.said,
+        ["Undrain a"],
+        "it is asked again what it was asked last"
+    );
+    fleet.said.clear();
+    fleet.wait(1);
+    assert_eq!(fleet.said, ["Drain b"]);
+}
+
+#[test]
+fn one_that_was_cut_off_is_brought_to_the_revision_of_all() {
+    let mut fleet = Fleet::new(&["a", "b"]);
+    let (old, new) = (mk_revision(1), mk_revision(2));
+    fleet.mean(&old, None, mk_settings());
+    fleet.run();
+    fleet.lose("b");
+    fleet.mean(&new, Some(&old), mk_settings());
+    fleet.run();
+    assert_eq!(
+        fleet.phase(),
+        "Rolling",
+        "it is not complete without the one that is missing"
+    );
+    fleet.find("b", &old);
+    fleet.run();
+    assert_eq!(fleet.phase(), "Complete");
+    // One of which nobody knew.
+    fleet.find("c", &old);
+    assert_eq!(fleet.phase(), "Rolling");
+    fleet.run();
+    assert_eq!(fleet.phase(), "Complete");
+    assert!(fleet.said.contains(&"Apply c".to_owned()), "{:?}", fleet.said);
+}
+
+#[test]
+fn what_has_to_be_approved_is_not_begun_before_a_data_plane_is_there() {
+    let mut fleet = Fleet::new(&[]);
+    let (old, new) = (mk_revision(1), mk_revision(2));
+    let mut settings = mk_settings();
+    settings.config.trigger = genkan_extensions::rollout::Trigger::Manual;
+    fleet.mean(&new, Some(&old), settings.clone());
+    assert_eq!(fleet.phase(), "AwaitingApproval");
+    fleet.find("a", &old);
+    fleet.find("b", &old);
+    fleet.run();
+    assert_eq!((fleet.phase(), fleet.said.len()), ("AwaitingApproval", 0));
+    // Nobody has to, from now on.
+    settings.config.trigger = genkan_extensions::rollout::Trigger::Auto;
+    fleet.mean(&new, Some(&old), settings);
+    fleet.run();
+    assert_eq!(fleet.phase(), "Complete");
+}
+
+#[test]
+fn what_is_paused_from_the_beginning_does_not_begin() {
+    let mut fleet = Fleet::new(&["a", "b"]);
+    let mut settings = mk_settings();
+    settings.is_paused = true;
+    fleet.mean(&mk_revision(1), None, settings.clone());
+    fleet.run();
+    assert_eq!((fleet.phase(), fleet.said.len()), ("Paused", 0));
+    settings.is_paused = false;
+    fleet.mean(&mk_revision(1), None, settings);
+    fleet.run();
+    assert_eq!(fleet.phase(), "Complete");
+}
+
+#[test]
+fn who_is_away_for_an_extension_that_is_deleted_comes_back() {
+    let mut fleet = Fleet::new(&["a", "b"]);
+    fleet.mean(&mk_revision(1), None, mk_settings());
+    let todo = fleet.extensions.forget("corp", fleet.now);
+    fleet.take(todo);
+    assert_eq!(fleet.said, ["Drain a", "Undrain a"]);
+    let (_, asked) = fleet.sent.pop().unwrap();
+    fleet.tell("b", &asked, RolloutStage::Drained, "");
+    assert_eq!(fleet.said.last().unwrap(), "Undrain b");
+}
+
+/// Streams pass on only what is newer than what they have passed on.
+#[test]
+fn numbers_go_on_when_it_begins_again() {
+    let mut fleet = Fleet::new(&["a", "b"]);
+    fleet.mean(&mk_revision(1), None, mk_settings());
+    let before = fleet.sent.pop().unwrap().1.nonce;
+    fleet.extensions = fleet.extensions.anew();
+    for pod in ["a", "b"] {
+        let todo = fleet
+            .extensions
+            .connected(pod, ActiveRevisions::new(), false, fleet.now);
+        fleet.take(todo);
+    }
+    fleet.mean(&mk_revision(1), None, mk_settings());
+    assert!(fleet.sent.pop().unwrap().1.nonce > before);
 }

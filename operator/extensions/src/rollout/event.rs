@@ -28,6 +28,10 @@ pub enum Event {
     Approve(String),
     Pause,
     Resume,
+    /// Whether all data planes that there should be are known.
+    Known {
+        all: bool,
+    },
     /// Whether the PodDisruptionBudget allows a Pod to be taken.
     Budget {
         allows: bool,

@@ -16,7 +16,9 @@ pub struct Machine {
     /// How many data planes were seen.
     seen: u64,
     budget_allows: bool,
-    /// Every data plane that is there is known.
+    /// None is missing that should be there.
+    knows_all: bool,
+    /// What was kept is read, and every data plane that is there was named.
     is_settled: bool,
 }
 
@@ -79,6 +81,7 @@ impl Machine {
             pods: BTreeMap::new(),
             seen: 0,
             budget_allows: true,
+            knows_all: true,
             is_settled: false,
         }
     }
@@ -90,7 +93,16 @@ impl Machine {
 
     /// The extension says something else now.
     pub fn configure(&mut self, config: Config) {
+        // Nobody has to approve it any more.
+        if config.trigger == Trigger::Auto && self.kept.phase == Phase::AwaitingApproval {
+            self.kept.phase = Phase::Rolling;
+        }
         self.config = config;
+    }
+
+    /// A person paused it.
+    pub fn is_paused(&self) -> bool {
+        self.kept.paused
     }
 
     pub fn state(&self) -> State {
@@ -150,6 +162,7 @@ impl Machine {
             Event::Pause => self.kept.paused = true,
             Event::Resume => self.resumed(),
             Event::Budget { allows } => self.budget_allows = allows,
+            Event::Known { all } => self.knows_all = all,
             Event::Drained { pod } | Event::DrainTimeout { pod } => {
                 self.step(&pod, Stage::Draining, &mut actions);
             }
@@ -248,7 +261,9 @@ impl Machine {
         self.kept.alone = false;
         self.kept.phase = Phase::AwaitingApproval;
         // There is nothing to be approved where nothing changes.
-        if is_approved || (self.kept.current.is_none() && self.all_have(&self.kept.target)) {
+        let changes_nothing =
+            self.is_settled && self.knows_all && !self.pods.is_empty() && self.all_have(&self.kept.target);
+        if is_approved || (self.kept.current.is_none() && changes_nothing) {
             self.kept.phase = Phase::Rolling;
         }
     }
@@ -367,6 +382,7 @@ impl Machine {
             self.kept.message = None;
             self.kept.phase = self.towards();
         }
+        self.take_up();
         let is_moving = matches!(self.kept.phase, Phase::Rolling | Phase::RollingBack);
         let goal = match self.kept.phase {
             Phase::RollingBack => self.kept.stable.clone(),
@@ -419,9 +435,27 @@ impl Machine {
         self.kept.current = Some(current);
     }
 
+    /// Who comes later with another revision than all others have is brought to it too.
+    fn take_up(&mut self) {
+        let (goal, phase) = match self.kept.phase {
+            Phase::Complete => (&self.kept.target, Phase::Rolling),
+            Phase::RolledBack => (&self.kept.stable, Phase::RollingBack),
+            Phase::Idle | Phase::AwaitingApproval | Phase::Rolling | Phase::Paused | Phase::RollingBack => {
+                return;
+            }
+        };
+        if self
+            .pods
+            .values()
+            .any(|pod| pod.is_ready && pod.revision != *goal)
+        {
+            self.kept.phase = phase;
+        }
+    }
+
     /// All have what they should: of their own, where nothing moves them, once they are ready.
     fn is_through(&self, is_moving: bool, goal: &Option<String>) -> bool {
-        if !self.all_have(goal) {
+        if !self.knows_all || !self.all_have(goal) {
             return false;
         }
         match self.kept.phase {
