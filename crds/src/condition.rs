@@ -80,6 +80,8 @@ pub mod reason {
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
     /// There is no policy of that name and version.
     pub const POLICY_NOT_FOUND: &str = "PolicyNotFound";
+    /// The extension that provides the policy is not deployed everywhere yet.
+    pub const WAITING_FOR_EXTENSION: &str = "WaitingForExtension";
     /// The reference is not allowed, whether or not its target exists.
     pub const REF_NOT_PERMITTED: &str = "RefNotPermitted";
 

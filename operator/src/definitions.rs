@@ -9,7 +9,6 @@ use genkan_compile::verdict::ExtensionVerdict;
 use genkan_crds::gateway::{PolicyBody, PolicyDefinition, PolicyDefinitionSpec};
 use genkan_extensions::content::Content;
 use genkan_extensions::revision::definition_name;
-use genkan_extensions::status::EntryState;
 use genkan_routing::model::ObjectRef;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, ListParams, PostParams};
@@ -20,6 +19,9 @@ use tracing::{info, warn};
 
 /// Between two attempts.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Characters of a title and of a description.
+const LONGEST_TITLE: usize = 253;
+const LONGEST_DESCRIPTION: usize = 4096;
 
 /// What is to be there of each extension; of each the last word counts.
 #[derive(Debug, Default)]
@@ -50,16 +52,9 @@ impl Shown {
 /// The definitions that show the policies of an extension.
 pub fn of(object: &ObjectRef, said: &ExtensionVerdict) -> Vec<PolicyDefinition> {
     let extension = &object.key.name;
-    let is_lost = |name: &str| {
-        let mut lost = said
-            .entries
-            .iter()
-            .filter(|entry| entry.state == EntryState::Rejected);
-        lost.any(|entry| entry.name == name && entry.reason.as_deref() == Some("Conflicted"))
-    };
-    let mut all = Vec::new();
+    let mut all: Vec<PolicyDefinition> = Vec::new();
     let entries = said.target().into_iter().flat_map(|target| &target.entries);
-    for entry in entries.filter(|entry| !is_lost(&entry.name)) {
+    for entry in entries {
         let Content::Policies(policies) = &entry.running.content else {
             continue;
         };
@@ -68,8 +63,11 @@ pub fn of(object: &ObjectRef, said: &ExtensionVerdict) -> Vec<PolicyDefinition> 
                 body: PolicyBody {
                     policy: policy.policy.clone(),
                     version: policy.version.clone(),
-                    title: policy.title.clone(),
-                    description: policy.description.clone(),
+                    title: policy.title.as_deref().map(|text| bounded(text, LONGEST_TITLE)),
+                    description: policy
+                        .description
+                        .as_deref()
+                        .map(|text| bounded(text, LONGEST_DESCRIPTION)),
                     parameters: policy.parameters.clone(),
                     ..PolicyBody::default()
                 },
@@ -89,6 +87,11 @@ pub fn of(object: &ObjectRef, said: &ExtensionVerdict) -> Vec<PolicyDefinition> 
         }
     }
     all
+}
+
+/// As long as the definition of the kind lets it be.
+fn bounded(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }
 
 /// Writes what is wanted, for as long as the operator runs.
@@ -122,13 +125,16 @@ async fn write(
         .into_iter()
         .map(|definition| (name_of(&definition), definition))
         .collect();
+    // One that the API server refuses keeps no other from being shown.
+    let mut refused = None;
     for definition in wanted {
         let name = name_of(definition);
+        let owners = |definition: &PolicyDefinition| definition.metadata.owner_references.clone();
         match there.get(&name) {
-            None => {
-                api.create(&PostParams::default(), definition).await?;
-                info!(extension, name, "a PolicyDefinition shows a policy of it");
-            }
+            None => match api.create(&PostParams::default(), definition).await {
+                Ok(_) => info!(extension, name, "a PolicyDefinition shows a policy of it"),
+                Err(error) => refused = Some(error),
+            },
             Some(found) if !is_ours(found) => {
                 // Whoever wrote that provides the policy, or another one under this name.
                 if found.spec.entry.is_some() {
@@ -138,7 +144,17 @@ async fn write(
                     );
                 }
             }
-            Some(found) if found.spec != definition.spec => {
+            Some(found) if found.spec != definition.spec || owners(found) != owners(definition) => {
+                // What it is called never changes: what is another policy is another object.
+                let same = found.spec.body.policy == definition.spec.body.policy
+                    && found.spec.body.version == definition.spec.body.version;
+                if !same {
+                    warn!(
+                        extension,
+                        name, "another policy of it has a PolicyDefinition of this name"
+                    );
+                    continue;
+                }
                 let replaced = PolicyDefinition {
                     metadata: ObjectMeta {
                         resource_version: found.metadata.resource_version.clone(),
@@ -146,15 +162,9 @@ async fn write(
                     },
                     ..definition.clone()
                 };
-                // What it is called never changes: what is another policy is another object.
-                let same = found.spec.body.policy == definition.spec.body.policy
-                    && found.spec.body.version == definition.spec.body.version;
-                if !same {
-                    api.delete(&name, &DeleteParams::default()).await?;
-                    api.create(&PostParams::default(), definition).await?;
-                    continue;
+                if let Err(error) = api.replace(&name, &PostParams::default(), &replaced).await {
+                    refused = Some(error);
                 }
-                api.replace(&name, &PostParams::default(), &replaced).await?;
             }
             Some(_) => {}
         }
@@ -170,5 +180,5 @@ async fn write(
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
 }

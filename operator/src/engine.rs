@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_compile::Compiler;
-use genkan_compile::index::{Change, Dirty, Index};
+use genkan_compile::index::{Change, Dirty, Index, Remembered};
 use genkan_compile::object::Key;
 use genkan_routing::model::{ObjectKey, Published, ResourceKey, SetKey, Use};
 use parking_lot::RwLock;
@@ -39,6 +39,8 @@ use waiting::Waiting;
 /// Quiet time that ends a batch, and the longest that a batch may take to gather.
 const QUIET: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(100);
+/// So long the first Secrets and ConfigMaps are looked at before anything is sent without them.
+const LOOKING: Duration = Duration::from_secs(10);
 
 /// What other tasks may read of the engine.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +76,8 @@ pub struct Engine {
     used: BTreeMap<ObjectKey, u64>,
     /// Objects that not every proxy has acknowledged.
     waiting: Waiting,
+    /// What is waited for before anything is sent.
+    beginning: Option<Beginning>,
     /// The next moment at which time alone changes who is counted.
     fleet_due: Option<Instant>,
     leading: bool,
@@ -95,6 +99,15 @@ struct Batch {
     due: Instant,
 }
 
+/// Secrets and ConfigMaps that objects name and nobody has looked at yet.
+#[derive(Debug)]
+struct Beginning {
+    secrets: BTreeSet<Key>,
+    maps: BTreeSet<Key>,
+    /// Nothing is waited for longer.
+    until: Instant,
+}
+
 // === impl Engine ===
 
 impl Engine {
@@ -107,7 +120,7 @@ impl Engine {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            index: Index::default(),
+            index: Index::of_operator(),
             compiler: Compiler::default(),
             fleet: Fleet::default(),
             duties: Duties::default(),
@@ -122,6 +135,7 @@ impl Engine {
             sets: BTreeMap::new(),
             used: BTreeMap::new(),
             waiting: Waiting::default(),
+            beginning: None,
             fleet_due: None,
             leading: false,
             service,
@@ -217,11 +231,18 @@ impl Engine {
 
     /// When time alone next matters.
     fn wake(&self) -> Option<Instant> {
-        let batch = self.batch.filter(|_| self.index.is_synced()).map(|b| b.due);
-        [batch, self.waiting.next(), self.fleet_due, self.extensions.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let batch = self.batch.filter(|_| self.index.is_complete()).map(|b| b.due);
+        let beginning = self.beginning.as_ref().map(|beginning| beginning.until);
+        [
+            batch,
+            beginning,
+            self.waiting.next(),
+            self.fleet_due,
+            self.extensions.due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn take(&mut self, input: Input, now: Instant) {
@@ -388,9 +409,19 @@ impl Engine {
 
     /// Does what is due.
     fn tick(&mut self, now: Instant) {
-        if self.batch.is_some_and(|b| b.due <= now) && self.index.is_synced() {
+        if self.batch.is_some_and(|b| b.due <= now) && self.index.is_complete() {
             self.batch = None;
             self.compile(now);
+        }
+        if self
+            .beginning
+            .as_ref()
+            .is_some_and(|beginning| beginning.until <= now)
+        {
+            warn!(
+                "not every Secret and ConfigMap that objects name could be looked at; beginning without them"
+            );
+            self.publish_when_known(now);
         }
         if self.fleet_due.is_some_and(|at| at <= now) {
             self.fleet_due = None;
@@ -415,13 +446,15 @@ impl Engine {
             .into_iter()
             .for_each(|change| self.duties.change(change));
         self.duties.tell();
+        self.await_unknown(&out.wanted, &out.wanted_maps, now);
         self.wanted.say(out.wanted);
         self.wanted_maps.say(out.wanted_maps);
         if let Some(fetches) = out.fetches {
+            self.index.keep_fetched(&fetches);
             self.wishes.say(fetches);
         }
         if changed || !self.feed.has_begun() {
-            self.publish(now);
+            self.publish_when_known(now);
         }
         let mut concerned = out.judged;
         concerned.extend(dirty.touched);
@@ -443,8 +476,11 @@ impl Engine {
             if key.kind == Published::GatewayExtension {
                 let todo = self.extensions.forget(&key.name, now);
                 self.roll(todo, now);
-                self.keeping.say(&key.name, Vec::new());
+                self.keeping.say(&key.name, Remembered::default());
                 self.shown.say(&key.name, Vec::new());
+            }
+            if key.kind == Published::PolicyDefinition {
+                self.show_again(&key.name);
             }
             self.waiting.remove(&key);
             self.used.remove(&key);
@@ -478,6 +514,41 @@ impl Engine {
         let users = self.compiler.users_of_set(&set);
         self.sets.insert(set, SetState { usable, since });
         users
+    }
+
+    /// What nobody has looked at yet is waited for once, before anything is sent: an object without its Secret would be
+    /// taken away from proxies that serve it.
+    fn await_unknown(&mut self, secrets: &[(Key, bool)], maps: &[(Key, bool)], now: Instant) {
+        if self.feed.has_begun() {
+            return;
+        }
+        let index = &self.index;
+        let of_secrets = secrets
+            .iter()
+            .filter(|(key, wanted)| *wanted && index.secret(key).is_none());
+        let of_maps = maps
+            .iter()
+            .filter(|(key, wanted)| *wanted && index.config_map(key).is_none());
+        let beginning = self.beginning.get_or_insert_with(|| Beginning {
+            secrets: BTreeSet::new(),
+            maps: BTreeSet::new(),
+            until: now + LOOKING,
+        });
+        beginning.secrets.extend(of_secrets.map(|(key, _)| key.clone()));
+        beginning.maps.extend(of_maps.map(|(key, _)| key.clone()));
+        beginning.secrets.retain(|key| index.secret(key).is_none());
+        beginning.maps.retain(|key| index.config_map(key).is_none());
+    }
+
+    fn publish_when_known(&mut self, now: Instant) {
+        let waits = |beginning: &Beginning| {
+            now < beginning.until && !(beginning.secrets.is_empty() && beginning.maps.is_empty())
+        };
+        if self.beginning.as_ref().is_some_and(waits) {
+            return;
+        }
+        self.beginning = None;
+        self.publish(now);
     }
 
     fn publish(&mut self, now: Instant) {

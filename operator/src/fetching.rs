@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
@@ -34,6 +34,8 @@ use crate::input::Input;
 /// Bytes of what is fetched.
 const LARGEST: usize = 64 << 20;
 const MOST_REDIRECTS: usize = 3;
+/// Files at once.
+const AT_ONCE: usize = 2;
 /// Between two attempts.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -64,14 +66,15 @@ impl Wishes {
 
 /// Fetches what is wanted until the engine is gone.
 pub async fn run(wishes: Arc<Wishes>, engine: mpsc::Sender<Input>) {
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut under_way: BTreeMap<Fetch, Guard> = BTreeMap::new();
     while !engine.is_closed() {
         let wanted = wishes.next().await;
         under_way.retain(|fetch, _| wanted.contains(fetch));
         for fetch in wanted {
-            let engine = engine.clone();
+            let (turns, engine) = (Arc::clone(&turns), engine.clone());
             under_way.entry(fetch).or_insert_with_key(|fetch| {
-                let task = tokio::spawn(persist(fetch.clone(), engine));
+                let task = tokio::spawn(persist(fetch.clone(), turns, engine));
                 Guard(task.abort_handle())
             });
         }
@@ -88,15 +91,14 @@ impl Drop for Guard {
 }
 
 /// Tries until it has what the hash says.
-async fn persist(fetch: Fetch, engine: mpsc::Sender<Input>) {
+async fn persist(fetch: Fetch, turns: Arc<Semaphore>, engine: mpsc::Sender<Input>) {
     loop {
+        // Each may need a lot of memory.
+        let turn = turns.acquire().await;
         let fetched = match tokio::time::timeout(fetch.timeout, get(&fetch)).await {
             Ok(Ok(bytes)) => match hex_of(&bytes) {
                 got if got == fetch.sha256 => Fetched::Found(bytes.to_vec().into()),
-                got => Fetched::Failed(format!(
-                    "{}: sha256 is {got}, expected {}",
-                    fetch.url, fetch.sha256
-                )),
+                got => Fetched::Another(got),
             },
             Ok(Err(problem)) => Fetched::Failed(format!("{}: {problem}", fetch.url)),
             Err(_) => Fetched::Failed(format!("{}: no answer within {:?}", fetch.url, fetch.timeout)),
@@ -108,10 +110,17 @@ async fn persist(fetch: Fetch, engine: mpsc::Sender<Input>) {
                 bytes = bytes.len(),
                 "fetched for a GatewayExtension"
             ),
+            Fetched::Another(got) => warn!(
+                url = fetch.url,
+                got,
+                expected = fetch.sha256,
+                "what was fetched for a GatewayExtension is another file; trying again"
+            ),
             Fetched::Failed(problem) => {
                 warn!(problem, "cannot be fetched for a GatewayExtension; trying again")
             }
         }
+        drop(turn);
         let change = Change::Fetched(fetch.clone(), fetched);
         if engine.send(Input::Changes(vec![change])).await.is_err() || is_found {
             return;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use genkan_compile::index::Change;
+use genkan_compile::index::{Change, Remembered};
 use genkan_extensions::revision::Revision;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -19,8 +19,9 @@ use crate::input::Input;
 
 /// Type of the Secrets.
 const TYPE: &str = "gateway.genkan.io/revision";
-/// Annotations of each: whose it is, which, how recent, and which part of how many.
+/// Annotations of each: whose it is, by name and by uid, which, how recent, and which part of how many.
 const EXTENSION: &str = "gateway.genkan.io/extension";
+const UID: &str = "gateway.genkan.io/extension-uid";
 const REVISION: &str = "gateway.genkan.io/revision";
 const PLACE: &str = "gateway.genkan.io/place";
 const PARTS: &str = "gateway.genkan.io/parts";
@@ -32,19 +33,19 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// What is to be kept of each extension, the newest first; of each the last word counts.
 #[derive(Debug, Default)]
 pub struct Keeping {
-    wanted: Mutex<BTreeMap<String, Vec<Arc<Revision>>>>,
+    wanted: Mutex<BTreeMap<String, Remembered>>,
     some: Notify,
 }
 
 // === impl Keeping ===
 
 impl Keeping {
-    pub fn say(&self, extension: &str, history: Vec<Arc<Revision>>) {
+    pub fn say(&self, extension: &str, history: Remembered) {
         self.wanted.lock().insert(extension.to_owned(), history);
         self.some.notify_one();
     }
 
-    fn take(&self) -> BTreeMap<String, Vec<Arc<Revision>>> {
+    fn take(&self) -> BTreeMap<String, Remembered> {
         std::mem::take(&mut *self.wanted.lock())
     }
 }
@@ -90,6 +91,7 @@ pub async fn run(client: Client, namespace: String, keeping: Arc<Keeping>, engin
 #[derive(Debug, Default)]
 struct Stored {
     extension: String,
+    uid: String,
     revision: String,
     place: u64,
     parts: usize,
@@ -123,6 +125,7 @@ fn read(secret: &Secret) -> Option<((String, String), usize, Stored)> {
     let (at, parts) = notes.get(PARTS)?.split_once('/')?;
     let stored = Stored {
         extension: extension.clone(),
+        uid: notes.get(UID).cloned().unwrap_or_default(),
         revision: revision.clone(),
         place: notes.get(PLACE)?.parse().ok()?,
         parts: parts.parse().ok()?,
@@ -132,14 +135,14 @@ fn read(secret: &Secret) -> Option<((String, String), usize, Stored)> {
 }
 
 /// The revisions of each extension, the newest first; one that lacks a part is none.
-fn remembered(kept: &Kept) -> BTreeMap<String, Vec<Arc<Revision>>> {
-    let mut all: BTreeMap<String, Vec<(u64, Arc<Revision>)>> = BTreeMap::new();
+fn remembered(kept: &Kept) -> BTreeMap<String, Remembered> {
+    let mut all: BTreeMap<String, Vec<(u64, &str, Arc<Revision>)>> = BTreeMap::new();
     for stored in kept.values().filter(|stored| stored.found.len() == stored.parts) {
         let parts = stored.found.values().map(|(_, part)| part.as_slice());
         match Revision::unpack(parts) {
             Some(revision) if revision.id == stored.revision => {
                 let revisions = all.entry(stored.extension.clone()).or_default();
-                revisions.push((stored.place, Arc::new(revision)));
+                revisions.push((stored.place, stored.uid.as_str(), Arc::new(revision)));
             }
             Some(_) | None => warn!(
                 revision = stored.revision,
@@ -147,9 +150,17 @@ fn remembered(kept: &Kept) -> BTreeMap<String, Vec<Arc<Revision>>> {
             ),
         }
     }
-    let newest_first = |mut revisions: Vec<(u64, Arc<Revision>)>| {
-        revisions.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
-        revisions.into_iter().map(|(_, revision)| revision).collect()
+    let newest_first = |mut revisions: Vec<(u64, &str, Arc<Revision>)>| {
+        revisions.sort_by_key(|(place, ..)| std::cmp::Reverse(*place));
+        let uid = revisions
+            .first()
+            .map(|(_, uid, _)| (*uid).to_owned())
+            .unwrap_or_default();
+        let of_same = revisions.into_iter().filter(|(_, of, _)| *of == uid);
+        Remembered {
+            revisions: of_same.map(|(.., revision)| revision).collect(),
+            uid: uid.clone(),
+        }
     };
     all.into_iter()
         .map(|(extension, revisions)| (extension, newest_first(revisions)))
@@ -159,24 +170,35 @@ fn remembered(kept: &Kept) -> BTreeMap<String, Vec<Arc<Revision>>> {
 async fn keep(
     api: &Api<Secret>,
     extension: &str,
-    history: &[Arc<Revision>],
+    history: &Remembered,
     kept: &mut Kept,
 ) -> anyhow::Result<()> {
-    let wanted: BTreeSet<&str> = history.iter().map(|revision| revision.id.as_str()).collect();
+    let wanted: BTreeSet<&str> = history
+        .revisions
+        .iter()
+        .map(|revision| revision.id.as_str())
+        .collect();
     let highest = kept
         .values()
         .filter(|stored| stored.extension == extension)
         .map(|stored| stored.place)
         .max();
-    let mut place = highest.unwrap_or_default();
-    // The oldest first, so that each has the place that it had.
-    for revision in history.iter().rev() {
+    let mut highest = highest.unwrap_or_default();
+    // The oldest first: each stands behind the one before it.
+    let mut last = 0;
+    for revision in history.revisions.iter().rev() {
         let key = (extension.to_owned(), revision.id.clone());
-        if kept.contains_key(&key) {
+        let stays = |stored: &&Stored| stored.place > last && stored.uid == history.uid;
+        if let Some(stored) = kept.get(&key).filter(stays) {
+            last = stored.place;
             continue;
         }
-        place += 1;
-        let stored = write(api, extension, revision, place).await?;
+        highest += 1;
+        last = highest;
+        let stored = match kept.remove(&key) {
+            Some(stored) => move_to(api, stored, &history.uid, last).await?,
+            None => write(api, extension, &history.uid, revision, last).await?,
+        };
         info!(extension, revision = revision.id, "a revision is kept");
         kept.insert(key, stored);
     }
@@ -202,15 +224,33 @@ async fn keep(
     Ok(())
 }
 
+/// It is the newest again, or that of another object of the same name.
+async fn move_to(api: &Api<Secret>, stored: Stored, uid: &str, place: u64) -> anyhow::Result<Stored> {
+    for (name, _) in stored.found.values() {
+        let mut secret = api.get(name).await?;
+        let notes = secret.metadata.annotations.get_or_insert_default();
+        notes.insert(PLACE.to_owned(), place.to_string());
+        notes.insert(UID.to_owned(), uid.to_owned());
+        api.replace(name, &PostParams::default(), &secret).await?;
+    }
+    Ok(Stored {
+        uid: uid.to_owned(),
+        place,
+        ..stored
+    })
+}
+
 async fn write(
     api: &Api<Secret>,
     extension: &str,
+    uid: &str,
     revision: &Revision,
     place: u64,
 ) -> anyhow::Result<Stored> {
     let parts = revision.pack()?;
     let mut stored = Stored {
         extension: extension.to_owned(),
+        uid: uid.to_owned(),
         revision: revision.id.clone(),
         place,
         parts: parts.len(),
@@ -220,6 +260,7 @@ async fn write(
         let name = format!("{}.{at}", revision.id);
         let notes = [
             (EXTENSION, extension.to_owned()),
+            (UID, uid.to_owned()),
             (REVISION, revision.id.clone()),
             (PLACE, place.to_string()),
             (PARTS, format!("{at}/{}", parts.len())),
@@ -255,6 +296,7 @@ mod tests {
         let part = revision.pack().unwrap().remove(0);
         let stored = |place: u64, parts: usize, part: Vec<u8>| Stored {
             extension: "corp".into(),
+            uid: "u".into(),
             revision: revision.id.clone(),
             place,
             parts,
@@ -266,7 +308,10 @@ mod tests {
         };
         assert_eq!(
             of(stored(1, 1, part.clone()))["corp"],
-            [Arc::new(revision.clone())]
+            Remembered {
+                uid: "u".into(),
+                revisions: vec![Arc::new(revision.clone())],
+            }
         );
         assert!(of(stored(1, 2, part)).is_empty());
         assert!(of(stored(1, 1, b"no".to_vec())).is_empty());

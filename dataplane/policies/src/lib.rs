@@ -50,7 +50,7 @@ pub use exchange::{Auth, Caller, Certificate, Exchange, Headers, Identity, Reque
 pub use limiters::Limiters;
 pub use link::{
     Described, Description, Problem, ProblemReason, check, check_hook, class_of, coming_for, describe, link,
-    resolves,
+    resolves, uses_in_definition, uses_in_hook, uses_of,
 };
 pub use meters::{Decision, Meter, Meters, Tally};
 pub use on_error::{Replaced, Replacing};

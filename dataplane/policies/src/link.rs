@@ -9,6 +9,7 @@ mod overrides;
 mod resolve;
 mod select;
 mod site;
+mod uses;
 
 use std::fmt;
 
@@ -27,6 +28,7 @@ pub use check::{check, check_hook, resolves};
 pub use describe::{Described, Description, describe};
 pub(crate) use overrides::{LimitKind, NamedLimit};
 pub(crate) use site::{Fault, Site};
+pub use uses::{uses_in_definition, uses_in_hook, uses_of};
 
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq)]

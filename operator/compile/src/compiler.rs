@@ -23,8 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use genkan_crds::condition::reason;
 use genkan_routing::model::{
-    Blob, BlobKey, DefinedPolicy, EndpointSet, ObjectKey, ObjectRef, Published, Resource, ResourceKey, Route,
-    Secret, SecretKey, SetKey, Unavailable,
+    Action, Blob, BlobKey, DefinedPolicy, EndpointSet, ObjectKey, ObjectRef, Published, Resource,
+    ResourceKey, Route, Secret, SecretKey, SetKey, Unavailable,
 };
 use genkan_routing::precedence::Claims;
 
@@ -242,21 +242,71 @@ impl Compiler {
     fn extend(&mut self, index: &Index, dirty: &Dirty, todo: &mut BTreeSet<ObjectKey>) -> Extended {
         todo.extend(self.policies.note(index, dirty));
         let mut names = self.extensions.concerned(index, dirty);
+        names.extend(self.extensions.mentioning(self.policies.defined()));
         // Who uses a policy of an extension is part of what is said of it.
-        names.extend(self.extensions.providers(&self.policies, todo));
+        let used = self.extensions.mentioning(&self.policies.used());
+        let used: BTreeSet<String> = used.difference(&names).cloned().collect();
+        names.extend(self.extensions.count_users(&used, &self.policies));
+        let key = |name: &String| ObjectKey::cluster(Published::GatewayExtension, name.as_str());
+        todo.extend(used.iter().map(key));
         if names.is_empty() {
             return Extended::default();
         }
-        let users = |policy: &str, version: &str| self.policies.users_of(policy, version);
-        let extended = self.extensions.read(index, &names, self.policies.world(), &users);
-        let is_known = |name: &String| {
-            let key = ObjectKey::cluster(Published::GatewayExtension, name.as_str());
-            index.published.contains_key(&key)
-        };
-        let known = extended.concerned.iter().filter(|name| is_known(name));
-        todo.extend(known.map(|name| ObjectKey::cluster(Published::GatewayExtension, name.as_str())));
-        todo.extend(self.policies.act(index, &self.extensions));
+        let mut extended = self.extensions.read(index, &names, &self.policies);
+        let mut acts = extended.acts_otherwise;
+        // Who comes to a policy is known when it acts.
+        if acts {
+            todo.extend(self.policies.act(index, &self.extensions));
+        }
+        let mut counted = self.extensions.mentioning(&extended.mentioned);
+        counted.extend(extended.concerned.iter().cloned());
+        let freed = self.extensions.count_users(&counted, &self.policies);
+        if !freed.is_empty() {
+            let again = self.extensions.read(index, &freed, &self.policies);
+            acts |= again.acts_otherwise;
+            let comes_back = |key: &ResourceKey| again.upserts.iter().any(|resource| resource.key == *key);
+            extended.removals.retain(|key| !comes_back(key));
+            extended.upserts.extend(again.upserts);
+            extended.removals.extend(again.removals);
+        }
+        // What is in a Secret is looked at when steps are linked.
+        if acts || !dirty.secrets.is_empty() {
+            todo.extend(self.policies.act(index, &self.extensions));
+        }
+        let is_known = |name: &&String| index.published.contains_key(&key(name));
+        todo.extend(
+            counted
+                .iter()
+                .chain(&extended.concerned)
+                .filter(is_known)
+                .map(key),
+        );
         extended
+    }
+
+    /// A policy that lacks may be one that is being rolled out.
+    fn await_extension(&self, record: &Record, index: &Index, compiled: &mut Compiled) {
+        let verdict = &mut compiled.verdict;
+        let lacks = |finding: &Finding| !finding.ok && finding.reason == reason::POLICY_NOT_FOUND;
+        let finding = match (lacks(&verdict.accepted), lacks(&verdict.resolved)) {
+            (true, _) => &mut verdict.accepted,
+            (false, true) => &mut verdict.resolved,
+            (false, false) => return,
+        };
+        let mut names = self.policies.names_of(&record.key);
+        let found = names.find_map(|name| Some((name, self.extensions.coming(index, name)?)));
+        let Some((name, extension)) = found else {
+            return;
+        };
+        let what = format!(
+            "policy {name} comes with GatewayExtension {extension}, which is not deployed on every data plane yet"
+        );
+        if let Some(route) = &mut compiled.route {
+            route.action =
+                Action::Unavailable(Unavailable::new(reason::WAITING_FOR_EXTENSION, what.as_str()));
+        }
+        let message = format!("{}: {what}", record.key.title());
+        *finding = Finding::no(reason::WAITING_FOR_EXTENSION, message);
     }
 
     /// What is said of a GatewayExtension; what is sent of it is sent by itself.
@@ -358,6 +408,7 @@ impl Compiler {
             Ok(Tool::Extension(_) | Tool::None) | Err(_) => self.published(record, index),
         };
         self.policies.apply(record, index, &mut compiled);
+        self.await_extension(record, index, &mut compiled);
         Some(compiled)
     }
 

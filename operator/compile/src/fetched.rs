@@ -24,6 +24,8 @@ pub struct Fetch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
     Found(Arc<[u8]>),
+    /// It has another hash: this one.
+    Another(String),
     /// One sentence.
     Failed(String),
 }

@@ -36,7 +36,7 @@ pub enum Change {
     /// What came of a file of a web server.
     Fetched(Fetch, Fetched),
     /// Revisions of GatewayExtensions that were kept from before, the newest first.
-    Remembered(BTreeMap<String, Vec<Arc<Revision>>>),
+    Remembered(BTreeMap<String, Remembered>),
     /// The whole list, after a start or a gap: what is not in it exists no longer.
     Reset(Kind, Vec<Object>),
 }
@@ -69,6 +69,15 @@ pub struct Dirty {
     pub probed: BTreeSet<ObjectKey>,
 }
 
+/// Revisions of one GatewayExtension that were kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remembered {
+    /// Of the object; empty where that is not known. Another one of the same name is not meant.
+    pub uid: String,
+    /// The newest first.
+    pub revisions: Vec<Arc<Revision>>,
+}
+
 #[derive(Debug, Default)]
 pub struct Index {
     pub published: BTreeMap<ObjectKey, Arc<Record>>,
@@ -89,7 +98,9 @@ pub struct Index {
     /// GatewayExtensions of which what is meant has failed.
     pub failed: BTreeSet<String>,
     /// Revisions of GatewayExtensions that were kept from before; absent until that is known.
-    pub revisions: Option<BTreeMap<String, Vec<Arc<Revision>>>>,
+    pub revisions: Option<BTreeMap<String, Remembered>>,
+    /// Somebody brings deferred entries to data planes; else what is meant is all there is.
+    pub deploys: bool,
     /// Switches of Connectors that are on.
     pub flags: FeatureFlags,
     /// The last result of each probe, and of which plan it is.
@@ -186,6 +197,20 @@ impl Index {
         Kind::all().all(|kind| self.synced.contains(&kind))
     }
 
+    /// Of somebody who brings deferred entries to data planes.
+    pub fn of_operator() -> Self {
+        Self {
+            deploys: true,
+            ..Self::default()
+        }
+    }
+
+    /// It is known what has to be known before anything is sent: of GatewayExtensions what was accepted of them before.
+    pub fn is_complete(&self) -> bool {
+        let has_extensions = || self.published_of(Published::GatewayExtension).next().is_some();
+        self.is_synced() && (self.revisions.is_some() || !has_extensions())
+    }
+
     /// What is known of a Secret; `None` where nobody has looked yet.
     pub fn secret(&self, key: &Key) -> Option<&SecretState> {
         let all_are_known = self.synced.contains(&Kind::Watched(Watched::Secret));
@@ -272,6 +297,10 @@ impl Index {
         let key = record.key.clone();
         let before = self.published.get(&key).map(AsRef::as_ref);
         record.keep_status(before);
+        if before.is_some_and(|before| before.uid != record.uid) {
+            self.forget_extension(&key);
+        }
+        let before = self.published.get(&key).map(AsRef::as_ref);
         let same = before.is_some_and(|before| before.compiles_as(&record));
         let concerned = if same {
             &mut dirty.touched
@@ -280,6 +309,22 @@ impl Index {
         };
         concerned.insert(key.clone());
         self.published.insert(key, Arc::new(record));
+    }
+
+    /// Another one of its name has nothing of it.
+    fn forget_extension(&mut self, key: &ObjectKey) {
+        if key.kind == Published::GatewayExtension {
+            self.stable.remove(&key.name);
+            self.failed.remove(&key.name);
+            if let Some(all) = &mut self.revisions {
+                all.remove(&key.name);
+            }
+        }
+    }
+
+    /// Files of web servers that nobody wants any more are not kept.
+    pub fn keep_fetched(&mut self, wanted: &[Fetch]) {
+        self.fetched.retain(|fetch, _| wanted.contains(fetch));
     }
 
     fn apply_slice(&mut self, key: Key, slice: Slice, dirty: &mut Dirty) {
@@ -304,6 +349,7 @@ impl Index {
                     name: key.1.clone(),
                 };
                 if self.published.remove(&key).is_some() {
+                    self.forget_extension(&key);
                     for probe in Probe::ALL {
                         self.probes.remove(&(key.clone(), probe));
                     }

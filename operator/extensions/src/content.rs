@@ -62,6 +62,18 @@ impl FileBytes {
         }
     }
 
+    /// Of the file itself.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Base64(text) => text.trim_end_matches('=').len() * 3 / 4,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// `None`: it is no Base64.
     pub fn bytes(&self) -> Option<Vec<u8>> {
         match self {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use genkan_routing::model::policy::{FailurePolicy, Hook, Mode, Override, PolicyDefinition};
 use serde_json::Value;
 
-pub use conflict::{Provider, conflicts};
+pub use conflict::{Provider, conflicts, within};
 
 use crate::archive::Archive;
 use crate::content::{Content, FileBytes};
@@ -42,6 +42,8 @@ pub enum Payload {
     Override(Override),
     Files(BTreeMap<String, Vec<u8>>),
     CallOut(Value),
+    /// It could not be read.
+    Unread(Refused),
     /// A file of DataPower's, by its name.
     Fetched {
         file: String,
@@ -62,10 +64,11 @@ pub struct Joining<'a> {
     pub default_deploy: Deploy,
     pub defer_all: bool,
     pub failure_policy: FailurePolicy,
-    /// Compiles steps as a data plane does; the sentence is for the author.
-    pub check: &'a dyn Fn(Chain<'_>) -> Result<(), String>,
     pub options: &'a Options,
 }
+
+/// Compiles steps as a data plane does; the sentence is for the author.
+pub type Check<'a> = &'a dyn Fn(Chain<'_>) -> Result<(), String>;
 
 /// An entry, as it is to be deployed.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,12 +86,36 @@ pub struct Joined {
     pub outcome: Result<Converted, Refused>,
 }
 
-/// Joins the entries of an archive and those of a GatewayExtension, in the order of applying.
+/// Joins the entries of an archive and those of a GatewayExtension, in the order of applying, and compiles each.
 ///
 /// # Errors
 ///
 /// `LimitExceeded`: they are too many; `Invalid`: a name stands there twice, or dependencies lead nowhere or back.
 pub fn join(
+    package: Option<&Package>,
+    written: &[Written],
+    joining: &Joining<'_>,
+    check: Check<'_>,
+) -> Result<Vec<Joined>, Refused> {
+    let mut all = assemble(package, written, joining)?;
+    for entry in &mut all {
+        if let Ok(converted) = &entry.outcome
+            && let Err(refused) = compile(&converted.content, check)
+        {
+            entry.outcome = Err(refused);
+        }
+    }
+    within(&mut all);
+    Ok(all)
+}
+
+/// Joins them, and compiles none: [`compile`] does, when it is known what there is beside them, and [`within`] settles what
+/// several of them provide.
+///
+/// # Errors
+///
+/// As those of [`join`].
+pub fn assemble(
     package: Option<&Package>,
     written: &[Written],
     joining: &Joining<'_>,
@@ -131,15 +158,41 @@ pub fn join(
     let names = order::order(&placed)?;
     let places: BTreeMap<_, _> = names.into_iter().zip(0..).collect();
     all.sort_by_key(|entry| places.get(&entry.name).copied().unwrap_or(usize::MAX));
-    for entry in &mut all {
-        if let Ok(converted) = &entry.outcome
-            && let Err(refused) = joining.compile(&converted.content)
-        {
-            entry.outcome = Err(refused);
-        }
-    }
-    conflict::within(&mut all);
     Ok(all)
+}
+
+/// Compiles an entry as data planes do. What cannot be run is rejected as a whole: half of a policy is none.
+///
+/// # Errors
+///
+/// `LimitExceeded`, `Unsupported`, or `Invalid` with what `check` says.
+pub fn compile(content: &Content, check: Check<'_>) -> Result<(), Refused> {
+    let check = |chain: Chain<'_>, of: &str| {
+        let sentence = |what: String| format!("{of}: {what}");
+        let (beyond, later) = match chain {
+            Chain::Policy(policy) => (bounds::of_definition(policy), later::of_definition(policy)),
+            Chain::Hook(hook) => (bounds::of_hook(hook), later::of_hook(hook)),
+        };
+        if let Some(what) = beyond {
+            return Err(Reason::LimitExceeded.refuse(sentence(what)));
+        }
+        if let Some(what) = later {
+            return Err(Reason::Unsupported.refuse(sentence(what)));
+        }
+        check(chain).map_err(|what| Reason::Invalid.refuse(sentence(what)))
+    };
+    match content {
+        Content::Policies(policies) => policies.iter().try_for_each(|policy| {
+            let of = format!("{}@{}", policy.policy, policy.version);
+            check(Chain::Policy(policy), &of)
+        }),
+        Content::Hooks(hooks) => hooks.iter().try_for_each(|hook| check(Chain::Hook(hook), "hook")),
+        Content::CallOut(_) => {
+            let message = "callOut is run by a later version";
+            Err(Reason::Unsupported.refuse(message))
+        }
+        Content::Overrides(_) | Content::Files(_) => Ok(()),
+    }
 }
 
 /// A new revision, and what of the one before is still in it.
@@ -250,6 +303,9 @@ impl Joining<'_> {
             let what = "it has no payload, and the archive has no entry of this name";
             return Err(invalid(what.to_owned()));
         };
+        if let Payload::Unread(refused) = payload {
+            return Err(refused.clone());
+        }
         let fits = match payload.kind() {
             Some(own) => own == kind,
             None => kind.is_converted(),
@@ -263,6 +319,7 @@ impl Joining<'_> {
             Payload::Hook(hook) => Content::Hooks(vec![hook.clone()]),
             Payload::Override(one) => Content::Overrides(vec![one.clone()]),
             Payload::CallOut(value) => Content::CallOut(value.clone()),
+            Payload::Unread(refused) => return Err(refused.clone()),
             Payload::Files(files) => {
                 let files = files.iter();
                 let files = files.map(|(path, bytes)| (path.clone(), FileBytes::new(bytes.clone())));
@@ -289,36 +346,6 @@ impl Joining<'_> {
             known: &self.options.known,
         };
         source.convert(kind, self.options)
-    }
-
-    /// What cannot be run is rejected as a whole: half of a policy is none.
-    fn compile(&self, content: &Content) -> Result<(), Refused> {
-        let check = |chain: Chain<'_>, of: &str| {
-            let sentence = |what: String| format!("{of}: {what}");
-            let (beyond, later) = match chain {
-                Chain::Policy(policy) => (bounds::of_definition(policy), later::of_definition(policy)),
-                Chain::Hook(hook) => (bounds::of_hook(hook), later::of_hook(hook)),
-            };
-            if let Some(what) = beyond {
-                return Err(Reason::LimitExceeded.refuse(sentence(what)));
-            }
-            if let Some(what) = later {
-                return Err(Reason::Unsupported.refuse(sentence(what)));
-            }
-            (self.check)(chain).map_err(|what| Reason::Invalid.refuse(sentence(what)))
-        };
-        match content {
-            Content::Policies(policies) => policies.iter().try_for_each(|policy| {
-                let of = format!("{}@{}", policy.policy, policy.version);
-                check(Chain::Policy(policy), &of)
-            }),
-            Content::Hooks(hooks) => hooks.iter().try_for_each(|hook| check(Chain::Hook(hook), "hook")),
-            Content::CallOut(_) => {
-                let message = "callOut is run by a later version";
-                Err(Reason::Unsupported.refuse(message))
-            }
-            Content::Overrides(_) | Content::Files(_) => Ok(()),
-        }
     }
 }
 
@@ -361,7 +388,7 @@ impl Payload {
             Self::Override(_) => Some(EntryType::Override),
             Self::Files(_) => Some(EntryType::Files),
             Self::CallOut(_) => Some(EntryType::CallOut),
-            Self::Fetched { .. } => None,
+            Self::Unread(_) | Self::Fetched { .. } => None,
         }
     }
 
@@ -372,7 +399,7 @@ impl Payload {
             Self::Override(_) => "override",
             Self::Files(_) => "files",
             Self::CallOut(_) => "callOut",
-            Self::Fetched { .. } => "source",
+            Self::Unread(_) | Self::Fetched { .. } => "source",
         }
     }
 }

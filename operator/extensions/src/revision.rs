@@ -148,5 +148,6 @@ impl Revision {
 pub fn definition_name(policy: &str, version: &str) -> String {
     let name = format!("{policy}-v{version}").to_lowercase();
     let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    name.chars().map(safe).collect()
+    let name: String = name.chars().map(safe).collect();
+    name.trim_start_matches('-').to_owned()
 }

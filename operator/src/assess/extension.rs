@@ -1,5 +1,6 @@
 //! What is said of a GatewayExtension: conditions and columns, and its entries one by one.
 
+use genkan_compile::sentence::bounded;
 use genkan_compile::verdict::{EntryVerdict, ExtensionVerdict, Finding, Verdict};
 use genkan_crds::condition::{kind, reason};
 use genkan_extensions::Deploy;
@@ -13,6 +14,8 @@ use crate::snapshot::Since;
 
 /// Of lists.
 const MOST_NAMED: usize = 16;
+/// Bytes of one text.
+const LONGEST: usize = 1024;
 
 /// How far the deferred entries of an extension are.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +66,7 @@ pub(super) fn assess(
             () => entry.state,
         }
     };
+    let message = |entry: &EntryVerdict| entry.message.clone().map(|text| bounded(text, LONGEST));
     let observed = Observed {
         entries: (said.entries.iter())
             .map(|entry| EntryStatus {
@@ -70,7 +74,7 @@ pub(super) fn assess(
                 state: state(entry),
                 deployed: deployed(entry),
                 reason: entry.reason.clone(),
-                message: entry.message.clone().or_else(|| rejected.clone()),
+                message: message(entry).or_else(|| rejected.clone()),
             })
             .collect(),
         pods: counted,
@@ -114,7 +118,8 @@ pub(super) fn assess(
         ("warnings", &said.warnings),
         ("usedBy", &said.used_by),
     ] {
-        let few: Vec<&String> = list.iter().take(MOST_NAMED).collect();
+        let few = list.iter().take(MOST_NAMED);
+        let few: Vec<String> = few.map(|text| bounded(text.clone(), LONGEST)).collect();
         if !few.is_empty() {
             put(name, json!(few));
         }
@@ -142,7 +147,7 @@ pub(super) fn assess(
         let optional = [
             ("digest", entry.digest.as_ref().map(|digest| json!(digest))),
             ("reason", entry.reason.as_ref().map(|reason| json!(reason))),
-            ("message", entry.message.as_ref().map(|message| json!(message))),
+            ("message", message(entry).map(|message| json!(message))),
             ("provides", (!entry.provides.is_empty()).then(|| json!(entry.provides))),
         ];
         for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value?))) {

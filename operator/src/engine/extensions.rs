@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use genkan_compile::index::Change;
+use genkan_compile::index::{Change, Remembered};
 use genkan_compile::kinds::Tool;
-use genkan_crds::gateway::APPROVE;
+use genkan_crds::gateway::{APPROVE, PolicyDefinition};
 use genkan_routing::model::{ObjectKey, Published};
 use tokio::time::Instant;
 
@@ -51,7 +51,11 @@ impl Engine {
                     memory.and_then(|memory| serde_json::from_str(memory).ok())
                 }
             };
-            self.keeping.say(&key.name, said.history.clone());
+            let keep = Remembered {
+                uid: record.uid.clone(),
+                revisions: said.history.clone(),
+            };
+            self.keeping.say(&key.name, keep);
             if let Some(verdict) = self.compiler.verdict(key) {
                 self.shown.say(&key.name, definitions::of(&verdict.object, said));
             }
@@ -61,6 +65,21 @@ impl Engine {
                 .extensions
                 .mean(&key.name, created, &history, settings, kept, now);
             self.roll(todo, now);
+        }
+    }
+
+    /// Whoever deletes what shows a policy of an extension finds it put back.
+    pub(super) fn show_again(&self, gone: &str) {
+        if !self.leading {
+            return;
+        }
+        for (key, verdict) in self.compiler.verdicts() {
+            let Some(said) = &verdict.extension else { continue };
+            let shown = definitions::of(&verdict.object, said);
+            let is_it = |definition: &PolicyDefinition| definition.metadata.name.as_deref() == Some(gone);
+            if shown.iter().any(is_it) {
+                self.shown.say(&key.name, shown);
+            }
         }
     }
 
@@ -112,6 +131,16 @@ impl Engine {
             let is_fresh = self.fleet.is_starting(&name);
             let todo = self.extensions.connected(&name, active, is_fresh, now);
             self.roll(todo, now);
+        }
+        // Of those that were deleted while nobody looked.
+        for name in self.index.revisions.iter().flat_map(|all| all.keys()) {
+            if !self
+                .index
+                .published
+                .contains_key(&ObjectKey::cluster(Published::GatewayExtension, name.as_str()))
+            {
+                self.keeping.say(name, Remembered::default());
+            }
         }
         let all: BTreeSet<ObjectKey> = self.compiler.verdicts().map(|(key, _)| key.clone()).collect();
         self.mean_extensions(&all, now);

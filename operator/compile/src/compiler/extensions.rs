@@ -1,23 +1,19 @@
 //! Gateway extensions: from sources to entries, from entries to revisions, and what of them acts.
 
+mod held;
 mod reading;
+mod sending;
 mod sources;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use genkan_crds::gateway::GatewayExtensionSpec;
-use genkan_extensions::Deploy;
-use genkan_extensions::diff::{Known, diff};
-use genkan_extensions::join::{Next, Provider, conflicts, revision};
-use genkan_extensions::revision::Revision;
-use genkan_extensions::status::{EntryState, Unresolved};
-use genkan_policies::World;
-use genkan_routing::model::policy::{RevisionEntries, RevisionEntry};
-use genkan_routing::model::{
-    EntryKey, ExtensionRevision, ObjectKey, ObjectRef, Published, Resource, ResourceKey,
-};
+use genkan_extensions::join::{Joined, Provider, revision};
+use genkan_extensions::revision::{Revised, Revision};
+use genkan_extensions::status::EntryState;
+use genkan_policies::{Aliases, World};
+use genkan_routing::model::{ObjectKey, ObjectRef, Published, Resource, ResourceKey};
 
 use super::policies::Policies;
 use crate::fetched::Fetch;
@@ -25,6 +21,7 @@ use crate::index::{Dirty, Index};
 use crate::kinds::Tool;
 use crate::object::{Key, Record};
 use crate::verdict::ExtensionVerdict;
+use held::Held;
 
 /// GatewayExtensions of a cluster.
 const MOST_EXTENSIONS: usize = 32;
@@ -32,6 +29,8 @@ const MOST_EXTENSIONS: usize = 32;
 const MOST_FILES: usize = 32 << 20;
 /// Revisions that are kept where nobody says how many.
 const HISTORY: usize = 5;
+/// So often extensions are read again because of what others provide: what goes round in circles is left as it is.
+const ROUNDS: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
@@ -45,18 +44,14 @@ pub(super) struct Extensions {
     sent: BTreeMap<String, (ResourceKey, Resource)>,
 }
 
-/// One extension, as it was read last.
-#[derive(Debug, Default)]
-struct Held {
-    created: i64,
-    /// Accepted ones, the newest first: that is what is meant.
-    history: VecDeque<Arc<Revision>>,
-    /// What was complete everywhere.
-    stable: Option<Revision>,
-    secrets: Vec<genkan_routing::model::policy::SecretAlias>,
-    allow_fail_open: Vec<String>,
-    verdict: ExtensionVerdict,
-    object: Option<ObjectRef>,
+/// What there is beside an extension that is read.
+pub(super) struct Others {
+    /// Policies of people and of the other extensions, with what those say.
+    pub(super) world: World,
+    /// Entries of older ones.
+    pub(super) providers: Vec<Provider>,
+    /// `POLICY@VERSION` of people, and the names of their PolicyDefinitions.
+    pub(super) written: BTreeMap<String, String>,
 }
 
 /// What a compile of extensions changed.
@@ -67,6 +62,10 @@ pub(super) struct Extended {
     pub(super) removals: Vec<ResourceKey>,
     /// All files of web servers that are wanted now, if those are others.
     pub(super) fetches: Option<Vec<Fetch>>,
+    /// Something else of extensions acts now.
+    pub(super) acts_otherwise: bool,
+    /// Policies that those which were read use or provide, or did before.
+    pub(super) mentioned: BTreeSet<String>,
 }
 
 // === impl Extensions ===
@@ -101,33 +100,10 @@ impl Extensions {
         concerned
     }
 
-    /// The extensions that provide a policy which one of these objects uses.
-    pub(super) fn providers(&self, policies: &Policies, objects: &BTreeSet<ObjectKey>) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        if self.held.is_empty() {
-            return names;
-        }
-        let used: BTreeSet<&str> = objects
-            .iter()
-            .flat_map(|object| policies.names_of(object))
-            .collect();
-        for (name, held) in &self.held {
-            let entries = held
-                .history
-                .front()
-                .into_iter()
-                .flat_map(|target| &target.entries);
-            let mut provided = entries.flat_map(|entry| entry.running.content.provides());
-            if provided.any(|policy| {
-                policy
-                    .split('@')
-                    .next()
-                    .is_some_and(|policy| used.contains(policy))
-            }) {
-                names.insert(name.clone());
-            }
-        }
-        names
+    /// The extensions whose entries use or provide one of these policies.
+    pub(super) fn mentioning(&self, policies: &BTreeSet<String>) -> BTreeSet<String> {
+        let all = self.held.iter().filter(|(_, held)| held.mentions_any(policies));
+        all.map(|(name, _)| name.clone()).collect()
     }
 
     /// ConfigMaps that somebody names now and nobody did, and those that nobody names any more.
@@ -160,44 +136,33 @@ impl Extensions {
         }
     }
 
-    /// Reads extensions anew, and says what proxies are sent for them. `users` has the objects that use a policy.
-    pub(super) fn read(
-        &mut self,
-        index: &Index,
-        names: &BTreeSet<String>,
-        world: &World,
-        users: &dyn Fn(&str, &str) -> Vec<ObjectKey>,
-    ) -> Extended {
-        for name in names {
-            let key = ObjectKey::cluster(Published::GatewayExtension, name.as_str());
-            let Some(record) = index.published.get(&key) else {
-                self.held.remove(name);
-                continue;
-            };
-            let mut held = self.held.remove(name).unwrap_or_default();
-            held.created = record.created;
-            held.object = Some(ObjectRef::new(key, record.uid.as_str(), record.generation));
-            held.stable = index.stable.get(name).cloned();
-            held.verdict.restores_stable = index.failed.contains(name);
-            let remembered = index.revisions.as_ref().and_then(|all| all.get(name));
-            if held.history.is_empty() {
-                held.history.extend(remembered.into_iter().flatten().cloned());
+    /// Reads extensions anew, and says what proxies are sent for them. Those that depend on what others provide are read
+    /// again where that is something else now.
+    pub(super) fn read(&mut self, index: &Index, names: &BTreeSet<String>, policies: &Policies) -> Extended {
+        let acted = self.acting(index);
+        let mut concerned = names.clone();
+        let mut mentioned = BTreeSet::new();
+        let mut todo = names.clone();
+        for _ in 0..ROUNDS {
+            if todo.is_empty() {
+                break;
             }
-            match spec_of(record) {
-                Some(spec) if spec.suspend == Some(true) => held.verdict.is_suspended = true,
-                Some(spec) => {
-                    held.verdict.is_suspended = false;
-                    self.read_one(index, record, spec, world, users, &mut held);
-                }
-                None => {
-                    let problem = record.spec.as_ref().err().cloned().unwrap_or_default();
-                    held.verdict = ExtensionVerdict {
-                        archive_error: Some(reading::invalid(problem)),
-                        ..ExtensionVerdict::default()
-                    };
-                }
+            let before = self.provided();
+            let mut ages: Vec<(i64, &String)> =
+                todo.iter().map(|name| (created(index, name), name)).collect();
+            ages.sort_unstable();
+            for (_, name) in ages {
+                mentioned.extend(self.held.get(name).into_iter().flat_map(Held::all_mentions));
+                self.renew(index, name, policies);
+                mentioned.extend(self.held.get(name).into_iter().flat_map(Held::all_mentions));
             }
-            self.held.insert(name.clone(), held);
+            let after = self.provided();
+            let changed: BTreeSet<String> = (before.symmetric_difference(&after))
+                .map(|(policy, ..)| policy.split('@').next().unwrap_or_default().to_owned())
+                .collect();
+            let others = self.held.iter().filter(|(_, held)| held.mentions_any(&changed));
+            todo = others.map(|(name, _)| name.clone()).collect();
+            concerned.extend(todo.iter().cloned());
         }
         let specs = index
             .published_of(Published::GatewayExtension)
@@ -208,11 +173,79 @@ impl Extensions {
         };
         let is_another = fetches != self.fetches;
         self.fetches = fetches;
-        self.settle_conflicts(world);
         let mut extended = self.send();
-        extended.concerned.extend(names.iter().cloned());
+        extended.concerned = concerned;
+        extended.mentioned = mentioned;
         extended.fetches = is_another.then(|| self.fetches.iter().cloned().collect());
+        extended.acts_otherwise = acted != self.acting(index);
         extended
+    }
+
+    /// Tells anew who uses extensions. Returns those that have to be read again: what nobody uses any more may go.
+    pub(super) fn count_users(&mut self, names: &BTreeSet<String>, policies: &Policies) -> BTreeSet<String> {
+        let mut freed = BTreeSet::new();
+        for name in names {
+            let Some(mut held) = self.held.remove(name) else {
+                continue;
+            };
+            let is_blocked = held
+                .verdict
+                .entries
+                .iter()
+                .any(|entry| entry.state == EntryState::Blocked);
+            held.verdict.used_by = self.used_by(name, &held, policies);
+            self.held.insert(name.clone(), held);
+            if is_blocked {
+                freed.insert(name.clone());
+            }
+        }
+        freed
+    }
+
+    fn renew(&mut self, index: &Index, name: &str, policies: &Policies) {
+        let key = ObjectKey::cluster(Published::GatewayExtension, name);
+        let held = self.held.remove(name);
+        let Some(record) = index.published.get(&key) else {
+            return;
+        };
+        let is_same = |held: &Held| {
+            held.object
+                .as_ref()
+                .is_some_and(|object| object.uid == record.uid)
+        };
+        let mut held = held.filter(is_same).unwrap_or_default();
+        held.created = record.created;
+        held.object = Some(ObjectRef::new(key, record.uid.as_str(), record.generation));
+        let remembered = index.revisions.as_ref().and_then(|all| all.get(name));
+        if held.history.is_empty() {
+            let own = remembered.filter(|kept| kept.uid.is_empty() || kept.uid == record.uid);
+            held.history
+                .extend(own.into_iter().flat_map(|kept| &kept.revisions).cloned());
+        }
+        held.note_stable(index.stable.get(name));
+        held.verdict.restores_stable = index.failed.contains(name);
+        match spec_of(record) {
+            Some(spec) => {
+                held.secrets = spec.secrets.iter().map(reading::alias).collect();
+                held.allow_fail_open.clone_from(&spec.allow_fail_open);
+                held.verdict.is_suspended = spec.suspend == Some(true);
+                if !held.verdict.is_suspended {
+                    self.read_one(index, record, spec, policies, &mut held);
+                } else if held.verdict.entries.is_empty() {
+                    held.verdict.entries = held.last_entries();
+                }
+            }
+            None => {
+                let problem = record.spec.as_ref().err().cloned().unwrap_or_default();
+                held.verdict = ExtensionVerdict {
+                    archive_error: Some(reading::invalid(problem)),
+                    restores_stable: held.verdict.restores_stable,
+                    entries: held.last_entries(),
+                    ..ExtensionVerdict::default()
+                };
+            }
+        }
+        self.held.insert(name.to_owned(), held);
     }
 
     fn read_one(
@@ -220,250 +253,211 @@ impl Extensions {
         index: &Index,
         record: &Record,
         spec: &GatewayExtensionSpec,
-        world: &World,
-        users: &dyn Fn(&str, &str) -> Vec<ObjectKey>,
+        policies: &Policies,
         held: &mut Held,
     ) {
-        held.secrets = spec.secrets.iter().map(reading::alias).collect();
-        held.allow_fail_open.clone_from(&spec.allow_fail_open);
-        let mut verdict = ExtensionVerdict::default();
+        let name = record.key.name.as_str();
+        let mut verdict = ExtensionVerdict {
+            restores_stable: held.verdict.restores_stable,
+            ..ExtensionVerdict::default()
+        };
         let most = spec
             .revision_history_limit
             .and_then(|most| usize::try_from(most).ok());
         let most = most.unwrap_or(HISTORY).clamp(1, 10);
-        let count = index.published_of(Published::GatewayExtension).count();
-        if count > MOST_EXTENSIONS {
-            verdict.archive_error = Some(reading::exceeded(format!(
-                "{count} GatewayExtensions, the limit is {MOST_EXTENSIONS}"
-            )));
-        }
         let secrets = reading::secrets(spec, index);
         verdict.unresolved.extend(secrets.unresolved);
         verdict.is_pending = secrets.is_pending;
-        verdict.restores_stable = held.verdict.restores_stable;
+        if let Some(id) = &spec.rollback_to {
+            held.roll_back(id, &mut verdict);
+        }
+        // Older ones are there already.
+        let all = index.published_of(Published::GatewayExtension);
+        let older = all.filter(|one| (one.created, &one.key.name) < (record.created, &record.key.name));
+        let place = older.count() + 1;
+        if place > MOST_EXTENSIONS {
+            verdict.archive_error = Some(reading::exceeded(format!(
+                "it is number {place} of the GatewayExtensions, the limit is {MOST_EXTENSIONS}"
+            )));
+        }
         if index.revisions.is_none() {
             verdict.is_pending = true;
-            held.verdict = verdict;
-            return;
         }
-        match reading::read(&record.key.name, spec, index, world, secrets.aliases) {
-            Ok(read) => {
-                verdict.warnings = read.warnings;
-                verdict.skipped = read.skipped;
-                verdict.is_from_legacy = read.is_from_legacy;
-                let before = held.history.front().map(AsRef::as_ref);
-                let in_use = in_use(before, users);
-                let next = revision(&record.key.name, &read.joined, before, &in_use);
-                verdict.entries = view::entries(&read.joined, &next);
-                self.take(spec, next, &mut verdict, held, most);
-                verdict.used_by = used_by(held.history.front().map(AsRef::as_ref), users);
-            }
-            Err(reading::Problem::Refused(refused)) => verdict.archive_error = Some(refused),
-            Err(reading::Problem::Unresolved(unresolved)) => verdict.unresolved.push(unresolved),
-            Err(reading::Problem::Pending) => verdict.is_pending = true,
+        if verdict.archive_error.is_none() && !verdict.is_pending {
+            self.take(
+                index,
+                record,
+                spec,
+                policies,
+                secrets.aliases,
+                most,
+                &mut verdict,
+                held,
+            );
         }
-        if verdict.entries.is_empty() {
-            // What was accepted last goes on.
-            verdict.entries = held
-                .history
-                .front()
-                .map(|last| view::kept(last))
-                .unwrap_or_default();
+        // What is only planned, or not meant, is not told as if it were there.
+        let is_meant =
+            spec.dry_run != Some(true) && spec.rollback_to.is_none() && verdict.archive_error.is_none();
+        if verdict.entries.is_empty() || !is_meant {
+            verdict.entries = held.last_entries();
         }
+        verdict.used_by = self.used_by(name, held, policies);
         held.verdict = verdict;
     }
 
-    /// A revision that is another one than before becomes what is meant, or is only told.
+    #[allow(clippy::too_many_arguments, reason = "all of it is looked at")]
     fn take(
         &self,
+        index: &Index,
+        record: &Record,
         spec: &GatewayExtensionSpec,
-        next: Next,
+        policies: &Policies,
+        aliases: Aliases,
+        most: usize,
         verdict: &mut ExtensionVerdict,
         held: &mut Held,
-        most: usize,
     ) {
-        if spec.dry_run == Some(true) {
-            verdict.plan = plan(held.history.front().map(AsRef::as_ref), &next.revision);
-            return;
-        }
-        if let Some(id) = &spec.rollback_to {
-            match held.history.iter().position(|revision| revision.id == *id) {
-                Some(at) => {
-                    if let Some(revision) = held.history.remove(at) {
-                        held.history.push_front(revision);
-                    }
-                }
-                None => verdict.unresolved.push(Unresolved {
-                    reason: "Invalid".to_owned(),
-                    message: format!(
-                        "spec.rollbackTo: there is no revision {id}; status.revisions has those that are kept"
-                    ),
-                }),
+        let name = record.key.name.as_str();
+        let others = self.others(name, record.created, policies);
+        let before = held.target().map(|target| others.without_taken(target));
+        let read = match reading::read(name, spec, index, &others, aliases, before.as_ref()) {
+            Ok(read) => read,
+            Err(reading::Problem::Refused(refused)) => {
+                verdict.archive_error = Some(refused);
+                return;
             }
-            return;
-        }
-        if held
-            .history
-            .front()
-            .is_none_or(|last| last.id != next.revision.id)
-        {
-            held.history.retain(|revision| revision.id != next.revision.id);
-            held.history.push_front(Arc::new(next.revision));
-            held.history.truncate(most);
-        }
-    }
-
-    /// Of two entries that provide one policy the older extension's counts, and PolicyDefinitions of people always.
-    fn settle_conflicts(&mut self, world: &World) {
-        let mut ages: Vec<(i64, &String)> = self
-            .held
-            .iter()
-            .map(|(name, held)| (held.created, name))
-            .collect();
-        ages.sort_unstable();
-        let names: Vec<String> = ages.into_iter().map(|(_, name)| name.clone()).collect();
-        let mut providers = Vec::new();
-        for name in &names {
-            let target = self.held.get(name).and_then(|held| held.history.front());
-            for entry in target.into_iter().flat_map(|target| &target.entries) {
-                providers.push(Provider {
-                    extension: name.clone(),
-                    entry: entry.name.clone(),
-                    provides: entry.running.content.provides(),
-                });
+            Err(reading::Problem::Unresolved(unresolved)) => {
+                verdict.unresolved.push(unresolved);
+                return;
             }
-        }
-        let of_policies = |provider: &mut Provider| provider.provides.retain(|policy| policy.contains('@'));
-        providers.iter_mut().for_each(of_policies);
-        let written = world.definitions.iter().flat_map(|(policy, versions)| {
-            let own = versions.iter().filter(|definition| definition.entry.is_none());
-            own.map(move |definition| {
-                (
-                    format!("{policy}@{}", definition.version),
-                    definition.policy.clone(),
-                )
-            })
-        });
-        let losers = conflicts(&providers, &written.collect());
-        for (index, refused) in losers {
-            let Some(provider) = providers.get(index) else {
-                continue;
-            };
-            let held = self.held.get_mut(&provider.extension);
-            let entry = held.and_then(|held| {
-                held.verdict
-                    .entries
-                    .iter_mut()
-                    .find(|entry| entry.name == provider.entry)
-            });
-            if let Some(entry) = entry {
-                entry.state = EntryState::Rejected;
-                entry.reason = Some(refused.reason.as_str().to_owned());
-                entry.message = Some(refused.message);
+            Err(reading::Problem::Pending) => {
+                verdict.is_pending = true;
+                return;
             }
-        }
-    }
-
-    /// What proxies are to have, beside what they have been sent.
-    fn send(&mut self) -> Extended {
-        let mut now: BTreeMap<String, (ResourceKey, Resource)> = BTreeMap::new();
-        let mut bytes = 0;
-        for (name, held) in &self.held {
-            let (Some(object), Some(target)) = (&held.object, held.history.front()) else {
-                continue;
-            };
-            let kept = held
-                .stable
-                .as_ref()
-                .filter(|stable| stable.deferred() != target.deferred());
-            for revision in [Some(target.as_ref()), kept].into_iter().flatten() {
-                for entry in &revision.entries {
-                    let key = EntryKey {
-                        extension: name.clone(),
-                        entry: entry.name.clone(),
-                        digest: entry.digest.short().to_owned(),
-                    };
-                    let content = view::content(entry);
-                    bytes += content.files.values().map(String::len).sum::<usize>();
-                    let resource = Resource::entry(key, content);
-                    now.insert(resource.key.to_string(), (resource.key.clone(), resource));
-                }
-            }
-            let rejected: BTreeSet<&str> = (held.verdict.entries.iter())
-                .filter(|entry| entry.reason.as_deref() == Some("Conflicted"))
-                .map(|entry| entry.name.as_str())
-                .collect();
-            let resource = Resource::revision(ExtensionRevision {
-                object: object.clone(),
-                target: entries_of(target, &rejected),
-                stable: kept.map(|stable| entries_of(stable, &rejected)),
-                restores_stable: held.verdict.restores_stable,
-                allow_fail_open: held.allow_fail_open.clone(),
-                secrets: held.secrets.clone(),
-            });
-            now.insert(resource.key.to_string(), (resource.key.clone(), resource));
-        }
-        let mut extended = Extended::default();
+        };
+        verdict.warnings = read.warnings;
+        verdict.skipped = read.skipped;
+        verdict.unresolved.extend(read.unresolved);
+        verdict.is_from_legacy = read.is_from_legacy;
+        held.mentions = read.mentions;
+        let in_use = self.in_use(name, before.as_ref(), &read.joined, policies);
+        let next = revision(name, &read.joined, before.as_ref(), &in_use);
+        let bytes: usize = self.held.values().map(Held::file_bytes).sum();
+        let bytes = bytes + reading::file_bytes(&next.revision);
         if bytes > MOST_FILES {
-            for held in self.held.values_mut() {
-                held.verdict.archive_error = Some(reading::exceeded(format!(
-                    "the files of all extensions have {bytes} bytes, the limit is {MOST_FILES}"
-                )));
-            }
-            return extended;
+            verdict.archive_error = Some(reading::exceeded(format!(
+                "with it the files of all extensions have {bytes} bytes, the limit is {MOST_FILES}"
+            )));
+            return;
         }
-        for (text, (_, resource)) in &now {
-            if self.sent.get(text).is_none_or(|(_, before)| before != resource) {
-                extended.upserts.push(resource.clone());
-            }
-        }
-        for (text, (key, _)) in &self.sent {
-            if !now.contains_key(text) {
-                extended.removals.push(key.clone());
-            }
-        }
-        self.sent = now;
-        extended
+        verdict.entries = view::entries(&read.joined, &next, &read.waiting);
+        held.take(spec, next, verdict, most);
     }
 
-    /// Adds what acts of all extensions to a world that has the policies of people.
-    pub(super) fn act(&self, index: &Index, world: &mut World) {
-        world.hooks.clear();
-        world.overrides.clear();
-        world.entries.clear();
-        world.files.clear();
-        world.secrets.clear();
-        world.allow_fail_open.clear();
-        let mut all: Vec<(&String, &Held)> = self.held.iter().collect();
-        all.sort_by_key(|(name, held)| (held.created, (*name).clone()));
-        for (name, held) in all {
-            let Some(target) = held.history.front() else {
-                continue;
-            };
-            world.allow_fail_open.extend(held.allow_fail_open.iter().cloned());
-            world
-                .secrets
-                .insert(name.clone(), reading::aliases(&held.secrets, index));
-            let stable = held.stable.as_ref().unwrap_or(target.as_ref());
-            let rejected: BTreeSet<&str> = (held.verdict.entries.iter())
-                .filter(|entry| entry.reason.as_deref() == Some("Conflicted"))
-                .map(|entry| entry.name.as_str())
-                .collect();
-            let immediate = target
-                .entries
-                .iter()
-                .filter(|entry| entry.deploy == Deploy::Immediate);
-            let replaced: BTreeSet<&str> = immediate.clone().map(|entry| entry.name.as_str()).collect();
-            let deferred = stable.entries.iter();
-            let deferred = deferred
-                .filter(|entry| entry.deploy == Deploy::Deferred && !replaced.contains(entry.name.as_str()));
-            for entry in deferred
-                .chain(immediate)
-                .filter(|entry| !rejected.contains(entry.name.as_str()))
-            {
-                view::act(world, name, entry);
+    /// Who provides what: `POLICY@VERSION`, extension, digest.
+    fn provided(&self) -> BTreeSet<(String, String, String)> {
+        let mut all = BTreeSet::new();
+        for (name, held) in &self.held {
+            for entry in held.entries() {
+                let policies = reading::policies_of(&entry.running.content).into_iter();
+                all.extend(policies.map(|policy| (policy, name.clone(), entry.digest.as_str().to_owned())));
             }
         }
+        all
+    }
+
+    /// What there is beside an extension. `created`: when it was.
+    fn others(&self, name: &str, created: i64, policies: &Policies) -> Others {
+        let mut others = Others {
+            world: policies.of_people(),
+            providers: Vec::new(),
+            written: policies.written_by_people(),
+        };
+        for (other, held) in self.by_age() {
+            if other == name {
+                continue;
+            }
+            let is_older = (held.created, other.as_str()) < (created, name);
+            for entry in held.entries() {
+                let title = format!("{other}/{}", entry.name);
+                view::provide(&mut others.world, &title, &entry.name, &entry.running.content);
+                others.world.entries.insert(title, view::facts(entry));
+                if is_older {
+                    others.providers.push(Provider {
+                        extension: other.clone(),
+                        entry: entry.name.clone(),
+                        provides: reading::policies_of(&entry.running.content),
+                    });
+                }
+            }
+            others
+                .world
+                .allow_fail_open
+                .extend(held.allow_fail_open.iter().cloned());
+        }
+        let theirs = policies.world();
+        let overrides = theirs.overrides.iter().filter(|one| one.extension != name);
+        others.world.overrides.extend(overrides.cloned());
+        others
+    }
+
+    /// The users of each entry of a revision: objects, and other entries.
+    fn in_use(
+        &self,
+        name: &str,
+        before: Option<&Revision>,
+        joined: &[Joined],
+        policies: &Policies,
+    ) -> BTreeMap<String, Vec<String>> {
+        // Those of this extension that stay as they were accepted last.
+        let stays = |entry: &&Revised| {
+            joined
+                .iter()
+                .any(|one| one.name == entry.name && one.outcome.is_err())
+        };
+        let entries = before.into_iter().flat_map(|before| &before.entries);
+        let staying: Vec<&Revised> = entries.clone().filter(stays).collect();
+        let used = entries.map(|entry| {
+            let mut users = self.users_of(name, entry, policies);
+            let provided = entry.running.content.provides();
+            let uses = |other: &&&Revised| {
+                other.name != entry.name && policies.comes_to(&view::uses(&other.running.content), &provided)
+            };
+            users.extend(
+                staying
+                    .iter()
+                    .filter(uses)
+                    .map(|other| format!("entry {}", other.name)),
+            );
+            (entry.name.clone(), users)
+        });
+        used.filter(|(_, users)| !users.is_empty()).collect()
+    }
+
+    fn used_by(&self, name: &str, held: &Held, policies: &Policies) -> Vec<String> {
+        let mut all: Vec<String> = held
+            .entries()
+            .flat_map(|entry| self.users_of(name, entry, policies))
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Objects, and other extensions, that use a policy of an entry, directly or by others.
+    fn users_of(&self, name: &str, entry: &Revised, policies: &Policies) -> Vec<String> {
+        let provided = entry.running.content.provides();
+        let identities = provided.iter().filter_map(|policy| policy.split_once('@'));
+        let mut users: BTreeSet<ObjectKey> = identities
+            .flat_map(|(policy, version)| policies.all_users_of(policy, version))
+            .collect();
+        for (other, held) in &self.held {
+            let uses = |entry: &Revised| policies.comes_to(&view::uses(&entry.running.content), &provided);
+            if other != name && held.entries().any(uses) {
+                users.insert(ObjectKey::cluster(Published::GatewayExtension, other.as_str()));
+            }
+        }
+        users.iter().map(ObjectKey::title).collect()
     }
 
     /// What is said of an extension.
@@ -476,21 +470,6 @@ impl Extensions {
     }
 }
 
-fn entries_of(revision: &Revision, rejected: &BTreeSet<&str>) -> RevisionEntries {
-    let entries = revision.entries.iter();
-    let entries = entries.filter(|entry| !rejected.contains(entry.name.as_str()));
-    RevisionEntries {
-        id: revision.deferred(),
-        entries: entries
-            .map(|entry| RevisionEntry {
-                entry: entry.name.clone(),
-                digest: entry.digest.short().to_owned(),
-                is_immediate: entry.deploy == Deploy::Immediate,
-            })
-            .collect(),
-    }
-}
-
 pub(super) fn spec_of(record: &Record) -> Option<&GatewayExtensionSpec> {
     match &record.spec.as_ref().ok()?.tool {
         Tool::Extension(spec) => Some(spec),
@@ -498,39 +477,24 @@ pub(super) fn spec_of(record: &Record) -> Option<&GatewayExtensionSpec> {
     }
 }
 
-/// The users of each entry of a revision.
-fn in_use(
-    revision: Option<&Revision>,
-    users: &dyn Fn(&str, &str) -> Vec<ObjectKey>,
-) -> BTreeMap<String, Vec<String>> {
-    let entries = revision.into_iter().flat_map(|revision| &revision.entries);
-    let used = entries.map(|entry| {
-        let provided = entry.running.content.provides();
-        let policies = provided.iter().filter_map(|policy| policy.split_once('@'));
-        let mut all: Vec<ObjectKey> = policies
-            .flat_map(|(policy, version)| users(policy, version))
-            .collect();
-        all.sort();
-        all.dedup();
-        (
-            entry.name.clone(),
-            all.iter().map(ObjectKey::title).collect::<Vec<_>>(),
-        )
-    });
-    used.filter(|(_, users)| !users.is_empty()).collect()
+fn created(index: &Index, name: &str) -> i64 {
+    index.created(&ObjectKey::cluster(Published::GatewayExtension, name))
 }
 
-fn used_by(revision: Option<&Revision>, users: &dyn Fn(&str, &str) -> Vec<ObjectKey>) -> Vec<String> {
-    let mut all: Vec<String> = in_use(revision, users).into_values().flatten().collect();
-    all.sort();
-    all.dedup();
-    all
-}
+// === impl Others ===
 
-/// What a revision would change, a line each.
-fn plan(before: Option<&Revision>, next: &Revision) -> Vec<String> {
-    let known = |revision: &Revision| revision.entries.iter().map(Known::from).collect::<Vec<_>>();
-    let old = before.map(known).unwrap_or_default();
-    let changes = diff(&old, &known(next), &BTreeMap::new());
-    view::lines(&changes)
+impl Others {
+    /// A revision without the entries whose policies are somebody else's by now.
+    fn without_taken(&self, revision: &Revision) -> Revision {
+        let taken = self.providers.iter().flat_map(|provider| &provider.provides);
+        let taken: BTreeSet<&String> = taken.chain(self.written.keys()).collect();
+        let is_free = |entry: &&Revised| {
+            let provided = entry.running.content.provides();
+            !provided.iter().any(|policy| taken.contains(policy))
+        };
+        Revision {
+            id: revision.id.clone(),
+            entries: revision.entries.iter().filter(is_free).cloned().collect(),
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use genkan_crds::condition::reason;
 use genkan_policies::{Alias, Aliases, Limiters, ObjectFacts, Plan, Problem, ProblemReason, World, link};
-use genkan_routing::model::policy::{PolicyDefinition, PolicyStep};
+use genkan_routing::model::policy::PolicyDefinition;
 use genkan_routing::model::{
     Action, DefinedPolicy, ObjectKey, ObjectRef, Policies as Wanted, Published, SecretKey, Unavailable,
 };
@@ -36,6 +36,9 @@ pub(super) struct Policies {
     /// As each object writes them, with ranges of versions.
     written: BTreeMap<ObjectKey, BTreeSet<String>>,
     users: BTreeMap<String, BTreeSet<ObjectKey>>,
+    /// Policies whose users, and whose definitions, the last change concerned.
+    used: BTreeSet<String>,
+    defined: BTreeSet<String>,
 }
 
 /// Name and version of a policy.
@@ -50,18 +53,21 @@ impl Policies {
     pub(super) fn note(&mut self, index: &Index, dirty: &Dirty) -> BTreeSet<ObjectKey> {
         let mut concerned = BTreeSet::new();
         let mut touched = BTreeSet::new();
+        self.used.clear();
+        self.defined.clear();
         for key in &dirty.published {
             let before = self.named.get(key).cloned().unwrap_or_default();
             if key.kind == Published::PolicyDefinition {
                 touched.extend(self.provide(index, key));
             }
-            let now = names_of(index, key);
+            let uses = uses_of(index, key);
+            let now = names_of(&uses);
+            self.used.extend(before.union(&now).cloned());
             // Definitions tell who uses them.
             for policy in before.symmetric_difference(&now) {
                 concerned.extend(self.definitions_of(policy));
             }
             self.name(key, now);
-            let uses = uses_of(index, key);
             match uses.is_empty() {
                 true => self.written.remove(key),
                 false => self.written.insert(key.clone(), uses),
@@ -71,6 +77,7 @@ impl Policies {
             return concerned;
         }
         let policies: BTreeSet<String> = touched.iter().map(|(policy, _)| policy.clone()).collect();
+        self.defined.clone_from(&policies);
         for policy in &policies {
             self.define(index, policy);
             concerned.extend(self.definitions_of(policy));
@@ -99,6 +106,78 @@ impl Policies {
     /// The policies that an object names.
     pub(super) fn names_of(&self, object: &ObjectKey) -> impl Iterator<Item = &str> {
         self.named.get(object).into_iter().flatten().map(String::as_str)
+    }
+
+    /// Policies whose users the last change concerned.
+    pub(super) fn used(&self) -> BTreeSet<String> {
+        let mut all = self.used.clone();
+        let mut todo: Vec<String> = all.iter().cloned().collect();
+        // Whoever uses a definition uses what it is made of.
+        while let Some(policy) = todo.pop() {
+            let definitions: Vec<ObjectKey> = self.definitions_of(&policy).collect();
+            for name in definitions.iter().flat_map(|key| self.names_of(key)) {
+                if all.insert(name.to_owned()) {
+                    todo.push(name.to_owned());
+                }
+            }
+        }
+        all
+    }
+
+    /// Policies whose definitions the last change concerned.
+    pub(super) fn defined(&self) -> &BTreeSet<String> {
+        &self.defined
+    }
+
+    /// A world that has the definitions of people, and nothing of extensions.
+    pub(super) fn of_people(&self) -> World {
+        let mut world = World::default();
+        for (policy, versions) in &self.world.definitions {
+            let own = versions.iter().filter(|definition| definition.entry.is_none());
+            let own: Vec<_> = own.cloned().collect();
+            if !own.is_empty() {
+                world.definitions.insert(policy.clone(), own);
+            }
+        }
+        world
+    }
+
+    /// `POLICY@VERSION` of people, and the names of their PolicyDefinitions.
+    pub(super) fn written_by_people(&self) -> BTreeMap<String, String> {
+        let first = |providers: &BTreeSet<Senior>| providers.first().map(|(_, key)| key.name.clone());
+        let all = self.providers.iter();
+        all.filter_map(|((policy, version), providers)| {
+            Some((format!("{policy}@{version}"), first(providers)?))
+        })
+        .collect()
+    }
+
+    /// Whether one of these uses comes to one of these policies, given as `POLICY@VERSION`.
+    pub(super) fn comes_to(&self, uses: &BTreeSet<String>, provided: &[String]) -> bool {
+        let mut identities = provided.iter().filter_map(|policy| policy.split_once('@'));
+        identities.any(|(policy, version)| {
+            let mut uses = uses.iter();
+            uses.any(|one| genkan_policies::resolves(one, policy, version, &self.world))
+        })
+    }
+
+    /// The objects whose steps come to this version of it, directly or by the policies of people.
+    pub(super) fn all_users_of(&self, policy: &str, version: &str) -> BTreeSet<ObjectKey> {
+        let mut objects = BTreeSet::new();
+        let mut seen = BTreeSet::from([(policy.to_owned(), version.to_owned())]);
+        let mut todo: Vec<Identity> = seen.iter().cloned().collect();
+        while let Some((policy, version)) = todo.pop() {
+            for user in self.users_of_any_kind(&policy, &version) {
+                let Some((identity, _)) = self.identity_of.get(&user) else {
+                    objects.insert(user);
+                    continue;
+                };
+                if seen.insert(identity.clone()) {
+                    todo.push(identity.clone());
+                }
+            }
+        }
+        objects
     }
 
     /// Puts what acts of extensions in force. Returns the objects that this may concern.
@@ -445,8 +524,15 @@ impl Policies {
             return Err((true, Finding::no(reason::LIMIT_EXCEEDED, message)));
         }
         let count = self.identity_of.len();
-        if count > MOST_DEFINITIONS {
-            let message = format!("{count} PolicyDefinitions, the limit is {MOST_DEFINITIONS}");
+        let older = || {
+            let mine = (record.created, &record.key);
+            let all = self.identity_of.iter();
+            all.filter(|(key, (_, created))| (*created, *key) < mine).count()
+        };
+        if count > MOST_DEFINITIONS && older() >= MOST_DEFINITIONS {
+            let message = format!(
+                "there are {count} PolicyDefinitions, the limit is {MOST_DEFINITIONS}, and it is none of the oldest"
+            );
             return Err((true, Finding::no(reason::LIMIT_EXCEEDED, message)));
         }
         genkan_policies::check(definition, &self.world).map_err(|problem| finding_of(&title, &problem))
@@ -454,8 +540,14 @@ impl Policies {
 
     /// The objects whose steps come to this version of it.
     pub(super) fn users_of(&self, policy: &str, version: &str) -> Vec<ObjectKey> {
+        let users = self.users_of_any_kind(policy, version).into_iter();
+        users
+            .filter(|user| user.kind != Published::PolicyDefinition)
+            .collect()
+    }
+
+    fn users_of_any_kind(&self, policy: &str, version: &str) -> Vec<ObjectKey> {
         let users = self.users.get(policy).into_iter().flatten();
-        let objects = users.filter(|user| user.kind != Published::PolicyDefinition);
         let uses = |user: &&ObjectKey| {
             let written = self.written.get(*user);
             written.is_some_and(|all| {
@@ -463,7 +555,7 @@ impl Policies {
                 all.any(|uses| genkan_policies::resolves(uses, policy, version, &self.world))
             })
         };
-        objects.filter(uses).cloned().collect()
+        users.filter(uses).cloned().collect()
     }
 }
 
@@ -490,52 +582,26 @@ fn definition(record: &Record) -> Option<&PolicyDefinition> {
 }
 
 /// The policies that the steps of an object or of a definition name.
-fn names_of(index: &Index, key: &ObjectKey) -> BTreeSet<String> {
+fn names_of(uses: &BTreeSet<String>) -> BTreeSet<String> {
+    uses.iter().map(|uses| name_of(uses).to_owned()).collect()
+}
+
+/// What the steps of an object or of a definition use, with ranges of versions.
+fn uses_of(index: &Index, key: &ObjectKey) -> BTreeSet<String> {
     let Some(record) = index.published.get(key) else {
         return BTreeSet::new();
     };
     let spec = record.spec.as_ref().ok();
-    let own = spec
-        .and_then(|spec| spec.policies.as_ref())
-        .map(|policies| policies.steps.as_slice());
-    let defined = definition(record);
-    let caught = defined
-        .into_iter()
-        .flat_map(|one| &one.catch)
-        .flat_map(|catch| &catch.steps);
-    let steps = own.into_iter().flatten();
-    let steps = steps.chain(
-        defined
-            .into_iter()
-            .flat_map(|one| one.steps.iter().chain(&one.finally)),
-    );
-    let mut names = BTreeSet::new();
-    for step in steps.chain(caught) {
-        note_names(step, &mut names);
-    }
-    names
-}
-
-/// What the steps of an object use, with ranges of versions.
-fn uses_of(index: &Index, key: &ObjectKey) -> BTreeSet<String> {
-    let spec = index
-        .published
-        .get(key)
-        .and_then(|record| record.spec.as_ref().ok());
     let steps = spec
         .and_then(|spec| spec.policies.as_ref())
         .map(|policies| policies.steps.as_slice());
-    let uses = steps.into_iter().flatten().map(|step| &step.uses);
-    uses.filter(|uses| !genkan_policies::is_builtin(name_of(uses)))
-        .cloned()
-        .collect()
-}
-
-fn note_names(step: &PolicyStep, names: &mut BTreeSet<String>) {
-    let name = name_of(&step.uses);
-    if !genkan_policies::is_builtin(name) {
-        names.insert(name.to_owned());
-    }
+    let mut uses = genkan_policies::uses_of(steps.into_iter().flatten());
+    uses.extend(
+        definition(record)
+            .into_iter()
+            .flat_map(genkan_policies::uses_in_definition),
+    );
+    uses
 }
 
 /// Without the version.

@@ -10,6 +10,7 @@ use super::*;
 use crate::index::Change;
 use crate::object::{Kind, Object, Watched};
 
+mod extensions;
 mod sizes;
 
 /// What would be sent: of each resource its bytes, and the step at which they last changed.

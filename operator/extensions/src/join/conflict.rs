@@ -54,7 +54,7 @@ pub fn conflicts(providers: &[Provider], written: &BTreeMap<String, String>) -> 
 }
 
 /// Of two entries of one extension the lower name wins.
-pub(super) fn within(entries: &mut [Joined]) {
+pub fn within(entries: &mut [Joined]) {
     let mut places: Vec<usize> = (0..entries.len()).collect();
     places.sort_by(|a, b| entries[*a].name.cmp(&entries[*b].name));
     let mut winners: BTreeMap<String, String> = BTreeMap::new();

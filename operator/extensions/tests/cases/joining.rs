@@ -54,7 +54,14 @@ fn package() -> Package {
 
 fn joined(package: Option<&Package>, written: &[Written]) -> Vec<Joined> {
     let options = Options::default();
-    join(package, written, &joining(&options)).unwrap()
+    join(package, written, &joining(&options), &check).unwrap()
+}
+
+fn check(chain: Chain<'_>) -> Result<(), String> {
+    match chain {
+        Chain::Policy(policy) if policy.policy == "bad" => Err("steps[0]: no".to_owned()),
+        Chain::Policy(_) | Chain::Hook(_) => Ok(()),
+    }
 }
 
 fn joining(options: &Options) -> Joining<'_> {
@@ -62,10 +69,6 @@ fn joining(options: &Options) -> Joining<'_> {
         default_deploy: Deploy::Immediate,
         defer_all: false,
         failure_policy: FailurePolicy::FailClosed,
-        check: &|chain| match chain {
-            Chain::Policy(policy) if policy.policy == "bad" => Err("steps[0]: no".to_owned()),
-            Chain::Policy(_) | Chain::Hook(_) => Ok(()),
-        },
         options,
     }
 }
@@ -115,7 +118,7 @@ fn what_defers_all_entries_is_stronger_than_what_one_says() {
         defer_all: true,
         ..joining(&options)
     };
-    let entries = join(Some(&package), &written, &joining).unwrap();
+    let entries = join(Some(&package), &written, &joining, &check).unwrap();
     assert_eq!(find(&entries, "b").deploy, Deploy::Deferred);
 }
 
@@ -168,7 +171,7 @@ fn what_cannot_be_run_or_compiled_is_rejected_and_the_others_stand() {
 fn a_name_that_stands_twice_is_refused() {
     let options = Options::default();
     let twice = [written("a", "set")];
-    let error = join(Some(&package()), &twice, &joining(&options)).unwrap_err();
+    let error = join(Some(&package()), &twice, &joining(&options), &check).unwrap_err();
     assert_eq!(error.message, "entries: a appears twice");
 }
 
@@ -195,7 +198,7 @@ fn what_is_too_much_is_refused_with_both_numbers() {
     let many: Vec<_> = (0..65)
         .map(|index| written(&format!("e{index}"), "set"))
         .collect();
-    let error = join(None, &many, &joining(&options)).unwrap_err();
+    let error = join(None, &many, &joining(&options), &check).unwrap_err();
     assert_eq!(error.message, "entries: 65 of them, the limit is 64");
 }
 

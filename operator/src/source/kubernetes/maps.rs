@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use genkan_compile::index::Change;
 use genkan_compile::object::{HeldMap, Key, Kind, MapState, Object, Watched};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
@@ -22,7 +23,14 @@ pub async fn run(client: Client, wanted: Arc<Wanted>, engine: mpsc::Sender<Input
                     let following = follow::<ConfigMap>(client.clone(), key.clone(), engine.clone());
                     followed.insert(key, Guard(tokio::spawn(following).abort_handle()));
                 }
-                false => drop(followed.remove(&key)),
+                false => {
+                    drop(followed.remove(&key));
+                    // Whoever names it again waits until it is looked at again.
+                    let gone = Change::Delete(Kind::Watched(Watched::ConfigMap), key);
+                    if engine.send(Input::Changes(vec![gone])).await.is_err() {
+                        return;
+                    }
+                }
             }
         }
     }

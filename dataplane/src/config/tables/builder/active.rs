@@ -1,6 +1,6 @@
 //! Which revision of each extension is active here, and what acts of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use genkan_policies::Tally;
@@ -105,25 +105,27 @@ impl ActiveRevision {
         &self.revision.id
     }
 
-    /// What acts: the immediate entries of the target, and the deferred ones of the active revision.
+    /// What acts: the immediate entries of the target, and those that are deferred there, or were, as the active revision
+    /// has them: also one that was immediate and waits for its turn from now on.
     pub(super) fn acting(&self, target: &RevisionEntries) -> Vec<RevisionEntry> {
-        let immediate: Vec<&RevisionEntry> =
-            target.entries.iter().filter(|entry| entry.is_immediate).collect();
-        let replaced: BTreeSet<&str> = immediate.iter().map(|entry| entry.entry.as_str()).collect();
-        let deferred = self.revision.entries.iter();
-        let deferred =
-            deferred.filter(|entry| !entry.is_immediate && !replaced.contains(entry.entry.as_str()));
-        deferred.chain(immediate.iter().copied()).cloned().collect()
+        let meant: BTreeMap<&str, bool> = (target.entries.iter())
+            .map(|entry| (entry.entry.as_str(), entry.is_immediate))
+            .collect();
+        let waits = |entry: &&RevisionEntry| match meant.get(entry.entry.as_str()) {
+            Some(is_immediate) => !is_immediate,
+            None => !entry.is_immediate,
+        };
+        let deferred = self.revision.entries.iter().filter(waits);
+        let immediate = target.entries.iter().filter(|entry| entry.is_immediate);
+        deferred.chain(immediate).cloned().collect()
     }
 }
 
-/// The revision of this name; without one, that of no deferred entry.
+/// The revision of this name. Without one it is that of no deferred entry, which is always there.
 fn named(revision: &ExtensionRevision, id: &str) -> Option<RevisionEntries> {
-    if id.is_empty() {
-        return Some(RevisionEntries::default());
-    }
     let known = [Some(&revision.target), revision.stable.as_ref()];
-    known.into_iter().flatten().find(|known| known.id == id).cloned()
+    let known = known.into_iter().flatten().find(|known| known.id == id).cloned();
+    known.or_else(|| id.is_empty().then(RevisionEntries::default))
 }
 
 /// What one takes that begins with nothing.
@@ -132,5 +134,71 @@ fn restored(revision: &ExtensionRevision) -> RevisionEntries {
         (Some(stable), true) => stable.clone(),
         (None, true) => RevisionEntries::default(),
         (_, false) => revision.target.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use genkan_routing::model::{ObjectKey, ObjectRef, Published};
+
+    use super::*;
+
+    fn mk_entries(id: &str, entries: &[(&str, &str, bool)]) -> RevisionEntries {
+        let mk = |(entry, digest, is_immediate): &(&str, &str, bool)| RevisionEntry {
+            entry: (*entry).to_owned(),
+            digest: (*digest).to_owned(),
+            is_immediate: *is_immediate,
+        };
+        RevisionEntries {
+            id: id.to_owned(),
+            entries: entries.iter().map(mk).collect(),
+        }
+    }
+
+    fn mk_revision(target: RevisionEntries, stable: Option<RevisionEntries>) -> ExtensionRevision {
+        ExtensionRevision {
+            object: ObjectRef::new(ObjectKey::cluster(Published::GatewayExtension, "corp"), "u", 1),
+            target,
+            stable,
+            restores_stable: false,
+            allow_fail_open: Vec::new(),
+            secrets: Vec::new(),
+        }
+    }
+
+    fn acting(active: &Active, revision: &ExtensionRevision) -> Vec<String> {
+        let acting = active.all["corp"].acting(&revision.target);
+        acting
+            .iter()
+            .map(|entry| format!("{}@{}", entry.entry, entry.digest))
+            .collect()
+    }
+
+    /// It would be gone from every data plane until its turn comes.
+    #[test]
+    fn what_becomes_deferred_acts_as_it_did_until_its_turn() {
+        let mut active = Active::default();
+        let before = mk_entries("", &[("guard", "1", true), ("other", "1", true)]);
+        active.revise(&mk_revision(before.clone(), None), true);
+        let after = mk_entries("corp-2", &[("guard", "2", false), ("other", "2", true)]);
+        let revision = mk_revision(after, Some(before));
+        active.revise(&revision, false);
+        assert_eq!(acting(&active, &revision), ["guard@1", "other@2"]);
+        active.activate(&revision, "corp-2").unwrap();
+        assert_eq!(acting(&active, &revision), ["guard@2", "other@2"]);
+        active.activate(&revision, "").unwrap();
+        assert_eq!(acting(&active, &revision), ["guard@1", "other@2"]);
+    }
+
+    #[test]
+    fn what_is_removed_goes_as_it_came() {
+        let mut active = Active::default();
+        let before = mk_entries("corp-1", &[("now", "1", true), ("later", "1", false)]);
+        active.revise(&mk_revision(before.clone(), None), true);
+        let revision = mk_revision(mk_entries("", &[]), Some(before));
+        active.revise(&revision, false);
+        assert_eq!(acting(&active, &revision), ["later@1"]);
+        active.activate(&revision, "").unwrap();
+        assert!(acting(&active, &revision).is_empty());
     }
 }

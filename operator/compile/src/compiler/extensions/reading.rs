@@ -6,18 +6,22 @@ use std::sync::Arc;
 use genkan_crds::gateway as api;
 use genkan_crds::gateway::GatewayExtensionSpec;
 use genkan_extensions::archive::Archive;
-use genkan_extensions::join::{Chain, Joined, Joining, Payload, Written, join};
+use genkan_extensions::content::{Content, FileBytes};
+use genkan_extensions::join::{
+    Chain, Joined, Joining, Payload, Provider, Written, assemble, compile, conflicts, within,
+};
+use genkan_extensions::revision::Revision;
 use genkan_extensions::status::Unresolved;
 use genkan_extensions::{
-    Deploy, Designated, EntryType, Layout, Limits, OnUnsupported, Options, Package, Reason, Refused,
+    Deploy, Designated, EntryType, Layout, Limits, OnUnsupported, Options, Reason, Refused,
     read as read_archive,
 };
 use genkan_policies::{Alias, Aliases, World, check, check_hook};
-use genkan_routing::model::policy::{FailurePolicy, Mode, PolicyDefinition, SecretAlias};
+use genkan_routing::model::policy::{FailurePolicy, Mode, SecretAlias};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::sources;
+use super::{Others, sources, view};
 use crate::index::Index;
 use crate::object::SecretState;
 
@@ -33,11 +37,18 @@ pub(super) enum Problem {
 }
 
 /// What was read.
+#[derive(Default)]
 pub(super) struct Read {
     pub(super) joined: Vec<Joined>,
     pub(super) warnings: Vec<String>,
     pub(super) skipped: Vec<String>,
     pub(super) is_from_legacy: bool,
+    /// What single entries name and is not there.
+    pub(super) unresolved: Vec<Unresolved>,
+    /// The names of those entries.
+    pub(super) waiting: BTreeSet<String>,
+    /// Names of the policies that entries use or provide.
+    pub(super) mentions: BTreeSet<String>,
 }
 
 /// The Secrets that an extension names.
@@ -48,14 +59,16 @@ pub(super) struct Secrets {
     pub(super) is_pending: bool,
 }
 
+/// Reads an extension. `before`: what was accepted last and is still its own.
 pub(super) fn read(
     name: &str,
     spec: &GatewayExtensionSpec,
     index: &Index,
-    world: &World,
+    others: &Others,
     aliases: Aliases,
+    before: Option<&Revision>,
 ) -> Result<Read, Problem> {
-    let options = options(spec, world);
+    let options = options(spec, &others.world);
     let package = match &spec.archive {
         Some(archive) => {
             let bytes = sources::bytes(&archive.source, "spec.archive.source", spec, index)?;
@@ -63,18 +76,27 @@ pub(super) fn read(
         }
         None => None,
     };
+    let mut read = Read::default();
     let mut written = Vec::with_capacity(spec.entries.len());
     for (at, entry) in spec.entries.iter().enumerate() {
-        written.push(entry_of(entry, &format!("spec.entries[{at}]"), spec, index)?);
-    }
-    let around = around(name, world, package.as_ref(), &written, aliases);
-    let check_one = |chain: Chain<'_>| {
-        let checked = match chain {
-            Chain::Policy(policy) => check(policy, &around),
-            Chain::Hook(hook) => check_hook(hook, name, &around),
+        let field = format!("spec.entries[{at}]");
+        let payload = match payload_of(entry, &field, spec, index) {
+            Ok(payload) => payload,
+            // Entries are independent: the others do not wait for it.
+            Err(Problem::Refused(refused)) => Some(Payload::Unread(refused)),
+            Err(Problem::Unresolved(unresolved)) => {
+                read.waiting.insert(entry.name.clone());
+                let refused = invalid(unresolved.message.clone());
+                read.unresolved.push(Unresolved {
+                    message: format!("entry {}: {}", entry.name, unresolved.message),
+                    ..unresolved
+                });
+                Some(Payload::Unread(refused))
+            }
+            Err(Problem::Pending) => return Err(Problem::Pending),
         };
-        checked.map_err(|problem| problem.message)
-    };
+        written.push(entry_of(entry, payload));
+    }
     let joining = Joining {
         default_deploy: match spec.deploy.as_ref().and_then(|deploy| deploy.default.as_deref()) {
             Some("Deferred") => Deploy::Deferred,
@@ -82,71 +104,122 @@ pub(super) fn read(
         },
         defer_all: spec.deploy.as_ref().and_then(|deploy| deploy.defer_all) == Some(true),
         failure_policy: word(spec.failure_policy.as_deref()).unwrap_or_default(),
-        check: &check_one,
         options: &options,
     };
-    let joined = join(package.as_ref(), &written, &joining).map_err(Problem::Refused)?;
+    let mut joined = assemble(package.as_ref(), &written, &joining).map_err(Problem::Refused)?;
+    let mentioned = joined.iter().filter_map(|entry| entry.outcome.as_ref().ok());
+    for converted in mentioned {
+        let used = view::uses(&converted.content).into_iter();
+        let all = used.chain(converted.content.provides());
+        let names = all.map(|one| one.split('@').next().unwrap_or_default().to_owned());
+        read.mentions.extend(names);
+    }
+    judge(&mut joined, name, others, aliases, before);
+    within(&mut joined);
+    yield_to(&mut joined, name, others);
     let converted = joined
         .iter()
         .filter_map(|entry| Some((&entry.name, entry.outcome.as_ref().ok()?)));
-    let (mut warnings, mut skipped) = (Vec::new(), Vec::new());
     for (entry, converted) in converted {
         let told = |what: &String| format!("entry {entry}: {what}");
-        warnings.extend(converted.notes.iter().map(told));
-        skipped.extend(converted.skipped.iter().map(told));
+        read.warnings.extend(converted.notes.iter().map(told));
+        read.skipped.extend(converted.skipped.iter().map(told));
     }
     let package = package.unwrap_or_default();
-    Ok(Read {
-        joined,
-        warnings: package.warnings.into_iter().chain(warnings).collect(),
-        skipped,
-        is_from_legacy: package.converted_from_legacy,
-    })
+    read.warnings.splice(..0, package.warnings);
+    read.is_from_legacy = package.converted_from_legacy;
+    read.joined = joined;
+    Ok(read)
 }
 
-/// What steps of the extension are checked with: what there is, and what the extension itself brings.
-fn around(
-    name: &str,
-    world: &World,
-    package: Option<&Package>,
-    written: &[Written],
-    aliases: Aliases,
-) -> World {
-    let mut around = World {
-        definitions: world.definitions.clone(),
-        entries: world.entries.clone(),
-        secrets: world.secrets.clone(),
-        allow_fail_open: world.allow_fail_open.clone(),
-        overrides: world.overrides.clone(),
-        files: world.files.clone(),
-        ..World::default()
+/// Compiles each entry with what there is, and with what the extension itself brings.
+fn judge(joined: &mut [Joined], name: &str, others: &Others, aliases: Aliases, before: Option<&Revision>) {
+    let last = |entry: &str| {
+        let entries = before.into_iter().flat_map(|before| &before.entries);
+        entries.into_iter().find(|last| last.name == entry)
     };
-    around.secrets.insert(name.to_owned(), aliases);
-    let archived = package.into_iter().flat_map(|package| &package.entries);
-    let archived = archived.filter_map(|entry| Some((&entry.name, &entry.outcome.as_ref().ok()?.content)));
-    for (entry, content) in archived {
-        super::view::provide(&mut around, &format!("{name}/{entry}"), entry, content);
-    }
-    for entry in written {
-        match &entry.payload {
-            Some(Payload::Policy(policy)) => {
-                let definition = PolicyDefinition {
-                    entry: Some(format!("{name}/{}", entry.name)),
-                    ..policy.clone()
-                };
-                super::view::define(&mut around, definition);
+    // What is rejected may be what another one uses.
+    loop {
+        let mut world = World {
+            definitions: others.world.definitions.clone(),
+            entries: others.world.entries.clone(),
+            allow_fail_open: others.world.allow_fail_open.clone(),
+            overrides: others.world.overrides.clone(),
+            files: others.world.files.clone(),
+            ..World::default()
+        };
+        world.secrets.insert(name.to_owned(), aliases.clone());
+        for entry in joined.iter() {
+            let content = match &entry.outcome {
+                Ok(converted) => Some(&converted.content),
+                Err(_) => last(&entry.name).map(|last| &last.running.content),
+            };
+            if let Some(content) = content {
+                view::provide(
+                    &mut world,
+                    &format!("{name}/{}", entry.name),
+                    &entry.name,
+                    content,
+                );
             }
-            Some(Payload::Files(files)) => {
-                for (path, bytes) in files {
-                    let path = format!("{}/{path}", entry.name);
-                    around.files.insert(path, bytes.clone().into());
-                }
+        }
+        let check_one = |chain: Chain<'_>| {
+            let checked = match chain {
+                Chain::Policy(policy) => check(policy, &world),
+                Chain::Hook(hook) => check_hook(hook, name, &world),
+            };
+            checked.map_err(|problem| problem.message)
+        };
+        let mut is_through = true;
+        for entry in joined.iter_mut() {
+            if let Ok(converted) = &entry.outcome
+                && let Err(refused) = compile(&converted.content, &check_one)
+            {
+                entry.outcome = Err(refused);
+                is_through = false;
             }
-            Some(Payload::Hook(_) | Payload::Override(_) | Payload::CallOut(_) | Payload::Fetched { .. })
-            | None => {}
+        }
+        // Each time there is one less that is accepted.
+        if is_through {
+            return;
         }
     }
-    around
+}
+
+/// What older extensions, or people, provide stays theirs.
+fn yield_to(joined: &mut [Joined], name: &str, others: &Others) {
+    let mut providers = others.providers.clone();
+    let first = providers.len();
+    providers.extend(joined.iter().map(|entry| Provider {
+        extension: name.to_owned(),
+        entry: entry.name.clone(),
+        provides: match &entry.outcome {
+            Ok(converted) => policies_of(&converted.content),
+            Err(_) => Vec::new(),
+        },
+    }));
+    for (index, refused) in conflicts(&providers, &others.written) {
+        let lost = index.checked_sub(first).and_then(|index| joined.get_mut(index));
+        if let Some(entry) = lost {
+            entry.outcome = Err(refused);
+        }
+    }
+}
+
+/// `POLICY@VERSION` of each.
+pub(super) fn policies_of(content: &Content) -> Vec<String> {
+    let provided = content.provides().into_iter();
+    provided.filter(|policy| policy.contains('@')).collect()
+}
+
+/// Bytes of the files of a revision.
+pub(super) fn file_bytes(revision: &Revision) -> usize {
+    let contents = revision.entries.iter().map(|entry| &entry.running.content);
+    let files = contents.filter_map(|content| match content {
+        Content::Files(files) => Some(files.values().map(FileBytes::len).sum::<usize>()),
+        Content::Policies(_) | Content::Hooks(_) | Content::Overrides(_) | Content::CallOut(_) => None,
+    });
+    files.sum()
 }
 
 fn options(spec: &GatewayExtensionSpec, world: &World) -> Options {
@@ -182,14 +255,13 @@ fn options(spec: &GatewayExtensionSpec, world: &World) -> Options {
     }
 }
 
-fn entry_of(
+fn payload_of(
     entry: &api::Entry,
     field: &str,
     spec: &GatewayExtensionSpec,
     index: &Index,
-) -> Result<Written, Problem> {
-    let kind: Option<EntryType> = word(entry.kind.as_deref());
-    let payload = if let Some(policy) = &entry.policy {
+) -> Result<Option<Payload>, Problem> {
+    Ok(if let Some(policy) = &entry.policy {
         Some(Payload::Policy(same(policy, &format!("{field}.policy"))?))
     } else if let Some(hook) = &entry.hook {
         Some(Payload::Hook(same(hook, &format!("{field}.hook"))?))
@@ -206,7 +278,7 @@ fn entry_of(
         )?))
     } else if let Some(source) = &entry.source {
         let bytes = sources::bytes(source, &format!("{field}.source"), spec, index)?;
-        let ending = match kind {
+        let ending = match word::<EntryType>(entry.kind.as_deref()) {
             Some(EntryType::UserDefinedPolicyYaml | EntryType::GlobalPolicy) => "yaml",
             Some(EntryType::GwdExtension) => "json",
             Some(_) | None => "zip",
@@ -217,10 +289,13 @@ fn entry_of(
         })
     } else {
         None
-    };
-    Ok(Written {
+    })
+}
+
+fn entry_of(entry: &api::Entry, payload: Option<Payload>) -> Written {
+    Written {
         name: entry.name.clone(),
-        kind,
+        kind: word(entry.kind.as_deref()),
         deploy: word(entry.deploy.as_deref()),
         order: entry.order,
         depends_on: entry.depends_on.clone(),
@@ -228,7 +303,7 @@ fn entry_of(
         failure_policy: word::<FailurePolicy>(entry.failure_policy.as_deref()),
         limits: entry.limits.as_ref().map(|limits| json!(limits)),
         payload,
-    })
+    }
 }
 
 fn files_of(

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use genkan_crds::gateway::{ConfigMapSource, GatewayExtensionSpec, SecretSource, Source, UrlSource};
 use genkan_extensions::status::Unresolved;
+use genkan_extensions::{Reason, Refused};
 use genkan_routing::quantity::duration;
 use zeroize::Zeroizing;
 
@@ -144,6 +145,13 @@ fn of_server(
     }
     match index.fetched.get(&fetch(url, field, spec, index)?) {
         Some(Fetched::Found(bytes)) => Ok(bytes.to_vec()),
+        Some(Fetched::Another(got)) => Err(Problem::Refused(Refused {
+            reason: Reason::DigestMismatch,
+            message: match field.starts_with("spec.archive") {
+                true => format!("archive: sha256 is {got}, expected {}", url.sha256),
+                false => format!("{field}.url: sha256 is {got}, expected {}", url.sha256),
+            },
+        })),
         Some(Fetched::Failed(problem)) => no("SourceUnreachable", problem.clone()),
         None => Err(Problem::Pending),
     }

@@ -1,5 +1,6 @@
 //! Entries, as they are sent, as they act, and as a status tells of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -10,7 +11,7 @@ use genkan_extensions::diff::{Change, Diff};
 use genkan_extensions::join::{Joined, Next};
 use genkan_extensions::revision::{Revised, Revision};
 use genkan_extensions::status::EntryState;
-use genkan_policies::{EntryFacts, NamedHook, NamedOverride, World};
+use genkan_policies::{EntryFacts, NamedHook, NamedOverride, World, uses_in_definition, uses_in_hook};
 use genkan_routing::model::ExtensionEntry;
 use genkan_routing::model::policy::PolicyDefinition;
 
@@ -39,14 +40,28 @@ pub(super) fn content(entry: &Revised) -> ExtensionEntry {
     made
 }
 
-/// Puts an entry into a world.
-pub(super) fn act(world: &mut World, extension: &str, entry: &Revised) {
-    let title = format!("{extension}/{}", entry.name);
-    let facts = EntryFacts {
+/// What an entry says about its steps.
+pub(super) fn facts(entry: &Revised) -> EntryFacts {
+    EntryFacts {
         mode: entry.running.mode,
         failure_policy: entry.running.failure_policy,
         limits: entry.running.limits(),
-    };
+    }
+}
+
+/// What the steps of an entry use beside built-ins: `POLICY`, `POLICY@RANGE`.
+pub(super) fn uses(content: &Content) -> BTreeSet<String> {
+    match content {
+        Content::Policies(policies) => policies.iter().flat_map(uses_in_definition).collect(),
+        Content::Hooks(hooks) => hooks.iter().flat_map(uses_in_hook).collect(),
+        Content::Overrides(_) | Content::Files(_) | Content::CallOut(_) => BTreeSet::new(),
+    }
+}
+
+/// Puts an entry into a world.
+pub(super) fn act(world: &mut World, extension: &str, entry: &Revised) {
+    let title = format!("{extension}/{}", entry.name);
+    let facts = facts(entry);
     world.entries.insert(title.clone(), facts);
     provide(world, &title, &entry.name, &entry.running.content);
     match &entry.running.content {
@@ -116,7 +131,8 @@ pub(super) fn define(world: &mut World, definition: PolicyDefinition) {
 }
 
 /// What a status says of entries that were just read.
-pub(super) fn entries(joined: &[Joined], next: &Next) -> Vec<EntryVerdict> {
+/// `waiting`: entries whose source is not there.
+pub(super) fn entries(joined: &[Joined], next: &Next, waiting: &BTreeSet<String>) -> Vec<EntryVerdict> {
     let mut all: Vec<EntryVerdict> = joined
         .iter()
         .map(|entry| {
@@ -139,6 +155,7 @@ pub(super) fn entries(joined: &[Joined], next: &Next) -> Vec<EntryVerdict> {
                     .map(|running| running.content.provides())
                     .unwrap_or_default(),
                 state: match refused {
+                    Some(_) if waiting.contains(&entry.name) => EntryState::Pending,
                     Some(_) => EntryState::Rejected,
                     None => EntryState::Accepted,
                 },

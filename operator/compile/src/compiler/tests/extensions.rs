@@ -1,0 +1,426 @@
+use std::collections::BTreeMap;
+
+use genkan_extensions::status::EntryState;
+use serde_json::Value;
+
+use super::*;
+use crate::index::Remembered;
+use crate::verdict::EntryVerdict;
+
+fn mk_rig() -> Rig {
+    let mut rig = Rig {
+        index: Index::of_operator(),
+        ..Rig::default()
+    };
+    rig.take(vec![Change::Remembered(BTreeMap::new())]);
+    rig
+}
+
+/// `age`: the lower, the older.
+fn mk_extension(name: &str, age: u32, spec: Value) -> Change {
+    mk_another(name, name, age, spec)
+}
+
+fn mk_another(name: &str, uid: &str, age: u32, spec: Value) -> Change {
+    let created = format!("2026-01-01T00:00:{age:02}Z");
+    let metadata = json!({"name": name, "uid": uid, "creationTimestamp": created});
+    mk_object(
+        Kind::Published(Published::GatewayExtension),
+        json!({"metadata": metadata, "spec": spec}),
+    )
+}
+
+fn mk_policy(entry: &str, policy: &str, version: &str) -> Value {
+    let steps = json!([{"use": "set", "with": {"headers": {"set": {"x-by": entry}}}}]);
+    json!({"name": entry, "type": "Policy", "policy": {"policy": policy, "version": version, "steps": steps}})
+}
+
+fn mk_using(entry: &str, policy: &str, uses: &str) -> Value {
+    let steps = json!([{"use": uses}]);
+    json!({"name": entry, "type": "Policy", "policy": {"policy": policy, "version": "1.0.0", "steps": steps}})
+}
+
+fn mk_hook(entry: &str, uses: &str) -> Value {
+    json!({"name": entry, "type": "Hook", "hook": {"at": "PreRequest", "steps": [{"use": uses}]}})
+}
+
+fn mk_user(name: &str, uses: &str) -> Change {
+    let spec = json!({
+        "matcher": {"path": format!("/proxy/{name}/*"), "method": "*"},
+        "upstream": {"url": "http://a.example"},
+        "policies": [{"use": uses}],
+    });
+    mk_object(
+        Kind::Published(Published::ReverseProxy),
+        json!({"metadata": {"name": name, "uid": name}, "spec": spec}),
+    )
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::cluster(Published::GatewayExtension, name)
+}
+
+impl Rig {
+    fn said(&self, name: &str) -> &ExtensionVerdict {
+        self.compiler
+            .verdict(&key(name))
+            .unwrap()
+            .extension
+            .as_deref()
+            .unwrap()
+    }
+
+    fn entry(&self, extension: &str, name: &str) -> EntryVerdict {
+        let entries = self.said(extension).entries.iter();
+        entries.clone().find(|entry| entry.name == name).unwrap().clone()
+    }
+
+    /// `ENTRY POLICY@VERSION` of what is meant.
+    fn meant(&self, extension: &str) -> Vec<String> {
+        let target = self.said(extension).target();
+        let entries = target.into_iter().flat_map(|target| &target.entries);
+        let each =
+            entries.map(|entry| format!("{} {}", entry.name, entry.running.content.provides().join(" ")));
+        each.map(|text| text.trim_end().to_owned()).collect()
+    }
+
+    fn complete(&mut self, extension: &str) {
+        let target = self.said(extension).target().unwrap();
+        let revision = Some(Box::new((**target).clone()));
+        self.take(vec![Change::Completed(extension.to_owned(), revision, false)]);
+    }
+
+    fn finding(&self, name: &str) -> &Finding {
+        let verdict = self.compiler.verdict(&ObjectKey::reverse_proxy(name)).unwrap();
+        match verdict.accepted.ok {
+            true => &verdict.resolved,
+            false => &verdict.accepted,
+        }
+    }
+}
+
+#[test]
+fn of_two_that_provide_a_policy_the_older_counts_and_the_other_comes_back_with_it_gone() {
+    let mut rig = mk_rig();
+    rig.take(vec![mk_extension(
+        "b",
+        2,
+        json!({"entries": [mk_policy("one", "p", "1.0.0")]}),
+    )]);
+    assert_eq!(rig.meant("b"), ["one p@1.0.0"]);
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_policy("two", "p", "1.0.0")]}),
+    )]);
+    assert_eq!(rig.meant("a"), ["two p@1.0.0"]);
+    assert!(rig.meant("b").is_empty());
+    let lost = rig.entry("b", "one");
+    assert_eq!(
+        (lost.state, lost.reason.as_deref()),
+        (EntryState::Rejected, Some("Conflicted"))
+    );
+    assert_eq!(
+        lost.message.as_deref(),
+        Some("p@1.0.0 is provided by GatewayExtension a, entry two")
+    );
+    rig.take(vec![Change::Delete(
+        Kind::Published(Published::GatewayExtension),
+        (String::new(), "a".into()),
+    )]);
+    assert_eq!(rig.meant("b"), ["one p@1.0.0"]);
+    assert_eq!(rig.entry("b", "one").state, EntryState::Accepted);
+}
+
+#[test]
+fn a_form_that_conflicts_leaves_the_one_that_was_accepted() {
+    let mut rig = mk_rig();
+    rig.take(vec![
+        mk_extension("a", 1, json!({"entries": [mk_policy("q", "q", "1.0.0")]})),
+        mk_extension("b", 2, json!({"entries": [mk_policy("one", "p", "1.0.0")]})),
+    ]);
+    rig.take(vec![mk_extension(
+        "b",
+        2,
+        json!({"entries": [mk_policy("one", "q", "1.0.0")]}),
+    )]);
+    assert_eq!(rig.meant("b"), ["one p@1.0.0"]);
+    let entry = rig.entry("b", "one");
+    assert_eq!(entry.reason.as_deref(), Some("Conflicted"));
+    assert!(entry.message.unwrap().ends_with("; its last accepted form stays"));
+}
+
+/// In whatever order they come.
+#[test]
+fn entries_are_judged_with_all_that_there_is() {
+    let own = json!({"entries": [mk_hook("hook", "p"), mk_policy("one", "p", "1.0.0")]});
+    let mut rig = mk_rig();
+    rig.take(vec![mk_extension("a", 1, own)]);
+    assert_eq!(rig.meant("a").len(), 2);
+
+    let mut rig = mk_rig();
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_using("two", "t", "p@1")]}),
+    )]);
+    let entry = rig.entry("a", "two");
+    assert_eq!(entry.state, EntryState::Rejected, "{entry:?}");
+    rig.take(vec![mk_extension(
+        "b",
+        2,
+        json!({"entries": [mk_policy("one", "p", "1.0.0")]}),
+    )]);
+    assert_eq!(rig.entry("a", "two").state, EntryState::Accepted);
+    assert_eq!(rig.meant("a"), ["two t@1.0.0"]);
+    // Both at once, as after a start of the operator.
+    let mut rig = mk_rig();
+    rig.take(vec![
+        mk_extension("a", 1, json!({"entries": [mk_using("two", "t", "p@1")]})),
+        mk_extension("b", 2, json!({"entries": [mk_policy("one", "p", "1.0.0")]})),
+    ]);
+    assert_eq!(rig.meant("a"), ["two t@1.0.0"]);
+}
+
+#[test]
+fn what_uses_a_rejected_entry_is_rejected_too() {
+    let bad = json!({"name": "bad", "type": "Policy", "policy": {
+        "policy": "p", "version": "1.0.0", "steps": [{"use": "authorize", "with": {"cel": "1 +"}}],
+    }});
+    let mut rig = mk_rig();
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_using("two", "t", "p"), bad]}),
+    )]);
+    assert!(rig.meant("a").is_empty());
+    let message = rig.entry("a", "two").message.unwrap();
+    assert!(message.contains("p@1.0.0: steps[0].with.cel"), "{message}");
+}
+
+#[test]
+fn a_source_that_lacks_keeps_no_other_entry_waiting() {
+    let mut rig = mk_rig();
+    rig.take(vec![Change::Reset(Kind::Watched(Watched::ConfigMap), Vec::new())]);
+    let source = json!({"configMap": {"namespace": "n", "name": "lacks", "key": "k"}});
+    let lacking = json!({"name": "two", "type": "user-defined-policy-yaml", "source": source});
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_policy("one", "p", "1.0.0"), lacking]}),
+    )]);
+    assert_eq!(rig.meant("a"), ["one p@1.0.0"]);
+    assert_eq!(rig.entry("a", "two").state, EntryState::Pending);
+    let unresolved = &rig.said("a").unresolved[0];
+    assert_eq!(unresolved.reason, "SourceNotFound");
+    assert!(
+        unresolved.message.starts_with("entry two: "),
+        "{}",
+        unresolved.message
+    );
+}
+
+#[test]
+fn a_revision_of_before_needs_no_source() {
+    let mut rig = mk_rig();
+    rig.take(vec![Change::Reset(Kind::Watched(Watched::ConfigMap), Vec::new())]);
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_policy("one", "p", "1.0.0")]}),
+    )]);
+    let first = rig.said("a").target().unwrap().id.clone();
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_policy("one", "p", "2.0.0")]}),
+    )]);
+    assert_eq!(rig.meant("a"), ["one p@2.0.0"]);
+    let source = json!({"configMap": {"namespace": "n", "name": "lacks", "key": "k"}});
+    let broken = json!({"archive": {"source": source}, "rollbackTo": first});
+    rig.take(vec![mk_extension("a", 1, broken)]);
+    assert_eq!(rig.meant("a"), ["one p@1.0.0"]);
+    assert_eq!(rig.said("a").entries[0].provides, ["p@1.0.0"]);
+}
+
+#[test]
+fn what_is_only_planned_is_not_told_as_if_it_were_there() {
+    let mut rig = mk_rig();
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_policy("one", "p", "1.0.0")]}),
+    )]);
+    let planned = json!({"dryRun": true, "entries": [mk_policy("one", "p", "2.0.0")]});
+    rig.take(vec![mk_extension("a", 1, planned)]);
+    assert_eq!(rig.said("a").entries[0].provides, ["p@1.0.0"]);
+    assert_eq!(rig.said("a").plan, ["change one, Immediate"]);
+}
+
+#[test]
+fn another_object_of_the_same_name_has_nothing_of_it() {
+    let mut rig = mk_rig();
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_policy("one", "p", "1.0.0")]}),
+    )]);
+    let history = rig.said("a").history.clone();
+    let source = json!({"configMap": {"namespace": "n", "name": "unknown", "key": "k"}});
+    let pending = json!({"archive": {"source": source}});
+    rig.take(vec![mk_another("a", "other", 1, pending.clone())]);
+    assert!(rig.meant("a").is_empty());
+    // Nor of what was kept of the one before.
+    for (uid, expected) in [("other", 0), ("a", 1)] {
+        let mut rig = Rig {
+            index: Index::of_operator(),
+            ..Rig::default()
+        };
+        let kept = Remembered {
+            uid: "a".into(),
+            revisions: history.clone(),
+        };
+        rig.take(vec![
+            Change::Remembered([("a".to_owned(), kept)].into()),
+            mk_another("a", uid, 1, pending.clone()),
+        ]);
+        assert_eq!(rig.meant("a").len(), expected, "{uid}");
+    }
+}
+
+#[test]
+fn what_is_used_by_others_is_not_removed() {
+    let mut rig = mk_rig();
+    let by_person = mk_object(
+        Kind::Published(Published::PolicyDefinition),
+        json!({"metadata": {"name": "t", "uid": "t"}, "spec": {
+            "policy": "t", "version": "1.0.0", "steps": [{"use": "p@1"}],
+        }}),
+    );
+    rig.take(vec![
+        mk_extension("a", 1, json!({"entries": [mk_policy("one", "p", "1.0.0")]})),
+        by_person,
+        mk_user("shop", "t"),
+    ]);
+    assert_eq!(rig.said("a").used_by, ["ReverseProxy shop"]);
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_policy("other", "q", "1.0.0")]}),
+    )]);
+    assert_eq!(rig.meant("a"), ["other q@1.0.0", "one p@1.0.0"]);
+    assert_eq!(rig.entry("a", "one").state, EntryState::Blocked);
+    // It goes with the last who uses it.
+    rig.take(vec![Change::Delete(
+        Kind::Published(Published::ReverseProxy),
+        (String::new(), "shop".into()),
+    )]);
+    assert_eq!(rig.meant("a"), ["other q@1.0.0"]);
+    assert!(rig.said("a").used_by.is_empty());
+
+    // Another extension is a user too.
+    rig.take(vec![mk_extension(
+        "b",
+        2,
+        json!({"entries": [mk_hook("hook", "q")]}),
+    )]);
+    assert_eq!(rig.said("a").used_by, ["GatewayExtension b"]);
+}
+
+#[test]
+fn a_policy_that_is_not_deployed_everywhere_is_waited_for() {
+    let mut rig = mk_rig();
+    let deferred = json!({"deploy": {"default": "Deferred"}, "entries": [mk_policy("one", "p", "1.0.0")]});
+    rig.take(vec![mk_extension("a", 1, deferred), mk_user("shop", "p@1")]);
+    assert_eq!(rig.finding("shop").reason, "WaitingForExtension");
+    rig.complete("a");
+    assert!(rig.finding("shop").ok, "{:?}", rig.finding("shop"));
+    // Of a newer form the one that is everywhere counts.
+    let newer = json!({"deploy": {"default": "Deferred"}, "entries": [mk_policy("one", "p", "2.0.0")]});
+    rig.take(vec![mk_extension("a", 1, newer), mk_user("other", "p@2")]);
+    assert!(rig.finding("shop").ok, "{:?}", rig.finding("shop"));
+    assert_eq!(rig.finding("other").reason, "WaitingForExtension");
+}
+
+/// A guard would be gone until its turn comes.
+#[test]
+fn what_becomes_deferred_acts_on() {
+    let mut rig = mk_rig();
+    rig.take(vec![
+        mk_extension("a", 1, json!({"entries": [mk_policy("one", "p", "1.0.0")]})),
+        mk_user("shop", "p@1"),
+    ]);
+    rig.complete("a");
+    let deferred = json!({"deploy": {"deferAll": true}, "entries": [mk_policy("one", "p", "1.0.0")]});
+    rig.take(vec![mk_extension("a", 1, deferred)]);
+    assert!(rig.finding("shop").ok, "{:?}", rig.finding("shop"));
+}
+
+#[test]
+fn an_edit_of_a_user_concerns_nobody_else() {
+    let mut rig = mk_rig();
+    rig.take(vec![
+        mk_extension(
+            "a",
+            1,
+            json!({"entries": [mk_policy("one", "p", "1.0.0"), mk_hook("hook", "p")]}),
+        ),
+        mk_user("shop", "p@1"),
+        mk_user("other", "p@1"),
+    ]);
+    let made = rig.take(vec![mk_user("shop", "p")]);
+    assert_eq!(made, ["ReverseProxy/shop"]);
+}
+
+#[test]
+fn the_first_so_many_are_taken_whatever_comes_later() {
+    let mut rig = mk_rig();
+    let all = (0..33).map(|at| {
+        let policy = format!("p{at}");
+        mk_extension(
+            &format!("e{at:02}"),
+            at,
+            json!({"entries": [mk_policy("one", &policy, "1.0.0")]}),
+        )
+    });
+    rig.take(all.collect());
+    assert!(rig.said("e32").archive_error.is_some() && rig.meant("e32").is_empty());
+    assert!(rig.said("e00").archive_error.is_none());
+    rig.take(vec![mk_extension(
+        "e00",
+        0,
+        json!({"entries": [mk_policy("one", "p0", "2.0.0")]}),
+    )]);
+    assert_eq!(rig.meant("e00"), ["one p0@2.0.0"]);
+}
+
+#[test]
+fn while_it_is_suspended_it_has_its_secrets() {
+    let mut rig = mk_rig();
+    let secrets = json!([{"alias": "idp", "namespace": "n", "name": "idp"}]);
+    let spec = |more: Value| {
+        let mut spec = json!({"secrets": secrets, "entries": [mk_policy("one", "p", "1.0.0")]});
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        spec
+    };
+    rig.take(vec![Change::Reset(Kind::Watched(Watched::Secret), Vec::new())]);
+    rig.take(vec![mk_extension("a", 1, spec(json!({})))]);
+    let sent = rig.world.sent["GatewayExtension/a"].0.clone();
+    let history = rig.said("a").history.clone();
+    let mut again = Rig {
+        index: Index::of_operator(),
+        ..Rig::default()
+    };
+    let kept = Remembered {
+        uid: "a".into(),
+        revisions: history,
+    };
+    again.take(vec![
+        Change::Reset(Kind::Watched(Watched::Secret), Vec::new()),
+        Change::Remembered([("a".to_owned(), kept)].into()),
+        mk_extension("a", 1, spec(json!({"suspend": true}))),
+    ]);
+    assert_eq!(again.world.sent["GatewayExtension/a"].0, sent);
+}
