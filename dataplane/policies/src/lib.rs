@@ -22,11 +22,13 @@
 mod answer;
 mod builtins;
 mod class;
+mod condition;
 mod exchange;
 mod expr;
 pub mod failure;
 mod glob;
 mod json;
+mod jsonata;
 mod keys;
 mod limiters;
 mod link;
