@@ -34,6 +34,7 @@ mod limiters;
 mod link;
 mod meters;
 mod on_error;
+mod openapi;
 mod outside;
 mod places;
 mod plan;
