@@ -11,7 +11,7 @@ use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 use regex::RegexBuilder;
 
 use super::functions::{OURS, THEIRS};
-use super::measure::{FEW, MEASURED, SMALL};
+use super::measure::{FEW, MEASURED, SHORT, SMALL};
 
 /// What an expression names.
 #[derive(Debug, Default)]
@@ -28,7 +28,15 @@ const DEEPEST: usize = 200;
 /// Bytes of a compiled pattern at most.
 const PATTERN: usize = 1 << 20;
 /// Their arguments are looked at more closely, so they are called by name.
-const BY_NAME: [&str; 6] = ["distinct", "eval", "join", "pad", "replace", "xpath"];
+const BY_NAME: [&str; 7] = [
+    "distinct",
+    "eval",
+    "formatInteger",
+    "join",
+    "pad",
+    "replace",
+    "xpath",
+];
 
 /// Measures what has to be, and refuses what cannot be.
 ///
@@ -194,6 +202,7 @@ impl Walker {
                     return Err(format!("{name} is no function; write ${name}"));
                 }
                 self.function(name)?;
+                is_whole(name, args, 0)?;
                 for (index, arg) in args.iter_mut().enumerate() {
                     self.walk(arg)?;
                     wrap(arg, measure_of(name, index));
@@ -239,6 +248,7 @@ impl Walker {
             }
         };
         self.function(called)?;
+        is_whole(called, args, 1)?;
         for arg in args {
             self.walk(arg)?;
             let by = if BY_NAME.contains(&called.as_str()) {
@@ -248,7 +258,12 @@ impl Walker {
             };
             wrap(arg, by);
         }
-        wrap(lhs, if called == "distinct" { FEW } else { MEASURED });
+        let by = match called.as_str() {
+            "distinct" => FEW,
+            "formatInteger" => SHORT,
+            _ => MEASURED,
+        };
+        wrap(lhs, by);
         Ok(())
     }
 
@@ -310,9 +325,7 @@ impl Walker {
             return Ok(());
         }
         if BY_NAME.contains(&name) && !matches!(name, "eval" | "xpath") {
-            return Err(format!(
-                "${name} has to be called by its name, and cannot be handed on"
-            ));
+            return Err(handed_on(name));
         }
         if OURS.contains(&name) || THEIRS.contains(&name) || name == "eval" || name == "xpath" {
             return self.function(name);
@@ -334,6 +347,24 @@ impl Walker {
             _ => Err(format!("there is no function ${name}")),
         }
     }
+}
+
+/// What is measured has to be there: `in_front` of the arguments, or among them.
+fn is_whole(name: &str, args: &[AstNode], in_front: usize) -> Result<(), String> {
+    if !BY_NAME.contains(&name) {
+        return Ok(());
+    }
+    if args.iter().any(|arg| matches!(arg, AstNode::Placeholder)) {
+        return Err(handed_on(name));
+    }
+    if name == "formatInteger" && args.len() + in_front < 2 {
+        return Err(format!("${name} needs both of its arguments here"));
+    }
+    Ok(())
+}
+
+fn handed_on(name: &str) -> String {
+    format!("${name} has to be called by its name, and cannot be handed on")
 }
 
 fn measure_parts(node: &mut AstNode) {
@@ -361,6 +392,7 @@ fn measure_parts(node: &mut AstNode) {
 fn measure_of(function: &str, argument: usize) -> &'static str {
     match (function, argument) {
         ("distinct", _) => FEW,
+        ("formatInteger", _) => SHORT,
         ("replace", 0) => MEASURED,
         ("pad" | "join" | "replace", _) => SMALL,
         _ => MEASURED,
@@ -369,7 +401,7 @@ fn measure_of(function: &str, argument: usize) -> &'static str {
 
 fn wrap(node: &mut AstNode, by: &str) {
     let is_known = match node {
-        AstNode::String(_) | AstNode::Number(_) => by != SMALL,
+        AstNode::String(_) | AstNode::Number(_) => !matches!(by, SMALL | SHORT),
         AstNode::Path { steps } => {
             let is_name = |step: &PathStep| matches!(step.node, AstNode::Name(_)) && step.stages.is_empty();
             by == MEASURED && steps.iter().all(is_name)

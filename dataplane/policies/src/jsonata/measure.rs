@@ -7,6 +7,7 @@ use jsonata_core::value::JValue;
 pub(super) const MEASURED: &str = "@measured";
 pub(super) const SMALL: &str = "@small";
 pub(super) const FEW: &str = "@few";
+pub(super) const SHORT: &str = "@short";
 
 /// Values inside of one, however often each of them is there.
 const MOST_VALUES: usize = 100_000;
@@ -17,6 +18,8 @@ const DEEPEST: usize = 200;
 /// What multiplies: bytes of a text, and a width.
 const SMALL_TEXT: usize = 256;
 const SMALL_NUMBER: f64 = 10_000.0;
+/// What is written in the numerals of Rome has a letter for each thousand.
+const LARGEST: f64 = 1_000_000.0;
 /// What is compared one with each other.
 const FEW_ITEMS: usize = 1000;
 
@@ -24,9 +27,10 @@ const TOO_MUCH: &str =
     "the expression makes a value of more than 100,000 values, 256 KiB of text or 200 levels";
 const TOO_LARGE: &str =
     "the expression pads, joins or replaces with more than 256 bytes, or to more than 10,000";
+const TOO_LONG: &str = "the expression formats an integer above 1,000,000";
 const TOO_MANY: &str = "the expression compares more than 1,000 items with each other";
 
-pub(super) const SENTENCES: [&str; 3] = [TOO_MUCH, TOO_LARGE, TOO_MANY];
+pub(super) const SENTENCES: [&str; 4] = [TOO_MUCH, TOO_LARGE, TOO_LONG, TOO_MANY];
 
 /// With the functions that measure.
 pub(super) fn add(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> {
@@ -34,6 +38,7 @@ pub(super) fn add(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> {
         (MEASURED, measured as fn(&JValue) -> Result<(), EvaluatorError>),
         (SMALL, small),
         (FEW, few),
+        (SHORT, short),
     ] {
         evaluator.register_fn(name, move |args: &[JValue]| {
             let value = args.first().unwrap_or(&JValue::Undefined);
@@ -58,6 +63,13 @@ fn small(value: &JValue) -> Result<(), EvaluatorError> {
         || value.as_str().is_some_and(|text| text.len() > SMALL_TEXT);
     if is_large {
         return Err(error(TOO_LARGE));
+    }
+    measured(value)
+}
+
+fn short(value: &JValue) -> Result<(), EvaluatorError> {
+    if value.as_f64().is_some_and(|number| number.abs() > LARGEST) {
+        return Err(error(TOO_LONG));
     }
     measured(value)
 }

@@ -125,6 +125,14 @@ fn what_cannot_be_used_is_refused_with_a_sentence() {
             "$map(l, $pad)",
             "$pad has to be called by its name, and cannot be handed on",
         ),
+        (
+            "($p := $pad(?, ?); $p('x', 5))",
+            "$pad has to be called by its name, and cannot be handed on",
+        ),
+        (
+            "my.amount.$formatInteger('I')",
+            "$formatInteger needs both of its arguments here",
+        ),
         ("/(/", "/(/ is no pattern that can be used"),
     ] {
         let refused = Jsonata::compile(text).err().unwrap_or_default();
@@ -193,6 +201,8 @@ fn hostile_expressions_end_as_errors() {
         ),
         ("$count($distinct([1..100000]))".to_owned(), "1,000 items"),
         ("$count([1..100000] ~> $distinct)".to_owned(), "1,000 items"),
+        ("$length($formatInteger(1e14, 'I'))".to_owned(), "1,000,000"),
+        ("(1e14 ~> $formatInteger('I'))".to_owned(), "1,000,000"),
         (
             "$reduce([1..100000], function($a, $b) { [$a, [$a, $b]] })".to_owned(),
             "",
@@ -335,6 +345,8 @@ fn a_measure_changes_no_value() {
         "l.x = [1, 2, 2]",
         "[l.x][0]",
         "$formatNumber(1234.5, '#,##0.00')",
+        "$formatInteger(7, 'I')",
+        "7 ~> $formatInteger('w')",
         "$base64encode(s)",
         "$append(one, l.x)",
         "$reverse(l.x)",
