@@ -33,7 +33,7 @@ use crate::step::{Act, Action};
 
 pub(crate) use basic::Basic;
 pub(crate) use jwt::Jwt;
-pub(crate) use log::LogRule;
+pub(crate) use log::{LogRule, Part};
 pub(crate) use switch::{SwitchWith, condition};
 
 /// Those that this version runs.

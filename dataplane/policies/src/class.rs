@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::answer::PolicyAnswer;
 use crate::expr::Expr;
+use crate::jsonata::Jsonata;
 use crate::template::Template;
 
 /// Bytes of a request body that is read before it is sent on.
@@ -134,6 +135,9 @@ impl Touches {
         for text in expressions(step) {
             self.add_cel(text, on);
         }
+        for text in conditions(step) {
+            self.add_jsonata(text, on);
+        }
         for inner in inner_steps(step) {
             self.add(&inner, on, find, depth + 1);
         }
@@ -158,6 +162,15 @@ impl Touches {
         self.response |= expr.reads_body("response");
         if expr.reads_body("message") {
             self.mark(on);
+        }
+    }
+
+    fn add_jsonata(&mut self, text: &str, on: Direction) {
+        if let Ok(jsonata) = Jsonata::compile(text) {
+            self.request |= jsonata.reads_body("request");
+            if jsonata.reads_body("message") {
+                self.mark(on);
+            }
         }
     }
 
@@ -266,6 +279,17 @@ fn expressions(step: &PolicyStep) -> Vec<&str> {
         }
         _ => Vec::new(),
     }
+}
+
+/// JSONata of a built-in.
+fn conditions(step: &PolicyStep) -> impl Iterator<Item = &str> {
+    let list = match step.uses.as_str() {
+        "check" => step.with.get("rules"),
+        "switch" => step.with.get("cases"),
+        _ => None,
+    };
+    let items = list.and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(|item| item.get("jsonata").and_then(Value::as_str))
 }
 
 /// Of `switch`.

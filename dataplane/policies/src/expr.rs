@@ -134,9 +134,11 @@ impl Expr {
     /// As [`Self::value`], and when it cannot be written as JSON.
     pub(crate) fn json(&self, exchange: &Exchange<'_>, now: Duration) -> Result<serde_json::Value, String> {
         let value = self.value(exchange, now)?;
-        value
-            .json()
-            .map_err(|_| "the value cannot be written as JSON".to_owned())
+        let value = value.json();
+        let mut value = value.map_err(|_| "the value cannot be written as JSON".to_owned())?;
+        // Maps of CEL have no order, and what is written has to be the same each time.
+        value.sort_all_objects();
+        Ok(value)
     }
 
     /// Behind what is there already: texts as they are, lists and maps as JSON.
@@ -158,7 +160,8 @@ impl Expr {
             return Err("the expression has no value".to_owned());
         }
         let value = value.json();
-        let value = value.map_err(|_| "the value cannot be written as text".to_owned())?;
+        let mut value = value.map_err(|_| "the value cannot be written as text".to_owned())?;
+        value.sort_all_objects();
         out.push_str(&value.to_string());
         Ok(())
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::PolicyAnswer;
 use crate::builtins::{Basic, Jwt};
+use crate::condition::Condition;
 use crate::exchange::Exchange;
 use crate::expr::Expr;
 use crate::failure::{Event, PROTECTIVE};
@@ -66,7 +67,7 @@ pub(crate) struct Moment {
 /// A branch of `switch`; without a condition it is the last.
 #[derive(Debug)]
 pub(crate) struct Case {
-    pub(crate) when: Option<Expr>,
+    pub(crate) when: Option<Condition>,
     pub(crate) steps: Box<[Step]>,
 }
 

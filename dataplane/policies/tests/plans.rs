@@ -306,11 +306,12 @@ fn limiters_stay_when_a_plan_is_linked_again() {
 #[test]
 fn the_log_is_redacted_before_it_is_written() {
     let setup = Setup::new(json!([
-        {"use": "log", "with": {"fields": {"early": "'4111'", "kept": "'a'", "json": "{'card': '4111', 'n': 1}"}}},
+        {"use": "log", "with": {"fields": {"early": "'4111'", "kept": "'a'", "json": "{'card': '4111', 'n': 1, 'in': [{'pin': 7}]}"}}},
         {"use": "redact", "with": {"rules": [
             {"pointer": "/early", "in": ["log"]},
             {"pointer": "/json/card", "action": "Remove", "in": ["log"]},
-            {"pointer": "/late/*/card", "with": "X", "in": ["log"]},
+            {"jsonata": "late.card", "with": "X", "in": ["log"]},
+            {"jsonata": "$.**.pin", "in": ["log"]},
         ]}},
         {"use": "log", "with": {"fields": {"late": "[{'card': 1}, {'card': 2}]", "nothing": "vars.no"}}},
     ]));
@@ -326,7 +327,7 @@ fn the_log_is_redacted_before_it_is_written() {
         log,
         [
             ("early", "***"),
-            ("json", r#"{"n":1}"#),
+            ("json", r#"{"in":[{"pin":"***"}],"n":1}"#),
             ("kept", "a"),
             ("late", r#"[{"card":"X"},{"card":"X"}]"#),
         ]

@@ -34,8 +34,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("ext-redact-005", "bodies of answers are not redacted"),
     ("ext-redact-006", "bodies of answers are not redacted"),
     ("ext-redact-008", "bodies of answers are not redacted"),
-    ("ext-switch-001", "JSONata"),
-    ("ext-switch-003", "JSONata"),
     ("ext-validateschema-031", "bodies of answers are not validated"),
 ];
 

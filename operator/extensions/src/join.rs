@@ -36,6 +36,7 @@ pub struct Written {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Payload {
     Policy(PolicyDefinition),
     Hook(Hook),

@@ -61,8 +61,8 @@ fn of_step(path: &str, step: &PolicyStep) -> Option<String> {
         let items = step.with.get(list).and_then(Value::as_array);
         for (index, item) in items.into_iter().flatten().enumerate() {
             let path = format!("{path}.with.{list}[{index}]");
-            if item.get("jsonata").is_some() {
-                return Some(format!("{path}: JSONata {LATER_WORDS}"));
+            if step.uses == "redact" && !is_of_log(item) {
+                return Some(format!("{path}: redact of bodies {LATER_WORDS}"));
             }
             let inside = item.get("steps").and_then(|steps| inner(&path, "steps", steps));
             if inside.is_some() {
@@ -72,6 +72,12 @@ fn of_step(path: &str, step: &PolicyStep) -> Option<String> {
     }
     let otherwise = step.with.get("otherwise")?;
     inner(&format!("{path}.with"), "otherwise", otherwise)
+}
+
+/// A rule of `redact` that is about fields of the access line alone.
+fn is_of_log(rule: &Value) -> bool {
+    let places = rule.get("in").and_then(Value::as_array);
+    places.is_some_and(|places| places.iter().all(|place| place == "log"))
 }
 
 fn inner(path: &str, name: &str, steps: &Value) -> Option<String> {

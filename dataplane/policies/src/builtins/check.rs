@@ -3,8 +3,8 @@ use serde::Deserialize;
 
 use super::status_of;
 use crate::answer::{Cause, PolicyAnswer};
+use crate::condition::Condition;
 use crate::exchange::Exchange;
-use crate::expr::Expr;
 use crate::link::{Fault, Site};
 use crate::step::{Act, Moment, Stop};
 use crate::template::Template;
@@ -12,7 +12,7 @@ use crate::template::Template;
 /// Rules that have to hold, all of which are looked at.
 #[derive(Debug)]
 pub(crate) struct Check {
-    rules: Box<[(Expr, Template)]>,
+    rules: Box<[(Condition, Template)]>,
     status: u16,
 }
 
@@ -39,13 +39,9 @@ impl Check {
         let rules = with.rules.iter().enumerate().map(|(index, rule)| {
             let place = format!("with.rules[{index}]");
             let expr = match (&rule.cel, &rule.jsonata) {
-                (Some(cel), None) => site.expr(&format!("{place}.cel"), cel)?,
-                (None, Some(_)) => {
-                    let text = "JSONata is not run by this version of genkan; write the rule in CEL";
-                    return Err(Fault {
-                        field: format!("{place}.jsonata"),
-                        ..Fault::unsupported(text)
-                    });
+                (Some(cel), None) => Condition::Cel(site.expr(&format!("{place}.cel"), cel)?),
+                (None, Some(jsonata)) => {
+                    Condition::Jsonata(site.jsonata(&format!("{place}.jsonata"), jsonata)?)
                 }
                 (Some(_), Some(_)) | (None, None) => {
                     return Err(Fault::new(&place, "it needs one of cel and jsonata"));

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::exchange::Exchange;
 use crate::expr::Expr;
@@ -42,9 +43,22 @@ enum Content {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogRule {
     /// The field, and the path inside of a value that is JSON.
-    pub(crate) path: Arc<[String]>,
+    pub(crate) path: Arc<[Part]>,
     /// `None`: it is removed.
     pub(crate) with: Option<Arc<str>>,
+}
+
+/// A part of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A member, or an item by its number.
+    Name(String),
+    /// A member, also of each item of a list.
+    Member(String),
+    /// Every member or item.
+    Each,
+    /// Whatever is below, and what is here.
+    Below,
 }
 
 /// Bytes of a field at most.
@@ -88,8 +102,8 @@ impl Act for Log {
 }
 
 /// A text as it is, anything else as JSON.
-pub(crate) fn plain(value: serde_json::Value) -> String {
-    if let serde_json::Value::String(text) = value {
+pub(crate) fn plain(value: Value) -> String {
+    if let Value::String(text) = value {
         text
     } else {
         value.to_string()
@@ -97,17 +111,22 @@ pub(crate) fn plain(value: serde_json::Value) -> String {
 }
 
 /// `None`: nothing of it may be shown.
-pub(crate) fn redacted(name: &str, value: serde_json::Value, rules: &[LogRule]) -> Option<serde_json::Value> {
+pub(crate) fn redacted(name: &str, value: Value, rules: &[LogRule]) -> Option<Value> {
     let mut value = value;
     for rule in rules {
-        let Some((first, rest)) = rule.path.split_first() else {
+        let mut path = &*rule.path;
+        if let [Part::Below, rest @ ..] = path {
+            hide(&mut value, path, rule.with.as_deref());
+            path = rest;
+        }
+        let Some((first, rest)) = path.split_first() else {
             continue;
         };
-        if first != name && first != "*" {
+        if !first.is_member(name) {
             continue;
         }
         if rest.is_empty() {
-            value = serde_json::Value::String(rule.with.as_ref()?.to_string());
+            value = Value::String(rule.with.as_ref()?.to_string());
         } else {
             hide(&mut value, rest, rule.with.as_deref());
         }
@@ -115,46 +134,75 @@ pub(crate) fn redacted(name: &str, value: serde_json::Value, rules: &[LogRule]) 
     Some(value)
 }
 
-/// Masks or removes what a path leads to; `*` is every member or item.
-fn hide(value: &mut serde_json::Value, path: &[String], with: Option<&str>) {
+/// Masks or removes what a path leads to.
+fn hide(value: &mut Value, path: &[Part], with: Option<&str>) {
     let Some((first, rest)) = path.split_first() else {
         return;
     };
+    if *first == Part::Below {
+        hide(value, rest, with);
+    }
     match value {
-        serde_json::Value::Object(members) => {
-            let is_meant = |name: &str| first == "*" || first == name;
+        Value::Object(members) => {
             if rest.is_empty() {
                 match with {
-                    None => members.retain(|name, _| !is_meant(name)),
+                    None => members.retain(|name, _| !first.is_member(name)),
                     Some(with) => members
                         .iter_mut()
-                        .filter(|(name, _)| is_meant(name))
+                        .filter(|(name, _)| first.is_member(name))
                         .for_each(|(_, value)| *value = with.into()),
                 }
                 return;
             }
-            let meant = members.iter_mut().filter(|(name, _)| is_meant(name));
-            meant.for_each(|(_, value)| hide(value, rest, with));
+            let meant = members.iter_mut().filter(|(name, _)| first.is_member(name));
+            meant.for_each(|(_, value)| hide(value, first.below(path, rest), with));
         }
-        serde_json::Value::Array(items) => {
-            let is_meant = |index: usize| first == "*" || *first == index.to_string();
+        Value::Array(items) => {
+            if let Part::Member(_) = first {
+                items.iter_mut().for_each(|item| hide(item, path, with));
+                return;
+            }
             if rest.is_empty() && with.is_none() {
                 let mut index = 0;
                 items.retain(|_| {
                     index += 1;
-                    !is_meant(index - 1)
+                    !first.is_item(index - 1)
                 });
                 return;
             }
-            let meant = items.iter_mut().enumerate().filter(|(index, _)| is_meant(*index));
+            let meant = items
+                .iter_mut()
+                .enumerate()
+                .filter(|(index, _)| first.is_item(*index));
             meant.for_each(|(_, item)| match with {
                 Some(with) if rest.is_empty() => *item = with.into(),
-                Some(_) | None => hide(item, rest, with),
+                Some(_) | None => hide(item, first.below(path, rest), with),
             });
         }
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::String(_) => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    fn is_member(&self, name: &str) -> bool {
+        match self {
+            Self::Name(known) | Self::Member(known) => known == name,
+            Self::Each | Self::Below => true,
+        }
+    }
+
+    fn is_item(&self, index: usize) -> bool {
+        match self {
+            Self::Name(known) => *known == index.to_string(),
+            Self::Member(_) => false,
+            Self::Each | Self::Below => true,
+        }
+    }
+
+    /// What is looked for one level below.
+    fn below<'p>(&self, path: &'p [Self], rest: &'p [Self]) -> &'p [Self] {
+        if *self == Self::Below { path } else { rest }
     }
 }

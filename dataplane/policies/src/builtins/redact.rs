@@ -1,8 +1,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::log::{LogRule, redacted};
+use super::log::{LogRule, Part, redacted};
 use crate::exchange::Exchange;
+use crate::jsonata;
 use crate::link::{Fault, Site};
 use crate::step::{Act, Moment, Stop};
 
@@ -40,6 +41,8 @@ enum Action {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 enum Place {
+    /// In the words of DataPower: `all`, and the bodies of one side.
+    #[serde(alias = "all", alias = "request", alias = "response")]
     Body,
     Log,
 }
@@ -48,39 +51,43 @@ fn everywhere() -> Vec<Place> {
     vec![Place::Body, Place::Log]
 }
 
+fn by_pointer(field: &str, pointer: &str) -> Result<Vec<Part>, Fault> {
+    let Some(rest) = pointer.strip_prefix('/') else {
+        let text = format!("{pointer:?} is no JSON pointer to a field, such as /card");
+        return Err(Fault::new(field, text));
+    };
+    let names = rest
+        .split('/')
+        .map(|name| name.replace("~1", "/").replace("~0", "~"));
+    Ok(names
+        .map(|name| if name == "*" { Part::Each } else { Part::Name(name) })
+        .collect())
+}
+
 // === impl Redact ===
 
 impl Redact {
     pub(crate) fn compile(with: With, _: &Site<'_>) -> Result<Self, Fault> {
         let rules = with.rules.iter().enumerate().map(|(index, rule)| {
             let place = format!("with.rules[{index}]");
-            if rule.places.contains(&Place::Body) {
+            if rule.places.iter().any(|place| *place != Place::Log) {
                 return Err(Fault {
                     field: place,
                     ..Fault::unsupported("bodies are not redacted by this version of genkan; write in: [log]")
                 });
             }
-            let pointer = match (&rule.pointer, &rule.jsonata) {
-                (Some(pointer), None) => pointer,
-                (None, Some(_)) => {
-                    return Err(Fault {
-                        field: format!("{place}.jsonata"),
-                        ..Fault::unsupported("JSONata is not run by this version of genkan; write a pointer")
-                    });
+            let path = match (&rule.pointer, &rule.jsonata) {
+                (Some(pointer), None) => by_pointer(&format!("{place}.pointer"), pointer)?,
+                (None, Some(jsonata)) => {
+                    let path = jsonata::path(jsonata);
+                    path.map_err(|error| Fault::new(&format!("{place}.jsonata"), error))?
                 }
                 (Some(_), Some(_)) | (None, None) => {
                     return Err(Fault::new(&place, "it needs one of pointer and jsonata"));
                 }
             };
-            let Some(rest) = pointer.strip_prefix('/') else {
-                let text = format!("{pointer:?} is no JSON pointer to a field, such as /card");
-                return Err(Fault::new(&format!("{place}.pointer"), text));
-            };
-            let names = rest
-                .split('/')
-                .map(|name| name.replace("~1", "/").replace("~0", "~"));
             Ok(LogRule {
-                path: names.collect(),
+                path: path.into(),
                 with: match rule.action {
                     Action::Mask => Some(rule.with.as_deref().unwrap_or("***").into()),
                     Action::Remove => None,

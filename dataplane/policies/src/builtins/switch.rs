@@ -1,7 +1,7 @@
 use genkan_routing::model::policy::PolicyStep;
 use serde::Deserialize;
 
-use crate::expr::Expr;
+use crate::condition::Condition;
 use crate::link::{Fault, Site};
 
 #[derive(Debug, Deserialize)]
@@ -22,16 +22,13 @@ pub(crate) struct CaseWith {
 }
 
 /// # Errors
-/// When there is none, or one of a language that this version does not have.
-pub(crate) fn condition(site: &Site<'_>, case: &CaseWith, place: &str) -> Result<Expr, Fault> {
+/// When there is none, or one that cannot be used.
+pub(crate) fn condition(site: &Site<'_>, case: &CaseWith, place: &str) -> Result<Condition, Fault> {
     match (&case.when, &case.jsonata) {
-        (Some(when), None) => site.expr(&format!("{place}.when"), when),
-        (None, Some(_)) => Err(Fault {
-            field: format!("{place}.jsonata"),
-            ..Fault::unsupported(
-                "JSONata is not run by this version of genkan; write the condition in CEL as when",
-            )
-        }),
+        (Some(when), None) => site.expr(&format!("{place}.when"), when).map(Condition::Cel),
+        (None, Some(jsonata)) => site
+            .jsonata(&format!("{place}.jsonata"), jsonata)
+            .map(Condition::Jsonata),
         (Some(_), Some(_)) | (None, None) => Err(Fault::new(place, "it needs one of when and jsonata")),
     }
 }

@@ -13,7 +13,7 @@ use super::site::{Fault, Site};
 use super::{Problem, ProblemReason};
 use crate::builtins;
 use crate::class;
-use crate::expr::Expr;
+use crate::condition::Condition;
 use crate::limiters::Limiters;
 use crate::meters::Tally;
 use crate::step::{Action, Case, Step};
@@ -264,7 +264,7 @@ impl<'a> Compiler<'a> {
         list: &List<'_>,
         field: &str,
         label: &str,
-        when: Option<Expr>,
+        when: Option<Condition>,
         steps: &[PolicyStep],
     ) -> Result<Case, Problem> {
         let field = match when {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::ProblemReason;
 use super::overrides::Settings;
 use crate::expr::Expr;
+use crate::jsonata::Jsonata;
 use crate::limiters::Limiters;
 use crate::template::Template;
 use crate::world::{Alias, Aliases, ObjectFacts, World};
@@ -68,6 +69,10 @@ impl Site<'_> {
     /// CEL.
     pub(crate) fn expr(&self, field: &str, text: &str) -> Result<Expr, Fault> {
         Expr::compile(text).map_err(|error| Fault::new(field, error))
+    }
+
+    pub(crate) fn jsonata(&self, field: &str, text: &str) -> Result<Jsonata, Fault> {
+        Jsonata::compile(text).map_err(|error| Fault::new(field, error))
     }
 
     /// A text that may hold CEL.

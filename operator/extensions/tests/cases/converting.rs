@@ -166,3 +166,30 @@ fn a_key_that_stands_twice_is_refused_with_its_line() {
         "a.yaml:2: YAML anchors and aliases are not allowed"
     );
 }
+
+#[test]
+fn conditions_stay_in_jsonata_and_run() {
+    use genkan_extensions::later;
+
+    let policy = read(json!({"execute": [
+        {"if": {"condition": "$header(\"plan\") = \"gold\"", "execute": [{"log": {}}]}},
+        {"switch": {"case": [
+            {"condition": "$exists(message.body.a)", "execute": [{"throw": {"name": "A"}}]},
+            {"otherwise": [{"log": {}}]}]}},
+        {"redact": {"redactions": [{"from": "logs", "path": "$.**.card"}]}}]}))
+    .unwrap();
+    assert_eq!(later::of_definition(&policy), None);
+    let steps = serde_json::to_value(&policy.steps).unwrap();
+    assert_eq!(
+        steps[0]["with"]["cases"][0]["jsonata"],
+        "$header(\"plan\") = \"gold\""
+    );
+    assert_eq!(steps[1]["with"]["cases"][0]["jsonata"], "$exists(message.body.a)");
+    assert_eq!(steps[2]["with"]["rules"][0]["in"], json!(["log"]));
+
+    let policy = read(json!({"execute": [{"redact": {"redactions": [{"path": "a"}]}}]})).unwrap();
+    assert_eq!(
+        later::of_definition(&policy).as_deref(),
+        Some("steps[0].with.rules[0]: redact of bodies is run by a later version")
+    );
+}

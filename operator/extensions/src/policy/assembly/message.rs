@@ -47,8 +47,8 @@ pub(super) fn redact(policy: &Policy<'_>) -> Converted {
         let path = node.given("path").and_then(Node::scalar);
         let path = path.ok_or_else(|| Fault::Malformed("redact: an action without path".to_owned()))?;
         let places = node.given("from").map(|node| match node.as_list() {
-            Some(items) => items.iter().map(Node::shown).collect(),
-            None => vec![node.shown()],
+            Some(items) => items.iter().map(place).collect(),
+            None => vec![place(node)],
         });
         let places = places.unwrap_or_else(|| vec!["all".to_owned()]);
         rules.push(Value::Object(object([
@@ -58,6 +58,11 @@ pub(super) fn redact(policy: &Policy<'_>) -> Converted {
         ])));
     }
     Ok(vec![step("redact", object([("rules", Value::Array(rules))]))])
+}
+
+fn place(node: &Node) -> String {
+    let place = node.shown();
+    if place == "logs" { "log".to_owned() } else { place }
 }
 
 pub(super) fn json_to_xml(policy: &Policy<'_>) -> Converted {
