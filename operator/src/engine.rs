@@ -66,6 +66,8 @@ pub struct Engine {
     /// Roll-outs of extensions; nothing of them while another operator leads.
     extensions: Extensions,
     budgets: Budgets,
+    /// Forms of immediate entries that every data plane took, by extension and digest.
+    settled: BTreeMap<String, BTreeSet<String>>,
     keeping: Arc<Keeping>,
     shown: Arc<Shown>,
     wishes: Arc<Wishes>,
@@ -127,6 +129,7 @@ impl Engine {
             rollouts: Rollouts::default(),
             extensions: Extensions::default(),
             budgets: Budgets::default(),
+            settled: BTreeMap::new(),
             keeping: Arc::default(),
             shown: Arc::default(),
             wishes: Arc::default(),
@@ -286,6 +289,7 @@ impl Engine {
                 objections,
             } => {
                 let newcomer = self.fleet.is_starting(&name);
+                self.take_back(&name, &objections, now);
                 let Some(objected) = self
                     .fleet
                     .acknowledge(&name, session, sequence, &scope, objections)
@@ -478,6 +482,7 @@ impl Engine {
                 self.roll(todo, now);
                 self.keeping.say(&key.name, Remembered::default());
                 self.shown.say(&key.name, Vec::new());
+                self.settled.remove(&key.name);
             }
             if key.kind == Published::PolicyDefinition {
                 self.show_again(&key.name);

@@ -20,8 +20,9 @@ use crate::assess::Rolling;
 pub use settings::Settings;
 use soaking::Soaking;
 
-/// Proxies that are there have come back by then: after a start of the operator, or when a stream has ended.
-const COMING_BACK: Duration = Duration::from_secs(20);
+/// Proxies that are there have come back by then, after a start of the operator, or when a stream has ended: the longest
+/// pause between two of their attempts is 15 s.
+const COMING_BACK: Duration = Duration::from_secs(16);
 
 /// All extensions, and the data planes that have them.
 #[derive(Debug, Default)]

@@ -1,4 +1,6 @@
-//! The charts on a real node: images, Pods, the Service, and a rolling update under load.
+//! The charts on a real node: images, Pods, the Service, a rolling update under load, and the roll-out of an extension.
+
+mod extensions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use genkan_e2e::wait;
 use genkan_e2e::world::World;
 use serde_json::json;
 
+use extensions::a_deferred_extension_goes_from_pod_to_pod;
+
 /// Requests a second.
 const RATE: u32 = 200;
 const LIMIT: Duration = Duration::from_secs(60);
@@ -26,7 +30,10 @@ pub fn suite() -> Suite {
         name: "node",
         stage: Stage::Node,
         apart: true,
-        scenarios: scenarios!(together: [], alone: [a_release_serves_through_its_service_and_a_rolling_update]),
+        scenarios: scenarios!(together: [], alone: [
+            a_release_serves_through_its_service_and_a_rolling_update,
+            a_deferred_extension_goes_from_pod_to_pod,
+        ]),
     }
 }
 
@@ -63,16 +70,7 @@ async fn a_release_serves_through_its_service_and_a_rolling_update(world: Arc<Wo
     world.wait_for("rp/rolled", "Ready").await?;
     ensure!(world.value("rp/rolled", "{.status.proxies}").await? == "2/2");
 
-    let service = [
-        "get",
-        "service/genkan-dataplane",
-        "-n",
-        NAMESPACE,
-        "-o",
-        "jsonpath={.spec.clusterIP}",
-    ];
-    let address = kubectl.run(&service).await?;
-    let address: SocketAddr = format!("{address}:80").parse().context(address)?;
+    let address = service_address(&world).await?;
     wait::until_true("a call through the Service is answered", LIMIT, || async {
         let answer = http1::get(address, "/proxy/rolled/item/0").await?;
         ensure!(answer.status == 200, "{}", answer.text());
@@ -105,6 +103,19 @@ async fn a_release_serves_through_its_service_and_a_rolling_update(world: Arc<Wo
     );
     report.expect_clean(400, f64::from(RATE) * 0.8)?;
     world.helm().uninstall().await
+}
+
+async fn service_address(world: &World) -> Result<SocketAddr> {
+    let service = [
+        "get",
+        "service/genkan-dataplane",
+        "-n",
+        NAMESPACE,
+        "-o",
+        "jsonpath={.spec.clusterIP}",
+    ];
+    let address = world.kubectl().run(&service).await?;
+    format!("{address}:80").parse().context(address)
 }
 
 /// With a kubeconfig and nothing else.

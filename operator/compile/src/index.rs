@@ -37,6 +37,12 @@ pub enum Change {
     Fetched(Fetch, Fetched),
     /// Revisions of GatewayExtensions that were kept from before, the newest first.
     Remembered(BTreeMap<String, Remembered>),
+    /// A data plane cannot serve this form of an immediate entry.
+    Refused {
+        extension: String,
+        digest: String,
+        why: String,
+    },
     /// The whole list, after a start or a gap: what is not in it exists no longer.
     Reset(Kind, Vec<Object>),
 }
@@ -95,6 +101,8 @@ pub struct Index {
     pub fetches: bool,
     /// Files of web servers, as far as somebody has looked.
     pub fetched: BTreeMap<Fetch, Fetched>,
+    /// Forms of immediate entries that a data plane cannot serve, by extension and digest, and why.
+    pub refused: BTreeMap<String, BTreeMap<String, String>>,
     /// GatewayExtensions of which what is meant has failed.
     pub failed: BTreeSet<String>,
     /// Revisions of GatewayExtensions that were kept from before; absent until that is known.
@@ -161,6 +169,17 @@ impl Index {
                 let same = self.fetched.get(&fetch) == Some(&fetched);
                 self.fetched.insert(fetch, fetched);
                 dirty.fetched |= !same;
+            }
+            Change::Refused {
+                extension,
+                digest,
+                why,
+            } => {
+                let refused = self.refused.entry(extension.clone()).or_default();
+                if !refused.contains_key(&digest) {
+                    refused.insert(digest, why);
+                    dirty.stable.insert(extension);
+                }
             }
             Change::Remembered(all) => {
                 self.revisions = Some(all);
@@ -316,6 +335,7 @@ impl Index {
         if key.kind == Published::GatewayExtension {
             self.stable.remove(&key.name);
             self.failed.remove(&key.name);
+            self.refused.remove(&key.name);
             if let Some(all) = &mut self.revisions {
                 all.remove(&key.name);
             }

@@ -111,6 +111,7 @@ async fn a_proxy_that_cannot_build_it_is_quoted() {
         object: case.verdict.object.clone(),
         reason: "X".into(),
         message: "too large".into(),
+        entry: None,
     };
     case.fleet
         .acknowledge("a", 1, 1, &Scope::Everything, vec![objection]);

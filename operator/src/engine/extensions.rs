@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use genkan_compile::index::{Change, Remembered};
 use genkan_compile::kinds::Tool;
 use genkan_crds::gateway::{APPROVE, PolicyDefinition};
-use genkan_routing::model::{ObjectKey, Published};
+use genkan_compile::verdict::ExtensionVerdict;
+use genkan_extensions::Deploy;
+use genkan_routing::model::{ObjectKey, Objection, Published};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -65,6 +67,47 @@ impl Engine {
                 .extensions
                 .mean(&key.name, created, &history, settings, kept, now);
             self.roll(todo, now);
+        }
+    }
+
+    /// What a data plane says about the first snapshot with an immediate entry takes that back everywhere. Of one that all
+    /// have taken, something else is the cause later.
+    pub(super) fn take_back(&mut self, proxy: &str, objections: &[Objection], now: Instant) {
+        let mut changes = Vec::new();
+        for objection in objections {
+            let named = objection.entry.as_deref().and_then(|entry| entry.split_once('/'));
+            let Some((extension, entry)) = named else { continue };
+            // What the operator finds wrong itself is the fault of the object.
+            let judged = self.compiler.verdict(&objection.object.key);
+            if !judged.is_some_and(|verdict| verdict.accepted.ok && verdict.resolved.ok) {
+                continue;
+            }
+            let key = ObjectKey::cluster(Published::GatewayExtension, extension);
+            let said = self
+                .compiler
+                .verdict(&key)
+                .and_then(|verdict| verdict.extension.as_deref());
+            let entries = said
+                .and_then(ExtensionVerdict::target)
+                .map(|target| &target.entries);
+            let form = entries
+                .into_iter()
+                .flatten()
+                .find(|one| one.name == entry && one.deploy == Deploy::Immediate);
+            let Some(form) = form else { continue };
+            let digest = form.digest.as_str().to_owned();
+            let settled = self.settled.get(extension);
+            if settled.is_some_and(|settled| settled.contains(&digest)) {
+                continue;
+            }
+            changes.push(Change::Refused {
+                extension: extension.to_owned(),
+                digest,
+                why: format!("data plane {proxy} cannot serve it: {}", objection.message),
+            });
+        }
+        if !changes.is_empty() {
+            self.take_changes(changes, now);
         }
     }
 

@@ -123,6 +123,7 @@ async fn an_objection_counts_for_its_own_generation() {
         object: mk_object("u", 1),
         reason: "Invalid".into(),
         message: "no such thing".into(),
+        entry: None,
     };
     fleet.acknowledge("a", 1, 3, &Scope::Everything, vec![objection]);
     let progress = fleet.progress(&mk_object("u", 1), mk_since(3, t), t);

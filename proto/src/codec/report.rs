@@ -67,8 +67,12 @@ pub fn objection_to_wire(objection: &Objection) -> Verdict {
         object,
         reason,
         message,
+        entry,
     } = objection;
-    error_verdict(object::to_wire(object), reason, message)
+    Verdict {
+        entry: entry.clone().unwrap_or_default(),
+        ..error_verdict(object::to_wire(object), reason, message)
+    }
 }
 
 /// `None` if it is no more than a warning, or about nothing that this version publishes.
@@ -80,6 +84,7 @@ pub fn objection_from_wire(verdict: Verdict) -> Option<Objection> {
         object: object::from_wire(verdict.resource?).ok()?,
         reason: verdict.reason,
         message: verdict.message,
+        entry: Some(verdict.entry).filter(|entry| !entry.is_empty()),
     })
 }
 
@@ -89,5 +94,6 @@ pub(super) fn error_verdict(object: ResourceRef, reason: &str, message: &str) ->
         severity: Severity::Error.into(),
         reason: reason.to_owned(),
         message: message.to_owned(),
+        entry: String::new(),
     }
 }

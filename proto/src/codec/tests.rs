@@ -341,6 +341,7 @@ fn reports_survive_the_wire() {
         object,
         reason: "Invalid".into(),
         message: "no".into(),
+        entry: Some("corp/mark".into()),
     };
     assert_eq!(
         objection_from_wire(objection_to_wire(&objection)),

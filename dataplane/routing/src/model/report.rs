@@ -29,4 +29,6 @@ pub struct Objection {
     /// CamelCase, as in a condition.
     pub reason: String,
     pub message: String,
+    /// The entry of a GatewayExtension that is the cause: `EXTENSION/ENTRY`.
+    pub entry: Option<String>,
 }

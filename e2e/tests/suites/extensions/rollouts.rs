@@ -174,16 +174,20 @@ pub async fn an_operator_that_is_killed_goes_on_where_it_was(world: Arc<World>) 
     kubectl.apply(&extension("good", "trigger: Auto")).await?;
     all_marked(&stand, "good").await?;
     world.wait_for("gwext/corp", "Deployed").await?;
-    let slow = extension("next", "trigger: Auto").replace("soak: {duration: 1s}", "soak: {duration: 3s}");
+    let slow = extension("next", "trigger: Auto")
+        .replace("settle: 200ms", "settle: 3s")
+        .replace("soak: {duration: 1s}", "soak: {duration: 3s}");
     kubectl.apply(&slow).await?;
-    wait::until_true("the first data plane is watched", SOON, || async {
-        let stage = world.value("gwext/corp", "{.status.rollout.stage}").await?;
-        Ok(stage == "Soaking")
-    })
-    .await?;
-    stand.operator.kill();
-    ensure!(marked(&stand, "next").await? < 3);
-    stand.operator.start().await?;
+    // The other stages last milliseconds.
+    for stage in ["Draining", "Soaking"] {
+        wait::until_true(&format!("a data plane is {stage}"), SOON, || async {
+            Ok(world.value("gwext/corp", "{.status.rollout.stage}").await? == stage)
+        })
+        .await?;
+        stand.operator.kill();
+        ensure!(marked(&stand, "next").await? < 3);
+        stand.operator.start().await?;
+    }
     all_marked(&stand, "next").await?;
     world.wait_for("gwext/corp", "Deployed").await?;
     stand.stop().await

@@ -21,7 +21,8 @@ impl Held {
                 | Change::Probed(..)
                 | Change::Completed(..)
                 | Change::Fetched(..)
-                | Change::Remembered(_) => {}
+                | Change::Remembered(_)
+                | Change::Refused { .. } => {}
                 Change::Apply(object) => self.put(&object),
                 Change::Delete(_, (_, name)) => drop(self.0.remove(&name)),
             }

@@ -139,6 +139,7 @@ fn named_secrets(target: &[u8], changes: &[Change]) -> Vec<Key> {
         | Change::Probed(..)
         | Change::Completed(..)
         | Change::Remembered(_)
+        | Change::Refused { .. }
         | Change::Fetched(..) => None,
     });
     for object in objects.flatten() {
@@ -183,6 +184,7 @@ fn secrets_of_connector(target: &[u8], changes: &[Change]) -> Vec<Key> {
         | Change::Probed(..)
         | Change::Completed(..)
         | Change::Remembered(_)
+        | Change::Refused { .. }
         | Change::Fetched(..) => None,
     });
     let wanted = ObjectKey::connector(path.namespace, path.name);

@@ -57,6 +57,7 @@ fn record_of<'c>(changes: &'c [Change], key: &ObjectKey) -> Option<&'c genkan_co
         | Change::Probed(..)
         | Change::Completed(..)
         | Change::Remembered(_)
+        | Change::Refused { .. }
         | Change::Fetched(..) => None,
     });
     objects.flatten().find_map(|object| match object {
@@ -128,6 +129,7 @@ pub(super) fn unheld(change: &mut Change, key: &Key) {
         | Change::Probed(..)
         | Change::Completed(..)
         | Change::Remembered(_)
+        | Change::Refused { .. }
         | Change::Fetched(..) => return,
     };
     for object in all {

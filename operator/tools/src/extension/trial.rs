@@ -137,6 +137,7 @@ fn lead_somewhere(change: &mut Change, key: &ObjectKey) {
         | Change::Probed(..)
         | Change::Completed(..)
         | Change::Remembered(_)
+        | Change::Refused { .. }
         | Change::Fetched(..) => return,
     };
     for object in all {

@@ -117,6 +117,7 @@ pub(super) fn read(
     judge(&mut joined, name, others, aliases, before);
     within(&mut joined);
     yield_to(&mut joined, name, others);
+    take_back(&mut joined, index.refused.get(name));
     let converted = joined
         .iter()
         .filter_map(|entry| Some((&entry.name, entry.outcome.as_ref().ok()?)));
@@ -202,6 +203,17 @@ fn yield_to(joined: &mut [Joined], name: &str, others: &Others) {
         let lost = index.checked_sub(first).and_then(|index| joined.get_mut(index));
         if let Some(entry) = lost {
             entry.outcome = Err(refused);
+        }
+    }
+}
+
+/// A form that a data plane refuses is none, on no data plane.
+fn take_back(joined: &mut [Joined], refused: Option<&BTreeMap<String, String>>) {
+    let Some(refused) = refused else { return };
+    for entry in joined.iter_mut().filter(|entry| entry.deploy == Deploy::Immediate) {
+        let digest = entry.running().map(|running| running.digest());
+        if let Some(why) = digest.and_then(|digest| refused.get(digest.as_str())) {
+            entry.outcome = Err(invalid(why.clone()));
         }
     }
 }
