@@ -30,6 +30,8 @@ pub struct Write {
     pub resource_version: String,
     /// The status that was stored there.
     pub before: Value,
+    /// Who wrote the object last; empty where nobody says.
+    pub manager: String,
     pub status: Value,
     /// Proxies are about to answer, which will take another write.
     pub is_interim: bool,
@@ -182,6 +184,7 @@ mod tests {
             resource_version: n.to_string(),
             before: Value::Null,
             status: Value::Null,
+            manager: String::new(),
             is_interim: false,
         }
     }

@@ -123,6 +123,8 @@ pub struct Record {
     pub annotations: BTreeMap<String, String>,
     /// Hooks and overrides may select it by them.
     pub labels: BTreeMap<String, String>,
+    /// Who wrote it last, as managers of fields are called; empty where nobody says.
+    pub manager: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -365,6 +367,7 @@ fn record(kind: Published, mut value: Value) -> Result<Record, String> {
         matcher: form.matcher(&key, &raw),
         annotations: annotations(meta),
         labels: labels(meta),
+        manager: text("manager"),
         key,
         uid: text("uid"),
         generation: meta["generation"].as_i64().unwrap_or_default(),

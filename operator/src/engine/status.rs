@@ -13,6 +13,7 @@ use crate::status::{Write, differs};
 /// The object as it was last seen.
 struct Stored<'r> {
     resource_version: &'r str,
+    manager: &'r str,
     status: Value,
 }
 
@@ -37,6 +38,7 @@ impl Engine {
         // is due will.
         let Some(Stored {
             resource_version,
+            manager,
             status: stored,
         }) = self.stored(&key, verdict)
         else {
@@ -73,6 +75,7 @@ impl Engine {
                     uid: verdict.object.uid.clone(),
                     resource_version: resource_version.to_string(),
                     before: stored,
+                    manager: manager.to_owned(),
                     status,
                     is_interim: matches!(assessment.standing, Finality::Pending { .. }),
                 };
@@ -93,6 +96,7 @@ impl Engine {
         let same = record.uid == verdict.object.uid && record.generation == verdict.object.generation;
         same.then_some(Stored {
             resource_version: &record.resource_version,
+            manager: &record.manager,
             status: record.status.read(),
         })
     }

@@ -243,9 +243,19 @@ impl Watch {
 fn value(object: DynamicObject) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(metadata) = value["metadata"].as_object_mut() {
-        metadata.remove("managedFields");
+        // Of who wrote which field only the name of the last is of interest.
+        let managers = metadata.remove("managedFields").unwrap_or_default();
+        metadata.insert("manager".to_owned(), last_manager(&managers).into());
     }
     value
+}
+
+/// Who wrote something else than the status last; empty if nobody says.
+fn last_manager(managers: &Value) -> &str {
+    let all = managers.as_array().into_iter().flatten();
+    let writers = all.filter(|one| one["subresource"].as_str().is_none_or(str::is_empty));
+    let last = writers.max_by_key(|one| one["time"].as_str());
+    last.and_then(|one| one["manager"].as_str()).unwrap_or_default()
 }
 
 fn is_forbidden(error: &watcher::Error) -> bool {

@@ -1,4 +1,7 @@
-use genkan_crds::condition::kind;
+use std::collections::BTreeMap;
+
+use genkan_compile::sentence::bounded;
+use genkan_crds::condition::{extension, kind};
 use serde_json::Value;
 
 use super::said;
@@ -11,6 +14,43 @@ pub struct Event {
     pub note: Option<String>,
 }
 
+/// Reasons that tell of something that goes on as it should.
+const UNDER_WAY: [&str; 2] = [extension::ROLLING_OUT, extension::AWAITING_APPROVAL];
+/// Reason of the Event that tells of another revision.
+const REVISION_CHANGED: &str = "RevisionChanged";
+/// Bytes of a note; the API server takes 1,024.
+const LONGEST: usize = 1000;
+
+/// The Event that another revision of a GatewayExtension is worth: which, by whom, and what changes, by digest.
+pub fn of_revision(before: &Value, after: &Value, manager: &str) -> Option<Event> {
+    let revision = after["revision"].as_str()?;
+    if before["revision"].as_str() == Some(revision) {
+        return None;
+    }
+    let digests = |status: &Value| -> BTreeMap<String, String> {
+        let entries = status["entries"].as_array().into_iter().flatten();
+        let text = |entry: &Value, name: &str| Some(entry[name].as_str()?.to_owned());
+        entries
+            .filter_map(|entry| Some((text(entry, "name")?, text(entry, "digest")?)))
+            .collect()
+    };
+    let (old, new) = (digests(before), digests(after));
+    let changed = new.iter().filter(|(name, digest)| old.get(*name) != Some(digest));
+    let changed = changed.map(|(name, digest)| format!("{name} {digest}"));
+    let removed = old.keys().filter(|name| !new.contains_key(*name));
+    let all: Vec<String> = changed.chain(removed.map(|name| format!("{name} removed"))).collect();
+    let by = match manager {
+        "" => String::new(),
+        manager => format!(" by {manager}"),
+    };
+    let note = format!("revision {revision} is meant{by}: {}", all.join(", "));
+    Some(Event {
+        is_warning: false,
+        reason: REVISION_CHANGED.to_owned(),
+        note: Some(bounded(note, LONGEST)),
+    })
+}
+
 /// The Event that a transition is worth: a condition that became false, or the object that became ready.
 pub fn of(before: &Value, after: &Value) -> Option<Event> {
     let fell = [kind::ACCEPTED, kind::RESOLVED_REFS, kind::PROGRAMMED, kind::READY]
@@ -18,7 +58,8 @@ pub fn of(before: &Value, after: &Value) -> Option<Event> {
         .find(|kind| said(after, kind).0 == "False");
     if let Some(kind) = fell {
         let changed = said(before, kind) != said(after, kind);
-        return changed.then(|| event(true, after, kind));
+        let is_warning = !UNDER_WAY.contains(&said(after, kind).1);
+        return changed.then(|| event(is_warning, after, kind));
     }
     let became_ready = said(after, kind::READY).0 == "True" && said(before, kind::READY).0 != "True";
     became_ready.then(|| event(false, after, kind::READY))
@@ -47,6 +88,29 @@ mod tests {
             {"type": "Accepted", "status": accepted, "reason": reason, "message": "m"},
             {"type": "Ready", "status": ready, "reason": reason, "message": "m"},
         ]})
+    }
+
+    #[test]
+    fn another_revision_is_told_with_what_changes() {
+        let status = |revision: &str, entries: &[(&str, &str)]| {
+            let entries = entries.iter();
+            let entries = entries.map(|(name, digest)| json!({"name": name, "digest": digest}));
+            json!({"revision": revision, "entries": entries.collect::<Vec<_>>()})
+        };
+        let before = status("corp-1", &[("a", "sha256:1"), ("b", "sha256:2"), ("c", "sha256:3")]);
+        let after = status("corp-2", &[("a", "sha256:1"), ("b", "sha256:4"), ("d", "sha256:5")]);
+        let event = of_revision(&before, &after, "kubectl").unwrap();
+        assert_eq!(
+            (event.is_warning, event.note.as_deref()),
+            (
+                false,
+                Some("revision corp-2 is meant by kubectl: b sha256:4, d sha256:5, c removed")
+            )
+        );
+        assert!(of_revision(&after, &after, "kubectl").is_none());
+        assert!(of_revision(&before, &json!({}), "kubectl").is_none());
+        let event = of_revision(&Value::Null, &after, "").unwrap();
+        assert!(event.note.unwrap().starts_with("revision corp-2 is meant: "));
     }
 
     #[test]

@@ -133,8 +133,12 @@ impl Worker {
         let done = matches!(outcome, WriteOutcome::Done { .. });
         // The engine ends only with the process.
         let _ = self.engine.send(Input::Written(outcome)).await;
-        if let Some(event) = done.then(|| event::of(&write.before, &write.status)).flatten() {
-            self.events.tell(key, write.uid, event);
+        if done {
+            let (before, after) = (&write.before, &write.status);
+            let revision = event::of_revision(before, after, &write.manager);
+            for event in revision.into_iter().chain(event::of(before, after)) {
+                self.events.tell(key.clone(), write.uid.clone(), event);
+            }
         }
     }
 
