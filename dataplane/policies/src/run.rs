@@ -24,10 +24,16 @@ type Done = Result<(), Box<PolicyAnswer>>;
 
 /// Step by step; the first that answers ends it.
 pub(crate) async fn run_steps(steps: &[Step], exchange: &mut Exchange<'_>, outside: &dyn Outside) -> Done {
-    for step in steps {
+    for (index, step) in steps.iter().enumerate() {
         match step.mode {
             Mode::Disabled => {}
-            Mode::Enforce => run_step(step, exchange, outside).await?,
+            Mode::Enforce => {
+                if let Err(mut answer) = run_step(step, exchange, outside).await {
+                    let rest = steps.get(index + 1..).unwrap_or_default();
+                    answer.is_final |= rest.iter().any(Step::protects);
+                    return Err(answer);
+                }
+            }
             Mode::Shadow => shadow(step, exchange, outside).await,
         }
     }
@@ -187,7 +193,19 @@ async fn run_definition(
             .iter()
             .find(|catch| catch.errors.iter().any(|error| error.matches(&answer.reason)))
     {
-        done = nested(&catch.steps, exchange, outside).await;
+        let is_final = answer.is_final;
+        match nested(&catch.steps, exchange, outside).await {
+            // What protects has the last word, unless another answer takes its place.
+            Ok(()) if is_final => {}
+            Ok(()) => done = Ok(()),
+            Err(other) => {
+                done = Err(Box::new(PolicyAnswer {
+                    is_final: is_final || other.is_final,
+                    is_skippable: other.is_skippable && !is_final,
+                    ..*other
+                }));
+            }
+        }
     }
     // It cannot answer.
     let _ = nested(&definition.finally, exchange, outside).await;
@@ -197,8 +215,10 @@ async fn run_definition(
 
 /// An answer of an inner step; the outer one may let errors pass.
 fn passed(step: &Step, exchange: &mut Exchange<'_>, answer: Box<PolicyAnswer>) -> Done {
-    let is_skipped =
-        answer.kind == AnswerKind::Failed && answer.is_skippable && step.on_error == Some(OnError::Continue);
+    let is_skipped = answer.kind == AnswerKind::Failed
+        && answer.is_skippable
+        && !step.has_protective
+        && step.on_error == Some(OnError::Continue);
     if is_skipped {
         count(step, exchange, Counted::Error);
         return Ok(());
@@ -241,7 +261,7 @@ fn judged(step: &Step, exchange: &mut Exchange<'_>, stop: Stop) -> Done {
             Ok(())
         }
         Verdict::Answer { status, reason } => {
-            let answer = match answer {
+            let mut answer = match answer {
                 Some(answer) => PolicyAnswer { status, ..*answer },
                 None => {
                     let mut answer = PolicyAnswer::new(AnswerKind::Failed, status, reason);
@@ -251,6 +271,7 @@ fn judged(step: &Step, exchange: &mut Exchange<'_>, stop: Stop) -> Done {
                     answer
                 }
             };
+            answer.is_final |= case.is_final();
             Err(Box::new(signed(answer, step)))
         }
     }
@@ -302,6 +323,7 @@ async fn shadow(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outside)
     copy.params = exchange.params.clone();
     copy.failing = exchange.failing.clone();
     copy.deadline = exchange.deadline;
+    copy.is_shadow = true;
     let run: Waiting<'_, Done> = Box::pin(run_step(step, &mut copy, outside));
     let done = run.await;
     exchange.state.held.append(&mut state.held);

@@ -164,7 +164,9 @@ impl Action {
         match self {
             Self::Plain(_) | Self::Jwt(_) | Self::Basic(_) => false,
             Self::Switch(cases) => cases.iter().any(|case| any(&case.steps)),
-            Self::Definition(definition) => any(&definition.steps),
+            Self::Definition(definition) => {
+                any(&definition.steps) || definition.catch.iter().any(|catch| any(&catch.steps))
+            }
         }
     }
 }

@@ -94,6 +94,69 @@ fn errors_are_caught_and_the_end_is_run_in_any_case() {
     assert_eq!(header(&done.headers, "x-end"), Some("1"));
 }
 
+fn mk_guard(steps: serde_json::Value, catch: serde_json::Value) -> serde_json::Value {
+    json!({"policy": "p", "version": "1.0.0", "steps": steps, "catch": catch})
+}
+
+/// A step that fails in front of one that protects does not take that with it.
+#[test]
+fn continuing_around_a_definition_skips_nothing_that_protects() {
+    let fails = json!({"use": "set", "with": {"headers": {"set": {"x-a": "{{ vars.nothing }}"}}}});
+    let denies = json!({"use": "authorize", "with": {"cel": "auth.user == 'bob'"}});
+    let used = json!([{"use": "p", "onError": "Continue"}]);
+    let setup = Setup::new(used.clone()).define(mk_guard(json!([fails, denies]), json!([])));
+    assert_eq!(setup.send("GET", &[]).answer.unwrap().reason, "PolicyFailed");
+    let setup = Setup::new(used).define(mk_guard(json!([fails]), json!([])));
+    assert!(setup.send("GET", &[]).answer.is_none());
+    let within = json!([{"use": "switch", "onError": "Continue", "with": {"cases": [
+        {"when": "true", "steps": [fails, denies]}
+    ]}}]);
+    assert_eq!(Setup::new(within).send("GET", &[]).answer.unwrap().reason, "PolicyFailed");
+}
+
+#[test]
+fn what_protects_is_caught_by_an_answer_alone() {
+    let denies = json!({"use": "authorize", "with": {"cel": "auth.user == 'bob'"}});
+    let breaks = json!({"use": "authorize", "with": {"cel": "vars.nothing == 1"}});
+    let fails = json!({"use": "set", "with": {"headers": {"set": {"x-a": "{{ vars.nothing }}"}}}});
+    let throws = json!({"use": "throw", "with": {"error": "Mine"}});
+    let limits = json!({"use": "rateLimit", "with": {"requests": 1, "per": "1m", "weight": "2"}});
+    let notes = json!([{"errors": ["*"], "steps": [{"use": "set", "with": {"headers": {"set": {"x-caught": "1"}}}}]}]);
+    let of = |steps: serde_json::Value, catch: &serde_json::Value| {
+        let setup = Setup::new(json!([{"use": "p"}])).define(mk_guard(steps, catch.clone()));
+        let done = setup.send("GET", &[]);
+        done.answer.map(|answer| answer.reason.into_owned())
+    };
+    assert_eq!(of(json!([denies]), &notes).as_deref(), Some("PolicyDenied"));
+    assert_eq!(of(json!([breaks]), &notes).as_deref(), Some("PolicyFailed"));
+    // It was not reached.
+    assert_eq!(of(json!([fails, denies]), &notes).as_deref(), Some("PolicyFailed"));
+    assert_eq!(of(json!([throws, denies]), &notes).as_deref(), Some("Mine"));
+    for caught in [&fails, &throws, &limits] {
+        assert_eq!(of(json!([caught]), &notes), None, "{caught}");
+    }
+    let answers = json!([{"errors": ["*"], "steps": [{"use": "throw", "with": {"error": "Other"}}]}]);
+    assert_eq!(of(json!([denies]), &answers).as_deref(), Some("Other"));
+}
+
+/// Neither does a definition around it, when another answer has taken the place of the first.
+#[test]
+fn what_protects_is_not_let_pass_further_out() {
+    let denies = json!({"use": "authorize", "with": {"cel": "auth.user == 'bob'"}});
+    let answers = json!([{"errors": ["*"], "steps": [{"use": "throw", "with": {"error": "Other"}}]}]);
+    let outer = json!({"policy": "o", "version": "1.0.0", "steps": [{"use": "p"}], "catch": [
+        {"errors": ["*"], "steps": [{"use": "set"}]}
+    ]});
+    let setup = Setup::new(json!([{"use": "o"}]));
+    let setup = setup.define(mk_guard(json!([denies]), answers)).define(outer);
+    assert_eq!(setup.send("GET", &[]).answer.unwrap().reason, "Other");
+    let setup = Setup::new(json!([{"use": "o"}, {"use": "set"}])).allow_fail_open("authorize");
+    let outer = json!({"policy": "o", "version": "1.0.0", "steps": [
+        {"use": "authorize", "with": {"cel": "vars.nothing == 1"}}
+    ], "catch": [{"errors": ["*"], "steps": [{"use": "set"}]}]});
+    assert!(setup.define(outer).send("GET", &[]).answer.is_none());
+}
+
 #[test]
 fn definitions_do_not_use_themselves_and_are_not_too_deep() {
     let steps = json!([{"use": "a"}]);
