@@ -313,7 +313,10 @@ mod tests {
         let issuer = authority();
         let subject = |name: &str| {
             let chain = certificate(&issuer, &[(DnType::CommonName, name)]);
-            CallerCertificate::read(&chain, &Keys::default()).unwrap().names.subject
+            CallerCertificate::read(&chain, &Keys::default())
+                .unwrap()
+                .names
+                .subject
         };
         assert_eq!(subject("x,O=Acme"), r"CN=x\,O\=Acme");
         assert_eq!(subject("x+O=Acme"), r"CN=x\+O\=Acme");

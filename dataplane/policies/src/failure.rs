@@ -104,11 +104,9 @@ impl Case<'_> {
         match self.event {
             Event::Budget | Event::PodBudget => true,
             Event::Refusal { .. } => is_protective || self.has_protective,
-            Event::Error(_)
-            | Event::Timeout
-            | Event::Unreachable
-            | Event::NotLoaded
-            | Event::BreakerOpen => self.has_protective || (is_protective && !self.is_allowed_to_fail_open),
+            Event::Error(_) | Event::Timeout | Event::Unreachable | Event::NotLoaded | Event::BreakerOpen => {
+                self.has_protective || (is_protective && !self.is_allowed_to_fail_open)
+            }
         }
     }
 }

@@ -11,7 +11,8 @@ use genkan_routing::connectors::{
 };
 use genkan_routing::credential::Places;
 use genkan_routing::decide::{
-    self, Answer, Backend, Caller, Changed, Deciding, Destination, Next, Question, Request, Room, Settings, Verb,
+    self, Answer, Backend, Caller, Changed, Deciding, Destination, Next, Question, Request, Room, Settings,
+    Verb,
 };
 use genkan_routing::identity::{Introduction, Unsendable};
 use genkan_routing::model::{
@@ -227,7 +228,9 @@ fn mk_table() -> Table<Arc<Place>, Arc<Place>> {
     }
     let mut policed = Arc::into_inner(mk_connector("whole", "free", Credential::None)).unwrap();
     if let Role::Connector(connector) = &mut policed.role {
-        connector.extensions.insert("policies".into(), mk_place("/never", Role::None));
+        connector
+            .extensions
+            .insert("policies".into(), mk_place("/never", Role::None));
     }
     all.insert("team", "policed", Arc::new(policed));
     table
@@ -316,7 +319,10 @@ fn send(
             }
             Next::Forward(plan) => {
                 let call = plan.call.unwrap();
-                assert!(target.as_bytes().starts_with(call.base) && call.base.contains(&b'c'), "{target}");
+                assert!(
+                    target.as_bytes().starts_with(call.base) && call.base.contains(&b'c'),
+                    "{target}"
+                );
                 let put = &call.injected.headers;
                 let put = put
                     .iter()
@@ -378,7 +384,10 @@ fn who_answers_follows_from_the_description() {
 /// A key that a policy judged in the query goes no further than that.
 #[test]
 fn the_tool_sees_the_query_that_policies_made() {
-    assert_eq!(end("policed", "/x?key=secret&a=1"), sent("/tool", "/tool/x?a=1", &[]));
+    assert_eq!(
+        end("policed", "/x?key=secret&a=1"),
+        sent("/tool", "/tool/x?a=1", &[])
+    );
 }
 
 #[test]

@@ -146,7 +146,10 @@ mod tests {
             [("CN".into(), "till-7".into()), ("O".into(), "Acme, Inc.".into())]
         );
         assert_eq!(parts_of(r"CN=a\,O=Acme").len(), 1);
-        assert_eq!(parts_of(r"CN=a\,O\=Acme\20\C3\A9"), [("CN".into(), "a,O=Acme \u{e9}".into())]);
+        assert_eq!(
+            parts_of(r"CN=a\,O\=Acme\20\C3\A9"),
+            [("CN".into(), "a,O=Acme \u{e9}".into())]
+        );
         // A blank is part of a name.
         assert_eq!(parts_of(r"CN=a\ , O=b")[0].1, "a ");
     }
