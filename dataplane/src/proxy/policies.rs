@@ -14,7 +14,7 @@ use genkan_policies::{
 use genkan_routing::answer::{Answer, Body, OfPolicy, Status, Text};
 use genkan_routing::decide::{Changed, Place};
 use genkan_routing::model::Unavailable;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -410,15 +410,8 @@ fn caller_of(user: &User) -> Caller<'_> {
 /// What is known of the body before it comes.
 fn reading(session: &Session) -> Reading<'_> {
     let headers = &session.req_header().headers;
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_chunked = headers.contains_key(TRANSFER_ENCODING) || session.is_http2();
-    let length = text(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    Reading {
-        bytes: length.or((!is_chunked).then_some(0)),
-        is_upgrade: session.is_upgrade_req(),
-        content_type: text(&CONTENT_TYPE),
-        content_encoding: text(&CONTENT_ENCODING),
-    }
+    let is_open = headers.contains_key(TRANSFER_ENCODING) || session.is_http2();
+    Reading::of(headers, session.is_upgrade_req(), is_open)
 }
 
 /// # Errors
