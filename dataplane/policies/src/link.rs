@@ -26,6 +26,7 @@ use select::{Piece, Place};
 pub use check::{check, check_hook, resolves};
 pub use describe::{Described, Description, describe};
 pub(crate) use overrides::{LimitKind, NamedLimit};
+pub(crate) use resolve::definition;
 pub(crate) use site::{Fault, Site};
 
 /// Why there is no plan.
@@ -115,6 +116,13 @@ pub fn link(object: &ObjectFacts<'_>, world: &World, limiters: &Limiters) -> Res
     Ok(plan)
 }
 
+/// A step of these judges `Authorization`, whether they can be linked or not.
+pub fn claims_authorization(object: &ObjectFacts<'_>, world: &World) -> bool {
+    let limiters = Limiters::default();
+    let compiler = Compiler::new(object, world, &limiters);
+    select::pieces(object, world).is_ok_and(|pieces| compiler.claims_authorization(&pieces))
+}
+
 /// Which bodies a plan of these would look at.
 fn touches(pieces: &[Piece<'_>], world: &World) -> Touches {
     let mut all = Touches::default();
@@ -141,7 +149,7 @@ pub fn coming_for(
 }
 
 fn touches_of(steps: &[PolicyStep], world: &World) -> Touches {
-    Touches::of(steps, None, &|uses| resolve::definition(uses, world))
+    Touches::of(steps, None, world)
 }
 
 // === impl Problem ===
