@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::json;
+use crate::step::Definition;
 
 pub use auth::{Auth, Caller, Certificate, Identity, Source};
 pub(crate) use query::{Pairs, decoded, encoded};
@@ -74,8 +75,12 @@ pub struct Exchange<'x> {
     pub(crate) deadline: Option<Duration>,
     /// Nothing comes of it but a count.
     pub(crate) is_shadow: bool,
+    /// Definitions that were begun and whose `finally` is still to run, with their parameters.
+    pub(crate) open: Vec<Open>,
     parsed: OnceLock<Result<Option<Value>, &'static str>>,
 }
+
+pub(crate) type Open = (Arc<Definition>, Arc<Map<String, Value>>);
 
 /// The answer that a hook of `OnError` may replace.
 #[derive(Clone, Debug)]
@@ -97,6 +102,7 @@ impl<'x> Exchange<'x> {
             failing: None,
             deadline: None,
             is_shadow: false,
+            open: Vec::new(),
             parsed: OnceLock::new(),
         }
     }

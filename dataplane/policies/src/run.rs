@@ -59,6 +59,7 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
         None => Ok(true),
     };
     let counted = exchange.state.counted.len();
+    let warned = exchange.state.warned.len();
     let done = match applies {
         Ok(false) => return Ok(()),
         Ok(true) => {
@@ -78,7 +79,10 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
     };
     if let Some(meter) = &step.meter {
         let has_failed = exchange.state.counted.len() > counted;
-        let decision = Decision::of(&done, has_failed, step.mode == Mode::Shadow);
+        let decision = match Decision::of(&done, has_failed, step.mode == Mode::Shadow) {
+            Decision::Passed if exchange.state.warned.len() > warned => Decision::Warned,
+            decision => decision,
+        };
         meter.record(decision, outside.elapsed().saturating_sub(moment.elapsed));
     }
     done
@@ -97,6 +101,7 @@ async fn act_in_time(
     exchange.deadline = Some(outer.map_or(deadline, |outer| outer.min(deadline)));
     let params = exchange.params.clone();
     let counted = exchange.state.counted.len();
+    let open = exchange.open.len();
     let done = {
         let mut work: Waiting<'_, Done> = Box::pin(act(step, exchange, moment, outside));
         let mut pause = outside.pause(timeout);
@@ -108,6 +113,14 @@ async fn act_in_time(
     };
     exchange.params = params;
     exchange.deadline = outer;
+    // What was left in the middle, from the inside out.
+    while exchange.open.len() > open
+        && let Some((definition, params)) = exchange.open.pop()
+    {
+        let outer = exchange.swap_params(Some(params));
+        finish(&definition, exchange, outside).await;
+        exchange.swap_params(outer);
+    }
     let is_late = outside.elapsed() > deadline;
     match done {
         Some(done) if !is_late || done.is_err() => done,
@@ -161,7 +174,7 @@ fn chosen<'c>(cases: &'c [Case], exchange: &Exchange<'_>, moment: Moment) -> Res
 }
 
 async fn run_definition(
-    definition: &Definition,
+    definition: &Arc<Definition>,
     exchange: &mut Exchange<'_>,
     moment: Moment,
     outside: &dyn Outside,
@@ -184,6 +197,10 @@ async fn run_definition(
             Arc::new(params)
         }
     };
+    let has_end = !definition.finally.is_empty();
+    if has_end {
+        exchange.open.push((Arc::clone(definition), Arc::clone(&params)));
+    }
     let outer = exchange.swap_params(Some(params));
     let mut done = nested(&definition.steps, exchange, outside).await;
     if let Err(answer) = &done
@@ -207,10 +224,19 @@ async fn run_definition(
             }
         }
     }
-    // It cannot answer.
-    let _ = nested(&definition.finally, exchange, outside).await;
+    if has_end {
+        exchange.open.pop();
+        finish(definition, exchange, outside).await;
+    }
     exchange.swap_params(outer);
     Ok(done)
+}
+
+/// In any case, and so however late it is. It cannot answer.
+async fn finish(definition: &Definition, exchange: &mut Exchange<'_>, outside: &dyn Outside) {
+    let deadline = exchange.deadline.take();
+    let _ = nested(&definition.finally, exchange, outside).await;
+    exchange.deadline = deadline;
 }
 
 /// An answer of an inner step; the outer one may let errors pass.

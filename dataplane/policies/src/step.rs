@@ -46,7 +46,7 @@ pub(crate) enum Action {
     Jwt(Box<Jwt>),
     Basic(Box<Basic>),
     Switch(Box<[Case]>),
-    Definition(Box<Definition>),
+    Definition(Arc<Definition>),
 }
 
 /// What a step does that needs nobody else.

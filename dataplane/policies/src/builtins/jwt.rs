@@ -23,7 +23,7 @@ use crate::exchange::{Exchange, Identity};
 use crate::expr::Expr;
 use crate::failure::Event;
 use crate::keys::{Algorithm, KeySource, KeySourceWith};
-use crate::limiters::Table;
+use crate::limiters::{CREDENTIALS, Table};
 use crate::link::{Fault, Site};
 use crate::outside::{Outside, Unreachable};
 use crate::places::{PlaceWith, Places, Usual};
@@ -146,7 +146,7 @@ impl Jwt {
                 .identity
                 .map(|identity| IdentityRule::compile(&identity, site))
                 .transpose()?,
-            good: Mutex::new(Table::new(MOST_TOKENS)),
+            good: Mutex::new(Table::within(MOST_TOKENS, &CREDENTIALS)),
         })
     }
 
@@ -221,7 +221,8 @@ impl Jwt {
             claims: Arc::clone(claims),
             until,
         };
-        self.good.lock().insert(hash, good);
+        let is_of_use = |good: &Good| good.until > moment.now;
+        self.good.lock().insert_among(hash, good, is_of_use);
     }
 
     fn apply(

@@ -134,7 +134,7 @@ impl Compiler<'_> {
         } else {
             Params::Fixed(Arc::new(with))
         };
-        Ok(Action::Definition(Box::new(Definition {
+        Ok(Action::Definition(Arc::new(Definition {
             params,
             steps: steps.into(),
             catch: caught.into(),
