@@ -51,7 +51,7 @@ pub use keys::check_keys;
 pub use limiters::Limiters;
 pub use link::{
     Described, Description, Problem, ProblemReason, check, check_hook, claims_authorization, class_of,
-    coming_for, describe, link, resolves,
+    coming_for, describe, link, link_stub, resolves,
 };
 pub use meters::{Decision, Meter, Meters, Tally};
 pub use on_error::{Replaced, Replacing};

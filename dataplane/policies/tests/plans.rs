@@ -656,17 +656,22 @@ fn a_step_that_only_watches_claims_nothing() {
 fn a_time_that_is_not_signed_is_refused() {
     let hmac = |payload: &str| {
         let with = json!({"key": {"secret": "k"}, "header": "x-sig", "timestampHeader": "x-time", "payload": payload});
-        let setup = Setup::new(json!([{"use": "hmac", "with": with}])).with_secrets(json!({"k": {"key": "s3cret"}}));
+        let setup =
+            Setup::new(json!([{"use": "hmac", "with": with}])).with_secrets(json!({"k": {"key": "s3cret"}}));
         setup.link().map(drop).map_err(|problem| problem.message)
     };
     assert_eq!(hmac("{{timestamp}}.{{body}}"), Ok(()));
     let said = hmac("{{body}}").unwrap_err();
-    assert!(said.starts_with("spec.policies[0].with.payload: it has to hold {{timestamp}}"), "{said}");
+    assert!(
+        said.starts_with("spec.policies[0].with.payload: it has to hold {{timestamp}}"),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_limit_that_only_warns_is_told_of() {
-    let setup = Setup::new(json!([{"use": "rateLimit", "with": {"requests": 1, "per": "1m", "hard": false}}]));
+    let setup =
+        Setup::new(json!([{"use": "rateLimit", "with": {"requests": 1, "per": "1m", "hard": false}}]));
     let plan = setup.link().unwrap();
     assert!(setup.send_to(&plan, "GET", &[]).state.warned.is_empty());
     let done = setup.send_to(&plan, "GET", &[]);

@@ -186,11 +186,11 @@ impl Proxy {
             }
             let outgoing = context.outgoing.as_ref();
             let call = outgoing.and_then(|outgoing| outgoing.call.as_ref());
-            // A credential goes into it: how long it is then is not known yet, and said by nobody.
-            if call.is_none_or(|call| call.injected.body.is_none()) {
-                request.remove_header(&TRANSFER_ENCODING);
-                request.insert_header(CONTENT_LENGTH, body.len())?;
-            }
+            frame(
+                request,
+                body,
+                call.is_some_and(|call| call.injected.body.is_some()),
+            )?;
         }
         let Ok(plan) = running.linked.plan() else {
             return Ok(());
@@ -489,6 +489,15 @@ fn no_memory() -> Answer {
     Answer::status(503, reason::BODY_MEMORY_EXHAUSTED, message)
 }
 
+/// Says how long the body is that policies made. `grows`: a credential goes into it, so that nobody can say it yet.
+fn frame(request: &mut RequestHeader, body: &Bytes, grows: bool) -> Result<()> {
+    if !grows {
+        request.remove_header(&TRANSFER_ENCODING);
+        request.insert_header(CONTENT_LENGTH, body.len())?;
+    }
+    Ok(())
+}
+
 fn install(request: &mut RequestHeader, sent: &HeaderMap) {
     let names: Vec<HeaderName> = request.headers.keys().cloned().collect();
     for name in names {
@@ -557,4 +566,41 @@ fn answer_of(answer: PolicyAnswer) -> Answer {
     }));
     made.detail = answer.detail;
     made
+}
+
+#[cfg(test)]
+mod tests {
+    use genkan_routing::connectors::{Generated, Injected, Position};
+
+    use super::*;
+
+    #[test]
+    fn nobody_says_how_long_a_body_is_that_a_credential_goes_into() {
+        let generated = Generated {
+            position: Position::Body,
+            content_type: "application/json".to_owned(),
+            auth: vec![("key".to_owned(), "value".into())],
+        };
+        let injected: Injected = generated.try_into().unwrap();
+        let framing = |injected: &Injected| {
+            let mut request = RequestHeader::build("POST", b"/", None).unwrap();
+            request.insert_header(CONTENT_LENGTH, "3").unwrap();
+            tool::inject(injected, &mut request).unwrap();
+            frame(
+                &mut request,
+                &Bytes::from_static(b"{\"a\": 1}"),
+                injected.body.is_some(),
+            )
+            .unwrap();
+            let text = |name| {
+                request
+                    .headers
+                    .get(name)
+                    .map(|value| value.to_str().unwrap().to_owned())
+            };
+            (text(CONTENT_LENGTH), text(TRANSFER_ENCODING))
+        };
+        assert_eq!(framing(&injected), (None, Some("chunked".to_owned())));
+        assert_eq!(framing(&Injected::default()), (Some("8".to_owned()), None));
+    }
 }

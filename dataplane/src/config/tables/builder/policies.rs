@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use genkan_policies::{
     Alias, Aliases, EntryFacts, Limiters, Meters, NamedHook, NamedOverride, ObjectFacts, Problem,
-    ProblemReason, World, check, check_hook, claims_authorization, link,
+    ProblemReason, World, check, check_hook, claims_authorization, link, link_stub,
 };
 use genkan_proto::codec;
 use genkan_proto::v1alpha1::Verdict;
@@ -356,8 +356,13 @@ impl Builder {
             policies: &wanted.steps,
             secrets: &secrets,
         };
-        match link(&facts, world, &self.policies.limiters) {
-            Ok(plan) if plan.is_empty() => (None, None),
+        let limiters = &self.policies.limiters;
+        let made = match route.action.unavailable() {
+            Some(_) => link_stub(&facts, world, limiters),
+            None => link(&facts, world, limiters),
+        };
+        match made {
+            Ok(plan) if plan.is_empty() && !plan.claims_authorization() => (None, None),
             Ok(plan) => (Some(Linked::new(plan)), None),
             Err(problem) => {
                 // Whoever answers with it says whose it is.
@@ -368,14 +373,15 @@ impl Builder {
                     .unwrap_or(&problem.message)
                     .to_owned();
                 let reason = problem.reason.as_str();
-                let objection = Objection {
+                // What is wrong with the route itself says more.
+                let objection = route.action.unavailable().is_none().then(|| Objection {
                     object: route.object.clone(),
                     reason: reason.to_owned(),
                     message: message.clone(),
-                };
+                });
                 let claims = claims_authorization(&facts, world);
                 let linked = Linked::broken(Unavailable::new(reason, message), problem.entry, claims);
-                (Some(linked), Some(objection))
+                (Some(linked), objection)
             }
         }
     }
