@@ -79,10 +79,10 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
     };
     if let Some(meter) = &step.meter {
         let has_failed = exchange.state.counted.len() > counted;
-        let decision = match Decision::of(&done, has_failed, step.mode == Mode::Shadow) {
-            Decision::Passed if exchange.state.warned.len() > warned => Decision::Warned,
-            decision => decision,
-        };
+        let mut decision = Decision::of(&done, has_failed, step.mode == Mode::Shadow);
+        if decision == Decision::Passed && exchange.state.warned.len() > warned {
+            decision = Decision::Warned;
+        }
         meter.record(decision, outside.elapsed().saturating_sub(moment.elapsed));
     }
     done
