@@ -189,7 +189,7 @@ impl ClientCertVerifier for CallerAuthorities {
 impl Names {
     fn of(certificate: &X509Certificate<'_>) -> Self {
         let subject = certificate.subject();
-        let of = |kind: &str, value: &str| format!("{kind}={value}");
+        let of = |kind: &str, value: &str| format!("{kind}={}", escaped(value));
         let common = subject.iter_common_name().filter_map(|name| name.as_str().ok());
         let organizations = subject.iter_organization().filter_map(|name| name.as_str().ok());
         let parts = common
@@ -212,6 +212,24 @@ impl Names {
         }
         names
     }
+}
+
+/// A value of a subject as RFC 4514 writes it, so that it is no more than one value.
+fn escaped(value: &str) -> String {
+    let last = value.chars().count().saturating_sub(1);
+    let mut out = String::with_capacity(value.len());
+    for (index, letter) in value.chars().enumerate() {
+        let is_at_end = (letter == ' ' && (index == 0 || index == last)) || (letter == '#' && index == 0);
+        if is_at_end || matches!(letter, '"' | '+' | ',' | ';' | '<' | '=' | '>' | '\\') {
+            out.push('\\');
+            out.push(letter);
+        } else if letter.is_ascii_control() {
+            out.push_str(&format!("\\{:02X}", u32::from(letter)));
+        } else {
+            out.push(letter);
+        }
+    }
+    out
 }
 
 // === impl CallerCertificate ===
@@ -287,6 +305,24 @@ mod tests {
         let nobody = certificate(&issuer, &[(DnType::OrganizationName, "shop")]);
         assert!(read(&nobody).is_none());
         assert!(read(&[]).is_none());
+    }
+
+    /// Whoever may choose its name chooses no other part of the subject.
+    #[test]
+    fn a_name_is_one_part_of_a_subject() {
+        let issuer = authority();
+        let subject = |name: &str| {
+            let chain = certificate(&issuer, &[(DnType::CommonName, name)]);
+            CallerCertificate::read(&chain, &Keys::default())
+                .unwrap()
+                .names
+                .subject
+        };
+        assert_eq!(subject("x,O=Acme"), r"CN=x\,O\=Acme");
+        assert_eq!(subject("x+O=Acme"), r"CN=x\+O\=Acme");
+        assert_eq!(subject(r"x\,O=Acme"), r"CN=x\\\,O\=Acme");
+        assert_eq!(subject("#a b "), r"CN=\#a b\ ");
+        assert_eq!(escaped("a\0b"), r"a\00b");
     }
 
     #[test]

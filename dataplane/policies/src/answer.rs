@@ -26,6 +26,8 @@ pub struct PolicyAnswer {
     pub detail: String,
     /// `onError` of a step around it may let the message pass.
     pub(crate) is_skippable: bool,
+    /// No `catch` lets the message pass: a step that protects says it, or one stands behind it and was not reached.
+    pub(crate) is_final: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -73,6 +75,7 @@ impl PolicyAnswer {
             kind,
             detail: String::new(),
             is_skippable: false,
+            is_final: false,
         }
     }
 

@@ -100,14 +100,17 @@ pub fn is_name(name: &str) -> bool {
 
 const LONGEST_DURATION: Duration = Duration::from_secs(31 * 86_400);
 
-/// Makes a built-in ready to run. `switch` is made by whoever makes steps.
+/// Makes a built-in ready to run. `switch` is made by whoever makes steps. The place: its label, and where it is written,
+/// which no other step of the object has.
 pub(crate) fn compile(
     name: &str,
     with: &Map<String, Value>,
     site: &Site<'_>,
-    label: &str,
+    place: (&str, &str),
 ) -> Result<Action, Fault> {
-    if site.on == Direction::Response && OF_REQUESTS.contains(&name) {
+    // An error that the client is told by its browser going elsewhere.
+    let is_of_both = site.is_of_error && name == "redirect";
+    if site.on == Direction::Response && OF_REQUESTS.contains(&name) && !is_of_both {
         return Err(Fault::new(
             "",
             format!("{name} is for requests, and not for answers"),
@@ -119,14 +122,14 @@ pub(crate) fn compile(
         "basic" => return Ok(Action::Basic(Box::new(Basic::compile(site.read(with)?, site)?))),
         "check" => Box::new(check::Check::compile(site.read(with)?, site)?),
         "cors" => Box::new(cors::Cors::compile(site.read(with)?, site)?),
-        "countLimit" => Box::new(limit::CountLimit::compile(site.read(with)?, with, site, label)?),
+        "countLimit" => Box::new(limit::CountLimit::compile(site.read(with)?, with, site, place)?),
         "filter" => Box::new(filter::Filter::compile(site.read(with)?, site)?),
         "hmac" => Box::new(hmac::Hmac::compile(site.read(with)?, site)?),
         "log" => Box::new(log::Log::compile(site.read(with)?, site)?),
         "jwt" => return Ok(Action::Jwt(Box::new(Jwt::compile(site.read(with)?, site)?))),
         "lookup" => Box::new(lookup::Lookup::compile(site.read(with)?, site)?),
         "mtls" => Box::new(mtls::Mtls::compile(site.read(with)?, site)?),
-        "rateLimit" => Box::new(limit::RateLimit::compile(site.read(with)?, with, site, label)?),
+        "rateLimit" => Box::new(limit::RateLimit::compile(site.read(with)?, with, site, place)?),
         "redact" => Box::new(redact::Redact::compile(site.read(with)?, site)?),
         "redirect" => Box::new(redirect::Redirect::compile(site.read(with)?, site)?),
         "respond" => Box::new(respond::Respond::compile(site.read(with)?, site)?),

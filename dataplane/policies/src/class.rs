@@ -1,11 +1,16 @@
 use genkan_routing::answer::reason;
-use genkan_routing::model::policy::{Direction, Mode, PolicyDefinition, PolicyStep};
+use genkan_routing::model::policy::{Direction, Mode, PolicyStep};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use serde_json::Value;
 
 use crate::answer::PolicyAnswer;
 use crate::expr::Expr;
+use crate::json;
 use crate::jsonata::Jsonata;
+use crate::link::definition;
 use crate::template::Template;
+use crate::world::World;
 
 /// Bytes of a request body that is read before it is sent on.
 pub const EARLY_BODY: u64 = 65_536;
@@ -29,7 +34,10 @@ pub struct Reading<'a> {
     pub bytes: Option<u64>,
     pub is_upgrade: bool,
     pub content_type: Option<&'a str>,
+    /// The first that changes the bytes.
     pub content_encoding: Option<&'a str>,
+    /// Its type can be read in more than one way.
+    pub is_of_two_types: bool,
 }
 
 /// How a request is served.
@@ -47,11 +55,36 @@ pub(crate) struct Touches {
     pub(crate) response: bool,
 }
 
-/// How definitions are found.
-pub(crate) type Find<'a> = &'a dyn Fn(&str) -> Option<&'a PolicyDefinition>;
-
 /// Definitions inside of definitions at most.
 const DEEPEST: usize = 8;
+
+// === impl Reading ===
+
+impl<'a> Reading<'a> {
+    /// `is_open`: a body may come whose length is not said.
+    pub fn of(headers: &'a HeaderMap, is_upgrade: bool, is_open: bool) -> Self {
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let length = length.and_then(|length| length.parse().ok());
+        let codings = headers.get_all(CONTENT_ENCODING).iter();
+        // What cannot be read is no coding that is known here.
+        let codings = codings.flat_map(|line| line.to_str().unwrap_or("?").split(','));
+        let mut codings = codings.map(str::trim).filter(|coding| !coding.is_empty());
+        let mut types = headers.get_all(CONTENT_TYPE).iter();
+        let first = types.next();
+        Self {
+            bytes: length.or((!is_open).then_some(0)),
+            is_upgrade,
+            content_type: json::media_type(headers),
+            content_encoding: codings.find(|coding| is_coded(coding)),
+            is_of_two_types: types.next().is_some()
+                || first.is_some_and(|value| !json::is_one_type(value.as_bytes())),
+        }
+    }
+}
+
+fn is_coded(coding: &str) -> bool {
+    !coding.eq_ignore_ascii_case("identity")
+}
 
 // === impl Touches ===
 
@@ -67,10 +100,12 @@ impl Touches {
     pub(crate) fn coming(self, reading: &Reading<'_>) -> Coming {
         let answer = |answer: PolicyAnswer| Coming::Answer(Box::new(answer));
         let kind = reading.content_type.unwrap_or_default();
-        let is_coded = |coding: &str| !coding.eq_ignore_ascii_case("identity");
+        let is_stream = kind
+            .get(..16)
+            .is_some_and(|start| start.eq_ignore_ascii_case("application/grpc"));
         match self.class() {
             Class::HeaderOnly => Coming::HeaderOnly,
-            _ if reading.is_upgrade || kind.starts_with("application/grpc") => answer(PolicyAnswer::refused(
+            _ if reading.is_upgrade || is_stream => answer(PolicyAnswer::refused(
                 501,
                 reason::STREAM_WITH_BODY_POLICY,
                 "a policy of this object looks at bodies, and this request opens a stream",
@@ -85,6 +120,13 @@ impl Touches {
                     "a policy of this object looks at the body; send it without Content-Encoding",
                 ))
             }
+            Class::EarlyBody if reading.is_of_two_types && reading.bytes != Some(0) => {
+                answer(PolicyAnswer::refused(
+                    415,
+                    reason::UNSUPPORTED_MEDIA_TYPE,
+                    "a policy of this object looks at the body; send it with one Content-Type of the form type/subtype",
+                ))
+            }
             Class::EarlyBody if reading.bytes.is_some_and(|bytes| bytes > EARLY_BODY) => {
                 answer(body_too_long())
             }
@@ -92,15 +134,15 @@ impl Touches {
         }
     }
 
-    pub(crate) fn of(steps: &[PolicyStep], on: Option<Direction>, find: Find<'_>) -> Self {
+    pub(crate) fn of(steps: &[PolicyStep], on: Option<Direction>, world: &World) -> Self {
         let mut touches = Self::default();
         for step in steps {
-            touches.add(step, on.unwrap_or(step.on), find, 0);
+            touches.add(step, on.unwrap_or(step.on), world, 0);
         }
         touches
     }
 
-    fn add(&mut self, step: &PolicyStep, on: Direction, find: Find<'_>, depth: usize) {
+    fn add(&mut self, step: &PolicyStep, on: Direction, world: &World, depth: usize) {
         if step.mode == Mode::Disabled || depth > DEEPEST {
             return;
         }
@@ -110,17 +152,17 @@ impl Touches {
         for (_, value) in &step.with {
             self.add_templates(value, on);
         }
-        if let Some(definition) = find(&step.uses) {
+        if let Some(definition) = definition(&step.uses, world) {
             let inner = |inner: &PolicyStep| match on {
                 Direction::Request => inner.on,
                 Direction::Response => on,
             };
             for step in &definition.steps {
-                self.add(step, inner(step), find, depth + 1);
+                self.add(step, inner(step), world, depth + 1);
             }
             let catch = definition.catch.iter().flat_map(|catch| &catch.steps);
             for step in catch.chain(&definition.finally) {
-                self.add(step, on, find, depth + 1);
+                self.add(step, inner(step), world, depth + 1);
             }
             if let Some(script) = &definition.script
                 && script_reads_body(script.get("source"))
@@ -129,7 +171,7 @@ impl Touches {
             }
             return;
         }
-        if reads_body(step) {
+        if reads_body(step, world) {
             self.mark(on);
         }
         for text in expressions(step) {
@@ -139,7 +181,7 @@ impl Touches {
             self.add_jsonata(text, on);
         }
         for inner in inner_steps(step) {
-            self.add(&inner, on, find, depth + 1);
+            self.add(&inner, on, world, depth + 1);
         }
     }
 
@@ -196,7 +238,7 @@ pub fn body_too_long() -> PolicyAnswer {
 }
 
 /// By its configuration alone.
-pub(crate) fn reads_body(step: &PolicyStep) -> bool {
+pub(crate) fn reads_body(step: &PolicyStep, world: &World) -> bool {
     let with = &step.with;
     let list = |name: &str| with.get(name).and_then(Value::as_array);
     let names = |items: &Vec<Value>, wanted: &str| items.iter().any(|item| item.as_str() == Some(wanted));
@@ -231,10 +273,16 @@ pub(crate) fn reads_body(step: &PolicyStep) -> bool {
                 .any(|rest| rest.trim_start().starts_with("body")),
             None => true,
         },
-        "authorize" => with
-            .get("rego")
-            .and_then(Value::as_str)
-            .is_some_and(|text| text.contains("body")),
+        "authorize" => {
+            let text = |name: &str| with.get(name).and_then(Value::as_str);
+            // What is a parameter, or is not here, may say anything.
+            let is_of_body = |text: &str| text.contains("body") || text.contains("{{");
+            let is_file_of_body = |path: &str| match world.files.get(path) {
+                Some(file) => file.windows(4).any(|window| window == b"body"),
+                None => true,
+            };
+            text("rego").is_some_and(is_of_body) || text("file").is_some_and(is_file_of_body)
+        }
         "set" | "extAuth" => with.contains_key("body"),
         "call" => with.get("into").and_then(Value::as_str) == Some("message"),
         "extProc" => with.contains_key("processingMode"),

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::json;
+use crate::step::Definition;
 
 pub use auth::{Auth, Caller, Certificate, Identity, Source};
 pub(crate) use query::{Pairs, decoded, encoded};
@@ -72,8 +73,14 @@ pub struct Exchange<'x> {
     pub(crate) failing: Option<Failing>,
     /// Until when the step at hand has time, by the clock of `Moment::elapsed`.
     pub(crate) deadline: Option<Duration>,
-    parsed: OnceLock<Option<Value>>,
+    /// Nothing comes of it but a count.
+    pub(crate) is_shadow: bool,
+    /// Definitions that were begun and whose `finally` is still to run, with their parameters.
+    pub(crate) open: Vec<Open>,
+    parsed: OnceLock<Result<Option<Value>, &'static str>>,
 }
+
+pub(crate) type Open = (Arc<Definition>, Arc<Map<String, Value>>);
 
 /// The answer that a hook of `OnError` may replace.
 #[derive(Clone, Debug)]
@@ -94,6 +101,8 @@ impl<'x> Exchange<'x> {
             params: None,
             failing: None,
             deadline: None,
+            is_shadow: false,
+            open: Vec::new(),
             parsed: OnceLock::new(),
         }
     }
@@ -165,21 +174,37 @@ impl<'x> Exchange<'x> {
         self.parsed = OnceLock::new();
     }
 
-    /// The body for expressions: what JSON holds, or a text. Read once, until it is written.
-    pub(crate) fn body_value(&self) -> Option<&Value> {
+    /// The body for expressions: what JSON holds, or a text; `None` where it is empty. Read once, until it is written.
+    ///
+    /// # Errors
+    /// When nobody can say what it holds, in one sentence: that is something else than none.
+    pub(crate) fn body_value(&self) -> Result<Option<&Value>, String> {
         let read = || {
-            let body = self.body().filter(|body| !body.is_empty())?;
+            let Some(body) = self.body() else {
+                // Hooks for errors look at no body.
+                return if self.failing.is_some() {
+                    Ok(None)
+                } else {
+                    Err("the body was not read")
+                };
+            };
+            if body.is_empty() {
+                return Ok(None);
+            }
             let is_json = match json::media_type(self.request_headers()) {
                 Some(kind) => json::is_json(kind),
                 None => true,
             };
             if is_json {
-                return json::read(body).ok();
+                let read = json::read(body).map(Some);
+                return read.map_err(|_| "the body is no JSON, or a member of it is named twice");
             }
-            let text = std::str::from_utf8(body).ok()?;
-            Some(Value::String(text.to_owned()))
+            Ok(Some(Value::String(String::from_utf8_lossy(body).into_owned())))
         };
-        self.parsed.get_or_init(read).as_ref()
+        let read = self.parsed.get_or_init(read);
+        read.as_ref()
+            .map(Option::as_ref)
+            .map_err(|problem| (*problem).to_owned())
     }
 
     /// Who calls, by now.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cel::common::ast::IdedExpr;
 use cel::{Context, Env, ExecutionError, Value};
+use genkan_routing::model::policy::Direction;
 use parking_lot::Mutex;
 
 use crate::exchange::Exchange;
@@ -106,6 +107,11 @@ impl Expr {
     /// # Errors
     /// Why there is no value, in one sentence without anything of the message.
     pub(crate) fn value(&self, exchange: &Exchange<'_>, now: Duration) -> Result<Value, String> {
+        let of_message = exchange.direction() == Direction::Request && self.reads_body("message");
+        if of_message || self.reads_body("request") {
+            // One that cannot be read is not the same as none.
+            exchange.body_value()?;
+        }
         let evaluate = || {
             let mut context = Context::with_env(Arc::clone(&ENV));
             values::add(&mut context, &self.0.wants, exchange, now);

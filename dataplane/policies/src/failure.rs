@@ -97,6 +97,18 @@ impl Case<'_> {
                 Event::Refusal { .. } | Event::Budget | Event::PodBudget
             )
     }
+
+    /// The message never goes on, whoever catches it: the verdict of what protects, or that there is none of it.
+    pub(crate) fn is_final(&self) -> bool {
+        let is_protective = PROTECTIVE.contains(&self.uses);
+        match self.event {
+            Event::Budget | Event::PodBudget => true,
+            Event::Refusal { .. } => is_protective || self.has_protective,
+            Event::Error(_) | Event::Timeout | Event::Unreachable | Event::NotLoaded | Event::BreakerOpen => {
+                self.has_protective || (is_protective && !self.is_allowed_to_fail_open)
+            }
+        }
+    }
 }
 
 /// The one table of failures.

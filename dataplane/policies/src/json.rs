@@ -28,8 +28,28 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Value, String> {
 
 /// The media type without its parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or_default().trim())
+    let value = headers.get(CONTENT_TYPE)?.as_bytes();
+    // Parameters may hold letters that are no ASCII.
+    let kind = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    std::str::from_utf8(kind.trim_ascii()).ok()
+}
+
+/// A media type that everybody reads in the same way.
+pub(crate) fn is_one_type(value: &[u8]) -> bool {
+    let kind = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(byte);
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    let is_list = value.iter().any(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_quoted,
+            b'"' => is_quoted = !is_quoted,
+            _ => {}
+        }
+        *byte == b',' && !is_quoted
+    });
+    kind.trim_ascii().iter().all(is_of_token) && !is_list
 }
 
 /// `application/json` and `*+json`.
@@ -116,5 +136,25 @@ mod tests {
             assert!(read(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(is_json("application/problem+json") && !is_json("text/json"));
+    }
+
+    #[test]
+    fn a_type_is_one() {
+        for good in [
+            "application/json",
+            "a/b; c=\"d,e\\\",f\"",
+            "multipart/form-data; boundary=x",
+            "",
+        ] {
+            assert!(is_one_type(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "text/plain, application/json",
+            "text/plain;a, a/json",
+            "application/json x",
+            "a/\u{e9}",
+        ] {
+            assert!(!is_one_type(bad.as_bytes()), "{bad}");
+        }
     }
 }

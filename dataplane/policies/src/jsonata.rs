@@ -69,7 +69,7 @@ impl Jsonata {
     pub(crate) fn reads_body(&self, root: &str) -> bool {
         match root {
             "request" => self.0.mentions.request_body,
-            "message" => self.0.mentions.message_body,
+            "message" => self.0.mentions.message_body || self.0.mentions.body_kind,
             _ => false,
         }
     }
@@ -87,16 +87,19 @@ impl Jsonata {
                 ..EvaluatorOptions::default()
             };
             let mut evaluator = Evaluator::with_options(Context::new(), options);
-            let root = values::root(&self.0.mentions, exchange);
+            let root = match values::root(&self.0.mentions, exchange) {
+                Ok(root) => root,
+                Err(problem) => return Ok(Err(problem)),
+            };
             measure::add(&mut evaluator)?;
             functions::add(&mut evaluator, &self.0.mentions, &root, exchange)?;
             let value = evaluator.evaluate(&self.0.tree, &root)?;
             measure::measured(&value)?;
-            Ok(is_true(&value))
+            Ok(Ok(is_true(&value)))
         };
         // The library is young, and a request must not end with it.
         match catch_unwind(AssertUnwindSafe(evaluate)) {
-            Ok(Ok(truth)) => Ok(truth),
+            Ok(Ok(truth)) => truth,
             Ok(Err(error)) => Err(sentence(&error).to_owned()),
             Err(_) => Err("the expression cannot be evaluated".to_owned()),
         }

@@ -50,10 +50,11 @@ pub use builtins::is_name as is_builtin;
 pub use class::{Class, Coming, EARLY_BODY, Reading, body_too_long};
 pub use exchange::Later;
 pub use exchange::{Auth, Caller, Certificate, Exchange, Headers, Identity, Request, Source, Stage, State};
+pub use keys::check_keys;
 pub use limiters::Limiters;
 pub use link::{
-    Described, Description, Problem, ProblemReason, check, check_hook, class_of, coming_for, describe, link,
-    resolves, uses_in_definition, uses_in_hook, uses_of,
+    Described, Description, Problem, ProblemReason, check, check_hook, claims_authorization, class_of,
+    coming_for, describe, link, link_stub, resolves, uses_in_definition, uses_in_hook, uses_of,
 };
 pub use meters::{Decision, Meter, Meters, Tally};
 pub use on_error::{Replaced, Replacing};

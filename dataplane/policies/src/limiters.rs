@@ -12,7 +12,10 @@ use parking_lot::Mutex;
 
 pub(crate) use count::{CountLimiter, Held};
 pub(crate) use rate::{RateLimiter, Taken};
-pub(crate) use table::Table;
+pub(crate) use table::{Table, Total};
+
+/// Credentials that were found good, of all steps.
+pub(crate) static CREDENTIALS: Total = Total::new(10_000, 64);
 
 /// The limiters that plans of this process use.
 #[derive(Debug, Default)]

@@ -27,6 +27,7 @@ use select::{Piece, Place};
 pub use check::{check, check_hook, resolves};
 pub use describe::{Described, Description, describe};
 pub(crate) use overrides::{LimitKind, NamedLimit};
+pub(crate) use resolve::definition;
 pub(crate) use site::{Fault, Site};
 pub use uses::{uses_in_definition, uses_in_hook, uses_of};
 
@@ -64,13 +65,36 @@ const MOST_STEPS: usize = 64;
 pub fn link(object: &ObjectFacts<'_>, world: &World, limiters: &Limiters) -> Result<Plan, Problem> {
     let (pieces, description) = describe::parts(object, world)?;
     let compiler = Compiler::new(object, world, limiters);
-    let mut plan = Plan {
+    let plan = made(&compiler, &pieces)?;
+    Ok(Plan {
+        touches: touches(&pieces, world),
+        claims_authorization: compiler.claims_authorization(&pieces),
         description,
-        ..Plan::default()
-    };
+        ..plan
+    })
+}
+
+/// What of that is done for an object that cannot be served: everything in front of the access review, and about errors. Its
+/// steps may be broken themselves; whether they judge `Authorization` is read as it is written.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn link_stub(object: &ObjectFacts<'_>, world: &World, limiters: &Limiters) -> Result<Plan, Problem> {
+    let mut pieces = select::pieces(object, world)?;
+    let compiler = Compiler::new(object, world, limiters);
+    let claims_authorization = compiler.claims_authorization(&pieces);
+    pieces.retain(|piece| matches!(piece.place, Place::BeforeReview | Place::Preflow | Place::OnError));
+    Ok(Plan {
+        claims_authorization,
+        ..made(&compiler, &pieces)?
+    })
+}
+
+fn made<'a>(compiler: &'a Compiler<'a>, pieces: &[Piece<'_>]) -> Result<Plan, Problem> {
+    let mut plan = Plan::default();
     let mut errors = Vec::new();
     let mut places: [Vec<_>; 5] = Default::default();
-    for piece in &pieces {
+    for piece in pieces {
         match piece.place {
             Place::BeforeReview => {
                 compiler.refuse_bodies(piece)?;
@@ -99,13 +123,11 @@ pub fn link(object: &ObjectFacts<'_>, world: &World, limiters: &Limiters) -> Res
     if total > MOST_STEPS {
         return Err(Problem::of(
             ProblemReason::LimitExceeded,
-            &object.title(),
+            &compiler.object.title(),
             &format!("{total} steps, the limit is {MOST_STEPS}"),
         ));
     }
-    plan.touches = touches(&pieces, world);
     plan.tallies = compiler.tallies();
-    plan.claims_authorization = compiler.claims_authorization(&pieces);
     plan.on_error = errors.into();
     let [before, after, post_request, response, post_response] =
         places.map(|steps| Chain { steps: steps.into() });
@@ -115,6 +137,13 @@ pub fn link(object: &ObjectFacts<'_>, world: &World, limiters: &Limiters) -> Res
     plan.response = response;
     plan.post_response = post_response;
     Ok(plan)
+}
+
+/// A step of these judges `Authorization`, whether they can be linked or not.
+pub fn claims_authorization(object: &ObjectFacts<'_>, world: &World) -> bool {
+    let limiters = Limiters::default();
+    let compiler = Compiler::new(object, world, &limiters);
+    select::pieces(object, world).is_ok_and(|pieces| compiler.claims_authorization(&pieces))
 }
 
 /// Which bodies a plan of these would look at.
@@ -143,7 +172,7 @@ pub fn coming_for(
 }
 
 fn touches_of(steps: &[PolicyStep], world: &World) -> Touches {
-    Touches::of(steps, None, &|uses| resolve::definition(uses, world))
+    Touches::of(steps, None, world)
 }
 
 // === impl Problem ===

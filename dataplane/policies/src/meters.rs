@@ -11,6 +11,8 @@ use crate::answer::{AnswerKind, PolicyAnswer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     Passed,
+    /// A limit was passed that only warns.
+    Warned,
     /// It answered, as it is there for.
     Responded,
     Refused,
@@ -48,8 +50,9 @@ pub(crate) struct Marks {
 // === impl Decision ===
 
 impl Decision {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Passed,
+        Self::Warned,
         Self::Responded,
         Self::Refused,
         Self::Failed,
@@ -60,6 +63,7 @@ impl Decision {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
+            Self::Warned => "warned",
             Self::Responded => "responded",
             Self::Refused => "refused",
             Self::Failed => "failed",

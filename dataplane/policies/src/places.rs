@@ -67,6 +67,17 @@ impl Places {
         self.0.iter().find_map(|place| place.find(exchange))
     }
 
+    /// One of them is the query.
+    pub(crate) fn are_in_query(&self) -> bool {
+        self.0.iter().any(|place| matches!(place, Place::Query(_)))
+    }
+
+    /// The credential that counts stands in `Authorization`.
+    pub(crate) fn is_in_authorization(&self, exchange: &Exchange<'_>) -> bool {
+        let first = self.0.iter().find(|place| place.find(exchange).is_some());
+        matches!(first, Some(Place::Header { name, .. }) if name == AUTHORIZATION)
+    }
+
     /// Takes the credential out of every place that has one.
     pub(crate) fn remove(&self, exchange: &mut Exchange<'_>) {
         for place in &self.0 {

@@ -80,7 +80,12 @@ impl Rego {
     /// Why there is no verdict, in one sentence without anything of the request.
     pub(crate) fn truth(&self, exchange: &Exchange<'_>) -> Result<bool, String> {
         let mut engine = self.engine.clone();
-        let input = input(exchange, self.reads_body).to_string();
+        let body = if self.reads_body {
+            exchange.body_value()?
+        } else {
+            None
+        };
+        let input = input(exchange, body).to_string();
         let input = Value::from_json_str(&input);
         engine.set_input(input.map_err(|_| "the request cannot be written as input")?);
         match engine.eval_rule(self.rule.clone()) {
@@ -95,7 +100,7 @@ impl Rego {
     }
 }
 
-fn input(exchange: &Exchange<'_>, reads_body: bool) -> serde_json::Value {
+fn input(exchange: &Exchange<'_>, body: Option<&serde_json::Value>) -> serde_json::Value {
     let request = &exchange.request;
     let mut headers = serde_json::Map::new();
     let mut lists = serde_json::Map::new();
@@ -128,7 +133,7 @@ fn input(exchange: &Exchange<'_>, reads_body: bool) -> serde_json::Value {
             "query_string": exchange.query(),
             "headers": headers,
             "header_lists": lists,
-            "body": exchange.body_value().filter(|_| reads_body),
+            "body": body,
         },
         "auth": {
             "user": auth.user,

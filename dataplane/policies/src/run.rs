@@ -24,10 +24,16 @@ type Done = Result<(), Box<PolicyAnswer>>;
 
 /// Step by step; the first that answers ends it.
 pub(crate) async fn run_steps(steps: &[Step], exchange: &mut Exchange<'_>, outside: &dyn Outside) -> Done {
-    for step in steps {
+    for (index, step) in steps.iter().enumerate() {
         match step.mode {
             Mode::Disabled => {}
-            Mode::Enforce => run_step(step, exchange, outside).await?,
+            Mode::Enforce => {
+                if let Err(mut answer) = run_step(step, exchange, outside).await {
+                    let rest = steps.get(index + 1..).unwrap_or_default();
+                    answer.is_final |= rest.iter().any(Step::protects);
+                    return Err(answer);
+                }
+            }
             Mode::Shadow => shadow(step, exchange, outside).await,
         }
     }
@@ -53,6 +59,7 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
         None => Ok(true),
     };
     let counted = exchange.state.counted.len();
+    let warned = exchange.state.warned.len();
     let done = match applies {
         Ok(false) => return Ok(()),
         Ok(true) => {
@@ -72,7 +79,10 @@ async fn run_step(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outsid
     };
     if let Some(meter) = &step.meter {
         let has_failed = exchange.state.counted.len() > counted;
-        let decision = Decision::of(&done, has_failed, step.mode == Mode::Shadow);
+        let mut decision = Decision::of(&done, has_failed, step.mode == Mode::Shadow);
+        if decision == Decision::Passed && exchange.state.warned.len() > warned {
+            decision = Decision::Warned;
+        }
         meter.record(decision, outside.elapsed().saturating_sub(moment.elapsed));
     }
     done
@@ -91,6 +101,7 @@ async fn act_in_time(
     exchange.deadline = Some(outer.map_or(deadline, |outer| outer.min(deadline)));
     let params = exchange.params.clone();
     let counted = exchange.state.counted.len();
+    let open = exchange.open.len();
     let done = {
         let mut work: Waiting<'_, Done> = Box::pin(act(step, exchange, moment, outside));
         let mut pause = outside.pause(timeout);
@@ -102,6 +113,14 @@ async fn act_in_time(
     };
     exchange.params = params;
     exchange.deadline = outer;
+    // What was left in the middle, from the inside out.
+    while exchange.open.len() > open
+        && let Some((definition, params)) = exchange.open.pop()
+    {
+        let outer = exchange.swap_params(Some(params));
+        finish(&definition, exchange, outside).await;
+        exchange.swap_params(outer);
+    }
     let is_late = outside.elapsed() > deadline;
     match done {
         Some(done) if !is_late || done.is_err() => done,
@@ -155,7 +174,7 @@ fn chosen<'c>(cases: &'c [Case], exchange: &Exchange<'_>, moment: Moment) -> Res
 }
 
 async fn run_definition(
-    definition: &Definition,
+    definition: &Arc<Definition>,
     exchange: &mut Exchange<'_>,
     moment: Moment,
     outside: &dyn Outside,
@@ -178,6 +197,10 @@ async fn run_definition(
             Arc::new(params)
         }
     };
+    let has_end = !definition.finally.is_empty();
+    if has_end {
+        exchange.open.push((Arc::clone(definition), Arc::clone(&params)));
+    }
     let outer = exchange.swap_params(Some(params));
     let mut done = nested(&definition.steps, exchange, outside).await;
     if let Err(answer) = &done
@@ -187,18 +210,41 @@ async fn run_definition(
             .iter()
             .find(|catch| catch.errors.iter().any(|error| error.matches(&answer.reason)))
     {
-        done = nested(&catch.steps, exchange, outside).await;
+        let is_final = answer.is_final;
+        match nested(&catch.steps, exchange, outside).await {
+            // What protects has the last word, unless another answer takes its place.
+            Ok(()) if is_final => {}
+            Ok(()) => done = Ok(()),
+            Err(other) => {
+                done = Err(Box::new(PolicyAnswer {
+                    is_final: is_final || other.is_final,
+                    is_skippable: other.is_skippable && !is_final,
+                    ..*other
+                }));
+            }
+        }
     }
-    // It cannot answer.
-    let _ = nested(&definition.finally, exchange, outside).await;
+    if has_end {
+        exchange.open.pop();
+        finish(definition, exchange, outside).await;
+    }
     exchange.swap_params(outer);
     Ok(done)
 }
 
+/// In any case, and so however late it is. It cannot answer.
+async fn finish(definition: &Definition, exchange: &mut Exchange<'_>, outside: &dyn Outside) {
+    let deadline = exchange.deadline.take();
+    let _ = nested(&definition.finally, exchange, outside).await;
+    exchange.deadline = deadline;
+}
+
 /// An answer of an inner step; the outer one may let errors pass.
 fn passed(step: &Step, exchange: &mut Exchange<'_>, answer: Box<PolicyAnswer>) -> Done {
-    let is_skipped =
-        answer.kind == AnswerKind::Failed && answer.is_skippable && step.on_error == Some(OnError::Continue);
+    let is_skipped = answer.kind == AnswerKind::Failed
+        && answer.is_skippable
+        && !step.has_protective
+        && step.on_error == Some(OnError::Continue);
     if is_skipped {
         count(step, exchange, Counted::Error);
         return Ok(());
@@ -241,7 +287,7 @@ fn judged(step: &Step, exchange: &mut Exchange<'_>, stop: Stop) -> Done {
             Ok(())
         }
         Verdict::Answer { status, reason } => {
-            let answer = match answer {
+            let mut answer = match answer {
                 Some(answer) => PolicyAnswer { status, ..*answer },
                 None => {
                     let mut answer = PolicyAnswer::new(AnswerKind::Failed, status, reason);
@@ -251,6 +297,7 @@ fn judged(step: &Step, exchange: &mut Exchange<'_>, stop: Stop) -> Done {
                     answer
                 }
             };
+            answer.is_final |= case.is_final();
             Err(Box::new(signed(answer, step)))
         }
     }
@@ -302,6 +349,7 @@ async fn shadow(step: &Step, exchange: &mut Exchange<'_>, outside: &dyn Outside)
     copy.params = exchange.params.clone();
     copy.failing = exchange.failing.clone();
     copy.deadline = exchange.deadline;
+    copy.is_shadow = true;
     let run: Waiting<'_, Done> = Box::pin(run_step(step, &mut copy, outside));
     let done = run.await;
     exchange.state.held.append(&mut state.held);

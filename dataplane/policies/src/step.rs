@@ -47,7 +47,7 @@ pub(crate) enum Action {
     Jwt(Box<Jwt>),
     Basic(Box<Basic>),
     Switch(Box<[Case]>),
-    Definition(Box<Definition>),
+    Definition(Arc<Definition>),
 }
 
 /// What a step does that needs nobody else.
@@ -165,7 +165,9 @@ impl Action {
         match self {
             Self::Plain(_) | Self::Jwt(_) | Self::Basic(_) => false,
             Self::Switch(cases) => cases.iter().any(|case| any(&case.steps)),
-            Self::Definition(definition) => any(&definition.steps),
+            Self::Definition(definition) => {
+                any(&definition.steps) || definition.catch.iter().any(|catch| any(&catch.steps))
+            }
         }
     }
 }

@@ -171,6 +171,45 @@ fn an_unknown_key_is_asked_for_again() {
 }
 
 #[test]
+fn a_token_that_is_forwarded_reaches_the_backend() {
+    let issuer = Issuer::new("a");
+    let web = Web::new(Some(&issuer.jwks()), None);
+    let bearer = issuer.bearer(&claims(json!({})));
+    let from = json!([{"header": "x-token"}, {"header": "authorization"}]);
+    for (with, lines, forwards) in [
+        (json!({"forward": true}), vec![("authorization", &*bearer)], true),
+        (json!({}), vec![("authorization", &*bearer)], false),
+        // The one that counts stands elsewhere: what is in Authorization was judged by nobody.
+        (
+            json!({"forward": true, "from": from}),
+            vec![("x-token", &bearer[7..]), ("authorization", "Bearer other")],
+            false,
+        ),
+    ] {
+        let setup = Setup::new(jwt(with.clone()));
+        let done = setup.send_at(&setup.link().unwrap(), &lines, &web);
+        assert!(done.answer.is_none(), "{:?}", done.answer);
+        assert_eq!(done.state.forwards_authorization, forwards, "{with}");
+    }
+}
+
+/// Some backends take a dash and an underscore for the same.
+#[test]
+fn a_client_brings_no_claims_in_another_spelling() {
+    let setup = Setup::new(jwt(json!({"optional": true, "headers": {"sub": "X-User"}})));
+    let lines = [
+        ("X_User", "root"),
+        ("x.user", "root"),
+        ("x-user", "root"),
+        ("x-users", "a"),
+    ];
+    let done = setup.send("GET", &lines);
+    assert!(done.answer.is_none());
+    let left: Vec<_> = done.headers.keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(left, ["x-users"]);
+}
+
+#[test]
 fn an_identity_is_never_one_of_kubernetes() {
     let issuer = Issuer::new("a");
     let web = Web::new(Some(&issuer.jwks()), None);

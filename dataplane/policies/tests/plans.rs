@@ -9,7 +9,7 @@ mod setup;
 
 use genkan_policies::failure::Counted;
 use genkan_policies::{AnswerKind, ProblemReason};
-use genkan_routing::model::policy::FailurePolicy;
+use genkan_routing::model::policy::{FailurePolicy, Mode};
 use serde_json::json;
 
 use setup::{Setup, header};
@@ -92,6 +92,75 @@ fn errors_are_caught_and_the_end_is_run_in_any_case() {
     assert!(done.answer.is_none(), "{:?}", done.answer);
     assert_eq!(header(&done.headers, "x-caught"), Some("1"));
     assert_eq!(header(&done.headers, "x-end"), Some("1"));
+}
+
+fn mk_guard(steps: serde_json::Value, catch: serde_json::Value) -> serde_json::Value {
+    json!({"policy": "p", "version": "1.0.0", "steps": steps, "catch": catch})
+}
+
+/// A step that fails in front of one that protects does not take that with it.
+#[test]
+fn continuing_around_a_definition_skips_nothing_that_protects() {
+    let fails = json!({"use": "set", "with": {"headers": {"set": {"x-a": "{{ vars.nothing }}"}}}});
+    let denies = json!({"use": "authorize", "with": {"cel": "auth.user == 'bob'"}});
+    let used = json!([{"use": "p", "onError": "Continue"}]);
+    let setup = Setup::new(used.clone()).define(mk_guard(json!([fails, denies]), json!([])));
+    assert_eq!(setup.send("GET", &[]).answer.unwrap().reason, "PolicyFailed");
+    let setup = Setup::new(used).define(mk_guard(json!([fails]), json!([])));
+    assert!(setup.send("GET", &[]).answer.is_none());
+    let within = json!([{"use": "switch", "onError": "Continue", "with": {"cases": [
+        {"when": "true", "steps": [fails, denies]}
+    ]}}]);
+    assert_eq!(
+        Setup::new(within).send("GET", &[]).answer.unwrap().reason,
+        "PolicyFailed"
+    );
+}
+
+#[test]
+fn what_protects_is_caught_by_an_answer_alone() {
+    let denies = json!({"use": "authorize", "with": {"cel": "auth.user == 'bob'"}});
+    let breaks = json!({"use": "authorize", "with": {"cel": "vars.nothing == 1"}});
+    let fails = json!({"use": "set", "with": {"headers": {"set": {"x-a": "{{ vars.nothing }}"}}}});
+    let throws = json!({"use": "throw", "with": {"error": "Mine"}});
+    let limits = json!({"use": "rateLimit", "with": {"requests": 1, "per": "1m", "weight": "2"}});
+    let notes = json!([{"errors": ["*"], "steps": [{"use": "set", "with": {"headers": {"set": {"x-caught": "1"}}}}]}]);
+    let of = |steps: serde_json::Value, catch: &serde_json::Value| {
+        let setup = Setup::new(json!([{"use": "p"}])).define(mk_guard(steps, catch.clone()));
+        let done = setup.send("GET", &[]);
+        done.answer.map(|answer| answer.reason.into_owned())
+    };
+    assert_eq!(of(json!([denies]), &notes).as_deref(), Some("PolicyDenied"));
+    assert_eq!(of(json!([breaks]), &notes).as_deref(), Some("PolicyFailed"));
+    // It was not reached.
+    assert_eq!(
+        of(json!([fails, denies]), &notes).as_deref(),
+        Some("PolicyFailed")
+    );
+    assert_eq!(of(json!([throws, denies]), &notes).as_deref(), Some("Mine"));
+    for caught in [&fails, &throws, &limits] {
+        assert_eq!(of(json!([caught]), &notes), None, "{caught}");
+    }
+    let answers = json!([{"errors": ["*"], "steps": [{"use": "throw", "with": {"error": "Other"}}]}]);
+    assert_eq!(of(json!([denies]), &answers).as_deref(), Some("Other"));
+}
+
+/// Neither does a definition around it, when another answer has taken the place of the first.
+#[test]
+fn what_protects_is_not_let_pass_further_out() {
+    let denies = json!({"use": "authorize", "with": {"cel": "auth.user == 'bob'"}});
+    let answers = json!([{"errors": ["*"], "steps": [{"use": "throw", "with": {"error": "Other"}}]}]);
+    let outer = json!({"policy": "o", "version": "1.0.0", "steps": [{"use": "p"}], "catch": [
+        {"errors": ["*"], "steps": [{"use": "set"}]}
+    ]});
+    let setup = Setup::new(json!([{"use": "o"}]));
+    let setup = setup.define(mk_guard(json!([denies]), answers)).define(outer);
+    assert_eq!(setup.send("GET", &[]).answer.unwrap().reason, "Other");
+    let setup = Setup::new(json!([{"use": "o"}, {"use": "set"}])).allow_fail_open("authorize");
+    let outer = json!({"policy": "o", "version": "1.0.0", "steps": [
+        {"use": "authorize", "with": {"cel": "vars.nothing == 1"}}
+    ], "catch": [{"errors": ["*"], "steps": [{"use": "set"}]}]});
+    assert!(setup.define(outer).send("GET", &[]).answer.is_none());
 }
 
 #[test]
@@ -380,4 +449,233 @@ fn overrides_are_merged_from_broad_to_narrow() {
         "{}",
         problem.message
     );
+}
+
+/// Nothing of a request line is changed where it is made already.
+#[test]
+fn hooks_behind_the_request_line_do_not_change_it() {
+    for (step, field) in [
+        (
+            json!({"use": "set", "with": {"query": {"set": {"a": "1"}}}}),
+            "with.query",
+        ),
+        (
+            json!({"use": "jwt", "with": {"keys": {"url": "https://idp.example/jwks"}, "identity": {"user": "'x'"}}}),
+            "with.identity",
+        ),
+        (
+            json!({"use": "jwt", "with": {"keys": {"url": "https://idp.example/jwks"}, "from": [{"query": "t"}]}}),
+            "with.from",
+        ),
+    ] {
+        let hook = |at: &str| {
+            let setup = Setup::new(json!([])).hook("h", json!({"at": at, "steps": [step]}));
+            setup.link().map(drop).map_err(|problem| problem.field)
+        };
+        assert_eq!(hook("PostRequest"), Err(format!("steps[0].{field}")), "{step}");
+        assert_eq!(hook("PreRequest"), Ok(()), "{step}");
+    }
+}
+
+fn mk_answering() -> serde_json::Value {
+    json!({"policy": "p", "version": "1.0.0", "steps": [
+        {"use": "set", "with": {"headers": {"set": {"x-in": "1"}}}},
+        {"use": "set", "on": "Response", "with": {"headers": {"set": {"x-out": "1"}}}},
+    ]})
+}
+
+#[test]
+fn steps_for_answers_run_however_deep_they_are() {
+    let outer = json!({"policy": "o", "version": "1.0.0", "steps": [{"use": "p"}]});
+    let setup = Setup::new(json!([{"use": "o"}]))
+        .define(mk_answering())
+        .define(outer);
+    let (done, _) = setup.answer(200, &[]);
+    assert_eq!(header(&done.headers, "x-out"), Some("1"));
+    assert_eq!(header(&done.headers, "x-in"), None);
+    assert_eq!(header(&setup.send("GET", &[]).headers, "x-in"), Some("1"));
+}
+
+#[test]
+fn steps_for_answers_are_refused_where_none_comes_by() {
+    let message = |setup: Setup| setup.link().unwrap_err().message;
+    for at in ["PreRequest", "PostRequest"] {
+        let hook = json!({"at": at, "steps": [{"use": "p"}]});
+        let said = message(Setup::new(json!([])).define(mk_answering()).hook("h", hook));
+        assert!(
+            said.starts_with("ext/h: steps[0]: p@1.0.0 has steps for answers"),
+            "{said}"
+        );
+        let hook = json!({"at": at, "steps": [{"use": "set", "on": "Response"}]});
+        let said = message(Setup::new(json!([])).hook("h", hook));
+        assert!(
+            said.starts_with("ext/h: steps[0].on: Response does not fit here"),
+            "{said}"
+        );
+    }
+    let switch = json!([{"use": "switch", "with": {"cases": [
+        {"when": "true", "steps": [{"use": "set", "on": "Response"}]}
+    ]}}]);
+    let said = message(Setup::new(switch));
+    assert!(
+        said.starts_with("spec.policies[0].with.cases[0].steps[0].on: Response"),
+        "{said}"
+    );
+    let after = json!({"at": "PostResponse", "steps": [{"use": "set", "on": "Response"}]});
+    assert!(Setup::new(json!([])).hook("h", after).link().is_ok());
+}
+
+#[test]
+fn errors_of_answers_are_caught_by_steps_for_answers() {
+    let fails = |on: &str| json!({"use": "throw", "on": on, "with": {"error": "Mine"}});
+    let notes = |on: &str| json!({"use": "set", "on": on, "with": {"headers": {"set": {"x-by": on}}}});
+    let setup = Setup::new(json!([{"use": "p"}])).define(json!({
+        "policy": "p", "version": "1.0.0",
+        "steps": [fails("Request"), fails("Response")],
+        "catch": [
+            {"errors": ["*"], "steps": [{"use": "set", "with": {"query": {"set": {"a": "1"}}}}, notes("Request")]},
+            {"errors": ["*"], "steps": [notes("Response")]},
+        ],
+        "finally": [{"use": "rateLimit", "with": {"requests": 9, "per": "1s"}}],
+    }));
+    let done = setup.send("GET", &[]);
+    assert_eq!(header(&done.headers, "x-by"), Some("Request"));
+    let (done, _) = setup.answer(200, &[]);
+    assert_eq!(
+        header(&done.headers, "x-by"),
+        Some("Response"),
+        "{:?}",
+        done.answer
+    );
+}
+
+#[test]
+fn an_error_may_be_answered_with_a_redirect() {
+    let hook = json!({"at": "OnError", "steps": [{"use": "redirect", "with": {"location": "/sorry"}}]});
+    let plan = Setup::new(json!([])).hook("h", hook).link().unwrap();
+    assert!(plan.is_for_errors());
+    let hook = json!({"at": "PostResponse", "steps": [{"use": "redirect", "with": {"location": "/sorry"}}]});
+    assert!(Setup::new(json!([])).hook("h", hook).link().is_err());
+}
+
+/// Those of two branches, and of two uses of one definition, count on their own.
+#[test]
+fn each_step_has_a_limiter_of_its_own() {
+    let limit = json!({"use": "rateLimit", "with": {"requests": 1, "per": "1m"}});
+    let switch = json!([{"use": "switch", "with": {
+        "cases": [{"when": "request.method == 'GET'", "steps": [limit]}],
+        "otherwise": [limit],
+    }}]);
+    let setup = Setup::new(switch);
+    let plan = setup.link().unwrap();
+    assert!(setup.send_to(&plan, "GET", &[]).answer.is_none());
+    let answer = setup.send_to(&plan, "GET", &[]).answer.unwrap();
+    assert_eq!(&*answer.step, "ReverseProxy shop/policies[0]/cases[0]/0");
+    assert!(setup.send_to(&plan, "PUT", &[]).answer.is_none());
+    let answer = setup.send_to(&plan, "PUT", &[]).answer.unwrap();
+    assert_eq!(&*answer.step, "ReverseProxy shop/policies[0]/otherwise/0");
+    // They stay when the object is linked again.
+    assert!(setup.send("PUT", &[]).answer.is_some());
+
+    let setup = Setup::new(json!([
+        {"use": "p", "when": "request.method == 'GET'"},
+        {"use": "p", "when": "request.method == 'PUT'"},
+    ]));
+    let setup = setup.define(json!({"policy": "p", "version": "1.0.0", "entry": "a/b", "steps": [limit]}));
+    let plan = setup.link().unwrap();
+    assert!(setup.send_to(&plan, "GET", &[]).answer.is_none());
+    assert!(setup.send_to(&plan, "PUT", &[]).answer.is_none());
+    assert!(setup.send_to(&plan, "GET", &[]).answer.is_some());
+}
+
+/// What others use as well is only looked at.
+#[test]
+fn a_shadow_uses_up_nothing_of_a_named_limit() {
+    let settings = json!({"settings": {"limits": {
+        "slow": {"kind": "rate", "requests": 1, "per": "1m"},
+        "few": {"kind": "count", "count": 1},
+    }}});
+    for name in ["slow", "few", "*"] {
+        let shadow = json!({"use": "rateLimit", "mode": "Shadow", "with": {"named": name}});
+        let setup = Setup::new(json!([shadow, shadow, {"use": "rateLimit", "with": {"named": name}}]));
+        let setup = setup.settings("limits", 0, settings.clone());
+        let plan = setup.link().unwrap();
+        let done = setup.send_to(&plan, "GET", &[]);
+        assert!(done.answer.is_none() && done.state.counted.is_empty(), "{name}");
+        let again = setup.send_to(&plan, "GET", &[]);
+        assert_eq!(again.state.counted.len(), 2, "{name}");
+        assert!(again.answer.is_some());
+    }
+    // One of its own is used up, or it would never say anything.
+    let own = json!({"use": "rateLimit", "mode": "Shadow", "with": {"requests": 1, "per": "1m"}});
+    let setup = Setup::new(json!([own]));
+    let plan = setup.link().unwrap();
+    assert!(setup.send_to(&plan, "GET", &[]).state.counted.is_empty());
+    assert_eq!(setup.send_to(&plan, "GET", &[]).state.counted.len(), 1);
+}
+
+#[test]
+fn letters_of_other_languages_fit_into_headers() {
+    let setup = Setup::new(json!([{"use": "set", "with": {"headers": {"set": {"x-name": "Zo\u{eb}"}}}}]));
+    let done = setup.send("GET", &[]);
+    assert_eq!(done.headers["x-name"].as_bytes(), "Zo\u{eb}".as_bytes());
+}
+
+/// What a step writes for the backend is not the credential of the client.
+#[test]
+fn an_authorization_that_a_step_wrote_goes_to_the_backend() {
+    let set = json!([{"use": "set", "with": {"headers": {"set": {"authorization": "Bearer of-ours"}}}}]);
+    assert!(Setup::new(set).send("GET", &[]).state.forwards_authorization);
+    let add = json!([{"use": "set", "with": {"headers": {"add": {"authorization": "Bearer of-ours"}}}}]);
+    assert!(
+        !Setup::new(add)
+            .send("GET", &[("authorization", "Bearer t")])
+            .state
+            .forwards_authorization
+    );
+}
+
+#[test]
+fn a_step_that_only_watches_claims_nothing() {
+    let jwt = json!({"use": "jwt", "with": {"keys": {"url": "https://idp.example/jwks"}}});
+    let define = |mode: Mode| {
+        let mut setup = Setup::new(json!([{"use": "p"}])).define(json!({
+            "policy": "p", "version": "1.0.0", "entry": "a/b", "steps": [jwt],
+        }));
+        let facts = genkan_policies::EntryFacts {
+            mode,
+            ..Default::default()
+        };
+        setup.world.entries.insert("a/b".into(), facts);
+        setup.link().unwrap().claims_authorization()
+    };
+    assert!(define(Mode::Enforce));
+    assert!(!define(Mode::Shadow) && !define(Mode::Disabled));
+}
+
+#[test]
+fn a_time_that_is_not_signed_is_refused() {
+    let hmac = |payload: &str| {
+        let with = json!({"key": {"secret": "k"}, "header": "x-sig", "timestampHeader": "x-time", "payload": payload});
+        let setup =
+            Setup::new(json!([{"use": "hmac", "with": with}])).with_secrets(json!({"k": {"key": "s3cret"}}));
+        setup.link().map(drop).map_err(|problem| problem.message)
+    };
+    assert_eq!(hmac("{{timestamp}}.{{body}}"), Ok(()));
+    let said = hmac("{{body}}").unwrap_err();
+    assert!(
+        said.starts_with("spec.policies[0].with.payload: it has to hold {{timestamp}}"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_limit_that_only_warns_is_told_of() {
+    let setup =
+        Setup::new(json!([{"use": "rateLimit", "with": {"requests": 1, "per": "1m", "hard": false}}]));
+    let plan = setup.link().unwrap();
+    assert!(setup.send_to(&plan, "GET", &[]).state.warned.is_empty());
+    let done = setup.send_to(&plan, "GET", &[]);
+    assert!(done.answer.is_none());
+    assert_eq!(&*done.state.warned[0], "ReverseProxy shop/policies[0]");
 }

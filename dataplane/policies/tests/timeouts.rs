@@ -139,6 +139,26 @@ fn the_time_of_a_definition_is_that_of_all_its_steps() {
     assert_eq!(answer, None);
 }
 
+/// It is run when its definition is left in the middle, and when that comes too late.
+#[test]
+fn the_end_is_run_however_late_it_is() {
+    let ends = |steps: Value| {
+        let end = set(json!({"with": {"headers": {"set": {"x-seen": "{{ params.by }}"}}}}));
+        json!({
+            "policy": "ends", "version": "1.0.0",
+            "parameters": {"type": "object", "properties": {"by": {"type": "string", "default": "end"}}},
+            "steps": steps, "finally": [end],
+        })
+    };
+    let uses = json!([{"use": "ends", "timeout": "2s"}]);
+    let (answer, seen) = sent(uses.clone(), Some(ends(json!([jwt(json!({}))]))), 0);
+    assert_eq!(answer, Some((500, "PolicyTimeout".to_owned())));
+    assert_eq!(seen.as_deref(), Some("end"));
+    let (answer, seen) = sent(uses, Some(ends(json!([set(json!({})), set(json!({}))]))), 600);
+    assert_eq!(answer, Some((500, "PolicyTimeout".to_owned())));
+    assert_eq!(seen.as_deref(), Some("end"));
+}
+
 /// Whoever uses a policy cannot get around what protects in it.
 #[test]
 fn what_protects_is_not_skipped_with_the_policy_around_it() {

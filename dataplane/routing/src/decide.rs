@@ -52,6 +52,8 @@ pub struct Deciding<'a, R: Destination, U> {
     family: Family,
     info: RequestInfo<'a>,
     caller: Option<U>,
+    /// As whom the backend is told that the request comes, where policies say so; the review is for `caller`.
+    named: Option<U>,
     decision: Option<Decision<'a, R, R>>,
     route: Option<&'a R>,
     is_allowed: bool,
@@ -97,6 +99,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             family: Family::default(),
             info: RequestInfo::default(),
             caller: None,
+            named: None,
             decision: None,
             route: None,
             is_allowed: false,
@@ -155,9 +158,10 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         self.passed = STEPS.get(self.at).and_then(|step| step.place());
         if let Some(query) = changed.query {
             self.query = self.room.keep_changed(query);
+            self.tool.query_is_changed(self.query);
         }
-        if let Some(caller) = changed.caller {
-            self.caller = Some(caller);
+        if changed.caller.is_some() {
+            self.named = changed.caller;
         }
         self.forwards_authorization |= changed.forwards_authorization;
     }

@@ -11,7 +11,8 @@ use genkan_routing::connectors::{
 };
 use genkan_routing::credential::Places;
 use genkan_routing::decide::{
-    self, Answer, Backend, Caller, Deciding, Destination, Next, Question, Request, Room, Settings, Verb,
+    self, Answer, Backend, Caller, Changed, Deciding, Destination, Next, Question, Request, Room, Settings,
+    Verb,
 };
 use genkan_routing::identity::{Introduction, Unsendable};
 use genkan_routing::model::{
@@ -46,25 +47,27 @@ impl Caller for Jane {
     }
 }
 
+/// Of a Connector whose policies change the query.
 #[derive(Debug, Clone, Copy)]
-struct NoPolicies;
+struct NewQuery;
 
-impl decide::Policies for NoPolicies {
+impl decide::Policies for NewQuery {
     fn claims_authorization(&self) -> bool {
         false
     }
 
-    fn acts(&self, _: decide::Place) -> bool {
-        false
+    fn acts(&self, place: decide::Place) -> bool {
+        place == decide::Place::AfterReview
     }
 }
 
 impl Destination for Place {
     type Handle = Arc<Self>;
-    type Policies = NoPolicies;
+    type Policies = NewQuery;
 
-    fn policies(&self) -> Option<NoPolicies> {
-        None
+    fn policies(&self) -> Option<NewQuery> {
+        let connector = self.role.connector()?;
+        connector.extensions.contains_key("policies").then_some(NewQuery)
     }
 
     fn role(&self) -> &Role<Arc<Self>> {
@@ -223,6 +226,13 @@ fn mk_table() -> Table<Arc<Place>, Arc<Place>> {
     ] {
         all.insert("team", name, mk_connector(class, auth, credential));
     }
+    let mut policed = Arc::into_inner(mk_connector("whole", "free", Credential::None)).unwrap();
+    if let Role::Connector(connector) = &mut policed.role {
+        connector
+            .extensions
+            .insert("policies".into(), mk_place("/never", Role::None));
+    }
+    all.insert("team", "policed", Arc::new(policed));
     table
 }
 
@@ -286,7 +296,13 @@ fn send(
                     _ => Verb::OfMethod,
                 });
             }
-            Next::Ask(Question::Policies(place)) => panic!("there are none at {place:?}"),
+            Next::Ask(Question::Policies(_)) => {
+                assert_eq!(deciding.query(), Some(&b"key=secret&a=1"[..]));
+                deciding.is_passed(Changed {
+                    query: Some(b"a=1".to_vec()),
+                    ..Changed::default()
+                });
+            }
             Next::Ask(Question::Token(grant)) => {
                 assert_eq!(grant.source.url, "https://login.example/token");
                 assert_eq!((grant.client.id, grant.client.secret), (&b"u"[..], &b"p"[..]));
@@ -303,6 +319,10 @@ fn send(
             }
             Next::Forward(plan) => {
                 let call = plan.call.unwrap();
+                assert!(
+                    target.as_bytes().starts_with(call.base) && call.base.contains(&b'c'),
+                    "{target}"
+                );
                 let put = &call.injected.headers;
                 let put = put
                     .iter()
@@ -359,6 +379,15 @@ fn who_answers_follows_from_the_description() {
     assert_eq!(target, "/api/mine?q=1");
     assert_eq!(put.len(), 3);
     assert!(put.iter().all(|line| line.starts_with("x-plugin-")), "{put:?}");
+}
+
+/// A key that a policy judged in the query goes no further than that.
+#[test]
+fn the_tool_sees_the_query_that_policies_made() {
+    assert_eq!(
+        end("policed", "/x?key=secret&a=1"),
+        sent("/tool", "/tool/x?a=1", &[])
+    );
 }
 
 #[test]

@@ -224,6 +224,30 @@ fn policies_are_asked_before_and_behind_the_review() {
     assert!(!headers.contains_key("authorization"));
 }
 
+/// What a policy tells the backend gives nobody another right.
+#[test]
+fn the_review_is_for_whoever_was_found_to_call() {
+    let wants = Some(Wants { claims: false });
+    let (table, places, mut room) = (mk_table_with(None, wants), mk_places(), Room::default());
+    let mut headers = HeaderMap::new();
+    let mut deciding = Deciding::new(mk_request("/proxy/x/a"), &table, mk_settings(&places), &mut room);
+    deciding.is_called_by(mk_jane());
+    assert!(matches!(
+        deciding.next(&mut headers),
+        Next::Ask(Question::Policies(Place::BeforeReview))
+    ));
+    deciding.is_passed(Changed {
+        caller: Some(Jane(
+            Introduction::new("admin", "", &[], &std::collections::BTreeMap::new()).unwrap(),
+        )),
+        ..Changed::default()
+    });
+    let Next::Ask(Question::May(access)) = deciding.next(&mut headers) else {
+        panic!("it is asked whether she may");
+    };
+    assert_eq!(format!("{:?}", access.caller), format!("{:?}", mk_jane()));
+}
+
 #[test]
 fn nobody_else_judges_what_policies_judge() {
     let wants = Some(Wants { claims: true });

@@ -56,6 +56,8 @@ pub struct PolicyLine {
     /// `HeaderOnly` or `EarlyBody`.
     pub class: &'static str,
     pub took: Duration,
+    /// Steps with limits that were passed and only warn.
+    pub warned: Vec<Arc<str>>,
     /// What `log` steps wrote, by the names that they gave.
     pub fields: Vec<(Arc<str>, String)>,
 }
@@ -105,6 +107,9 @@ impl Access {
             text.text(",\"policy\":", &policies.step);
             text.plain(",\"class\":", policies.class);
             text.number(",\"policy_us\":", micros(policies.took));
+            if !policies.warned.is_empty() {
+                text.text(",\"warned\":", shown(&policies.warned.join(", ")));
+            }
             if !policies.fields.is_empty() {
                 text.members(",\"fields\":", &policies.fields);
             }

@@ -1,5 +1,6 @@
 //! Policies of objects, run on requests and on answers.
 
+mod memory;
 mod outside;
 
 use std::sync::Arc;
@@ -8,14 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use genkan_callers::{CallerCertificate, User};
 use genkan_policies::{
-    AnswerBody, Caller, Certificate, Class, Coming, Exchange, Later, Outcome, PolicyAnswer, Reading,
-    Replacing, Source, Stage, State,
+    AnswerBody, Caller, Certificate, Class, Coming, EARLY_BODY, Exchange, Later, Outcome, Plan, PolicyAnswer,
+    Reading, Replacing, Source, Stage, State,
 };
-use genkan_routing::answer::{Answer, Body, OfPolicy, Status, Text};
+use genkan_routing::answer::{Answer, Body, OfPolicy, Status, Text, reason};
 use genkan_routing::decide::{Changed, Place};
 use genkan_routing::model::Unavailable;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -42,6 +43,8 @@ pub struct Running {
     sent: Option<HeaderMap>,
     /// Bytes of the body that came, if policies read it.
     body: Option<Bytes>,
+    /// What that takes.
+    memory: Option<memory::Taken>,
     is_replaced: bool,
     /// The step that answered.
     step: Arc<str>,
@@ -99,6 +102,7 @@ impl Proxy {
                 query: String::from_utf8_lossy(asked.query).into_owned(),
                 sent: None,
                 body: None,
+                memory: None,
                 is_replaced: false,
                 step: Arc::default(),
                 took: Duration::ZERO,
@@ -109,16 +113,13 @@ impl Proxy {
             Place::BeforeReview => &plan.before_review,
             Place::AfterReview => {
                 if plan.class() != Class::HeaderOnly {
-                    running.body = read(session, plan.class_for(&reading(session))).await?;
+                    read(session, plan, (&mut running.body, &mut running.memory)).await?;
                 }
                 &plan.after_review
             }
         };
         let before = running.state.query.clone();
-        let certificate = certificate_of(session.digest());
-        let certificate =
-            certificate.filter(|certificate| self.callers.identity.of_certificate(Some(certificate)).is_ok());
-        let names = certificate.map(names_of);
+        let names = self.certificate(session);
         let (method, scheme) = (session.req_header().method.clone(), scheme_of(session));
         let source = Source {
             address: context.client.map(|client| client.ip().to_canonical()),
@@ -159,6 +160,13 @@ impl Proxy {
         })
     }
 
+    /// Of the certificate that the client shows, if it is one of those that are taken here by now.
+    fn certificate(&self, session: &Session) -> Option<Certificate> {
+        let certificate = certificate_of(session.digest())?;
+        let is_taken = self.callers.identity.of_certificate(Some(certificate)).is_ok();
+        is_taken.then(|| names_of(certificate))
+    }
+
     /// Hooks on the head that the backend will see; it is made once, whatever the number of attempts.
     pub(super) async fn before_sending(
         &self,
@@ -171,8 +179,18 @@ impl Proxy {
         };
         running.is_body_sent = false;
         if let Some(body) = &running.state.body {
-            request.remove_header(&TRANSFER_ENCODING);
-            request.insert_header(CONTENT_LENGTH, body.len())?;
+            let came_empty = running.body.as_ref().is_none_or(Bytes::is_empty);
+            if came_empty && !body.is_empty() && request.version == Version::HTTP_2 {
+                context.verdict = Some(no_stream(&context.line.object));
+                return Err(Error::new_in(ErrorType::InternalError));
+            }
+            let outgoing = context.outgoing.as_ref();
+            let call = outgoing.and_then(|outgoing| outgoing.call.as_ref());
+            frame(
+                request,
+                body,
+                call.is_some_and(|call| call.injected.body.is_some()),
+            )?;
         }
         let Ok(plan) = running.linked.plan() else {
             return Ok(());
@@ -184,7 +202,12 @@ impl Proxy {
             install(request, sent);
             return Ok(());
         }
-        let known = Known::of(session, &context.line, context.user.as_deref());
+        let known = Known::of(
+            self.certificate(session),
+            session,
+            &context.line,
+            context.user.as_deref(),
+        );
         let seen = known.request(&running.path, &running.query);
         let mut fields = Fields(request);
         let mut exchange = Exchange::new(seen, Stage::Request(&mut fields), &mut running.state);
@@ -218,7 +241,12 @@ impl Proxy {
             Answered::ForClient => &plan.post_response,
         };
         if !chain.is_empty() {
-            let known = Known::of(session, &context.line, context.user.as_deref());
+            let known = Known::of(
+                self.certificate(session),
+                session,
+                &context.line,
+                context.user.as_deref(),
+            );
             let seen = known.request(&running.path, &running.query);
             let mut status = response.status.as_u16();
             let mut fields = Fields(response);
@@ -228,6 +256,7 @@ impl Proxy {
                 headers: &mut fields,
             };
             let mut exchange = Exchange::new(seen, stage, &mut running.state);
+            exchange.body.clone_from(&running.body);
             if let Outcome::Answer(answer) = chain.run(&mut exchange, &*self.outside).await {
                 context.verdict = Some(answer_of(*answer));
                 return Err(Error::new_in(ErrorType::InternalError));
@@ -259,7 +288,12 @@ impl Proxy {
         if !plan.is_for_errors() {
             return answer;
         }
-        let known = Known::of(session, &context.line, context.user.as_deref());
+        let known = Known::of(
+            self.certificate(session),
+            session,
+            &context.line,
+            context.user.as_deref(),
+        );
         let seen = known.request(&running.path, &running.query);
         let error = Replacing {
             status: answer.code,
@@ -297,6 +331,9 @@ impl Proxy {
     }
 }
 
+/// The body of a running request, and the memory for it.
+type Held<'r> = (&'r mut Option<Bytes>, &'r mut Option<memory::Taken>);
+
 /// Which head of an answer it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answered {
@@ -325,12 +362,17 @@ struct Known<'c> {
 // === impl Known ===
 
 impl<'c> Known<'c> {
-    fn of(session: &'c Session, line: &'c crate::access::Line, user: Option<&'c User>) -> Self {
+    fn of(
+        names: Option<Certificate>,
+        session: &'c Session,
+        line: &'c crate::access::Line,
+        user: Option<&'c User>,
+    ) -> Self {
         Self {
             line,
             method: session.req_header().method.as_str(),
             scheme: scheme_of(session),
-            names: certificate_of(session.digest()).map(names_of),
+            names,
             user,
         }
     }
@@ -373,6 +415,7 @@ impl Running {
                 Ok(Class::HeaderOnly) | Err(_) => "HeaderOnly",
             },
             took: self.took,
+            warned: self.state.warned,
             fields: self.state.log,
         }
     }
@@ -410,25 +453,49 @@ fn caller_of(user: &User) -> Caller<'_> {
 /// What is known of the body before it comes.
 fn reading(session: &Session) -> Reading<'_> {
     let headers = &session.req_header().headers;
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_chunked = headers.contains_key(TRANSFER_ENCODING) || session.is_http2();
-    let length = text(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    Reading {
-        bytes: length.or((!is_chunked).then_some(0)),
-        is_upgrade: session.is_upgrade_req(),
-        content_type: text(&CONTENT_TYPE),
-        content_encoding: text(&CONTENT_ENCODING),
-    }
+    let is_open = headers.contains_key(TRANSFER_ENCODING) || session.is_http2();
+    Reading::of(headers, session.is_upgrade_req(), is_open)
 }
 
 /// # Errors
 /// The answer to a body that no policy can look at.
-async fn read(session: &mut Session, coming: Coming) -> Result<Option<Bytes>, Answer> {
-    match coming {
-        Coming::HeaderOnly => Ok(None),
+async fn read(session: &mut Session, plan: &Plan, (body, memory): Held<'_>) -> Result<(), Answer> {
+    let reading = reading(session);
+    let most = reading.bytes.unwrap_or(EARLY_BODY).min(EARLY_BODY);
+    match plan.class_for(&reading) {
+        Coming::HeaderOnly => Ok(()),
         Coming::Answer(answer) => Err(answer_of(*answer)),
-        Coming::EarlyBody => tool::read_early(session).await.map(Some),
+        Coming::EarlyBody => {
+            let mut taken = memory::BODIES.take(most).ok_or_else(no_memory)?;
+            let read = tool::read_early(session).await?;
+            taken.keep(read.len());
+            (*body, *memory) = (Some(read), Some(taken));
+            Ok(())
+        }
     }
+}
+
+/// The engine ends the stream to such a backend with the head of a request that came without a body.
+fn no_stream(title: &str) -> Answer {
+    let message = format!(
+        "{title}: a policy gives the request a body, and it came without one; this version of genkan sends no body of its \
+         own to a backend that speaks HTTP/2"
+    );
+    Answer::status(501, reason::UNSUPPORTED, message)
+}
+
+fn no_memory() -> Answer {
+    let message = "the memory for bodies that policies look at is used up here; try again in a moment";
+    Answer::status(503, reason::BODY_MEMORY_EXHAUSTED, message)
+}
+
+/// Says how long the body is that policies made. `grows`: a credential goes into it, so that nobody can say it yet.
+fn frame(request: &mut RequestHeader, body: &Bytes, grows: bool) -> Result<()> {
+    if !grows {
+        request.remove_header(&TRANSFER_ENCODING);
+        request.insert_header(CONTENT_LENGTH, body.len())?;
+    }
+    Ok(())
 }
 
 fn install(request: &mut RequestHeader, sent: &HeaderMap) {
@@ -499,4 +566,41 @@ fn answer_of(answer: PolicyAnswer) -> Answer {
     }));
     made.detail = answer.detail;
     made
+}
+
+#[cfg(test)]
+mod tests {
+    use genkan_routing::connectors::{Generated, Injected, Position};
+
+    use super::*;
+
+    #[test]
+    fn nobody_says_how_long_a_body_is_that_a_credential_goes_into() {
+        let generated = Generated {
+            position: Position::Body,
+            content_type: "application/json".to_owned(),
+            auth: vec![("key".to_owned(), "value".into())],
+        };
+        let injected: Injected = generated.try_into().unwrap();
+        let framing = |injected: &Injected| {
+            let mut request = RequestHeader::build("POST", b"/", None).unwrap();
+            request.insert_header(CONTENT_LENGTH, "3").unwrap();
+            tool::inject(injected, &mut request).unwrap();
+            frame(
+                &mut request,
+                &Bytes::from_static(b"{\"a\": 1}"),
+                injected.body.is_some(),
+            )
+            .unwrap();
+            let text = |name| {
+                request
+                    .headers
+                    .get(name)
+                    .map(|value| value.to_str().unwrap().to_owned())
+            };
+            (text(CONTENT_LENGTH), text(TRANSFER_ENCODING))
+        };
+        assert_eq!(framing(&injected), (None, Some("chunked".to_owned())));
+        assert_eq!(framing(&Injected::default()), (Some("8".to_owned()), None));
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use genkan_policies::Unreachable;
+use genkan_policies::{Unreachable, check_keys};
 use genkan_probe::Answer;
 use parking_lot::RwLock;
 use tokio::time::Instant;
@@ -155,6 +155,8 @@ fn read(answer: Result<Answer, String>) -> Result<Arc<[u8]>, Unreachable> {
     if answer.body.len() > LARGEST {
         return Err(no(format!("it has more than {LARGEST} bytes")));
     }
+    // A page of a server in trouble takes no keys away that were good.
+    check_keys(answer.body.as_bytes()).map_err(no)?;
     Ok(answer.body.into_bytes().into())
 }
 
@@ -197,6 +199,9 @@ mod tests {
         }
     }
 
+    const SET: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AA"}]}"#;
+    const OTHER: &str = r#"{"keys": []}"#;
+
     fn says(body: &str) -> Option<Answer> {
         Some(Answer {
             status: 200,
@@ -208,23 +213,47 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_set_is_fetched_once_and_outlives_its_server() {
         let script = Arc::new(Script::default());
-        *script.answer.lock() = says("{}");
+        *script.answer.lock() = says(SET);
         let sets = KeySets::of(Box::new(Arc::clone(&script)));
         let get = |age: u64| sets.get("http://idp.test/jwks", Some(Duration::from_secs(age)));
         let (one, other) = tokio::join!(get(600), get(600));
-        assert_eq!((&*one.unwrap(), &*other.unwrap()), (&b"{}"[..], &b"{}"[..]));
+        assert_eq!(
+            (&*one.unwrap(), &*other.unwrap()),
+            (SET.as_bytes(), SET.as_bytes())
+        );
         assert_eq!(script.asked.load(Ordering::Relaxed), 1);
         tokio::time::advance(Duration::from_secs(700)).await;
         *script.answer.lock() = None;
-        assert_eq!(&*get(600).await.unwrap(), b"{}");
-        assert_eq!(&*get(600).await.unwrap(), b"{}");
+        assert_eq!(&*get(600).await.unwrap(), SET.as_bytes());
+        assert_eq!(&*get(600).await.unwrap(), SET.as_bytes());
         // It rests between two attempts.
         assert_eq!(script.asked.load(Ordering::Relaxed), 2);
         tokio::time::advance(STALE).await;
         assert!(get(600).await.is_err());
-        *script.answer.lock() = says("[]");
+        *script.answer.lock() = says(OTHER);
         tokio::time::advance(REST).await;
-        assert_eq!(&*get(600).await.unwrap(), b"[]");
+        assert_eq!(&*get(600).await.unwrap(), OTHER.as_bytes());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_read_takes_no_keys_away() {
+        let script = Arc::new(Script::default());
+        *script.answer.lock() = says(SET);
+        let sets = KeySets::of(Box::new(Arc::clone(&script)));
+        let get = || sets.get("http://idp.test/jwks", Some(Duration::from_secs(600)));
+        assert!(get().await.is_ok());
+        for (at, page) in ["<html>in trouble</html>", "{\"error\": \"in trouble\"}", "", "{"]
+            .iter()
+            .enumerate()
+        {
+            *script.answer.lock() = says(page);
+            tokio::time::advance(Duration::from_secs(700)).await;
+            assert_eq!(&*get().await.unwrap(), SET.as_bytes(), "{page}");
+            assert_eq!(script.asked.load(Ordering::Relaxed), at + 2);
+        }
+        *script.answer.lock() = says(OTHER);
+        tokio::time::advance(REST).await;
+        assert_eq!(&*get().await.unwrap(), OTHER.as_bytes());
     }
 
     #[tokio::test(start_paused = true)]

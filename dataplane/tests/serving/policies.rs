@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use genkan_proto::v1alpha1::{Label, Policies, Resource, SecretAlias};
+use genkan_proto::v1alpha1::{Label, Policies, Resource, SecretAlias, Upstream};
 use serde_json::{Value, json};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -63,6 +63,33 @@ async fn mk_echo() -> SocketAddr {
                     if stream.write_all(answer.as_bytes()).await.is_err() {
                         return;
                     }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Speaks HTTP/2 without TLS, and answers with the body that came.
+async fn mk_http2() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let Ok(mut connection) = h2::server::handshake(stream).await else {
+                    return;
+                };
+                while let Some(Ok((request, mut respond))) = connection.accept().await {
+                    tokio::spawn(async move {
+                        let (mut body, mut all) = (request.into_body(), Vec::new());
+                        while let Some(Ok(piece)) = body.data().await {
+                            all.extend_from_slice(&piece);
+                        }
+                        let head = http::Response::builder().body(()).unwrap();
+                        let mut sent = respond.send_response(head, false).unwrap();
+                        sent.send_data(all.into(), true).unwrap();
+                    });
                 }
             });
         }
@@ -180,6 +207,73 @@ async fn a_body_that_policies_made_goes_in_place_of_the_clients() {
             "{told}"
         );
     }
+}
+
+#[tokio::test]
+async fn steps_for_answers_see_the_body_of_the_request() {
+    let backend = mk_echo().await;
+    let process = Process::start(&[]).await;
+    let steps = json!([
+        {"use": "set", "on": "Response", "with": {"headers": {"set": {"x-seen": "{{ request.body.a }}"}}}},
+        {"use": "set", "with": {"headers": {"set": {"authorization": "Bearer of-ours"}}}},
+    ]);
+    process
+        .operator
+        .publish(vec![mk_object("p", backend, steps)])
+        .await;
+    let mut client = Client::connect(process.address).await;
+    client
+        .send("POST /proxy/p/x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{\"a\":\"b\"}")
+        .await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.header("x-seen"), Some("b"), "{}", answer.text());
+    let told: Value = serde_json::from_str(&answer.text()).unwrap();
+    // What a step wrote is no credential of the client.
+    assert_eq!(told["authorization"], "bearer of-ours", "{told}");
+}
+
+/// A request without a body gets one, where the engine can send it.
+#[tokio::test]
+async fn a_body_is_made_for_a_request_without_one() {
+    let backend = mk_echo().await;
+    let process = Process::start(&[]).await;
+    let steps = json!([{"use": "set", "with": {"body": "made"}}]);
+    let upstream = Upstream {
+        http2: true,
+        ..mk_host(mk_http2().await)
+    };
+    let of_http2 = Resource {
+        policies: mk_object("q", backend, steps.clone()).policies,
+        requires: vec!["extensions/1".into()],
+        ..mk_proxy("q", "/proxy/q/*", upstream, none())
+    };
+    process
+        .operator
+        .publish(vec![mk_object("p", backend, steps), of_http2])
+        .await;
+    let mut client = Client::connect(process.address).await;
+    client.send("GET /proxy/p/x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let answer = client.answer().await.unwrap();
+    let told: Value = serde_json::from_str(&answer.text()).unwrap();
+    assert_eq!(
+        (&told["length"], &told["begins"]),
+        (&4.into(), &"made".into()),
+        "{told}"
+    );
+    // It is replaced, or the request is refused; it is never sent with a wrong length.
+    client
+        .send("POST /proxy/q/x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok")
+        .await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (200, "made"));
+    client.send("GET /proxy/q/x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!(
+        (answer.status, answer.header("x-genkan-reason")),
+        (501, Some("Unsupported")),
+        "{}",
+        answer.text()
+    );
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use genkan_compile::index::{Change, Remembered};
 use genkan_compile::kinds::Tool;
-use genkan_crds::gateway::{APPROVE, PolicyDefinition};
 use genkan_compile::verdict::ExtensionVerdict;
+use genkan_crds::gateway::{APPROVE, PolicyDefinition};
 use genkan_extensions::Deploy;
 use genkan_routing::model::{ObjectKey, Objection, Published};
 use tokio::time::Instant;

@@ -38,7 +38,9 @@ pub fn of_revision(before: &Value, after: &Value, manager: &str) -> Option<Event
     let changed = new.iter().filter(|(name, digest)| old.get(*name) != Some(digest));
     let changed = changed.map(|(name, digest)| format!("{name} {digest}"));
     let removed = old.keys().filter(|name| !new.contains_key(*name));
-    let all: Vec<String> = changed.chain(removed.map(|name| format!("{name} removed"))).collect();
+    let all: Vec<String> = changed
+        .chain(removed.map(|name| format!("{name} removed")))
+        .collect();
     let by = match manager {
         "" => String::new(),
         manager => format!(" by {manager}"),
@@ -97,8 +99,14 @@ mod tests {
             let entries = entries.map(|(name, digest)| json!({"name": name, "digest": digest}));
             json!({"revision": revision, "entries": entries.collect::<Vec<_>>()})
         };
-        let before = status("corp-1", &[("a", "sha256:1"), ("b", "sha256:2"), ("c", "sha256:3")]);
-        let after = status("corp-2", &[("a", "sha256:1"), ("b", "sha256:4"), ("d", "sha256:5")]);
+        let before = status(
+            "corp-1",
+            &[("a", "sha256:1"), ("b", "sha256:2"), ("c", "sha256:3")],
+        );
+        let after = status(
+            "corp-2",
+            &[("a", "sha256:1"), ("b", "sha256:4"), ("d", "sha256:5")],
+        );
         let event = of_revision(&before, &after, "kubectl").unwrap();
         assert_eq!(
             (event.is_warning, event.note.as_deref()),

@@ -55,9 +55,13 @@ impl ApiKey {
             };
             keys.push((name.clone(), hash));
         }
+        let from = Places::compile(&with.from, Usual::ApiKey, site)?;
+        if from.are_in_query() && !with.forward {
+            site.refuse_behind_line("with.from", "the query, where the key stands,")?;
+        }
         Ok(Self {
             keys: keys.into(),
-            from: Places::compile(&with.from, Usual::ApiKey, site)?,
+            from,
             forward: with.forward,
         })
     }
@@ -88,7 +92,9 @@ impl Act for ApiKey {
         let auth = exchange.auth_mut();
         auth.key = Some(owner);
         auth.method = "apiKey".to_owned();
-        if !self.forward {
+        if self.forward {
+            exchange.state.forwards_authorization |= self.from.is_in_authorization(exchange);
+        } else {
             self.from.remove(exchange);
         }
         Ok(())

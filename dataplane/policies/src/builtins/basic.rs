@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::api_key::SecretRef;
 use crate::answer::PolicyAnswer;
 use crate::exchange::Exchange;
-use crate::limiters::Table;
+use crate::limiters::{CREDENTIALS, Table};
 use crate::link::{Fault, Site};
 use crate::outside::Outside;
 use crate::step::{Moment, Stop};
@@ -86,7 +86,7 @@ impl Basic {
             decoy,
             challenge: challenge.map_err(|_| Fault::new("with.realm", "it cannot be written as a header"))?,
             forward: with.forward,
-            good: Mutex::new(Table::new(MOST_GOOD)),
+            good: Mutex::new(Table::within(MOST_GOOD, &CREDENTIALS)),
             key: key.map_err(|_| Fault::new("with", "there is no randomness"))?,
         })
     }
@@ -127,7 +127,9 @@ impl Basic {
                     return Err(Stop::error_of(503, reason::TOO_MANY_AT_ONCE, text));
                 }
             }
-            self.good.lock().insert(tag, moment.elapsed + KEPT);
+            let is_of_use = |until: &Duration| *until > moment.elapsed;
+            let until = moment.elapsed + KEPT;
+            self.good.lock().insert_among(tag, until, is_of_use);
         }
         let auth = exchange.auth_mut();
         user.clone_into(&mut auth.user);

@@ -406,13 +406,47 @@ fn is_xml(kind: &str) -> bool {
     matches!(kind.as_str(), "application/xml" | "text/xml") || kind.ends_with("+xml")
 }
 
+/// Addresses of clients are looked at like this.
+fn canonical(net: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    let IpAddr::V4(address) = net.network().to_canonical() else {
+        return net;
+    };
+    match (net, net.prefix_len().checked_sub(MAPPED)) {
+        (IpNet::V6(_), Some(length)) => IpNet::new(address.into(), length).unwrap_or(net),
+        (IpNet::V4(_), _) | (IpNet::V6(_), None) => net,
+    }
+}
+
 /// Networks, and single addresses; those of IPv4 in IPv6 are of IPv4.
 fn nets(field: &str, texts: &[String]) -> Result<Box<[IpNet]>, Fault> {
     let nets = texts.iter().enumerate().map(|(index, text)| {
         let net = text.parse::<IpNet>().ok();
+        let net = net.map(canonical);
         let net = net.or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?.to_canonical())));
         let wrong = || format!("{text:?} is no address and no network such as 192.0.2.0/24");
         net.ok_or_else(|| Fault::new(&format!("{field}[{index}]"), wrong()))
     });
     nets.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_of_ipv4_in_ipv6_are_of_ipv4() {
+        for (written, address, is_in) in [
+            ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+            ("::ffff:10.0.0.0/104", "11.1.2.3", false),
+            ("::ffff:192.0.2.7", "192.0.2.7", true),
+            ("2001:db8::/32", "2001:db8::1", true),
+            // All of IPv6, and none of IPv4.
+            ("::/0", "10.1.2.3", false),
+        ] {
+            let nets = nets("with.ip.deny", &[written.to_owned()]).unwrap();
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(nets.iter().any(|net| net.contains(&address)), is_in, "{written}");
+        }
+    }
 }

@@ -89,6 +89,10 @@ impl Hmac {
             let text = "the payload has a timestamp, so it has to be said which header that is";
             return Err(Fault::new("with.timestampHeader", text));
         }
+        if !is_dated && timestamp.is_some() {
+            let text = "it has to hold {{timestamp}}: a time that is not signed could be any";
+            return Err(Fault::new("with.payload", text));
+        }
         Ok(Self {
             key: hmac::Key::new(algorithm, value),
             header: header_name("with.header", &with.header)?,

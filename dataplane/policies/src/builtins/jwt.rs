@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_routing::answer::reason;
+use genkan_routing::identity::folded;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
@@ -22,7 +23,7 @@ use crate::exchange::{Exchange, Identity};
 use crate::expr::Expr;
 use crate::failure::Event;
 use crate::keys::{Algorithm, KeySource, KeySourceWith};
-use crate::limiters::Table;
+use crate::limiters::{CREDENTIALS, Table};
 use crate::link::{Fault, Site};
 use crate::outside::{Outside, Unreachable};
 use crate::places::{PlaceWith, Places, Usual};
@@ -114,6 +115,13 @@ impl Jwt {
             Ok((claim.clone(), name))
         });
         let leeway = with.leeway.as_deref().unwrap_or(LEEWAY);
+        let from = Places::compile(&with.from, Usual::Bearer, site)?;
+        if from.are_in_query() && !with.forward {
+            site.refuse_behind_line("with.from", "the query, where the token stands,")?;
+        }
+        if with.identity.is_some() {
+            site.refuse_behind_line("with.identity", "who the backend is told that calls")?;
+        }
         let issuer = with.issuer.as_deref();
         let issuer = issuer.map(|issuer| site.fixed("with.issuer", issuer));
         Ok(Self {
@@ -123,7 +131,7 @@ impl Jwt {
                 algorithms
             },
             keys: KeySource::compile("with.keys", with.keys, site)?,
-            from: Places::compile(&with.from, Usual::Bearer, site)?,
+            from,
             asked: Asked {
                 issuer: issuer.transpose()?.map(ToOwned::to_owned),
                 audiences: with.audiences.into(),
@@ -138,7 +146,7 @@ impl Jwt {
                 .identity
                 .map(|identity| IdentityRule::compile(&identity, site))
                 .transpose()?,
-            good: Mutex::new(Table::new(MOST_TOKENS)),
+            good: Mutex::new(Table::within(MOST_TOKENS, &CREDENTIALS)),
         })
     }
 
@@ -151,7 +159,7 @@ impl Jwt {
     ) -> Result<(), Stop> {
         // A client cannot bring what the token is to say.
         for (_, name) in &self.headers {
-            exchange.headers_mut().remove(name);
+            remove_spellings(exchange, name);
         }
         let Some(token) = self.from.find(exchange) else {
             if self.optional {
@@ -213,7 +221,8 @@ impl Jwt {
             claims: Arc::clone(claims),
             until,
         };
-        self.good.lock().insert(hash, good);
+        let is_of_use = |good: &Good| good.until > moment.now;
+        self.good.lock().insert_among(hash, good, is_of_use);
     }
 
     fn apply(
@@ -228,7 +237,7 @@ impl Jwt {
                 Some(Value::String(text)) => text.clone(),
                 Some(other) => other.to_string(),
             };
-            let value = HeaderValue::from_str(&text);
+            let value = HeaderValue::from_bytes(text.as_bytes());
             let value =
                 value.map_err(|_| Stop::error(format!("the claim {claim} cannot be written as a header")))?;
             exchange.headers_mut().set(name.clone(), value);
@@ -253,7 +262,9 @@ impl Jwt {
         auth.groups = groups;
         auth.claims = claims;
         "jwt".clone_into(&mut auth.method);
-        if !self.forward {
+        if self.forward {
+            exchange.state.forwards_authorization |= self.from.is_in_authorization(exchange);
+        } else {
             self.from.remove(exchange);
         }
         if let Some(rule) = &self.identity {
@@ -339,6 +350,17 @@ impl From<Wrong> for Stop {
 
 fn challenged(answer: PolicyAnswer, challenge: &'static str) -> PolicyAnswer {
     answer.with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+}
+
+/// Every name that a backend could take for this one.
+fn remove_spellings(exchange: &mut Exchange<'_>, name: &HeaderName) {
+    let is_same = |other: &&HeaderName| {
+        let (one, other) = (name.as_str().bytes(), other.as_str().bytes());
+        one.len() == other.len() && one.map(folded).eq(other.map(folded))
+    };
+    while let Some(other) = exchange.headers().keys().find(is_same).cloned() {
+        exchange.headers_mut().remove(&other);
+    }
 }
 
 fn is_system(name: &str) -> bool {

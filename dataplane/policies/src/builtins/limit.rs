@@ -38,6 +38,8 @@ struct Limit {
     weight: Option<Expr>,
     hard: bool,
     status: u16,
+    /// Other steps use it as well.
+    is_shared: bool,
 }
 
 #[derive(Debug)]
@@ -91,7 +93,7 @@ impl RateLimit {
         with: RateWith,
         written: &Map<String, Value>,
         site: &Site<'_>,
-        label: &str,
+        (label, field): (&str, &str),
     ) -> Result<Self, Fault> {
         let limits = match &with.named {
             Some(name) => {
@@ -112,7 +114,7 @@ impl RateLimit {
             None => vec![Limit::rate(
                 &with,
                 site,
-                &site.limiter_key("rateLimit", label, written),
+                &site.limiter_key("rateLimit", &format!("{label}\n{field}"), written),
             )?],
         };
         Ok(Self {
@@ -127,6 +129,9 @@ impl RateLimit {
 impl Act for RateLimit {
     fn act(&self, exchange: &mut Exchange<'_>, moment: Moment) -> Result<(), Stop> {
         let mut tightest: Option<Taken> = None;
+        // A shadow looks at what others use, and uses nothing up.
+        let is_shadow = exchange.is_shadow && self.limits.iter().any(|limit| limit.is_shared);
+        let consumes = self.operation == Operation::Consume && !is_shadow;
         let mut asked = Vec::with_capacity(self.limits.len());
         for limit in &self.limits {
             let key = limit.key(exchange, moment)?;
@@ -135,11 +140,13 @@ impl Act for RateLimit {
                 Limiter::Rate(rate) => {
                     let weight = limit.weight(exchange, moment)?;
                     if self.operation == Operation::Replenish {
-                        rate.give_back(&key, weight, moment.elapsed);
+                        if !is_shadow {
+                            rate.give_back(&key, weight, moment.elapsed);
+                        }
                         continue;
                     }
                     // With one limit alone, asking and taking are one.
-                    let takes = self.operation == Operation::Consume && self.limits.len() == 1;
+                    let takes = consumes && self.limits.len() == 1;
                     let taken = rate.ask(&key, weight, takes, moment.elapsed);
                     if !taken.is_allowed && limit.hard {
                         return Err(limited(limit.status, taken).into());
@@ -158,7 +165,7 @@ impl Act for RateLimit {
                 }
             }
         }
-        if self.operation == Operation::Consume && self.limits.len() > 1 {
+        if consumes && self.limits.len() > 1 {
             for (rate, key, weight) in asked {
                 rate.ask(&key, weight, true, moment.elapsed);
             }
@@ -177,9 +184,9 @@ impl CountLimit {
         with: CountWith,
         written: &Map<String, Value>,
         site: &Site<'_>,
-        label: &str,
+        (label, field): (&str, &str),
     ) -> Result<Self, Fault> {
-        let key = site.limiter_key("countLimit", label, written);
+        let key = site.limiter_key("countLimit", &format!("{label}\n{field}"), written);
         let limiter = site.limiters.count(&key, || CountLimiter::new(with.count));
         Ok(Self {
             limit: Limit {
@@ -188,6 +195,7 @@ impl CountLimit {
                 weight: None,
                 hard: true,
                 status: status_of("with.status", with.status.unwrap_or(429))?,
+                is_shared: false,
             },
             label: label.into(),
         })
@@ -226,6 +234,7 @@ impl Limit {
             weight: expr("with.weight", with.weight.as_deref(), site)?,
             hard: with.hard.unwrap_or(true),
             status: status_of("with.status", with.status.unwrap_or(429))?,
+            is_shared: false,
         }))
     }
 
@@ -252,12 +261,15 @@ impl Limit {
         let Limiter::Count(count) = &self.limiter else {
             return Ok(());
         };
+        if self.is_shared && exchange.is_shadow {
+            return match count.has_room(key) {
+                true => Ok(()),
+                false => Err(too_many(self.status).into()),
+            };
+        }
         match count.hold(key) {
             Some(held) => exchange.state.held.push(held),
-            None if self.hard => {
-                let text = "too many requests are under way; try again when one of them has ended";
-                return Err(PolicyAnswer::refused(self.status, reason::TOO_MANY_AT_ONCE, text).into());
-            }
+            None if self.hard => return Err(too_many(self.status).into()),
             None => exchange.state.warned.push(Arc::clone(label)),
         }
         Ok(())
@@ -286,7 +298,13 @@ fn named(name: &str, limit: &NamedLimit, site: &Site<'_>) -> Result<Option<Limit
                 named: None,
                 operation: Operation::Consume,
             };
-            Limit::rate(&with, site, &key)
+            let made = Limit::rate(&with, site, &key);
+            made.map(|limit| {
+                limit.map(|limit| Limit {
+                    is_shared: true,
+                    ..limit
+                })
+            })
         }
         LimitKind::Count => {
             let most = limit.count.unwrap_or_default();
@@ -297,6 +315,7 @@ fn named(name: &str, limit: &NamedLimit, site: &Site<'_>) -> Result<Option<Limit
                     weight: None,
                     hard: limit.hard.unwrap_or(true),
                     status: status_of("status", limit.status.unwrap_or(429))?,
+                    is_shared: true,
                 })
             };
             (most > 0).then(make).transpose()
@@ -315,6 +334,11 @@ fn fields(taken: Taken) -> [(HeaderName, HeaderValue); 3] {
         (REMAINING, HeaderValue::from(taken.remaining)),
         (RESET, HeaderValue::from(taken.reset)),
     ]
+}
+
+fn too_many(status: u16) -> PolicyAnswer {
+    let text = "too many requests are under way; try again when one of them has ended";
+    PolicyAnswer::refused(status, reason::TOO_MANY_AT_ONCE, text)
 }
 
 fn limited(status: u16, taken: Taken) -> PolicyAnswer {

@@ -100,22 +100,38 @@ fn any<'v>(wanted: &[Glob], mut values: impl Iterator<Item = &'v str>) -> bool {
     values.any(|value| wanted.iter().any(|glob| glob.matches(value)))
 }
 
-/// Of `CN=till-7,O=Acme\, Inc.`.
+/// Of `CN=till-7,O=Acme\, Inc.`, as RFC 4514 writes it.
 fn parts_of(subject: &str) -> Vec<(String, String)> {
-    let mut parts = vec![String::new()];
-    let mut letters = subject.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, parts.last_mut()) {
-            ('\\', Some(part)) => part.extend(letters.next()),
-            (',' | '+', _) => parts.push(String::new()),
+    let mut parts = vec![Vec::new()];
+    let mut bytes = subject.bytes();
+    while let Some(byte) = bytes.next() {
+        match (byte, parts.last_mut()) {
+            (b'\\', Some(part)) => part.extend(unescaped(&mut bytes)),
+            (b',' | b'+', _) => parts.push(Vec::new()),
             (other, Some(part)) => part.push(other),
             (_, None) => {}
         }
     }
-    let pairs = parts.iter().filter_map(|part| part.trim().split_once('='));
-    pairs
-        .map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
-        .collect()
+    let texts = parts.iter().map(|part| String::from_utf8_lossy(part));
+    let pairs = texts.filter_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        Some((name.trim().to_owned(), value.to_owned()))
+    });
+    pairs.collect()
+}
+
+/// The byte that a backslash stands in front of, or that two digits say.
+fn unescaped(bytes: &mut std::str::Bytes<'_>) -> Option<u8> {
+    let first = bytes.next()?;
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let second = bytes.clone().next();
+    match (digit(first), second.and_then(digit)) {
+        (Some(high), Some(low)) => {
+            bytes.next();
+            u8::try_from(high * 16 + low).ok()
+        }
+        (Some(_), None) | (None, _) => Some(first),
+    }
 }
 
 #[cfg(test)]
@@ -130,5 +146,11 @@ mod tests {
             [("CN".into(), "till-7".into()), ("O".into(), "Acme, Inc.".into())]
         );
         assert_eq!(parts_of(r"CN=a\,O=Acme").len(), 1);
+        assert_eq!(
+            parts_of(r"CN=a\,O\=Acme\20\C3\A9"),
+            [("CN".into(), "a,O=Acme \u{e9}".into())]
+        );
+        // A blank is part of a name.
+        assert_eq!(parts_of(r"CN=a\ , O=b")[0].1, "a ");
     }
 }

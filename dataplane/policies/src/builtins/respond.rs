@@ -105,7 +105,7 @@ impl Act for Respond {
             ..PolicyAnswer::new(AnswerKind::Responded, status, reason::RESPONDED)
         };
         for (name, text) in &self.headers {
-            let value = HeaderValue::from_str(&text.render(exchange, moment.now)?);
+            let value = HeaderValue::from_bytes(text.render(exchange, moment.now)?.as_bytes());
             let value = value.map_err(|_| Stop::error(format!("{name} cannot be written as a header")))?;
             answer.headers.push((name.clone(), value));
         }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use genkan_routing::model::policy::Direction;
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
@@ -95,6 +96,9 @@ impl Set {
                 "it is for requests, and not for answers",
             ));
         }
+        if with.query.is_some() {
+            site.refuse_behind_line("with.query", "the query")?;
+        }
         let body = with.body.map(plain);
         let body = body.map(|text| site.template("with.body", &text)).transpose()?;
         if body.is_some() && !is_request {
@@ -147,6 +151,10 @@ impl Set {
         for (name, text) in &self.set {
             let value = value_of(text, exchange, moment)?;
             exchange.headers_mut().set(name.clone(), value);
+            // It is the step's own, and takes the place of whatever the client sent.
+            if name == AUTHORIZATION {
+                exchange.state.forwards_authorization = true;
+            }
         }
         for (name, text) in &self.add {
             let value = value_of(text, exchange, moment)?;
@@ -269,8 +277,8 @@ fn templates(
 
 fn value_of(text: &Template, exchange: &Exchange<'_>, moment: Moment) -> Result<HeaderValue, Stop> {
     let made = match text.as_fixed() {
-        Some(text) => HeaderValue::from_str(text),
-        None => HeaderValue::from_str(&text.render(exchange, moment.now)?),
+        Some(text) => HeaderValue::from_bytes(text.as_bytes()),
+        None => HeaderValue::from_bytes(text.render(exchange, moment.now)?.as_bytes()),
     };
     made.map_err(|_| Stop::error("a value cannot be written as a header"))
 }

@@ -22,6 +22,8 @@ pub(super) struct Mentions {
     everything: bool,
     pub(super) request_body: bool,
     pub(super) message_body: bool,
+    /// What the body is, whether or not anybody can read it.
+    pub(super) body_kind: bool,
 }
 
 const DEEPEST: usize = 200;
@@ -340,7 +342,7 @@ impl Walker {
             _ if self.bound.contains(name) || THEIRS.contains(&name) => Ok(()),
             _ if OURS.contains(&name) => {
                 self.mentions.everything |= name == "apiCtx";
-                self.mentions.message_body |= name == "storageType";
+                self.mentions.body_kind |= name == "storageType";
                 self.mentions.functions.insert(name.to_owned());
                 Ok(())
             }

@@ -169,7 +169,7 @@ fn storage_type(exchange: &Exchange<'_>) -> &'static str {
     let kind = json::media_type(exchange.request_headers()).unwrap_or_default();
     let is_xml = kind.ends_with("/xml") || kind.ends_with("+xml");
     let is_json = kind.is_empty() || json::is_json(kind);
-    match exchange.body_value() {
+    match exchange.body_value().ok().flatten() {
         _ if is_empty => "empty",
         Some(_) if is_json => "json",
         Some(_) if is_xml => "xml",

@@ -10,7 +10,7 @@ use crate::exchange::{Exchange, Pairs};
 #[derive(Default)]
 struct Members(Vec<(String, JValue)>);
 
-pub(super) fn root(mentions: &Mentions, exchange: &Exchange<'_>) -> JValue {
+pub(super) fn root(mentions: &Mentions, exchange: &Exchange<'_>) -> Result<JValue, String> {
     let request = &exchange.request;
     let caller = exchange.auth();
     let mut root = Members::default();
@@ -26,10 +26,10 @@ pub(super) fn root(mentions: &Mentions, exchange: &Exchange<'_>) -> JValue {
         root.add("vars", of_members(vars.iter()));
     }
     if mentions.has("request") {
-        root.add("request", of_request(mentions, exchange));
+        root.add("request", of_request(mentions, exchange)?);
     }
     if mentions.has("message") {
-        root.add("message", of_message(mentions, exchange));
+        root.add("message", of_message(mentions, exchange)?);
     }
     let address = request
         .source
@@ -76,10 +76,10 @@ pub(super) fn root(mentions: &Mentions, exchange: &Exchange<'_>) -> JValue {
     if mentions.has("route") {
         root.add("route", object([("name", JValue::string(request.route))]));
     }
-    root.into()
+    Ok(root.into())
 }
 
-fn of_request(mentions: &Mentions, exchange: &Exchange<'_>) -> JValue {
+fn of_request(mentions: &Mentions, exchange: &Exchange<'_>) -> Result<JValue, String> {
     let request = &exchange.request;
     let mut members = Members::default();
     for (name, value) in [
@@ -105,26 +105,26 @@ fn of_request(mentions: &Mentions, exchange: &Exchange<'_>) -> JValue {
     members.add("headers", of_headers(exchange.request_headers()));
     let is_request = exchange.status().is_none();
     if (mentions.request_body || mentions.message_body && is_request)
-        && let Some(body) = exchange.body_value()
+        && let Some(body) = exchange.body_value()?
     {
         members.add("body", of_json(body));
     }
-    members.into()
+    Ok(members.into())
 }
 
 /// The message at hand: the answer, where there is one.
-fn of_message(mentions: &Mentions, exchange: &Exchange<'_>) -> JValue {
+fn of_message(mentions: &Mentions, exchange: &Exchange<'_>) -> Result<JValue, String> {
     let mut members = Members::default();
     members.add("headers", of_headers(exchange.headers()));
     if let Some(status) = exchange.status() {
         let code = JValue::from(i64::from(status));
         members.add("status", object([("code", code)]));
     } else if mentions.message_body
-        && let Some(body) = exchange.body_value()
+        && let Some(body) = exchange.body_value()?
     {
         members.add("body", of_json(body));
     }
-    members.into()
+    Ok(members.into())
 }
 
 /// The first value of each name.

@@ -29,6 +29,12 @@ impl CountLimiter {
         }
     }
 
+    /// One more may be under way.
+    pub(crate) fn has_room(&self, key: &str) -> bool {
+        let under_way = self.under_way.lock();
+        under_way.get(&*short(key)).copied().unwrap_or_default() < self.most
+    }
+
     /// `None`: there are as many as may be.
     pub(crate) fn hold(self: &Arc<Self>, key: &str) -> Option<Held> {
         let key: Box<str> = short(key).into();

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::table::{Table, short};
+use super::table::{Table, Total, short};
 
 /// By the generic cell rate algorithm: so many at once, and then one more every so often.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Taken {
 
 /// Keys of one limiter at most.
 const MOST_KEYS: usize = 10_000;
+/// Of all limiters together, each of which may have some.
+static KEYS: Total = Total::new(200_000, 1_000);
 
 // === impl RateLimiter ===
 
@@ -36,7 +38,7 @@ impl RateLimiter {
         Self {
             requests: u128::from(requests),
             per: per.as_nanos().max(1),
-            full: Mutex::new(Table::new(MOST_KEYS)),
+            full: Mutex::new(Table::within(MOST_KEYS, &KEYS)),
         }
     }
 
@@ -55,7 +57,8 @@ impl RateLimiter {
         if is_allowed && takes {
             match known {
                 Some(known) => *known = after,
-                None => full.insert(key.into(), after),
+                // One that is full again is as if it had never been.
+                None => full.insert_among(key.into(), after, |full| *full > now),
             }
         }
         drop(full);

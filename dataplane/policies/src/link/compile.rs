@@ -51,6 +51,8 @@ pub(super) struct List<'a> {
     pub(super) entry: Option<&'a str>,
     /// It is part of a `switch`.
     pub(super) is_branch: bool,
+    /// Of what it says for answers nothing would run.
+    pub(super) has_no_answers: bool,
     /// Everything in it is about the message at hand, whatever its `on` says.
     pub(super) is_whole: bool,
 }
@@ -131,6 +133,8 @@ impl<'a> Compiler<'a> {
                 outer: None,
                 params: None,
                 max_body: piece.facts().limits.max_body,
+                is_line_made: piece.place == Place::PostRequest,
+                is_of_error: piece.place == Place::OnError,
             },
             title: if piece.hook.is_some() { &piece.from } else { "" },
             field: if piece.hook.is_some() {
@@ -149,6 +153,7 @@ impl<'a> Compiler<'a> {
             },
             entry: piece.hook.map(|_| piece.from.as_str()),
             is_branch: false,
+            has_no_answers: piece.hook.is_some() && on == Direction::Request,
             is_whole: piece.hook.is_some() && on == Direction::Response,
         };
         self.steps(&list, piece.steps.iter().copied())
@@ -183,6 +188,11 @@ impl<'a> Compiler<'a> {
             return Err(problem(list, &field, fault));
         };
         let fail = |fault: Fault| problem(list, &field, fault);
+        if list.has_no_answers && step.on == Direction::Response && list.site.on == Direction::Request {
+            let text =
+                "Response does not fit here, where requests are handled; write the step where answers are";
+            return Err(fail(Fault::new("on", text)));
+        }
         let when = step.when.as_deref().map(|when| list.site.expr("when", when));
         let when = when.transpose().map_err(fail)?;
         let timeout = step.timeout.as_deref();
@@ -205,7 +215,7 @@ impl<'a> Compiler<'a> {
         let action = match resolved {
             Resolved::Builtin("switch") => self.switch(list, &field, &label, &step)?,
             Resolved::Builtin(name) => {
-                builtins::compile(name, &step.with, &list.site, &label).map_err(fail)?
+                builtins::compile(name, &step.with, &list.site, (&label, &field)).map_err(fail)?
             }
             Resolved::Definition(definition) => self.definition(list, &field, &label, &step, definition)?,
         };
@@ -247,11 +257,13 @@ impl<'a> Compiler<'a> {
             let place = format!("with.cases[{index}]");
             let when = builtins::condition(&list.site, case, &place);
             let when = when.map_err(|fault| problem(list, field, fault))?;
-            cases.push(self.case(list, &format!("{field}.{place}"), label, Some(when), &case.steps)?);
+            let at = format!("cases[{index}]");
+            let place = format!("{field}.{place}");
+            cases.push(self.case(list, (&place, &at), label, Some(when), &case.steps)?);
         }
         cases.push(self.case(
             list,
-            &format!("{field}.with.otherwise"),
+            (&format!("{field}.with.otherwise"), "otherwise"),
             label,
             None,
             &with.otherwise,
@@ -262,7 +274,7 @@ impl<'a> Compiler<'a> {
     fn case(
         &self,
         list: &List<'_>,
-        field: &str,
+        (field, place): (&str, &str),
         label: &str,
         when: Option<Condition>,
         steps: &[PolicyStep],
@@ -281,8 +293,9 @@ impl<'a> Compiler<'a> {
         }
         let inner = List {
             field: &field,
-            label,
+            label: &format!("{label}/{place}"),
             is_branch: true,
+            has_no_answers: true,
             depth: list.depth + 1,
             ..*list
         };
@@ -324,23 +337,27 @@ impl<'a> Compiler<'a> {
             matches!(
                 piece.place,
                 Place::BeforeReview | Place::AfterReview | Place::Policies
-            ) && piece.facts().mode == Mode::Enforce
+            )
         });
-        let mut steps = of_requests.flat_map(|piece| piece.steps.iter().map(|(_, step)| *step));
-        steps.any(|step| self.claims(step, 0))
+        let mut steps =
+            of_requests.flat_map(|piece| piece.steps.iter().map(|(_, step)| (piece.facts(), *step)));
+        steps.any(|(facts, step)| self.claims(step, facts, 0))
     }
 
-    fn claims(&self, step: &PolicyStep, depth: usize) -> bool {
-        if depth > super::definition::DEEPEST || step.mode != Mode::Enforce {
+    fn claims(&self, step: &PolicyStep, facts: EntryFacts, depth: usize) -> bool {
+        let acts = stricter(step.mode, facts.mode) == Mode::Enforce && step.on == Direction::Request;
+        if depth > super::definition::DEEPEST || !acts {
             return false;
         }
         match resolve(&step.uses, self.world) {
             Some(Resolved::Definition(definition)) => {
-                definition.steps.iter().any(|step| self.claims(step, depth + 1))
+                let facts = self.facts_of(definition, facts);
+                let mut steps = definition.steps.iter();
+                steps.any(|step| self.claims(step, facts, depth + 1))
             }
             Some(Resolved::Builtin("switch")) => class::inner_steps(step)
                 .iter()
-                .any(|step| self.claims(step, depth + 1)),
+                .any(|step| self.claims(step, facts, depth + 1)),
             Some(Resolved::Builtin(name)) => builtins::claims_authorization(name, &step.with),
             None => false,
         }

@@ -41,6 +41,13 @@ impl Compiler<'_> {
                 return Err(fail(Fault::unsupported(text)));
             }
         }
+        if list.has_no_answers && list.site.on == Direction::Request && has_answers(definition) {
+            let text = format!(
+                "{title} has steps for answers (on: Response), and none of them would run here; use it in spec.policies of \
+                 the object, or in a hook at PostResponse"
+            );
+            return Err(fail(Fault::new("", text)));
+        }
         let with = with_defaults(&step.with, definition);
         check(&with, definition).map_err(fail)?;
         let known = marked(&with, definition);
@@ -83,33 +90,43 @@ impl Compiler<'_> {
             origin: Origin::Definition,
             entry: definition.entry.as_deref().or(list.entry),
             is_branch: false,
+            has_no_answers: list.has_no_answers,
             is_whole: list.is_whole || step.on == Direction::Response,
         };
         self.refuse_depth(&inner)?;
-        let own = definition.steps.iter().enumerate();
-        let own = own.filter(|(_, step)| {
+        let is_of_this = |step: &PolicyStep| {
             // A definition inside of this one may have steps for answers as well, and chooses itself.
             let chooses = site.on == Direction::Response && definition_of(&step.uses, self.world).is_some();
             inner.is_whole || step.on == site.on || chooses
-        });
-        let steps = self.steps(&inner, own)?;
+        };
+        let of = |list: &List<'_>, steps: &[PolicyStep]| {
+            let own = steps.iter().enumerate().filter(|(_, step)| is_of_this(step));
+            self.steps(list, own)
+        };
+        let steps = of(&inner, &definition.steps)?;
         let mut caught = Vec::with_capacity(definition.catch.len());
         for (index, catch_steps) in definition.catch.iter().enumerate() {
+            if !catch_steps.steps.is_empty() && !catch_steps.steps.iter().any(is_of_this) {
+                // It is for errors of the other direction.
+                continue;
+            }
             let field = format!("{catch}[{index}].steps");
             let list = List {
                 field: &field,
+                label: &format!("{label}/catch[{index}]"),
                 ..inner
             };
             caught.push(CatchSteps {
                 errors: catch_steps.errors.iter().map(|error| Glob::new(error)).collect(),
-                steps: self.steps(&list, catch_steps.steps.iter().enumerate())?.into(),
+                steps: of(&list, &catch_steps.steps)?.into(),
             });
         }
         let list = List {
             field: &finally,
+            label: &format!("{label}/finally"),
             ..inner
         };
-        let finally = self.steps(&list, definition.finally.iter().enumerate())?;
+        let finally = of(&list, &definition.finally)?;
         let params = if with.values().any(is_computed) {
             let json = Json::parse(&Value::Object(with), "with");
             let json = json.map_err(|(path, error)| fail(Fault::new(&path, error)))?;
@@ -117,7 +134,7 @@ impl Compiler<'_> {
         } else {
             Params::Fixed(Arc::new(with))
         };
-        Ok(Action::Definition(Box::new(Definition {
+        Ok(Action::Definition(Arc::new(Definition {
             params,
             steps: steps.into(),
             catch: caught.into(),
@@ -132,6 +149,13 @@ impl Compiler<'_> {
         }
         Ok(())
     }
+}
+
+/// Steps of it are for answers.
+fn has_answers(definition: &PolicyDefinition) -> bool {
+    let caught = definition.catch.iter().flat_map(|catch| &catch.steps);
+    let mut all = definition.steps.iter().chain(caught).chain(&definition.finally);
+    all.any(|step| step.on == Direction::Response)
 }
 
 /// Parameters that are not given are what the definition says.

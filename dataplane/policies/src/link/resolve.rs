@@ -20,7 +20,7 @@ pub(super) fn resolve<'a>(uses: &'a str, world: &'a World) -> Option<Resolved<'a
 }
 
 /// The highest version in the range: `@2` is 2.x.y, `@2.1` is 2.1.x, none is any.
-pub(super) fn definition<'a>(uses: &str, world: &'a World) -> Option<&'a PolicyDefinition> {
+pub(crate) fn definition<'a>(uses: &str, world: &'a World) -> Option<&'a PolicyDefinition> {
     let (name, range) = match uses.split_once('@') {
         Some((name, range)) => (name, numbers(range)?),
         None => (uses, Vec::new()),

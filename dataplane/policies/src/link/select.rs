@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 
 use genkan_routing::model::policy::{Direction, HookPlace, Mode, PolicyStep, Position, Select};
 
+use super::definition::DEEPEST;
 use super::resolve;
 use super::{MOST_POLICIES, Problem, ProblemReason};
 use crate::class::Touches;
@@ -54,20 +55,13 @@ pub(super) fn pieces<'a>(object: &ObjectFacts<'a>, world: &'a World) -> Result<V
 /// The steps that the object writes itself.
 fn inline<'a>(object: &ObjectFacts<'a>, world: &'a World) -> impl Iterator<Item = Piece<'a>> {
     let policies = object.policies.iter().enumerate();
-    let has_answers = |step: &PolicyStep| {
-        let definition = resolve::definition(&step.uses, world);
-        definition.is_some_and(|definition| {
-            let steps = definition.steps.iter();
-            steps.into_iter().any(|step| step.on == Direction::Response)
-        })
-    };
     let (mut preflow, mut request, mut response) = (Vec::new(), Vec::new(), Vec::new());
     for (index, step) in policies {
         match step.on {
             Direction::Request if step.uses == "cors" => preflow.push((index, step)),
             Direction::Request => {
                 request.push((index, step));
-                if has_answers(step) {
+                if has_answers(step, world, 0) {
                     response.push((index, step));
                 }
             }
@@ -87,6 +81,16 @@ fn inline<'a>(object: &ObjectFacts<'a>, world: &'a World) -> impl Iterator<Item 
         hook: None,
         steps,
     })
+}
+
+/// Steps for answers are in the definition that it uses, or in one inside of that.
+fn has_answers(step: &PolicyStep, world: &World, depth: usize) -> bool {
+    let Some(definition) = resolve::definition(&step.uses, world).filter(|_| depth <= DEEPEST) else {
+        return false;
+    };
+    let caught = definition.catch.iter().flat_map(|catch| &catch.steps);
+    let mut all = definition.steps.iter().chain(caught).chain(&definition.finally);
+    all.any(|step| step.on == Direction::Response || has_answers(step, world, depth + 1))
 }
 
 /// By kind, name and labels; a label that is absent is matched by nothing.
@@ -140,7 +144,7 @@ impl<'a> Piece<'a> {
             Place::OnError => return Touches::default(),
         };
         let steps: Vec<_> = self.steps.iter().map(|(_, step)| (*step).clone()).collect();
-        Touches::of(&steps, Some(on), &|uses| resolve::definition(uses, world))
+        Touches::of(&steps, Some(on), world)
     }
 }
 

@@ -30,6 +30,10 @@ pub(crate) struct Site<'a> {
     pub(super) params: Option<&'a Map<String, Value>>,
     /// Bytes of a body that the entry lets its steps read.
     pub(super) max_body: Option<u64>,
+    /// The request line for the backend is made already, and who it is told that calls.
+    pub(crate) is_line_made: bool,
+    /// An answer of genkan's own that is an error.
+    pub(crate) is_of_error: bool,
 }
 
 /// What is wrong with a configuration.
@@ -110,6 +114,18 @@ impl Site<'_> {
     pub(crate) fn limiter_key(&self, uses: &str, label: &str, with: &Map<String, Value>) -> String {
         let with = Value::Object(with.clone());
         format!("{}\n{label}\n{uses}\n{with}", self.object.title())
+    }
+
+    /// # Errors
+    /// Where hooks of `PostRequest` stand, nothing of this is looked at any more.
+    pub(crate) fn refuse_behind_line(&self, field: &str, what: &str) -> Result<(), Fault> {
+        if self.is_line_made {
+            let text = format!(
+                "{what} is not changed at PostRequest, where the request line is made already; use PreRequest"
+            );
+            return Err(Fault::new(field, text));
+        }
+        Ok(())
     }
 }
 

@@ -107,8 +107,13 @@ impl Setup {
 
     /// JSON.
     pub fn post(&self, body: &'static str) -> Done {
+        self.post_as(HeaderValue::from_static("application/json"), body)
+    }
+
+    pub fn post_as(&self, kind: HeaderValue, body: &'static str) -> Done {
         let plan = self.link().unwrap();
-        let mut headers = mk_headers(&[("content-type", "application/json")]);
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", kind);
         let mut state = State::default();
         let stage = Stage::Request(&mut headers);
         let mut exchange = Exchange::new(self.request("POST", ""), stage, &mut state).with_body(body.into());

@@ -95,6 +95,7 @@ pub fn class(case: &Case) -> Result<(), String> {
         is_upgrade: request["upgrade"] == true,
         content_type: request["contentType"].as_str(),
         content_encoding: request["contentEncoding"].as_str(),
+        ..Reading::default()
     };
     let steps = mk_steps(&case.input["steps"]);
     let world = World::default();

@@ -27,8 +27,10 @@ pub(super) struct Tool<'a, R> {
     pub(super) path: Option<ApiPath<'a>>,
     /// It asks for the switches.
     asks_flags: bool,
-    /// The query as it was sent.
+    /// The query as it was sent, or as policies changed it.
     query: Option<&'a [u8]>,
+    /// Bytes of the query as it was sent, with the question mark.
+    sent: usize,
     class: Option<&'a Class<R>>,
     found: Option<Found<'a>>,
     pub(super) destination: Option<&'a R>,
@@ -50,6 +52,7 @@ impl<R> Default for Tool<'_, R> {
             path: None,
             asks_flags: false,
             query: None,
+            sent: 0,
             class: None,
             found: None,
             destination: None,
@@ -67,8 +70,12 @@ impl<R> Default for Tool<'_, R> {
 // === impl Tool ===
 
 impl<'a, R> Tool<'a, R> {
+    pub(super) fn query_is_changed(&mut self, query: Option<&'a [u8]>) {
+        self.query = query;
+    }
+
     pub(super) fn take_call(&mut self, target: &'a [u8]) -> Option<Call<'a>> {
-        let rest = self.path?.rest.len() + self.query.map_or(0, |query| query.len() + 1);
+        let rest = self.path?.rest.len() + self.sent;
         Some(Call {
             injected: self.injected.take().unwrap_or_default(),
             base: target
@@ -118,6 +125,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         let path = ApiPath::parse(path);
         let path = path.ok_or_else(connectors::unknown_shape)?;
         self.tool.query = parts.next();
+        self.tool.sent = self.tool.query.map_or(0, |query| query.len() + 1);
         let method = self.request.method;
         match method {
             "GET" | "HEAD" | "OPTIONS" => {}

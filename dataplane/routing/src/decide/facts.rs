@@ -73,7 +73,7 @@ pub enum Place {
 pub struct Changed<U> {
     /// The whole query, if it is another one.
     pub query: Option<Vec<u8>>,
-    /// Who calls, for the backend, if that is somebody else.
+    /// Who calls, for the backend, if that is somebody else. The review is for whoever was found to call.
     pub caller: Option<U>,
     /// A policy wants the backend to see the credential that it judged.
     pub forwards_authorization: bool,

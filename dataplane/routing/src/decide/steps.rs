@@ -252,7 +252,8 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             return Ok(());
         }
         let route = self.destination()?;
-        if let (true, Some(caller)) = (route.introduces_caller(), &self.caller) {
+        let caller = self.named.as_ref().or(self.caller.as_ref());
+        if let (true, Some(caller)) = (route.introduces_caller(), caller) {
             caller.introduction()?;
         }
         let keeps = route.forwards_authorization() || self.settings.forwards_always;

@@ -4,7 +4,7 @@ mod introduction;
 mod spelling;
 
 pub use introduction::{Introduction, Unsendable};
-pub use spelling::{begins, imitates_ours, spells};
+pub use spelling::{begins, folded, imitates_ours, spells};
 
 /// Who calls without a credential.
 pub const ANONYMOUS: &str = "system:anonymous";

@@ -16,6 +16,8 @@ struct Broken {
     why: Unavailable,
     /// `EXT/ENTRY` whose step it is about.
     entry: Option<String>,
+    /// Its steps, as they are written, judge `Authorization`: nobody else is asked about it either way.
+    claims_authorization: bool,
 }
 
 // === impl Linked ===
@@ -26,8 +28,12 @@ impl Linked {
     }
 
     /// `entry`: the `EXT/ENTRY` whose step is to blame, if one is.
-    pub fn broken(why: Unavailable, entry: Option<String>) -> Self {
-        Self(Arc::new(Err(Broken { why, entry })))
+    pub fn broken(why: Unavailable, entry: Option<String>, claims_authorization: bool) -> Self {
+        Self(Arc::new(Err(Broken {
+            why,
+            entry,
+            claims_authorization,
+        })))
     }
 
     /// The entry of an extension that stands in the way, and how.
@@ -45,7 +51,10 @@ impl Linked {
 
 impl decide::Policies for Linked {
     fn claims_authorization(&self) -> bool {
-        self.plan().is_ok_and(Plan::claims_authorization)
+        match &*self.0 {
+            Ok(plan) => plan.claims_authorization(),
+            Err(broken) => broken.claims_authorization,
+        }
     }
 
     fn acts(&self, place: decide::Place) -> bool {

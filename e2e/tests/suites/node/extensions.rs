@@ -176,7 +176,9 @@ async fn by_hand(world: &World, address: SocketAddr) -> Result<()> {
         .await?;
     let names = ["get", "pods", "-n", NAMESPACE, "-l", PODS, "-o", "name"];
     for pod in kubectl.run(&names).await?.lines() {
-        kubectl.run(&["delete", pod, "-n", NAMESPACE, "--wait=true"]).await?;
+        kubectl
+            .run(&["delete", pod, "-n", NAMESPACE, "--wait=true"])
+            .await?;
         rolled_out(world, &["genkan-dataplane"]).await?;
     }
     deployed(world).await?;
@@ -194,7 +196,10 @@ async fn deployed(world: &World) -> Result<()> {
     ];
     let waited = world.kubectl().run(&call).await;
     if waited.is_err() {
-        let told = world.kubectl().run(&["get", "gwext", "corp", "-o", "yaml"]).await?;
+        let told = world
+            .kubectl()
+            .run(&["get", "gwext", "corp", "-o", "yaml"])
+            .await?;
         return waited.map(drop).context(told);
     }
     // Of the revision that is meant, and not of the one before.

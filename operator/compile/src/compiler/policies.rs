@@ -301,25 +301,19 @@ impl Policies {
         let Some(route) = &mut compiled.route else {
             return;
         };
-        if let Action::Unavailable(_) = route.action {
-            return;
-        }
         let spec = record.spec.as_ref().ok();
         let wanted = spec.and_then(|spec| spec.policies.as_deref());
         let labels = self.selected_labels(record);
-        if wanted.is_none() && self.world.hooks.is_empty() {
-            if !labels.is_empty() {
-                route.policies = Some(Box::new(Wanted {
-                    labels,
-                    ..Wanted::default()
-                }));
-            }
-            return;
-        }
+        let has_none = wanted.is_none() && self.world.hooks.is_empty();
         let wanted = Wanted {
             labels,
             ..wanted.cloned().unwrap_or_default()
         };
+        // Hooks act on a stub as well, and who judges its credentials stays who it was.
+        if has_none || matches!(route.action, Action::Unavailable(_)) {
+            route.policies = (!wanted.is_empty()).then(|| Box::new(wanted));
+            return;
+        }
         match self.linked(record, &wanted, index) {
             Ok(_) => {
                 let keys = wanted.secrets.iter();
@@ -338,6 +332,7 @@ impl Policies {
                 route.action = Action::Unavailable(Unavailable::new(finding.reason, message));
                 route.role = genkan_routing::model::Role::None;
                 route.secrets.clear();
+                route.policies = (!wanted.is_empty()).then(|| Box::new(wanted));
                 compiled.verdict.backend = Backend::None;
                 // Kinds of Connectors have no condition for references but their own.
                 match is_of_spec || compiled.verdict.tool.is_some() {

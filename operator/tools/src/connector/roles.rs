@@ -46,7 +46,7 @@ fn class(args: &Args) -> Result<ConnectorClassSpec> {
                 | Change::Probed(..)
                 | Change::Completed(..)
                 | Change::Remembered(_)
-        | Change::Refused { .. }
+                | Change::Refused { .. }
                 | Change::Fetched(..) => Vec::new(),
             });
             let mut found = objects.filter_map(|object| {

@@ -11,7 +11,7 @@ use genkan_policies::{
 };
 use genkan_routing::HeaderStore;
 use genkan_routing::decide::{Changed, Place, Policies};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
+use http::header::{CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use tokio::runtime::Builder;
@@ -151,15 +151,7 @@ impl Seen {
 
     /// What is known of the body before it comes.
     fn reading<'h>(&self, headers: &'h HeaderMap) -> Reading<'h> {
-        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let is_chunked = headers.contains_key(TRANSFER_ENCODING);
-        let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        Reading {
-            bytes: length.or((!is_chunked).then_some(0)),
-            is_upgrade: self.is_upgrade,
-            content_type: text(CONTENT_TYPE),
-            content_encoding: text(CONTENT_ENCODING),
-        }
+        Reading::of(headers, self.is_upgrade, headers.contains_key(TRANSFER_ENCODING))
     }
 }
 

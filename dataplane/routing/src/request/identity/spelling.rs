@@ -5,7 +5,7 @@
 //! one byte here, and what is guarded is guarded in each spelling.
 
 /// What every backend takes a byte of a name for, at the widest.
-fn folded(byte: u8) -> u8 {
+pub fn folded(byte: u8) -> u8 {
     if byte.is_ascii_alphanumeric() {
         byte.to_ascii_lowercase()
     } else {

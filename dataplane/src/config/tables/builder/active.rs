@@ -23,6 +23,8 @@ pub(super) struct ActiveRevision {
     /// Of its entries.
     pub(super) contents: HashMap<EntryKey, Arc<ExtensionEntry>>,
     pub(super) tally: Arc<Tally>,
+    /// Objects whose policies could be linked when it was made active.
+    pub(super) served_before: BTreeSet<String>,
 }
 
 // === impl Active ===
@@ -38,6 +40,10 @@ impl Active {
         let all = self.all.iter();
         all.map(|(extension, active)| (extension.clone(), active.revision.id.clone()))
             .collect()
+    }
+
+    pub(super) fn get(&self, extension: &str) -> Option<&ActiveRevision> {
+        self.all.get(extension)
     }
 
     pub(super) fn get_mut(&mut self, extension: &str) -> Option<&mut ActiveRevision> {

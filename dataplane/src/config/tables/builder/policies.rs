@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use genkan_policies::{
-    Alias, Aliases, EntryFacts, Limiters, Meters, NamedHook, NamedOverride, ObjectFacts, World, link,
+    Alias, Aliases, EntryFacts, Limiters, Meters, NamedHook, NamedOverride, ObjectFacts, Problem,
+    ProblemReason, World, check, check_hook, claims_authorization, link, link_stub,
 };
 use genkan_proto::codec;
 use genkan_proto::v1alpha1::Verdict;
@@ -203,6 +204,14 @@ fn enter(world: &mut World, key: &EntryKey, content: &ExtensionEntry) {
     }
 }
 
+/// The entry that stands in the way of the policies of a route, if it is one, and how.
+fn broken(route: &Route) -> Option<(Option<String>, Unavailable)> {
+    let linked = route.linked.load();
+    let why = linked.as_deref()?.plan().err()?.clone();
+    let entry = linked.as_deref()?.fault().map(|(entry, _)| entry.to_owned());
+    Some((entry, why))
+}
+
 /// With the first Secret that is not there.
 fn aliases<'a>(
     all: &'a [SecretAlias],
@@ -248,7 +257,15 @@ impl Builder {
                 "there is no extension {extension} in the configuration that is served"
             ));
         };
-        self.policies.is_dirty |= self.policies.active.activate(known, revision)?;
+        if self.policies.active.activate(known, revision)? {
+            self.policies.is_dirty = true;
+            let routes = self.routes.values();
+            let served = routes.filter(|route| broken(route).is_none());
+            let served = served.map(|route| route.object.key.to_string()).collect();
+            if let Some(active) = self.policies.active.get_mut(extension) {
+                active.served_before = served;
+            }
+        }
         let is_objected = self.settle_policies() && self.relink(&BTreeSet::new());
         self.metrics.prune_policies();
         Ok(self.applied(Vec::new(), is_objected))
@@ -269,13 +286,48 @@ impl Builder {
                 return Err(format!("{extension}/{}: {why}", entry.name));
             }
         }
+        let active = self.policies.active.get(extension);
         for route in self.routes.values() {
-            let linked = route.linked.load();
-            let fault = linked.as_deref().and_then(Linked::fault);
-            let is_its = |entry: &str| entry.split('/').next() == Some(extension);
-            if let Some((_, why)) = fault.filter(|(entry, _)| is_its(entry)) {
+            let Some((entry, why)) = broken(route) else {
+                continue;
+            };
+            let is_its = entry.is_some_and(|entry| entry.split('/').next() == Some(extension));
+            let key = route.object.key.to_string();
+            // Whatever it is that this revision does not fit.
+            if is_its || active.is_some_and(|active| active.served_before.contains(&key)) {
                 return Err(format!("{}: {}", route.title, why.message));
             }
+        }
+        let contents = active.into_iter().flat_map(|active| &active.contents);
+        contents
+            .into_iter()
+            .try_for_each(|(key, content)| self.judge(key, content))
+    }
+
+    /// Whether each policy and each hook of an entry can be used, though nobody may use it yet.
+    fn judge(&self, key: &EntryKey, content: &ExtensionEntry) -> Result<(), String> {
+        let (title, world) = (format!("{}/{}", key.extension, key.entry), &self.policies.world);
+        let said = |problem: Problem| match problem.reason {
+            // Whoever uses it is told so.
+            ProblemReason::Unsupported => Ok(()),
+            ProblemReason::Invalid | ProblemReason::LimitExceeded | ProblemReason::PolicyNotFound => {
+                Err(problem.message)
+            }
+        };
+        for policy in &content.policies {
+            let definition = PolicyDefinition {
+                entry: Some(title.clone()),
+                ..policy.clone()
+            };
+            let name = || format!("{title}: {}@{}", policy.policy, policy.version);
+            check(&definition, world)
+                .or_else(said)
+                .map_err(|why| format!("{}: {why}", name()))?;
+        }
+        for hook in &content.hooks {
+            check_hook(hook, &key.extension, world)
+                .or_else(said)
+                .map_err(|why| format!("{title}: {why}"))?;
         }
         Ok(())
     }
@@ -291,7 +343,7 @@ impl Builder {
         let world = &self.policies.world;
         let none = model::Policies::default();
         let wanted = route.policies.as_deref().unwrap_or(&none);
-        if route.action.unavailable().is_some() || (wanted.steps.is_empty() && world.hooks.is_empty()) {
+        if wanted.steps.is_empty() && world.hooks.is_empty() {
             return (None, None);
         }
         let (secrets, _) = aliases(&wanted.secrets, &|key| self.parts.secrets.get(key).cloned());
@@ -304,8 +356,13 @@ impl Builder {
             policies: &wanted.steps,
             secrets: &secrets,
         };
-        match link(&facts, world, &self.policies.limiters) {
-            Ok(plan) if plan.is_empty() => (None, None),
+        let limiters = &self.policies.limiters;
+        let made = match route.action.unavailable() {
+            Some(_) => link_stub(&facts, world, limiters),
+            None => link(&facts, world, limiters),
+        };
+        match made {
+            Ok(plan) if plan.is_empty() && !plan.claims_authorization() => (None, None),
             Ok(plan) => (Some(Linked::new(plan)), None),
             Err(problem) => {
                 // Whoever answers with it says whose it is.
@@ -316,13 +373,15 @@ impl Builder {
                     .unwrap_or(&problem.message)
                     .to_owned();
                 let reason = problem.reason.as_str();
-                let objection = Objection {
+                // What is wrong with the route itself says more.
+                let objection = route.action.unavailable().is_none().then(|| Objection {
                     object: route.object.clone(),
                     reason: reason.to_owned(),
                     message: message.clone(),
-                };
-                let linked = Linked::broken(Unavailable::new(reason, message), problem.entry);
-                (Some(linked), Some(objection))
+                });
+                let claims = claims_authorization(&facts, world);
+                let linked = Linked::broken(Unavailable::new(reason, message), problem.entry, claims);
+                (Some(linked), objection)
             }
         }
     }

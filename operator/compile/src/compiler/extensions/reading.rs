@@ -210,7 +210,10 @@ fn yield_to(joined: &mut [Joined], name: &str, others: &Others) {
 /// A form that a data plane refuses is none, on no data plane.
 fn take_back(joined: &mut [Joined], refused: Option<&BTreeMap<String, String>>) {
     let Some(refused) = refused else { return };
-    for entry in joined.iter_mut().filter(|entry| entry.deploy == Deploy::Immediate) {
+    for entry in joined
+        .iter_mut()
+        .filter(|entry| entry.deploy == Deploy::Immediate)
+    {
         let digest = entry.running().map(|running| running.digest());
         if let Some(why) = digest.and_then(|digest| refused.get(digest.as_str())) {
             entry.outcome = Err(invalid(why.clone()));

@@ -250,6 +250,144 @@ async fn what_stands_in_the_way_is_found_by_whose_step_it_is() {
     assert!(rig.builder.verdicts().is_empty());
 }
 
+/// An entry with policies, and an object that uses one of them.
+fn mk_policies(digest: &str, policies: serde_json::Value) -> Resource {
+    Resource::entry(
+        EntryKey {
+            extension: "corp".into(),
+            entry: "stamp".into(),
+            digest: digest.into(),
+        },
+        serde_json::from_value::<ExtensionEntry>(json!({"policies": policies})).unwrap(),
+    )
+}
+
+fn using(resource: Resource, steps: serde_json::Value) -> Resource {
+    let ResourceBody::Route(mut route) = resource.body else {
+        panic!()
+    };
+    route.policies = Some(Box::new(model::Policies {
+        steps: serde_json::from_value(steps).unwrap(),
+        ..model::Policies::default()
+    }));
+    Resource::route(*route)
+}
+
+#[tokio::test]
+async fn a_revision_that_its_users_do_not_fit_is_not_verified() {
+    let policy = |name: &str, more: serde_json::Value| {
+        let mut policy = json!({"policy": name, "version": "1.0.0", "steps": [{"use": "set"}]});
+        policy
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        policy
+    };
+    let strict = json!({"parameters": {"type": "object", "required": ["zone"]}});
+    let many: Vec<_> = (0..40).map(|_| json!({"use": "set"})).collect();
+    for (policies, said) in [
+        (json!([policy("p", json!({}))]), None),
+        (
+            json!([policy("p", strict)]),
+            Some("ReverseProxy a: spec.policies[0].with"),
+        ),
+        (
+            json!([policy("q", json!({}))]),
+            Some("ReverseProxy a: there is no policy p"),
+        ),
+        (
+            json!([policy("p", json!({"steps": many}))]),
+            Some("ReverseProxy a: 82 steps"),
+        ),
+        // Nobody uses it yet.
+        (
+            json!([
+                policy("p", json!({})),
+                policy("q", json!({"steps": [{"use": "nothing"}]}))
+            ]),
+            Some("corp/stamp: q@1.0.0: spec.steps[0]: there is no policy nothing"),
+        ),
+        (
+            json!([
+                policy("p", json!({})),
+                policy("q", json!({"script": {"source": "1"}}))
+            ]),
+            None,
+        ),
+    ] {
+        let mut rig = Rig::new();
+        let user = using(
+            mk_proxy("a", "/proxy/a/*", "s", 1),
+            json!([{"use": "p"}, {"use": "p"}]),
+        );
+        rig.serve(&[
+            user,
+            mk_proxy("b", "/proxy/b", "s", 1),
+            mk_endpoints("s", 1),
+            mk_extension("two", Some("one"), true),
+            mk_policies("one", json!([policy("p", json!({}))])),
+            mk_policies("two", policies.clone()),
+        ]);
+        assert_eq!(rig.builder.verify("corp", "corp-one"), Ok(()));
+        // Whatever is repeated says the same.
+        for _ in 0..2 {
+            rig.activate("corp-two").unwrap();
+            let verdict = rig.builder.verify("corp", "corp-two");
+            match said {
+                None => assert_eq!(verdict, Ok(()), "{policies}"),
+                Some(said) => {
+                    let why = verdict.unwrap_err();
+                    assert!(why.starts_with(said), "{policies}: {why}");
+                }
+            }
+        }
+    }
+}
+
+/// What does not work is asked for by nobody else than its own policies say.
+#[tokio::test]
+async fn a_stub_has_its_hooks_and_judges_its_tokens_itself() {
+    use genkan_routing::decide::{Place as At, Policies};
+
+    let jwt = json!({"use": "jwt", "with": {"keys": {"url": "https://idp.example/jwks"}}});
+    let stub = |steps: serde_json::Value| {
+        let ResourceBody::Route(mut route) = using(mk_proxy("a", "/proxy/a/*", "s", 1), steps).body else {
+            panic!()
+        };
+        route.action = Action::Unavailable(model::Unavailable::new("Invalid", "no"));
+        Resource::route(*route)
+    };
+    let hooks = json!([
+        {"at": "PreRequest", "position": "BeforeBuiltin", "steps": [{"use": "set"}]},
+        {"at": "OnError", "steps": [{"use": "respond"}]},
+    ]);
+    let entry = serde_json::from_value::<ExtensionEntry>(json!({"hooks": hooks})).unwrap();
+    let key = EntryKey {
+        extension: "corp".into(),
+        entry: "stamp".into(),
+        digest: "one".into(),
+    };
+    for steps in [json!([jwt]), json!([jwt, {"use": "nothing"}])] {
+        let mut rig = Rig::new();
+        rig.serve(&[
+            stub(steps),
+            mk_endpoints("s", 1),
+            mk_extension("one", None, false),
+            Resource::entry(key.clone(), entry.clone()),
+        ]);
+        let tables = rig.current.load();
+        let linked = tables.routes[&ObjectKey::reverse_proxy("a")]
+            .linked
+            .load_full()
+            .unwrap();
+        assert!(linked.claims_authorization());
+        assert!(linked.acts(At::BeforeReview));
+        let plan = linked.plan().unwrap();
+        assert!(plan.is_for_errors() && !plan.before_review.is_empty() && plan.after_review.is_empty());
+        assert!(rig.builder.verdicts().is_empty(), "the stub itself says more");
+    }
+}
+
 #[tokio::test]
 async fn what_has_not_come_is_not_verified() {
     let mut rig = Rig::new();
