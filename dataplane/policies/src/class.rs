@@ -277,9 +277,9 @@ pub(crate) fn reads_body(step: &PolicyStep, world: &World) -> bool {
             let text = |name: &str| with.get(name).and_then(Value::as_str);
             // What is a parameter, or is not here, may say anything.
             let is_of_body = |text: &str| text.contains("body") || text.contains("{{");
-            let is_file_of_body = |path: &str| match world.files.get(path) {
-                Some(file) => file.windows(4).any(|window| window == b"body"),
-                None => true,
+            let is_file_of_body = |path: &str| {
+                let mut files = world.files.named(path).peekable();
+                files.peek().is_none() || files.any(|file| file.windows(4).any(|window| window == b"body"))
             };
             text("rego").is_some_and(is_of_body) || text("file").is_some_and(is_file_of_body)
         }

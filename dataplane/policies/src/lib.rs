@@ -61,4 +61,4 @@ pub use on_error::{Replaced, Replacing};
 pub use outside::{Job, Outside, Unreachable, Waiting};
 pub use plan::{Chain, Plan};
 pub use run::Outcome;
-pub use world::{Alias, Aliases, EntryFacts, NamedHook, NamedOverride, ObjectFacts, World};
+pub use world::{Alias, Aliases, EntryFacts, Files, NamedHook, NamedOverride, ObjectFacts, World};

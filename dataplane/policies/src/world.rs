@@ -1,14 +1,16 @@
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use genkan_routing::model::Secret;
 use genkan_routing::model::policy::{
     EntryLimits, FailurePolicy, Hook, Mode, Override, PolicyDefinition, PolicyStep,
 };
 
 use crate::meters::{Meters, Tally};
+pub use files::Files;
 
 /// What plans are linked with.
 #[derive(Debug, Default)]
@@ -24,8 +26,7 @@ pub struct World {
     pub secrets: BTreeMap<String, Aliases>,
     /// Protective built-ins that may fail open.
     pub allow_fail_open: BTreeSet<String>,
-    /// By `ENTRY/PATH`.
-    pub files: BTreeMap<String, Bytes>,
+    pub files: Files,
     /// Where policies are counted; absent: nowhere.
     pub meters: Option<Arc<dyn Meters>>,
     /// By extension; one that has none is not counted.

@@ -22,7 +22,7 @@ const REGO: &str =
 fn rego_of_a_file_reads_the_body() {
     let steps = json!([{"use": "authorize", "with": {"file": "e/a.rego", "query": "data.genkan.allow"}}]);
     let mut setup = Setup::new(steps.clone());
-    setup.world.files.insert("e/a.rego".into(), REGO.into());
+    setup.world.files.insert("ext", "e/a.rego", REGO, false);
     assert_eq!(setup.link().unwrap().class(), Class::EarlyBody);
     assert!(setup.post("{}").answer.is_none());
     assert_eq!(
@@ -36,7 +36,7 @@ fn rego_of_a_file_reads_the_body() {
         Class::EarlyBody
     );
     let text = "package genkan\nimport rego.v1\nallow if input.request.method == \"GET\"\n";
-    setup.world.files.insert("e/a.rego".into(), text.into());
+    setup.world.files.insert("ext", "e/a.rego", text, false);
     assert_eq!(class_of(&steps, &setup.world), Class::HeaderOnly);
 }
 

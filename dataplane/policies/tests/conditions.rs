@@ -29,8 +29,8 @@ fn by_operation(with: &Value) -> Setup {
     whole.as_object_mut().unwrap().extend(members);
     let mut setup = Setup::new(json!([{"use": "validateSchema", "with": whole}]));
     let files = &mut setup.world.files;
-    files.insert("api/shop.json".into(), document().to_string().into());
-    files.insert("api/shop.yaml".into(), "openapi: 3.0.3".into());
+    files.insert("ext", "api/shop.json", document().to_string(), false);
+    files.insert("ext", "api/shop.yaml", "openapi: 3.0.3", false);
     setup
 }
 

@@ -31,6 +31,8 @@ pub struct Written {
     pub mode: Mode,
     pub failure_policy: Option<FailurePolicy>,
     pub limits: Option<Value>,
+    /// Its bytes come from a Secret.
+    pub is_private: bool,
     /// `None`: the archive has an entry of this name, and other fields of it are meant.
     pub payload: Option<Payload>,
 }
@@ -65,6 +67,8 @@ pub struct Joining<'a> {
     pub default_deploy: Deploy,
     pub defer_all: bool,
     pub failure_policy: FailurePolicy,
+    /// The archive comes from a Secret.
+    pub is_archive_private: bool,
     pub options: &'a Options,
 }
 
@@ -83,6 +87,8 @@ pub struct Joined {
     pub failure_policy: FailurePolicy,
     pub limits: Option<Value>,
     pub catalogs: Vec<String>,
+    /// Its bytes come from a Secret.
+    pub is_private: bool,
     /// What it became, or why it is rejected.
     pub outcome: Result<Converted, Refused>,
 }
@@ -258,6 +264,7 @@ impl Joining<'_> {
             failure_policy: self.failure_policy,
             limits: None,
             catalogs: entry.catalogs.clone(),
+            is_private: self.is_archive_private,
             outcome: entry.outcome.clone(),
         }
     }
@@ -293,6 +300,7 @@ impl Joining<'_> {
             failure_policy: entry.failure_policy.unwrap_or(self.failure_policy),
             limits: entry.limits.clone(),
             catalogs: Vec::new(),
+            is_private: entry.is_private,
             outcome: self.payload(entry, kind),
         }
     }
@@ -374,6 +382,7 @@ impl Joined {
             failure_policy: self.failure_policy,
             limits: self.limits.clone(),
             catalogs: self.catalogs.clone(),
+            is_private: self.is_private,
         })
     }
 }

@@ -37,6 +37,9 @@ pub struct Running {
     /// Of a v5 policy: where it can be used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub catalogs: Vec<String>,
+    /// Its bytes come from a Secret: only steps of the extension read its files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_private: bool,
 }
 
 /// An entry of a revision.

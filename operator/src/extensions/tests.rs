@@ -16,6 +16,7 @@ fn mk_revision(priority: i32) -> Revision {
         failure_policy: FailurePolicy::default(),
         limits: None,
         catalogs: Vec::new(),
+        is_private: false,
     };
     let entry = Revised {
         name: "scan".into(),

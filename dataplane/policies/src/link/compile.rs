@@ -132,6 +132,7 @@ impl<'a> Compiler<'a> {
                 secrets_are,
                 outer: None,
                 params: None,
+                extension: piece.hook.map(|hook| hook.extension.as_str()),
                 max_body: piece.facts().limits.max_body,
                 is_line_made: piece.place == Place::PostRequest,
                 is_of_error: piece.place == Place::OnError,

@@ -69,6 +69,10 @@ impl Compiler<'_> {
             secrets_are,
             outer: Some(&list.site),
             params: Some(&known),
+            extension: definition
+                .entry
+                .as_deref()
+                .and_then(|entry| entry.split('/').next()),
             max_body: facts.limits.max_body,
             ..list.site
         };

@@ -28,6 +28,8 @@ pub(crate) struct Site<'a> {
     pub(super) outer: Option<&'a Site<'a>>,
     /// Of that definition, as far as they are known when it is linked.
     pub(super) params: Option<&'a Map<String, Value>>,
+    /// The extension that the step comes from.
+    pub(super) extension: Option<&'a str>,
     /// Bytes of a body that the entry lets its steps read.
     pub(super) max_body: Option<u64>,
     /// The request line for the backend is made already, and who it is told that calls.
@@ -100,13 +102,13 @@ impl Site<'_> {
         self.secrets.get(name).ok_or_else(|| Fault::new(field, missing()))
     }
 
-    /// `ENTRY/PATH`.
+    /// `ENTRY/PATH` of the extension that the step is of; of other steps, of any.
     pub(crate) fn file(&self, field: &str, path: &str) -> Result<&Bytes, Fault> {
         let path = self.fixed(field, path)?;
         let missing = || format!("there is no file {path}; files are named ENTRY/PATH");
         self.world
             .files
-            .get(path)
+            .get(self.extension, path)
             .ok_or_else(|| Fault::new(field, missing()))
     }
 

@@ -86,13 +86,12 @@ pub fn mk_secrets(secrets: &Value) -> Aliases {
 }
 
 pub fn mk_world(files: &Value) -> World {
-    let files = files.as_object().into_iter().flatten();
-    World {
-        files: files
-            .map(|(path, text)| (path.clone(), text.as_str().unwrap().to_owned().into()))
-            .collect(),
-        ..World::default()
+    let mut world = World::default();
+    for (path, text) in files.as_object().into_iter().flatten() {
+        let text = text.as_str().unwrap().to_owned();
+        world.files.insert("ext", path.as_str(), text, false);
     }
+    world
 }
 
 /// A list of pairs.

@@ -240,6 +240,9 @@ pub struct ExtensionEntry {
     pub hooks: Vec<Hook>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
+    /// Its files come from a Secret: only steps of the extension read them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub is_private: bool,
     /// Files that steps read, by path: in base64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,

@@ -380,7 +380,8 @@ impl Extensions {
             let is_older = (held.created, other.as_str()) < (created, name);
             for entry in held.entries() {
                 let title = format!("{other}/{}", entry.name);
-                view::provide(&mut others.world, &title, &entry.name, &entry.running.content);
+                let running = &entry.running;
+                view::provide(&mut others.world, &title, &running.content, running.is_private);
                 others.world.entries.insert(title, view::facts(entry));
                 if is_older {
                     others.providers.push(Provider {

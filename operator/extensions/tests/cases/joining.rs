@@ -69,6 +69,7 @@ fn joining(options: &Options) -> Joining<'_> {
         default_deploy: Deploy::Immediate,
         defer_all: false,
         failure_policy: FailurePolicy::FailClosed,
+        is_archive_private: false,
         options,
     }
 }

@@ -195,6 +195,7 @@ fn refuse(object: &ObjectRef, reason: &str, message: String) -> (Action, Option<
         object: object.clone(),
         reason: reason.to_owned(),
         message,
+        entry: None,
     };
     (action, Some(objection))
 }

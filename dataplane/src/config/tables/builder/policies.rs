@@ -200,7 +200,10 @@ fn enter(world: &mut World, key: &EntryKey, content: &ExtensionEntry) {
         });
     }
     for (path, bytes) in content.files() {
-        world.files.insert(format!("{}/{path}", key.entry), bytes.into());
+        let path = format!("{}/{path}", key.entry);
+        world
+            .files
+            .insert(&key.extension, path, bytes, content.is_private);
     }
 }
 
@@ -378,6 +381,7 @@ impl Builder {
                     object: route.object.clone(),
                     reason: reason.to_owned(),
                     message: message.clone(),
+                    entry: problem.entry.clone(),
                 });
                 let claims = claims_authorization(&facts, world);
                 let linked = Linked::broken(Unavailable::new(reason, message), problem.entry, claims);

@@ -17,7 +17,7 @@ use genkan_extensions::{
     read as read_archive,
 };
 use genkan_policies::{Alias, Aliases, World, check, check_hook};
-use genkan_routing::model::policy::{FailurePolicy, Mode, SecretAlias};
+use genkan_routing::model::policy::{FailurePolicy, Mode, PolicyDefinition, SecretAlias};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -104,6 +104,7 @@ pub(super) fn read(
         },
         defer_all: spec.deploy.as_ref().and_then(|deploy| deploy.defer_all) == Some(true),
         failure_policy: word(spec.failure_policy.as_deref()).unwrap_or_default(),
+        is_archive_private: (spec.archive.as_ref()).is_some_and(|archive| archive.source.secret.is_some()),
         options: &options,
     };
     let mut joined = assemble(package.as_ref(), &written, &joining).map_err(Problem::Refused)?;
@@ -159,20 +160,28 @@ fn judge(joined: &mut [Joined], name: &str, others: &Others, aliases: Aliases, b
                 view::provide(
                     &mut world,
                     &format!("{name}/{}", entry.name),
-                    &entry.name,
                     content,
+                    entry.is_private,
                 );
             }
         }
-        let check_one = |chain: Chain<'_>| {
-            let checked = match chain {
-                Chain::Policy(policy) => check(policy, &world),
-                Chain::Hook(hook) => check_hook(hook, name, &world),
-            };
-            checked.map_err(|problem| problem.message)
-        };
         let mut is_through = true;
         for entry in joined.iter_mut() {
+            let title = format!("{name}/{}", entry.name);
+            let check_one = |chain: Chain<'_>| {
+                let checked = match chain {
+                    // With what is its extension's.
+                    Chain::Policy(policy) => {
+                        let policy = PolicyDefinition {
+                            entry: Some(title.clone()),
+                            ..policy.clone()
+                        };
+                        check(&policy, &world)
+                    }
+                    Chain::Hook(hook) => check_hook(hook, name, &world),
+                };
+                checked.map_err(|problem| problem.message)
+            };
             if let Ok(converted) = &entry.outcome
                 && let Err(refused) = compile(&converted.content, &check_one)
             {
@@ -317,6 +326,10 @@ fn entry_of(entry: &api::Entry, payload: Option<Payload>) -> Written {
         mode: word::<Mode>(entry.mode.as_deref()).unwrap_or_default(),
         failure_policy: word::<FailurePolicy>(entry.failure_policy.as_deref()),
         limits: entry.limits.as_ref().map(|limits| json!(limits)),
+        is_private: {
+            let files = entry.files.as_ref().and_then(|files| files.source.as_ref());
+            files.is_some_and(|source| source.secret.is_some())
+        },
         payload,
     }
 }

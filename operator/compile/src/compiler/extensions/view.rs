@@ -23,6 +23,7 @@ pub(super) fn content(entry: &Revised) -> ExtensionEntry {
         mode: entry.running.mode,
         failure_policy: entry.running.failure_policy,
         limits: entry.running.limits(),
+        is_private: entry.running.is_private,
         ..ExtensionEntry::default()
     };
     match &entry.running.content {
@@ -63,7 +64,7 @@ pub(super) fn act(world: &mut World, extension: &str, entry: &Revised) {
     let title = format!("{extension}/{}", entry.name);
     let facts = facts(entry);
     world.entries.insert(title.clone(), facts);
-    provide(world, &title, &entry.name, &entry.running.content);
+    provide(world, &title, &entry.running.content, entry.running.is_private);
     match &entry.running.content {
         Content::Hooks(hooks) => {
             for hook in hooks {
@@ -90,7 +91,8 @@ pub(super) fn act(world: &mut World, extension: &str, entry: &Revised) {
 }
 
 /// What others can rely on of an entry: policies and files.
-pub(super) fn provide(world: &mut World, title: &str, entry: &str, content: &Content) {
+/// `title`: `EXT/ENTRY`.
+pub(super) fn provide(world: &mut World, title: &str, content: &Content, is_private: bool) {
     match content {
         Content::Policies(policies) => {
             for policy in policies {
@@ -104,7 +106,10 @@ pub(super) fn provide(world: &mut World, title: &str, entry: &str, content: &Con
         Content::Files(files) => {
             for (path, file) in files {
                 let bytes = file.bytes().unwrap_or_default();
-                world.files.insert(format!("{entry}/{path}"), bytes.into());
+                let (extension, entry) = title.split_once('/').unwrap_or_default();
+                world
+                    .files
+                    .insert(extension, format!("{entry}/{path}"), bytes, is_private);
             }
         }
         Content::Hooks(_) | Content::Overrides(_) | Content::CallOut(_) => {}
