@@ -100,6 +100,8 @@ struct Stored {
 }
 
 type Kept = BTreeMap<(String, String), Stored>;
+/// Its place, of which object, and the revision.
+type Found<'a> = (u64, &'a str, Arc<Revision>);
 
 async fn list(api: &Api<Secret>) -> kube::Result<Kept> {
     let params = ListParams::default().fields(&format!("type={TYPE}"));
@@ -136,7 +138,7 @@ fn read(secret: &Secret) -> Option<((String, String), usize, Stored)> {
 
 /// The revisions of each extension, the newest first; one that lacks a part is none.
 fn remembered(kept: &Kept) -> BTreeMap<String, Remembered> {
-    let mut all: BTreeMap<String, Vec<(u64, &str, Arc<Revision>)>> = BTreeMap::new();
+    let mut all: BTreeMap<String, Vec<Found<'_>>> = BTreeMap::new();
     for stored in kept.values().filter(|stored| stored.found.len() == stored.parts) {
         let parts = stored.found.values().map(|(_, part)| part.as_slice());
         match Revision::unpack(parts) {
@@ -150,7 +152,7 @@ fn remembered(kept: &Kept) -> BTreeMap<String, Remembered> {
             ),
         }
     }
-    let newest_first = |mut revisions: Vec<(u64, &str, Arc<Revision>)>| {
+    let newest_first = |mut revisions: Vec<Found<'_>>| {
         revisions.sort_by_key(|(place, ..)| std::cmp::Reverse(*place));
         let uid = revisions
             .first()

@@ -176,10 +176,8 @@ impl Index {
                 why,
             } => {
                 let refused = self.refused.entry(extension.clone()).or_default();
-                if !refused.contains_key(&digest) {
-                    refused.insert(digest, why);
-                    dirty.stable.insert(extension);
-                }
+                refused.entry(digest).or_insert(why);
+                dirty.stable.insert(extension);
             }
             Change::Remembered(all) => {
                 self.revisions = Some(all);

@@ -198,7 +198,11 @@ pub fn compile(content: &Content, check: Check<'_>) -> Result<(), Refused> {
             let message = "callOut is run by a later version";
             Err(Reason::Unsupported.refuse(message))
         }
-        Content::Overrides(_) | Content::Files(_) => Ok(()),
+        Content::Overrides(overrides) => match overrides.iter().find_map(later::of_override) {
+            Some(what) => Err(Reason::Unsupported.refuse(what)),
+            None => Ok(()),
+        },
+        Content::Files(_) => Ok(()),
     }
 }
 

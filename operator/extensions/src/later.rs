@@ -1,6 +1,6 @@
 //! What is converted and kept, and cannot be run yet.
 
-use genkan_routing::model::policy::{Hook, PolicyDefinition, PolicyStep};
+use genkan_routing::model::policy::{Hook, Override, PolicyDefinition, PolicyStep};
 use serde_json::Value;
 
 /// Policies that this version does not run.
@@ -44,6 +44,17 @@ pub fn of_definition(policy: &PolicyDefinition) -> Option<String> {
 /// The first thing of a hook that cannot be run.
 pub fn of_hook(hook: &Hook) -> Option<String> {
     of_steps("steps", &hook.steps)
+}
+
+/// What of the settings of an override is not in force whatever is said.
+pub fn of_override(one: &Override) -> Option<String> {
+    let tls = one.settings.get("upstreamTLS")?;
+    let says = |name: &str, usual: &str| tls.get(name).is_none_or(|version| version == usual);
+    let is_usual = says("minVersion", "1.2") && says("maxVersion", "1.3");
+    (!is_usual).then(|| {
+        "settings.upstreamTLS: backends are offered TLS 1.2 and 1.3; only one of them is offered by a later version"
+            .to_owned()
+    })
 }
 
 /// The first of some steps that cannot be run, those inside a `switch` included.

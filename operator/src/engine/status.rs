@@ -53,13 +53,14 @@ impl Engine {
         let rolling = extension.and_then(|_| self.extensions.rolling(&key.name));
         let since = self.feed.resources().since(&verdict.object.key.clone().into());
         let mut assessment = assess(verdict, since, &self.fleet, set, rolling.as_ref(), now);
+        let mut settled = None;
         if let (Some(said), Some(since)) = (extension, since) {
             let progress = self.fleet.progress(&verdict.object, since, now);
             if progress.counted > 0 && progress.ready == progress.counted {
                 let target = said.target().into_iter();
                 let entries = target.flat_map(|target| &target.entries);
                 let taken = entries.map(|entry| entry.digest.as_str().to_owned());
-                self.settled.insert(key.name.clone(), taken.collect());
+                settled = Some(taken.collect());
             }
         }
         assessment.used_at = self.used.get(&key).copied();
@@ -83,6 +84,9 @@ impl Engine {
             } else {
                 self.queue.remove(&key);
             }
+        }
+        if let Some(settled) = settled {
+            self.settled.insert(key.name.clone(), settled);
         }
         match assessment.standing {
             Finality::Settled => self.waiting.remove(&key),

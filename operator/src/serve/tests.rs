@@ -160,6 +160,7 @@ async fn one_push_in_flight_and_the_latest_wins() {
         severity: verdict::Severity::Error.into(),
         reason: "Invalid".into(),
         message: "no".into(),
+        entry: String::new(),
     };
     let ack = Ack {
         nonce: chunk.nonce,

@@ -319,7 +319,8 @@ impl Extensions {
     ) {
         let name = record.key.name.as_str();
         let others = self.others(name, record.created, policies);
-        let before = held.target().map(|target| others.without_taken(target));
+        let before = held.last_good(index.refused.get(name));
+        let before = before.map(|before| others.without_taken(&before));
         let read = match reading::read(name, spec, index, &others, aliases, before.as_ref()) {
             Ok(read) => read,
             Err(reading::Problem::Refused(refused)) => {

@@ -6,7 +6,7 @@ use genkan_extensions::join::{
 };
 use genkan_extensions::revision::{Revision, definition_name};
 use genkan_extensions::{Deploy, EntryType, Options, Package, Reason, read};
-use genkan_routing::model::policy::{FailurePolicy, Mode, PolicyDefinition, PolicyStep};
+use genkan_routing::model::policy::{FailurePolicy, Mode, Override, PolicyDefinition, PolicyStep};
 use serde_json::json;
 
 use crate::zip::zip;
@@ -336,4 +336,25 @@ fn definitions_have_names_that_an_api_server_takes() {
         "partner-orders-v1-0-0"
     );
     assert_eq!(definition_name("My_Policy", "2.1.0"), "my-policy-v2-1-0");
+}
+
+#[test]
+fn settings_that_are_not_in_force_are_not_accepted() {
+    let over = |least: &str, most: &str| {
+        let settings = json!({"upstreamTLS": {"minVersion": least, "maxVersion": most}});
+        let one = Override {
+            settings: settings.as_object().unwrap().clone(),
+            ..Override::default()
+        };
+        Written {
+            name: "tls".to_owned(),
+            payload: Some(Payload::Override(one)),
+            ..Written::default()
+        }
+    };
+    assert!(find(&joined(None, &[over("1.2", "1.3")]), "tls").outcome.is_ok());
+    let joined = joined(None, &[over("1.3", "1.3")]);
+    let (reason, message) = reason(&joined, "tls");
+    assert_eq!(reason, Reason::Unsupported);
+    assert!(message.starts_with("settings.upstreamTLS: "), "{message}");
 }

@@ -1,6 +1,6 @@
 //! Which revision of each extension is active here, and what acts of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use genkan_policies::Tally;

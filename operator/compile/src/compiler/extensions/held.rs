@@ -1,7 +1,8 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use genkan_crds::gateway::GatewayExtensionSpec;
+use genkan_extensions::Deploy;
 use genkan_extensions::diff::{Known, diff};
 use genkan_extensions::join::Next;
 use genkan_extensions::revision::{Revised, Revision};
@@ -34,6 +35,24 @@ impl Held {
     /// What is meant.
     pub(super) fn target(&self) -> Option<&Revision> {
         self.history.front().map(AsRef::as_ref)
+    }
+
+    /// What is meant, with an earlier form of entries of which data planes refuse the last.
+    pub(super) fn last_good(&self, refused: Option<&BTreeMap<String, String>>) -> Option<Revision> {
+        let target = self.target()?;
+        let is_good = |entry: &Revised| {
+            entry.deploy == Deploy::Deferred
+                || refused.is_none_or(|refused| !refused.contains_key(entry.digest.as_str()))
+        };
+        let good = |entry: &Revised| {
+            let earlier = self.history.iter().flat_map(|revision| &revision.entries);
+            let mut forms = earlier.filter(|form| form.name == entry.name);
+            forms.find(|form| is_good(form)).cloned()
+        };
+        Some(Revision {
+            id: target.id.clone(),
+            entries: target.entries.iter().filter_map(good).collect(),
+        })
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Revised> {
@@ -121,6 +140,6 @@ impl Held {
 fn plan(before: Option<&Revision>, next: &Revision) -> Vec<String> {
     let known = |revision: &Revision| revision.entries.iter().map(Known::from).collect::<Vec<_>>();
     let old = before.map(known).unwrap_or_default();
-    let changes = diff(&old, &known(next), &std::collections::BTreeMap::new());
+    let changes = diff(&old, &known(next), &BTreeMap::new());
     view::lines(&changes)
 }

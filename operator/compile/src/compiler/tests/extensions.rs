@@ -424,3 +424,68 @@ fn while_it_is_suspended_it_has_its_secrets() {
     ]);
     assert_eq!(again.world.sent["GatewayExtension/a"].0, sent);
 }
+
+/// What one data plane cannot serve is taken back on all.
+#[test]
+fn a_form_that_a_data_plane_refuses_gives_way_to_the_one_before() {
+    let mut rig = mk_rig();
+    let spec = |version: &str| json!({"entries": [mk_policy("one", "p", version)]});
+    rig.take(vec![mk_extension("a", 1, spec("1.0.0"))]);
+    rig.take(vec![mk_extension("a", 1, spec("2.0.0"))]);
+    let digest = rig.said("a").target().unwrap().entries[0]
+        .digest
+        .as_str()
+        .to_owned();
+    rig.take(vec![Change::Refused {
+        extension: "a".into(),
+        digest,
+        why: "data plane edge cannot serve it: no".into(),
+    }]);
+    assert_eq!(rig.meant("a"), ["one p@1.0.0"]);
+    let entry = rig.entry("a", "one");
+    assert_eq!(entry.state, EntryState::Rejected);
+    assert_eq!(
+        entry.message.as_deref(),
+        Some("data plane edge cannot serve it: no; its last accepted form stays")
+    );
+    // Another form is another thing.
+    rig.take(vec![mk_extension("a", 1, spec("3.0.0"))]);
+    assert_eq!(rig.meant("a"), ["one p@3.0.0"]);
+}
+
+/// Also where it is used by somebody who may not name the Secret.
+#[test]
+fn an_entry_knows_the_secrets_and_files_of_its_extension() {
+    let mut rig = mk_rig();
+    let secret = json!({
+        "metadata": {"namespace": "n", "name": "idp"}, "data": {"htpasswd": "YTokMmEkMTAk"},
+    });
+    rig.take(vec![
+        Change::Reset(Kind::Watched(Watched::Secret), Vec::new()),
+        mk_object(Kind::Watched(Watched::Secret), secret),
+    ]);
+    let entry = |name: &str, step: Value| json!({"name": name, "type": "Policy", "policy": {"policy": name, "version": "1.0.0", "steps": [step]}});
+    let files =
+        |name: &str, text: &str| json!({"name": name, "type": "Files", "files": {"files": {"a.json": text}}});
+    let lookup = json!({"use": "lookup", "with": {"file": "data/a.json", "key": "x", "into": "y"}});
+    let basic = json!({"use": "basic", "with": {"users": {"secret": "idp"}}});
+    let secrets = json!([{"alias": "idp", "namespace": "n", "name": "idp"}]);
+    rig.take(vec![
+        mk_extension(
+            "a",
+            1,
+            json!({"secrets": secrets, "entries": [entry("guard", basic)]}),
+        ),
+        mk_extension(
+            "b",
+            2,
+            json!({"entries": [entry("look", lookup.clone()), files("data", "{}")]}),
+        ),
+        mk_extension("c", 3, json!({"entries": [entry("other", lookup)]})),
+    ]);
+    assert_eq!(rig.entry("b", "look").message, None);
+    let message = rig.entry("a", "guard").message.unwrap_or_default();
+    assert!(!message.contains("idp is none"), "{message}");
+    let message = rig.entry("c", "other").message.unwrap();
+    assert!(message.contains("there is no file data/a.json"), "{message}");
+}
