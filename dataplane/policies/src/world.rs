@@ -27,6 +27,8 @@ pub struct World {
     /// Protective built-ins that may fail open.
     pub allow_fail_open: BTreeSet<String>,
     pub files: Files,
+    /// Nobody's object is of every catalog.
+    pub ignores_catalogs: bool,
     /// Where policies are counted; absent: nowhere.
     pub meters: Option<Arc<dyn Meters>>,
     /// By extension; one that has none is not counted.

@@ -76,6 +76,7 @@ fn whole(definition: &PolicyDefinition, world: &World) -> Result<(), Problem> {
         files: world.files.clone(),
         allow_fail_open: world.allow_fail_open.clone(),
         overrides: world.overrides.iter().map(everywhere).collect(),
+        ignores_catalogs: true,
         ..World::default()
     };
     let versions = alone.definitions.entry(definition.policy.clone()).or_default();
@@ -118,6 +119,7 @@ pub fn check_hook(hook: &Hook, extension: &str, world: &World) -> Result<(), Pro
         files: world.files.clone(),
         allow_fail_open: world.allow_fail_open.clone(),
         overrides: world.overrides.iter().map(everywhere).collect(),
+        ignores_catalogs: true,
         ..World::default()
     };
     alone.hooks.push(NamedHook {

@@ -6,7 +6,7 @@ use genkan_routing::model::policy::{Direction, FailurePolicy, Mode, OnError, Pol
 
 use super::describe::stricter;
 use super::fold::folded;
-use super::overrides::Settings;
+use super::overrides::{CATALOG, Settings};
 use super::resolve::{Resolved, resolve};
 use super::select::{Piece, Place};
 use super::site::{Fault, Site};
@@ -194,6 +194,9 @@ impl<'a> Compiler<'a> {
                 "Response does not fit here, where requests are handled; write the step where answers are";
             return Err(fail(Fault::new("on", text)));
         }
+        if let Resolved::Definition(definition) = resolved {
+            self.refuse_other_catalogs(definition).map_err(fail)?;
+        }
         let when = step.when.as_deref().map(|when| list.site.expr("when", when));
         let when = when.transpose().map_err(fail)?;
         let timeout = step.timeout.as_deref();
@@ -240,6 +243,24 @@ impl<'a> Compiler<'a> {
             timeout: timeout.transpose().map_err(fail)?.or(deadline),
             action,
         }))
+    }
+
+    /// A policy may be of some catalogs alone.
+    fn refuse_other_catalogs(&self, definition: &PolicyDefinition) -> Result<(), Fault> {
+        let catalogs = &definition.catalogs;
+        let own = self.object.labels.get(CATALOG);
+        let is_any = catalogs.is_empty() || self.world.ignores_catalogs;
+        if is_any || own.is_some_and(|own| catalogs.contains(own)) {
+            return Ok(());
+        }
+        let (policy, version, of) = (&definition.policy, &definition.version, catalogs.join(", "));
+        Err(Fault {
+            reason: ProblemReason::PolicyNotFound,
+            ..Fault::new(
+                "",
+                format!("{policy}@{version} is for objects whose label {CATALOG} is one of: {of}"),
+            )
+        })
     }
 
     fn switch(

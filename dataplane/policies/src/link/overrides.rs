@@ -53,7 +53,7 @@ const PARSE: [(&str, &str); 6] = [
 ];
 
 const ORGANIZATION: &str = "gateway.genkan.io/organization";
-const CATALOG: &str = "gateway.genkan.io/catalog";
+pub(super) const CATALOG: &str = "gateway.genkan.io/catalog";
 const PRODUCT: &str = "gateway.genkan.io/product";
 
 // === impl Settings ===

@@ -102,6 +102,10 @@ pub struct PolicyDefinition {
     /// `EXTENSION/ENTRY` that it comes from; written by the operator only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
+    /// Only objects with one of these as their label `gateway.genkan.io/catalog` use it; none: all do. Written by the
+    /// operator only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub catalogs: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub catch: Vec<Catch>,
     #[serde(default, rename = "finally", skip_serializing_if = "Vec::is_empty")]

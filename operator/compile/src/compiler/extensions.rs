@@ -382,7 +382,8 @@ impl Extensions {
             for entry in held.entries() {
                 let title = format!("{other}/{}", entry.name);
                 let running = &entry.running;
-                view::provide(&mut others.world, &title, &running.content, running.is_private);
+                let (is_private, catalogs) = (running.is_private, &running.catalogs);
+                view::provide(&mut others.world, &title, &running.content, is_private, catalogs);
                 others.world.entries.insert(title, view::facts(entry));
                 if is_older {
                     others.providers.push(Provider {

@@ -22,6 +22,8 @@ use crate::verdict::{Backend, Finding, Verdict};
 const MOST_DEFINITIONS: usize = 1000;
 /// Bytes of one, as it is sent.
 const LARGEST_DEFINITION: usize = 512 << 10;
+/// The label by which policies of some catalogs are limited.
+const CATALOG: &str = "gateway.genkan.io/catalog";
 /// Users that a status names.
 const MOST_NAMED: usize = 16;
 
@@ -434,8 +436,10 @@ impl Policies {
             )
             .flat_map(|select| select.labels.keys())
             .collect();
+        let mut definitions = self.world.definitions.values().flatten();
+        let has_catalogs = definitions.any(|definition| !definition.catalogs.is_empty());
         (record.labels.iter())
-            .filter(|(name, _)| selected.contains(name))
+            .filter(|(name, _)| selected.contains(name) || (has_catalogs && *name == CATALOG))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }

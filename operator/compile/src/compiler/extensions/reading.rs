@@ -157,12 +157,8 @@ fn judge(joined: &mut [Joined], name: &str, others: &Others, aliases: Aliases, b
                 Err(_) => last(&entry.name).map(|last| &last.running.content),
             };
             if let Some(content) = content {
-                view::provide(
-                    &mut world,
-                    &format!("{name}/{}", entry.name),
-                    content,
-                    entry.is_private,
-                );
+                let title = format!("{name}/{}", entry.name);
+                view::provide(&mut world, &title, content, entry.is_private, &entry.catalogs);
             }
         }
         let mut is_through = true;

@@ -27,7 +27,12 @@ pub(super) fn content(entry: &Revised) -> ExtensionEntry {
         ..ExtensionEntry::default()
     };
     match &entry.running.content {
-        Content::Policies(policies) => made.policies.clone_from(policies),
+        Content::Policies(policies) => {
+            made.policies.clone_from(policies);
+            for policy in &mut made.policies {
+                policy.catalogs.clone_from(&entry.running.catalogs);
+            }
+        }
         Content::Hooks(hooks) => made.hooks.clone_from(hooks),
         Content::Overrides(overrides) => made.overrides.clone_from(overrides),
         Content::Files(files) => {
@@ -64,7 +69,8 @@ pub(super) fn act(world: &mut World, extension: &str, entry: &Revised) {
     let title = format!("{extension}/{}", entry.name);
     let facts = facts(entry);
     world.entries.insert(title.clone(), facts);
-    provide(world, &title, &entry.running.content, entry.running.is_private);
+    let running = &entry.running;
+    provide(world, &title, &running.content, running.is_private, &running.catalogs);
     match &entry.running.content {
         Content::Hooks(hooks) => {
             for hook in hooks {
@@ -92,12 +98,19 @@ pub(super) fn act(world: &mut World, extension: &str, entry: &Revised) {
 
 /// What others can rely on of an entry: policies and files.
 /// `title`: `EXT/ENTRY`.
-pub(super) fn provide(world: &mut World, title: &str, content: &Content, is_private: bool) {
+pub(super) fn provide(
+    world: &mut World,
+    title: &str,
+    content: &Content,
+    is_private: bool,
+    catalogs: &[String],
+) {
     match content {
         Content::Policies(policies) => {
             for policy in policies {
                 let definition = PolicyDefinition {
                     entry: Some(title.to_owned()),
+                    catalogs: catalogs.to_vec(),
                     ..policy.clone()
                 };
                 define(world, definition);

@@ -489,3 +489,42 @@ fn an_entry_knows_the_secrets_and_files_of_its_extension() {
     let message = rig.entry("c", "other").message.unwrap();
     assert!(message.contains("there is no file data/a.json"), "{message}");
 }
+
+/// As a v5 policy is, whose manifest says where it can be used.
+#[test]
+fn a_policy_of_some_catalogs_is_for_their_objects_alone() {
+    let mut first = mk_rig();
+    first.take(vec![mk_extension("a", 1, json!({"entries": [mk_policy("one", "p", "1.0.0")]}))]);
+    let mut revision = (**first.said("a").target().unwrap()).clone();
+    revision.entries[0].running.catalogs = vec!["prod".to_owned()];
+    let kept = Remembered {
+        uid: "a".into(),
+        revisions: vec![std::sync::Arc::new(revision)],
+    };
+    let user = |name: &str, catalog: &str| {
+        let spec = json!({
+            "matcher": {"path": format!("/proxy/{name}/*"), "method": "*"},
+            "upstream": {"url": "http://a.example"}, "policies": [{"use": "p"}],
+        });
+        let metadata = json!({"name": name, "uid": name, "labels": {"gateway.genkan.io/catalog": catalog}});
+        mk_object(
+            Kind::Published(Published::ReverseProxy),
+            json!({"metadata": metadata, "spec": spec}),
+        )
+    };
+    let source = json!({"configMap": {"namespace": "n", "name": "unknown", "key": "k"}});
+    let mut rig = Rig {
+        index: Index::of_operator(),
+        ..Rig::default()
+    };
+    rig.take(vec![
+        Change::Remembered([("a".to_owned(), kept)].into()),
+        mk_extension("a", 1, json!({"archive": {"source": source}})),
+        user("inside", "prod"),
+        user("outside", "test"),
+    ]);
+    assert!(rig.finding("inside").ok, "{:?}", rig.finding("inside"));
+    let finding = rig.finding("outside");
+    assert_eq!(finding.reason, "PolicyNotFound");
+    assert!(finding.message.contains("is one of: prod"), "{}", finding.message);
+}
