@@ -190,6 +190,7 @@ fn main() {
         }}},
     }});
     let table = [
+        ("no policy", "20 ns", json!([])),
         (
             "three header-only steps",
             "6 µs",

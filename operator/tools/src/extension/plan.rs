@@ -73,7 +73,18 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             before = of_compiled(&compiler, &key);
         }
         let mut dirty = Dirty::default();
-        written.for_each(|change| index.take(change, &mut dirty));
+        // Whoever applies it edits the one that is there.
+        let there = index.published.get(&key).cloned();
+        for mut change in written {
+            if let (Change::Apply(object), Some(there)) = (&mut change, &there)
+                && let Object::Published(record) = object.as_mut()
+                && record.key == key
+            {
+                record.uid.clone_from(&there.uid);
+                record.generation = there.generation + 1;
+            }
+            index.take(change, &mut dirty);
+        }
         compiler.compile(&index, &dirty);
     }
     let verdict = compiler

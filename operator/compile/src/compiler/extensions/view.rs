@@ -70,7 +70,13 @@ pub(super) fn act(world: &mut World, extension: &str, entry: &Revised) {
     let facts = facts(entry);
     world.entries.insert(title.clone(), facts);
     let running = &entry.running;
-    provide(world, &title, &running.content, running.is_private, &running.catalogs);
+    provide(
+        world,
+        &title,
+        &running.content,
+        running.is_private,
+        &running.catalogs,
+    );
     match &entry.running.content {
         Content::Hooks(hooks) => {
             for hook in hooks {

@@ -494,7 +494,11 @@ fn an_entry_knows_the_secrets_and_files_of_its_extension() {
 #[test]
 fn a_policy_of_some_catalogs_is_for_their_objects_alone() {
     let mut first = mk_rig();
-    first.take(vec![mk_extension("a", 1, json!({"entries": [mk_policy("one", "p", "1.0.0")]}))]);
+    first.take(vec![mk_extension(
+        "a",
+        1,
+        json!({"entries": [mk_policy("one", "p", "1.0.0")]}),
+    )]);
     let mut revision = (**first.said("a").target().unwrap()).clone();
     revision.entries[0].running.catalogs = vec!["prod".to_owned()];
     let kept = Remembered {
