@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use genkan_routing::model::policy::SecretAlias;
 use genkan_routing::model::{ObjectKey, Published, Resource, ResourceBody, ResourceKey, Secret, SecretKey};
 
 use super::ProbeChange;
@@ -18,8 +19,8 @@ pub struct Tools {
     of_class: BTreeMap<String, BTreeSet<ObjectKey>>,
     of_secret: BTreeMap<Key, BTreeSet<ObjectKey>>,
     /// The Secrets that routes are served with, by route.
-    served: BTreeMap<ObjectKey, Vec<SecretKey>>,
-    /// How many routes each is served with, and what it held when that was last told.
+    served: BTreeMap<ObjectKey, Vec<Serves>>,
+    /// Who is served with each, and what it held when that was last told.
     values: BTreeMap<SecretKey, Value>,
     wanted: Vec<(Key, bool)>,
     /// What each tool is asked now, and under which key that travels.
@@ -35,10 +36,39 @@ struct Named {
     secrets: BTreeSet<Key>,
 }
 
+/// A Secret, and the one key of it that is referred to; `None`: any.
+type Serves = (SecretKey, Option<String>);
+
 #[derive(Debug, Default)]
 struct Value {
-    users: usize,
+    /// How many refer to each key; `None`: to any.
+    users: BTreeMap<Option<String>, usize>,
     told: Option<Secret>,
+}
+
+// === impl Value ===
+
+impl Value {
+    /// What those who are served may see of it.
+    fn of(&self, secret: &Secret) -> Secret {
+        if self.users.contains_key(&None) {
+            return secret.clone();
+        }
+        let mut secret = secret.clone();
+        secret
+            .data
+            .retain(|key, _| self.users.contains_key(&Some(key.clone())));
+        secret
+    }
+
+    fn leave(&mut self, key: &Option<String>) {
+        if let Some(count) = self.users.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.users.remove(key);
+            }
+        }
+    }
 }
 
 // === impl Tools ===
@@ -144,19 +174,27 @@ impl Tools {
         let mut touched = BTreeSet::new();
         for resource in upserts {
             if let (ResourceKey::Object(key), ResourceBody::Route(route)) = (&resource.key, &resource.body) {
-                self.serve(key, &route.secrets, &mut touched);
+                let aliases = route.policies.iter().flat_map(|policies| &policies.secrets);
+                let aliases: Vec<Serves> = aliases.map(serves).collect();
+                let is_of_policies = |secret: &&SecretKey| {
+                    key.kind != Published::Connector && aliases.iter().any(|(of, _)| of == *secret)
+                };
+                // What a tool takes of a Secret is its own affair.
+                let whole = route.secrets.iter().filter(|secret| !is_of_policies(secret));
+                let mut now: Vec<Serves> = whole.map(|secret| (secret.clone(), None)).collect();
+                let named = |(of, _): &&Serves| route.secrets.contains(of);
+                now.extend(aliases.iter().filter(named).cloned());
+                self.serve(key, now, &mut touched);
             }
             if let (ResourceKey::Object(key), ResourceBody::Revision(revision)) =
                 (&resource.key, &resource.body)
             {
-                let keys = revision.secrets.iter();
-                let keys = keys.map(|one| SecretKey::new(one.namespace.as_str(), one.name.as_str()));
-                self.serve(key, &keys.collect::<Vec<_>>(), &mut touched);
+                self.serve(key, revision.secrets.iter().map(serves).collect(), &mut touched);
             }
         }
         for key in removals {
             if let ResourceKey::Object(key) = key {
-                self.serve(key, &[], &mut touched);
+                self.serve(key, Vec::new(), &mut touched);
             }
         }
         let mut out = Vec::new();
@@ -166,7 +204,7 @@ impl Tools {
             };
             let held = index.secrets.get(&(key.namespace.clone(), key.name.clone()));
             let found = match held {
-                Some(SecretState::Found { secret, .. }) if value.users > 0 => Some(secret.clone()),
+                Some(SecretState::Found { secret, .. }) if !value.users.is_empty() => Some(value.of(secret)),
                 Some(SecretState::Found { .. } | SecretState::Missing | SecretState::NotPermitted) | None => {
                     None
                 }
@@ -175,7 +213,7 @@ impl Tools {
                 value.told.clone_from(&found);
                 out.push((key.clone(), found));
             }
-            if value.users == 0 {
+            if value.users.is_empty() {
                 self.values.remove(&key);
             }
         }
@@ -226,21 +264,28 @@ impl Tools {
         std::mem::take(&mut self.changed)
     }
 
-    fn serve(&mut self, key: &ObjectKey, now: &[SecretKey], touched: &mut BTreeSet<SecretKey>) {
+    fn serve(&mut self, key: &ObjectKey, now: Vec<Serves>, touched: &mut BTreeSet<SecretKey>) {
         let before = self.served.remove(key).unwrap_or_default();
-        for secret in &before {
+        for (secret, of) in &before {
             if let Some(value) = self.values.get_mut(secret) {
-                value.users -= 1;
+                value.leave(of);
             }
         }
-        for secret in now {
-            self.values.entry(secret.clone()).or_default().users += 1;
+        for (secret, of) in &now {
+            let value = self.values.entry(secret.clone()).or_default();
+            *value.users.entry(of.clone()).or_default() += 1;
         }
-        touched.extend(before.into_iter().chain(now.iter().cloned()));
+        let all = before.iter().chain(&now);
+        touched.extend(all.map(|(secret, _)| secret.clone()));
         if !now.is_empty() {
-            self.served.insert(key.clone(), now.to_vec());
+            self.served.insert(key.clone(), now);
         }
     }
+}
+
+fn serves(alias: &SecretAlias) -> Serves {
+    let secret = SecretKey::new(alias.namespace.as_str(), alias.name.as_str());
+    (secret, alias.key.clone())
 }
 
 fn leave<K: Ord>(all: &mut BTreeMap<K, BTreeSet<ObjectKey>>, of: &K, key: &ObjectKey) {

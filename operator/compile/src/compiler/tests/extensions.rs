@@ -532,3 +532,61 @@ fn a_policy_of_some_catalogs_is_for_their_objects_alone() {
     assert_eq!(finding.reason, "PolicyNotFound");
     assert!(finding.message.contains("is one of: prod"), "{}", finding.message);
 }
+
+/// Data planes are sent what is referred to, and nothing else of a Secret.
+#[test]
+fn of_a_secret_only_the_keys_that_are_named_are_sent() {
+    let secret = |keys: &[&str]| {
+        let data: serde_json::Map<String, Value> = keys
+            .iter()
+            .map(|key| ((*key).to_owned(), json!("YQ==")))
+            .collect();
+        let value = json!({"metadata": {"namespace": "n", "name": "keys"}, "data": data});
+        mk_object(Kind::Watched(Watched::Secret), value)
+    };
+    let user = |name: &str, key: Option<&str>| {
+        let mut alias = json!({"alias": "k", "namespace": "n", "name": "keys"});
+        if let Some(key) = key {
+            alias["key"] = json!(key);
+        }
+        let spec = json!({
+            "matcher": {"path": format!("/proxy/{name}/*"), "method": "*"},
+            "upstream": {"url": "http://a.example"}, "policySecrets": [alias],
+            "policies": [{"use": "apiKey", "with": {"keys": {"secret": "k"}}}],
+        });
+        mk_object(
+            Kind::Published(Published::ReverseProxy),
+            json!({"metadata": {"name": name, "uid": name}, "spec": spec}),
+        )
+    };
+    let mut rig = mk_rig();
+    let mut sent = |changes: Vec<Change>| {
+        let mut dirty = Dirty::default();
+        changes
+            .into_iter()
+            .for_each(|change| rig.index.take(change, &mut dirty));
+        let out = rig.compiler.compile(&rig.index, &dirty);
+        let keys = |secret: Option<genkan_routing::model::Secret>| {
+            secret.map(|secret| secret.data.keys().cloned().collect::<Vec<_>>().join(","))
+        };
+        let all = out.secrets.into_iter().map(|(_, secret)| keys(secret));
+        all.collect::<Vec<_>>()
+    };
+    let all = vec![
+        Change::Reset(Kind::Watched(Watched::Secret), Vec::new()),
+        secret(&["a", "b", "c"]),
+        user("one", Some("a")),
+    ];
+    assert_eq!(sent(all), [Some("a".to_owned())]);
+    assert_eq!(sent(vec![user("two", Some("b"))]), [Some("a,b".to_owned())]);
+    assert_eq!(sent(vec![user("three", None)]), [Some("a,b,c".to_owned())]);
+    let gone = |name: &str| {
+        Change::Delete(
+            Kind::Published(Published::ReverseProxy),
+            (String::new(), name.into()),
+        )
+    };
+    assert_eq!(sent(vec![gone("three")]), [Some("a,b".to_owned())]);
+    assert_eq!(sent(vec![gone("one")]), [Some("b".to_owned())]);
+    assert_eq!(sent(vec![gone("two")]), [None]);
+}
