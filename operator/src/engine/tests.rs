@@ -272,3 +272,80 @@ async fn who_does_not_lead_writes_nothing() {
     rig.inputs.send(Input::Leading(true)).await.unwrap();
     assert_eq!(rig.written().await.0, "ReverseProxy/x");
 }
+
+fn mk_extension(generation: i64, value: &str) -> Change {
+    let steps = json!([{"use": "set", "with": {"headers": {"set": {"x-mark": value}}}}]);
+    let entry = json!({"name": "mark", "type": "Hook", "hook": {"at": "PreRequest", "steps": steps}});
+    let value = json!({
+        "metadata": {"name": "corp", "uid": "c", "generation": generation, "resourceVersion": format!("c{generation}")},
+        "spec": {"entries": [entry]},
+    });
+    Change::Apply(Box::new(
+        Object::read(Kind::Published(Published::GatewayExtension), value).unwrap(),
+    ))
+}
+
+impl Rig {
+    async fn object(&self, session: SessionId, sequence: u64, generation: i64) {
+        let key = ObjectKey::reverse_proxy("x");
+        let objection = genkan_routing::model::Objection {
+            object: genkan_routing::model::ObjectRef::new(key, "u", generation),
+            reason: "Invalid".into(),
+            message: "no".into(),
+            entry: Some("corp/mark".into()),
+        };
+        let input = Input::Acknowledged {
+            name: "a".into(),
+            session,
+            sequence,
+            scope: Scope::Everything,
+            objections: vec![objection],
+        };
+        self.inputs.send(input).await.unwrap();
+    }
+
+    /// State and message of the entry in the next status that has this state.
+    async fn entry(&self, state: &str) -> String {
+        loop {
+            let (key, write) = self.written().await;
+            let entry = &write.status["entries"][0];
+            if key == "GatewayExtension/corp" && entry["state"] == state {
+                return entry["message"].as_str().unwrap_or_default().to_owned();
+            }
+        }
+    }
+}
+
+/// Of a form that all have taken, something else is the cause.
+#[tokio::test(start_paused = true)]
+async fn what_a_data_plane_cannot_serve_is_taken_back_while_it_is_new() {
+    let mut rig = mk_rig();
+    rig.sync().await;
+    rig.connect("a", 1).await;
+    rig.tell(vec![
+        Change::Remembered(BTreeMap::new()),
+        mk_proxy("x", "u", 1, Value::Null),
+        mk_extension(1, "one"),
+    ])
+    .await;
+    let mut sequence = rig.pushed().await;
+    while let Ok(Ok(())) = tokio::time::timeout(Duration::from_millis(200), rig.pushes.changed()).await {
+        sequence = rig.pushes.borrow_and_update().as_ref().unwrap().sequence;
+    }
+    rig.acknowledge("a", 1, sequence).await;
+    rig.entry("Deployed").await;
+    rig.object(1, sequence, 1).await;
+    let changed = tokio::time::timeout(Duration::from_secs(5), rig.pushes.changed()).await;
+    assert!(changed.is_err(), "it is not taken back that was good before");
+
+    rig.tell(vec![mk_extension(2, "two")]).await;
+    let sequence = rig.pushed().await;
+    rig.object(1, sequence, 1).await;
+    let back = rig.pushed().await;
+    rig.acknowledge("a", 1, back).await;
+    let message = rig.entry("Rejected").await;
+    assert_eq!(
+        message,
+        "data plane a cannot serve it: no; its last accepted form stays"
+    );
+}
