@@ -266,12 +266,14 @@ impl Index {
         self.published.get(key).map_or(0, |r| r.created)
     }
 
-    /// The kinds that have not been listed yet, for people who wait.
+    /// What has not been listed yet, for people who wait.
     pub fn missing(&self) -> Vec<&'static str> {
-        Kind::all()
-            .filter(|k| !self.synced.contains(k))
-            .map(|k| k.name())
-            .collect()
+        let kinds = Kind::all().filter(|k| !self.synced.contains(k));
+        let mut missing: Vec<&'static str> = kinds.map(|k| k.name()).collect();
+        if missing.is_empty() && !self.is_complete() {
+            missing.push("kept revisions of GatewayExtensions");
+        }
+        missing
     }
 
     fn apply(&mut self, object: Object, dirty: &mut Dirty) {
