@@ -112,6 +112,7 @@ impl Extensions {
             };
             // Its turn comes with `allot`.
             let _ = machine.apply(Event::Budget { allows: false });
+            let _ = machine.apply(self.known());
             for (pod, active) in &self.proxies {
                 let event = Event::Have {
                     pod: pod.clone(),
@@ -210,9 +211,17 @@ impl Extensions {
         self.proxies.insert(pod.to_owned(), active.clone());
         let names: Vec<String> = self.all.keys().cloned().collect();
         for name in names {
-            if let Some(extension) = self.all.get_mut(&name) {
-                extension.away.take_if(|(away, _)| away == pod);
+            let Some(extension) = self.all.get_mut(&name) else {
+                continue;
+            };
+            extension.away.take_if(|(away, _)| away == pod);
+            if is_fresh {
+                // Nothing that was begun with the process before goes on in this one.
+                extension.asked.remove(pod);
+                extension.drain.take_if(|drain| drain.pod == pod);
+                extension.soaking.take_if(|soaking| soaking.pod == pod);
             }
+            let asked = extension.asked.get(pod).cloned();
             let event = match active.get(&name) {
                 Some(revision) => Event::Have {
                     pod: pod.to_owned(),
@@ -230,10 +239,7 @@ impl Extensions {
             };
             self.apply(&name, event, now, &mut todo);
             // What it was asked on a stream that has ended is asked again.
-            let extension = self.all.get(&name);
-            if let Some(asked) = extension.and_then(|extension| extension.asked.get(pod)) {
-                todo.send.push((pod.to_owned(), asked.clone()));
-            }
+            todo.send.extend(asked.map(|asked| (pod.to_owned(), asked)));
             let lost = self.all.get_mut(&name).map(|extension| &mut extension.lost);
             if lost.is_some_and(|lost| lost.remove(pod)) && !is_fresh {
                 self.call_back(&name, pod, now, &mut todo);
@@ -453,9 +459,15 @@ impl Extensions {
         for name in names {
             let is_free = |extension: &Extension| self.against(extension).is_none();
             let allows = turn.as_ref() == Some(&name) && self.all.get(&name).is_some_and(is_free);
-            let all = self.room.missing == 0 && !self.proxies.is_empty();
-            self.apply(&name, Event::Known { all }, now, todo);
+            self.apply(&name, self.known(), now, todo);
             self.apply(&name, Event::Budget { allows }, now, todo);
+        }
+    }
+
+    /// Nothing is complete while a data plane is missing, or where there is none.
+    fn known(&self) -> Event {
+        Event::Known {
+            all: self.room.missing == 0 && !self.proxies.is_empty(),
         }
     }
 

@@ -37,22 +37,26 @@ pub fn suite() -> Suite {
     }
 }
 
-/// Everybody may call, so that the load needs no token.
-const CALLERS: &str = "
+/// Everybody may call what is published as this, so that the load needs no token.
+fn callers(name: &str) -> String {
+    format!(
+        "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {name: rolled-callers}
+metadata: {{name: {name}-callers}}
 rules:
-  - nonResourceURLs: [/proxy/rolled/*]
+  - nonResourceURLs: [/proxy/{name}/*]
     verbs: [get, post]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {name: rolled-callers}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: rolled-callers}
+metadata: {{name: {name}-callers}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}-callers}}
 subjects:
-  - {kind: Group, apiGroup: rbac.authorization.k8s.io, name: system:unauthenticated}
-";
+  - {{kind: Group, apiGroup: rbac.authorization.k8s.io, name: system:unauthenticated}}
+"
+    )
+}
 
 async fn a_release_serves_through_its_service_and_a_rolling_update(world: Arc<World>) -> Result<()> {
     let kubectl = world.kubectl();
@@ -63,7 +67,7 @@ async fn a_release_serves_through_its_service_and_a_rolling_update(world: Arc<Wo
     kubectl
         .apply(&Service::new("default", "rolled", 80, &[backend.address]).manifest())
         .await?;
-    kubectl.apply(CALLERS).await?;
+    kubectl.apply(&callers("rolled")).await?;
     let version = json!({"headerUp": [format!("{VERSION} 1")]});
     let object = reverse_proxy("rolled", "/proxy/rolled", "rolled.default.svc", version);
     kubectl.apply(&object.to_string()).await?;

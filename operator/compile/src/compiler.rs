@@ -253,9 +253,8 @@ impl Compiler {
             return Extended::default();
         }
         let mut extended = self.extensions.read(index, &names, &self.policies);
-        let mut acts = extended.acts_otherwise;
-        // Who comes to a policy is known when it acts.
-        if acts {
+        // Who comes to a policy is known when it acts, and what is in a Secret is looked at when steps are linked.
+        if extended.acts_otherwise || !dirty.secrets.is_empty() {
             todo.extend(self.policies.act(index, &self.extensions));
         }
         let mut counted = self.extensions.mentioning(&extended.mentioned);
@@ -263,15 +262,13 @@ impl Compiler {
         let freed = self.extensions.count_users(&counted, &self.policies);
         if !freed.is_empty() {
             let again = self.extensions.read(index, &freed, &self.policies);
-            acts |= again.acts_otherwise;
+            if again.acts_otherwise {
+                todo.extend(self.policies.act(index, &self.extensions));
+            }
             let comes_back = |key: &ResourceKey| again.upserts.iter().any(|resource| resource.key == *key);
             extended.removals.retain(|key| !comes_back(key));
             extended.upserts.extend(again.upserts);
             extended.removals.extend(again.removals);
-        }
-        // What is in a Secret is looked at when steps are linked.
-        if acts || !dirty.secrets.is_empty() {
-            todo.extend(self.policies.act(index, &self.extensions));
         }
         let is_known = |name: &&String| index.published.contains_key(&key(name));
         todo.extend(

@@ -511,3 +511,43 @@ fn numbers_go_on_when_it_begins_again() {
     fleet.mean(&mk_revision(1), None, mk_settings());
     assert!(fleet.sent.pop().unwrap().1.nonce > before);
 }
+
+#[test]
+fn nothing_is_complete_where_there_is_no_data_plane() {
+    let mut fleet = Fleet::new(&[]);
+    let (old, new) = (mk_revision(1), mk_revision(2));
+    fleet.mean(&new, Some(&old), mk_settings());
+    fleet.run();
+    assert_eq!(fleet.phase(), "Rolling");
+    assert!(fleet.completed.is_empty());
+    fleet.find("a", &old);
+    fleet.run();
+    assert_eq!(fleet.phase(), "Complete");
+    assert_eq!(fleet.said, ["Apply a", "Verify a"]);
+}
+
+/// It would get out of the way for nobody, and stay there.
+#[test]
+fn a_process_that_begins_is_not_asked_what_the_one_before_was() {
+    let mut fleet = Fleet::new(&["a", "b"]);
+    fleet.mean(&mk_revision(1), None, mk_settings());
+    assert_eq!(fleet.said, ["Drain a"]);
+    fleet.lose("a");
+    fleet.said.clear();
+    let todo = fleet
+        .extensions
+        .connected("a", ActiveRevisions::new(), true, fleet.now);
+    fleet.take(todo);
+    assert!(fleet.said.is_empty(), "{:?}", fleet.said);
+    let todo = fleet.extensions.ready("a", fleet.now);
+    fleet.take(todo);
+    let todo = fleet.extensions.make_room(Room::default(), fleet.now);
+    fleet.take(todo);
+    fleet.run();
+    assert_eq!(fleet.phase(), "Complete");
+    assert!(
+        !fleet.said.iter().any(|said| said.ends_with(" a")),
+        "{:?}",
+        fleet.said
+    );
+}

@@ -16,29 +16,13 @@ use genkan_e2e::wait;
 use genkan_e2e::world::World;
 use serde_json::json;
 
-use super::{LIMIT, rolled_out, service_address};
+use super::{LIMIT, callers, rolled_out, service_address};
 
 /// Requests a second.
 const RATE: u32 = 100;
 const PODS: &str = "app.kubernetes.io/component=dataplane";
 /// What three Pods take, each some seconds.
 const ROLLED: Duration = Duration::from_secs(150);
-
-const CALLERS: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: marked-callers}
-rules:
-  - nonResourceURLs: [/proxy/marked/*]
-    verbs: [get, post]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: marked-callers}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: marked-callers}
-subjects:
-  - {kind: Group, apiGroup: rbac.authorization.k8s.io, name: system:unauthenticated}
-";
 
 fn extension(value: &str, trigger: &str) -> String {
     let steps = json!([{"use": "set", "with": {"headers": {"set": {"X-Mark": value}}}}]);
@@ -72,7 +56,7 @@ pub async fn a_deferred_extension_goes_from_pod_to_pod(world: Arc<World>) -> Res
     kubectl
         .apply(&Service::new("default", "marked", 80, &[backend.address]).manifest())
         .await?;
-    kubectl.apply(CALLERS).await?;
+    kubectl.apply(&callers("marked")).await?;
     let version = json!({"headerUp": [format!("{VERSION} 1")]});
     kubectl
         .apply(&reverse_proxy("marked", "/proxy/marked", "marked.default.svc", version).to_string())

@@ -117,11 +117,14 @@ impl Held {
         }
         self.history.retain(|revision| revision.id != next.revision.id);
         self.history.push_front(Arc::new(next.revision));
+        // The one that a failure goes back to is kept however old it is.
         let stable = self.stable.as_ref().map(Revision::deferred);
-        let mut place = 0;
-        self.history.retain(|revision| {
-            place += 1;
-            place <= most || Some(revision.deferred()) == stable
+        let mut all = self.history.iter();
+        let last = all.position(|revision| Some(revision.deferred()) == stable);
+        let mut places = 0..;
+        self.history.retain(|_| {
+            let place = places.next();
+            place.is_some_and(|place| place < most) || place == last
         });
     }
 

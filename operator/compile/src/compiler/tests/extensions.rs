@@ -590,3 +590,19 @@ fn of_a_secret_only_the_keys_that_are_named_are_sent() {
     assert_eq!(sent(vec![gone("one")]), [Some("b".to_owned())]);
     assert_eq!(sent(vec![gone("two")]), [None]);
 }
+
+#[test]
+fn no_more_revisions_are_kept_than_are_wanted() {
+    let mut rig = mk_rig();
+    for version in 1..=9 {
+        let entry = mk_policy("one", "p", &format!("{version}.0.0"));
+        rig.take(vec![mk_extension(
+            "a",
+            1,
+            json!({"revisionHistoryLimit": 2, "entries": [entry]}),
+        )]);
+        // They differ in immediate entries alone: what is deferred of them is stable.
+        rig.complete("a");
+    }
+    assert_eq!(rig.said("a").history.len(), 2);
+}
