@@ -289,7 +289,7 @@ impl Engine {
                 objections,
             } => {
                 let newcomer = self.fleet.is_starting(&name);
-                self.take_back(&name, &objections, now);
+                self.take_back(&name, sequence, &objections, now);
                 let Some(objected) = self
                     .fleet
                     .acknowledge(&name, session, sequence, &scope, objections)

@@ -72,7 +72,7 @@ impl Engine {
 
     /// What a data plane says about the first snapshot with an immediate entry takes that back everywhere. Of one that all
     /// have taken, something else is the cause later.
-    pub(super) fn take_back(&mut self, proxy: &str, objections: &[Objection], now: Instant) {
+    pub(super) fn take_back(&mut self, proxy: &str, sequence: u64, objections: &[Objection], now: Instant) {
         let mut changes = Vec::new();
         for objection in objections {
             let named = objection.entry.as_deref().and_then(|entry| entry.split_once('/'));
@@ -95,6 +95,11 @@ impl Engine {
                 .flatten()
                 .find(|one| one.name == entry && one.deploy == Deploy::Immediate);
             let Some(form) = form else { continue };
+            // What it was sent before says nothing about the form that is meant now.
+            let since = self.feed.resources().since(&key.into());
+            if since.is_none_or(|since| sequence < since.sequence) {
+                continue;
+            }
             let digest = form.digest.as_str().to_owned();
             let settled = self.settled.get(extension);
             if settled.is_some_and(|settled| settled.contains(&digest)) {

@@ -339,7 +339,11 @@ async fn what_a_data_plane_cannot_serve_is_taken_back_while_it_is_new() {
     assert!(changed.is_err(), "it is not taken back that was good before");
 
     rig.tell(vec![mk_extension(2, "two")]).await;
+    let before = sequence;
     let sequence = rig.pushed().await;
+    rig.object(1, before, 1).await;
+    let changed = tokio::time::timeout(Duration::from_secs(5), rig.pushes.changed()).await;
+    assert!(changed.is_err(), "that was said about what was sent before");
     rig.object(1, sequence, 1).await;
     let back = rig.pushed().await;
     rig.acknowledge("a", 1, back).await;
