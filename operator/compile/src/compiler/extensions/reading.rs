@@ -18,6 +18,7 @@ use genkan_extensions::{
 };
 use genkan_policies::{Alias, Aliases, World, check, check_hook};
 use genkan_routing::model::policy::{FailurePolicy, Mode, PolicyDefinition, SecretAlias};
+use genkan_routing::quantity;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -80,7 +81,8 @@ pub(super) fn read(
     let mut written = Vec::with_capacity(spec.entries.len());
     for (at, entry) in spec.entries.iter().enumerate() {
         let field = format!("spec.entries[{at}]");
-        let payload = match payload_of(entry, &field, spec, index) {
+        let readable = check_limits(entry).map_err(Problem::Refused);
+        let payload = match readable.and_then(|()| payload_of(entry, &field, spec, index)) {
             Ok(payload) => payload,
             // Entries are independent: the others do not wait for it.
             Err(Problem::Refused(refused)) => Some(Payload::Unread(refused)),
@@ -273,6 +275,30 @@ fn options(spec: &GatewayExtensionSpec, world: &World) -> Options {
         host_map: archive.host_map.clone(),
         known: world.definitions.keys().cloned().collect(),
     }
+}
+
+/// An API server has looked at them; a file that is read without one may say anything.
+fn check_limits(entry: &api::Entry) -> Result<(), Refused> {
+    let limits = entry.limits.iter();
+    for limits in limits {
+        if let Some(text) = limits
+            .deadline
+            .as_deref()
+            .filter(|text| quantity::duration(text).is_none())
+        {
+            return Err(invalid(format!(
+                "limits.deadline: {text:?} is no length of time such as 100ms"
+            )));
+        }
+        for (name, given) in [("maxBody", &limits.max_body), ("memory", &limits.memory)] {
+            if let Some(text) = given.as_deref().filter(|text| quantity::bytes(text).is_none()) {
+                return Err(invalid(format!(
+                    "limits.{name}: {text:?} is no number of bytes such as 64Ki"
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn payload_of(

@@ -606,3 +606,27 @@ fn no_more_revisions_are_kept_than_are_wanted() {
     }
     assert_eq!(rig.said("a").history.len(), 2);
 }
+
+#[test]
+fn limits_that_cannot_be_read_are_refused() {
+    let mut rig = mk_rig();
+    let with = |limits: Value| {
+        let mut entry = mk_policy("one", "p", "1.0.0");
+        entry["limits"] = limits;
+        json!({"entries": [entry]})
+    };
+    for (limits, expected) in [
+        (json!({"deadline": "1x"}), "limits.deadline: \"1x\""),
+        (json!({"maxBody": "lots"}), "limits.maxBody: \"lots\""),
+    ] {
+        rig.take(vec![mk_extension("a", 1, with(limits))]);
+        let message = rig.entry("a", "one").message.unwrap();
+        assert!(message.starts_with(expected), "{message}");
+    }
+    rig.take(vec![mk_extension(
+        "a",
+        1,
+        with(json!({"deadline": "1s", "maxBody": "64Ki"})),
+    )]);
+    assert_eq!(rig.entry("a", "one").message, None);
+}
