@@ -14,6 +14,7 @@ use std::time::Duration;
 use genkan_compile::Compiler;
 use genkan_compile::index::{Change, Dirty, Index, Remembered};
 use genkan_compile::object::Key;
+use genkan_extensions::Limits;
 use genkan_routing::model::{ObjectKey, Published, ResourceKey, SetKey, Use};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
@@ -194,6 +195,12 @@ impl Engine {
     /// The PolicyDefinitions that show policies of extensions.
     pub fn shown(&self) -> Arc<Shown> {
         Arc::clone(&self.shown)
+    }
+
+    /// What archives of extensions may have at most.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.index.limits = limits;
+        self
     }
 
     /// Files of web servers are fetched by whoever reads this.
@@ -470,6 +477,7 @@ impl Engine {
                 ResourceKey::Endpoints(set) => drop(self.sets.remove(set)),
                 ResourceKey::Object(_)
                 | ResourceKey::Blob(_)
+                | ResourceKey::Chunk(_)
                 | ResourceKey::Secret(_)
                 | ResourceKey::Entry(_)
                 | ResourceKey::FeatureFlags => {}

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args as ClapArgs;
 use genkan_compile::index::{Change, Index};
 use genkan_compile::object::{FLAGS_NAME, Key};
+use genkan_extensions::Limits;
 use genkan_proto::MAX_SNAPSHOT;
 use genkan_routing::quantity;
 use genkan_tools::cluster::client;
@@ -65,6 +66,24 @@ pub struct Args {
     /// Fetch archives and files of GatewayExtensions from web servers, which are dialled for nothing else
     #[arg(long, env = "GENKAN_URL_SOURCES")]
     pub url_sources: bool,
+    /// Bytes that an archive of a GatewayExtension may have, such as 16Mi; at most 64Mi
+    #[arg(
+        long,
+        env = "GENKAN_ARCHIVE_LIMIT",
+        default_value = "16Mi",
+        value_parser = archive_limit,
+        value_name = "BYTES"
+    )]
+    pub archive_limit: u64,
+    /// Bytes that all files of such an archive may have, zips inside included; at most 256Mi
+    #[arg(
+        long,
+        env = "GENKAN_UNPACKED_LIMIT",
+        default_value = "64Mi",
+        value_parser = unpacked_limit,
+        value_name = "BYTES"
+    )]
+    pub unpacked_limit: u64,
     /// ConfigMap with the switches of Connectors [default: connectors-config in --namespace]
     #[arg(long, env = "GENKAN_CONNECTORS_CONFIG", value_name = "NAMESPACE/NAME")]
     pub connectors_config: Option<String>,
@@ -142,6 +161,11 @@ pub async fn run(args: Args) -> Result<()> {
     }));
     let queue = Arc::new(Queue::default());
     let metrics = Arc::new(Metrics::new());
+    let limits = Limits {
+        packed: args.archive_limit,
+        unpacked: args.unpacked_limit,
+        ..Limits::default()
+    };
     let mut engine = Engine::new(
         service.clone(),
         Arc::clone(&feed),
@@ -151,6 +175,7 @@ pub async fn run(args: Args) -> Result<()> {
     )
     .with_budget(args.snapshot_budget)
     .with_domain(&args.cluster_domain)
+    .with_limits(limits)
     .with_components(&switches.0);
 
     let (pods, wanted, wanted_maps) = (engine.pods(), engine.wanted(), engine.wanted_maps());
@@ -345,6 +370,20 @@ fn bytes(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|bytes| (1 << 10..=MAX_SNAPSHOT).contains(bytes))
         .ok_or_else(|| "must be from 1Ki to 128Mi, which is what proxies take".into())
+}
+
+fn archive_limit(text: &str) -> Result<u64, String> {
+    limit(text, Limits::CEILING.packed)
+}
+
+fn unpacked_limit(text: &str) -> Result<u64, String> {
+    limit(text, Limits::CEILING.unpacked)
+}
+
+fn limit(text: &str, most: u64) -> Result<u64, String> {
+    let bytes = quantity::bytes(text).ok_or("is no number of bytes; write 16777216, 16384Ki or 16Mi")?;
+    (Some(bytes).filter(|bytes| (1 << 10..=most).contains(bytes)))
+        .ok_or_else(|| format!("must be from 1Ki to {}Mi", most >> 20))
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {

@@ -31,6 +31,8 @@ spec:
     - {use: set, when: 'request.method == "POST"', with: {body: {seen: "{{ request.body.id }}"}}}
     - {use: authorize, when: 'has(request.headers.broken)', with: {cel: request.headers.nothing == "1"}}
     - {use: a@1}
+    - {use: set, on: Response, with: {status: 202, headers: {set: {x-was: "{{ response.status }}"}, remove: [server]}}}
+  directives: {headerDown: [-X-Internal]}
 "#;
 
 const NEXT: &str = r#"
@@ -72,6 +74,10 @@ cases:
   - name: and are used up
     request: {path: /proxy/orders/1, user: jane}
     expect: {status: 429, reason: RateLimited}
+  - name: answers pass the steps that are for them, and headerDown
+    request: {path: /proxy/orders/1, user: jo}
+    answer: {status: 203, headers: {server: shop/1.2, etag: '"1"', x-internal: "1"}}
+    expect: {status: 202, headers: {server: null, etag: '"1"', x-internal: null, x-was: "203", ratelimit-remaining: "1"}}
   - name: this one fails
     request: {path: /proxy/orders/1, user: jill}
     expect: {status: 200}
@@ -144,16 +150,16 @@ fn cases_are_held_against_the_plan_of_an_object() {
     let folder = folder("cases");
     let (said, error, code) = genkan(&["test", "cases.yaml", "--source", "dir:objects"], &folder);
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 10, "{said}{error}");
-    assert!(lines[..7].iter().all(|line| line.starts_with("ok    ")), "{said}");
+    assert_eq!(lines.len(), 11, "{said}{error}");
+    assert!(lines[..8].iter().all(|line| line.starts_with("ok    ")), "{said}");
     assert_eq!(
-        lines[7..],
+        lines[8..],
         [
             "FAIL  this one fails: the backend gets it, and 200 was expected",
             "FAIL  so does this: genkan answers 500 PolicyFailed: {\"httpCode\":\"500\",\"httpMessage\":\"Internal Server \
              Error\",\"moreInformation\":\"the policy authorize could not be applied\"}, and the backend was to get it (a \
              member that the expression names is not there)",
-            "7 of 9 cases pass",
+            "8 of 10 cases pass",
         ]
     );
     assert_eq!(code, 1);

@@ -21,7 +21,8 @@ use bytes::Bytes;
 use genkan_routing::model::connector::FEATURE_FLAGS;
 use genkan_routing::model::policy::EXTENSIONS;
 use genkan_routing::model::{
-    Blob, BlobKey, EndpointSet, EntryKey, ObjectKey, Resource, ResourceBody, Route, SecretKey, SetKey,
+    Blob, BlobKey, ChunkKey, EndpointSet, EntryKey, ObjectKey, Resource, ResourceBody, Route, SecretKey,
+    SetKey,
 };
 use prost::Message;
 
@@ -139,6 +140,7 @@ fn to_wire(resource: &Resource) -> wire::Resource {
         ResourceBody::Entry(entry) => of_nobody(policy::entry_to_wire(entry)),
         ResourceBody::Endpoints(set) => of_nobody(endpoints::to_wire(set)),
         ResourceBody::Blob(blob) => of_nobody(blob::to_wire(blob)),
+        ResourceBody::Chunk(blob) => of_nobody(blob::chunk_to_wire(blob)),
         ResourceBody::Secret(hash) => of_nobody(secret::to_wire(hash)),
         ResourceBody::FeatureFlags(flags) => of_nobody(connector::flags_to_wire(flags)),
     };
@@ -237,6 +239,15 @@ fn from_wire(message: wire::Resource) -> Result<Option<(Resource, Option<String>
             };
             return Ok(Some((resource, None)));
         }
+        wire::resource::Resource::Chunk(chunk) => {
+            let key = ChunkKey::parse(&key).ok_or_else(|| malformed("is none of a piece of a file"))?;
+            let content = chunk.content.into();
+            let resource = Resource {
+                requires: message.requires,
+                ..Resource::chunk(key, Blob { content })
+            };
+            return Ok(Some((resource, None)));
+        }
         wire::resource::Resource::Secret(named) => {
             let key = SecretKey::parse(&key).ok_or_else(|| malformed("is none of a secret"))?;
             let hash = secret::from_wire(&named).ok_or_else(|| malformed("comes with no hash"))?;
@@ -300,6 +311,7 @@ impl Content {
             ResourceBody::Route(_) => true,
             ResourceBody::Endpoints(_)
             | ResourceBody::Blob(_)
+            | ResourceBody::Chunk(_)
             | ResourceBody::Secret(_)
             | ResourceBody::FeatureFlags(_)
             | ResourceBody::Policy(_)

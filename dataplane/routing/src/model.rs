@@ -14,7 +14,7 @@ mod route;
 mod secret;
 pub mod version;
 
-pub use blob::{Blob, BlobKey};
+pub use blob::{Blob, BlobKey, ChunkKey};
 pub use connector::{
     AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation,
     OwnProxy, Provider, Role, TokenSource,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use genkan_kit::http1::get;
 use genkan_kit::http2::{Outcome, RawHttp2};
 use genkan_proto::codec;
-use genkan_proto::v1alpha1::{Resource, rollout::Action, rollout_state::Stage};
-use genkan_routing::model::policy::{ExtensionRevision, RevisionEntries, RevisionEntry};
-use genkan_routing::model::{EntryKey, ObjectKey, ObjectRef, Published, Resource as Model};
+use genkan_proto::v1alpha1::{Policies, Resource, rollout::Action, rollout_state::Stage};
+use genkan_routing::model::policy::{ExtensionRevision, LargeFile, RevisionEntries, RevisionEntry};
+use genkan_routing::model::{Blob, ChunkKey, EntryKey, ObjectKey, ObjectRef, Published, Resource as Model};
 use prost::Message;
+use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -28,12 +29,16 @@ fn wire(resource: &Model) -> Resource {
 fn mk_entry(revision: &str) -> Resource {
     let step = json!({"use": "set", "with": {"headers": {"set": {"x-revision": revision}}}});
     let entry = json!({"hooks": [{"at": "PreRequest", "steps": [step]}]});
+    mk_content(revision, entry)
+}
+
+fn mk_content(revision: &str, content: Value) -> Resource {
     let key = EntryKey {
         extension: "corp".into(),
         entry: "stamp".into(),
         digest: revision.into(),
     };
-    wire(&Model::entry(key, serde_json::from_value(entry).unwrap()))
+    wire(&Model::entry(key, serde_json::from_value(content).unwrap()))
 }
 
 fn mk_extension(target: &str, stable: &str) -> Resource {
@@ -215,4 +220,53 @@ async fn a_restart_keeps_what_was_active() {
         (active[0].extension.as_str(), active[0].revision.as_str()),
         ("corp", "two")
     );
+}
+
+/// A table that is too large to travel with its entry.
+#[tokio::test]
+async fn large_files_come_in_pieces() {
+    let mut backend = Backend::ok().await;
+    let process = Process::start(&[]).await;
+    let padding = "x".repeat(ChunkKey::LARGEST);
+    let table = json!({"of-x": "found", "padding": padding}).to_string();
+    let (digest, length) = (digest(&SHA256, table.as_bytes()), table.len() as u64);
+    let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let file = LargeFile { sha256, length };
+    let steps = json!([
+        {"use": "lookup", "with": {"file": "stamp/table.json", "key": "of-x", "into": "v"}},
+        {"use": "set", "with": {"headers": {"set": {"x-table": "{{ vars.v }}"}}}},
+    ]);
+    let entry = json!({
+        "policies": [{"policy": "look", "version": "1.0.0", "steps": steps}],
+        "largeFiles": {"table.json": file},
+    });
+    let pieces = table.as_bytes().chunks(ChunkKey::LARGEST).map(|piece| Blob {
+        content: piece.into(),
+    });
+    let pieces: Vec<Resource> = (file.chunks().zip(pieces))
+        .map(|(key, piece)| wire(&Model::chunk(key, piece)))
+        .collect();
+    let mut object = mk_proxy("p", "/proxy/p/*", mk_host(backend.address), none());
+    object.requires = vec!["extensions/1".into()];
+    object.policies = Some(Policies {
+        steps: json!([{"use": "look"}]).to_string(),
+        ..Policies::default()
+    });
+    let world = vec![object, mk_extension("one", "one"), mk_content("one", entry)];
+    process
+        .operator
+        .publish([world.clone(), vec![pieces[0].clone()]].concat())
+        .await;
+    process.operator.roll(Action::Apply, "one", Stage::Applied).await;
+    let answer = get(process.address, "/proxy/p/x").await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let shown = extensions(&process).await.to_string();
+    assert!(
+        shown.contains("the file table.json has not come whole"),
+        "{shown}"
+    );
+
+    process.operator.publish([world, pieces].concat()).await;
+    assert_eq!(get(process.address, "/proxy/p/x").await.status, 200);
+    backend.wait_for("x-table: found").await;
 }

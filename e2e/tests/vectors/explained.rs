@@ -89,6 +89,7 @@ fn question(request: &Request) -> Question {
         target: request.target.clone().into_bytes(),
         headers: lines.map(pair).collect(),
         body: Some(request.body.clone().unwrap_or_default().into_bytes()),
+        answer: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use genkan_extensions::Limits;
 use genkan_extensions::revision::Revision;
 use genkan_routing::model::{FeatureFlags, ObjectKey, Probed, Published, Secret, SecretKey};
 
@@ -99,6 +100,8 @@ pub struct Index {
     pub stable: BTreeMap<String, Revision>,
     /// Files of web servers are fetched.
     pub fetches: bool,
+    /// What archives and files of extensions may have.
+    pub limits: Limits,
     /// Files of web servers, as far as somebody has looked.
     pub fetched: BTreeMap<Fetch, Fetched>,
     /// Forms of immediate entries that a data plane cannot serve, by extension and digest, and why.

@@ -10,7 +10,7 @@ use crate::kind::{Deploy, Designated, EntryType, Layout, OnUnsupported};
 use crate::limits::Limits;
 use crate::manifest::{self, Emulation, Manifest};
 use crate::policy;
-use crate::refusal::Refused;
+use crate::refusal::{Reason, Refused};
 
 pub(crate) use convert::Source;
 
@@ -64,6 +64,16 @@ pub struct Converted {
     pub skipped: Vec<String>,
     /// What is to be said about it.
     pub notes: Vec<String>,
+    /// A policy of another entry, `POLICY@VERSION`, that it brings to its catalogs; it has none of its own.
+    pub refers_to: Option<Reference>,
+}
+
+/// A catalog's own mention of a policy that stands elsewhere in the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    pub policy: String,
+    /// The file that mentions it.
+    pub file: String,
 }
 
 /// Reads an archive.
@@ -96,13 +106,37 @@ pub fn read(bytes: &[u8], options: &Options) -> Result<Package, Refused> {
             catalogs: listed.catalogs,
         }
     });
+    let mut entries: Vec<Entry> = entries.collect();
+    refer(&mut entries);
     Ok(Package {
-        entries: entries.collect(),
+        entries,
         defer_all: manifest.defer_all,
         emulation: manifest.emulation,
         converted_from_legacy: manifest.converted_from_legacy,
         warnings: manifest.warnings,
     })
+}
+
+/// Limits policies to the catalogs that refer to them. Who refers to what nobody brings has nothing to say.
+fn refer(entries: &mut [Entry]) {
+    for at in 0..entries.len() {
+        let reference = entries[at].outcome.as_ref().ok();
+        let Some(reference) = reference.and_then(|converted| converted.refers_to.clone()) else {
+            continue;
+        };
+        let catalogs = entries[at].catalogs.clone();
+        match entries.iter_mut().find(|entry| entry.brings(&reference.policy)) {
+            Some(entry) => {
+                let fresh = catalogs.into_iter().filter(|one| !entry.catalogs.contains(one));
+                let fresh: Vec<String> = fresh.collect();
+                entry.catalogs.extend(fresh);
+            }
+            None => {
+                let message = format!("{}: {}", reference.file, policy::NOTHING_RUNS);
+                entries[at].outcome = Err(Reason::PolicyInvalid.refuse(message));
+            }
+        }
+    }
 }
 
 /// Names of the policies that the YAML files of an archive are about, and those known otherwise.
@@ -129,6 +163,16 @@ pub(crate) fn is_yaml(file: &str) -> bool {
     has_ending(file, ".yaml") || has_ending(file, ".yml")
 }
 
+// === impl Entry ===
+
+impl Entry {
+    /// `policy`: `POLICY@VERSION`.
+    fn brings(&self, policy: &str) -> bool {
+        let converted = self.outcome.as_ref().ok();
+        converted.is_some_and(|converted| converted.content.provides().iter().any(|one| one == policy))
+    }
+}
+
 // === impl Converted ===
 
 impl From<Content> for Converted {
@@ -137,6 +181,7 @@ impl From<Content> for Converted {
             content,
             skipped: Vec::new(),
             notes: Vec::new(),
+            refers_to: None,
         }
     }
 }

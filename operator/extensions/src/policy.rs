@@ -81,6 +81,9 @@ pub const BUILTINS: [&str; 34] = [
     "verifySignature",
 ];
 
+/// What is wrong with a policy that has no steps.
+pub const NOTHING_RUNS: &str = "no assembly and no implementation";
+
 const KNOWN_VERSION: &str = "1.0.0";
 const FULL_CUSTOM: &str = "full-custom: the access review of genkan cannot be left out or moved";
 
@@ -105,7 +108,7 @@ pub fn read(file: &str, text: &[u8], reading: &Reading) -> Result<PolicyFile, Re
     };
     let assembly = document.given("assembly");
     if assembly.is_none() && !reading.has_implementation {
-        return Err(invalid("no assembly and no implementation".to_owned()));
+        return Err(invalid(NOTHING_RUNS.to_owned()));
     }
     let assembly = Assembly::new(file, reading).read(assembly)?;
     if head.is_global {

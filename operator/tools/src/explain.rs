@@ -25,9 +25,9 @@ use crate::source::{Origin, Source};
 
 pub use access::{ApiServer, Caller, Reviewer};
 pub use candidates::Candidate;
-pub use policies::{InPlace, PolicyStep};
+pub use policies::{InPlace, Passed, PolicyStep};
 pub use print::text;
-pub use request::Request;
+pub use request::{BackendAnswer, Request};
 pub(crate) use sending::HIDDEN;
 pub use sending::{Forward, Peer};
 pub use settings::{AccessReview, Authentication, ForwardAuthorization, Settings};
@@ -49,6 +49,12 @@ pub struct Args {
     /// A header of the request, as often as there are headers
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// Say also what the client gets of an answer of the backend with this status
+    #[arg(long, value_name = "STATUS")]
+    answer: Option<u16>,
+    /// A header of that answer, as often as there are headers
+    #[arg(long = "answer-header", value_name = "NAME: VALUE", requires = "answer")]
+    answer_headers: Vec<String>,
     #[command(flatten)]
     origin: Origin,
     /// Ask also whether this user may send it, as --access-review of the data plane would [default: nobody is asked]
@@ -88,6 +94,9 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<&'static str>,
     pub outcome: Outcome,
+    /// What the client gets of the answer of the backend, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Passed>,
     /// What policies put into the head of the answer, whoever gives it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
@@ -137,6 +146,7 @@ pub fn explain(
         policies: judged.policies,
         class: judged.class,
         as_grpc: judged.as_grpc && judged.outcome.is_refused(),
+        answer: judged.answer,
         headers: judged.headers,
         in_place: judged.in_place,
         detail: judged.detail,
@@ -145,7 +155,11 @@ pub fn explain(
 }
 
 fn answer(args: &Args) -> Result<Explanation> {
-    let request = Request::new(&args.method, &args.url, &args.headers).map_err(|e| anyhow!(e))?;
+    let mut request = Request::new(&args.method, &args.url, &args.headers).map_err(|e| anyhow!(e))?;
+    if let Some(status) = args.answer {
+        let answer = BackendAnswer::new(status, &args.answer_headers).map_err(|e| anyhow!(e))?;
+        request = request.with_answer(answer);
+    }
     args.settings.check()?;
     if args.user.is_some() && !args.settings.identifies() {
         bail!("--as is about a caller with a name, and with --authentication disabled nobody has one")

@@ -13,6 +13,12 @@ pub fn to_wire(blob: &Blob) -> wire::resource::Resource {
     })
 }
 
+pub fn chunk_to_wire(blob: &Blob) -> wire::resource::Resource {
+    wire::resource::Resource::Chunk(wire::Chunk {
+        content: blob.content.to_vec(),
+    })
+}
+
 pub fn from_wire(blob: wire::Blob) -> Blob {
     Blob {
         content: blob.content.into(),

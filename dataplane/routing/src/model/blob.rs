@@ -15,6 +15,15 @@ pub struct Blob {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobKey(pub [u8; 32]);
 
+/// A part of a file of an extension, which is cut into pieces of [`ChunkKey::LARGEST`] bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkKey {
+    /// SHA-256 of the whole file.
+    pub file: [u8; 32],
+    /// From 0 on.
+    pub index: u32,
+}
+
 const BLOB: &str = "Blob/";
 
 // === impl BlobKey ===
@@ -22,21 +31,62 @@ const BLOB: &str = "Blob/";
 impl BlobKey {
     /// Reads what [`Display`](fmt::Display) writes, and no other spelling of it.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix(BLOB)?.as_bytes();
-        let mut hash = [0; 32];
-        if digits.len() != 2 * hash.len() {
-            return None;
-        }
-        let value = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        };
-        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = value(pair[0])? << 4 | value(pair[1])?;
-        }
-        Some(Self(hash))
+        hash(text.strip_prefix(BLOB)?).map(Self)
     }
+}
+
+// === impl ChunkKey ===
+
+impl ChunkKey {
+    /// Bytes of every piece but the last.
+    pub const LARGEST: usize = 512 << 10;
+
+    /// The keys of all pieces of a file.
+    pub fn all(file: [u8; 32], length: u64) -> impl Iterator<Item = Self> {
+        let pieces = length.div_ceil(Self::LARGEST as u64);
+        (0..u32::try_from(pieces).unwrap_or(u32::MAX)).map(move |index| Self { file, index })
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes, and no other spelling of it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (digits, index) = text.strip_prefix(BLOB)?.split_once('/')?;
+        let key = Self {
+            file: hash(digits)?,
+            index: index.parse().ok()?,
+        };
+        (key.index.to_string() == index).then_some(key)
+    }
+}
+
+/// `Blob/{SHA-256 of the file}/{number of the piece}`.
+impl fmt::Display for ChunkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", BlobKey(self.file), self.index)
+    }
+}
+
+impl Serialize for ChunkKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// 64 small hexadecimal digits.
+pub(super) fn hash(digits: &str) -> Option<[u8; 32]> {
+    let digits = digits.as_bytes();
+    let mut hash = [0; 32];
+    if digits.len() != 2 * hash.len() {
+        return None;
+    }
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Some(hash)
 }
 
 /// `Blob/{hash in hexadecimal}`.
@@ -79,5 +129,28 @@ mod tests {
         ] {
             assert_eq!(BlobKey::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn pieces_of_files_are_named_by_the_file_and_their_number() {
+        let key = ChunkKey {
+            file: [0xab; 32],
+            index: 12,
+        };
+        let text = key.to_string();
+        assert!(text.starts_with("Blob/abab") && text.ends_with("ab/12"), "{text}");
+        assert_eq!(ChunkKey::parse(&text), Some(key));
+        assert_eq!(BlobKey::parse(&text), None);
+        for bad in [
+            text.replace("/12", ""),
+            text.replace("/12", "/012"),
+            text.replace("/12", "/-1"),
+            text.replace("/12", "/1/2"),
+        ] {
+            assert_eq!(ChunkKey::parse(&bad), None, "{bad}");
+        }
+        let many = |length| ChunkKey::all([0; 32], length).count();
+        let one = ChunkKey::LARGEST as u64;
+        assert_eq!([0, 1, one, one + 1].map(many), [0, 1, 1, 2]);
     }
 }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{ObjectRef, Unavailable};
+use super::{ChunkKey, ObjectRef, Unavailable, blob};
 
 /// What a data plane must be able to do for policies, in the words of the stream.
 pub const EXTENSIONS: &str = "extensions/1";
@@ -250,6 +250,19 @@ pub struct ExtensionEntry {
     /// Files that steps read, by path: in base64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+    /// Files that travel in pieces, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub large_files: BTreeMap<String, LargeFile>,
+}
+
+/// A file that travels in pieces beside the entry.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LargeFile {
+    /// Of the whole, in small hexadecimal digits.
+    pub sha256: String,
+    /// Bytes.
+    pub length: u64,
 }
 
 /// What each step of an entry may use.
@@ -404,6 +417,16 @@ impl ExtensionEntry {
     pub fn files(&self) -> impl Iterator<Item = (&str, Vec<u8>)> {
         let files = self.files.iter();
         files.filter_map(|(path, text)| Some((path.as_str(), STANDARD.decode(text).ok()?)))
+    }
+}
+
+// === impl LargeFile ===
+
+impl LargeFile {
+    /// Of its pieces, in their order; none where its digest is no such thing.
+    pub fn chunks(&self) -> impl Iterator<Item = ChunkKey> {
+        let file = blob::hash(&self.sha256);
+        file.into_iter().flat_map(|file| ChunkKey::all(file, self.length))
     }
 }
 

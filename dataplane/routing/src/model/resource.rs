@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 use super::connector::FEATURE_FLAGS;
 use super::policy::EXTENSIONS;
 use super::{
-    Action, Blob, BlobKey, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, FeatureFlags,
-    KeyedHash, ObjectKey, Role, Route, SecretKey, Unavailable,
+    Action, Blob, BlobKey, ChunkKey, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision,
+    FeatureFlags, KeyedHash, ObjectKey, Role, Route, SecretKey, Unavailable,
 };
 
 /// One unit of the configuration: it is sent, replaced and removed as a whole.
@@ -27,6 +27,7 @@ pub enum ResourceKey {
     Object(ObjectKey),
     Endpoints(SetKey),
     Blob(BlobKey),
+    Chunk(ChunkKey),
     Secret(SecretKey),
     Entry(EntryKey),
     /// There is one.
@@ -38,6 +39,8 @@ pub enum ResourceBody {
     Route(Box<Route>),
     Endpoints(EndpointSet),
     Blob(Blob),
+    /// A piece of a file.
+    Chunk(Blob),
     /// Which value it has now; that itself is sent beside the resources, to those who may have it.
     Secret(KeyedHash),
     FeatureFlags(FeatureFlags),
@@ -91,6 +94,15 @@ impl Resource {
             key: ResourceKey::Blob(key),
             requires: Vec::new(),
             body: ResourceBody::Blob(blob),
+        }
+    }
+
+    /// Of a piece of a file that an entry of an extension names.
+    pub fn chunk(key: ChunkKey, blob: Blob) -> Self {
+        Self {
+            key: ResourceKey::Chunk(key),
+            requires: vec![EXTENSIONS.to_owned()],
+            body: ResourceBody::Chunk(blob),
         }
     }
 
@@ -149,7 +161,7 @@ impl Resource {
             }
             ResourceBody::Endpoints(set) => set.endpoints.clear(),
             // Nobody trusts what it does not hold.
-            ResourceBody::Blob(blob) => blob.content = Default::default(),
+            ResourceBody::Blob(blob) | ResourceBody::Chunk(blob) => blob.content = Default::default(),
             // Nothing has this hash.
             ResourceBody::Secret(hash) => *hash = KeyedHash([0; 32]),
             ResourceBody::FeatureFlags(flags) => flags.0.clear(),
@@ -204,6 +216,7 @@ impl fmt::Display for ResourceKey {
             Self::Object(key) => key.fmt(f),
             Self::Endpoints(key) => key.fmt(f),
             Self::Blob(key) => key.fmt(f),
+            Self::Chunk(key) => key.fmt(f),
             Self::Secret(key) => key.fmt(f),
             Self::Entry(key) => key.fmt(f),
             Self::FeatureFlags => f.write_str(FEATURE_FLAGS),

@@ -1,5 +1,6 @@
 mod active;
 mod build;
+mod files;
 mod parts;
 mod policies;
 mod sets;
@@ -14,7 +15,7 @@ use genkan_proto::codec::{self, Content, DecodeError};
 use genkan_proto::v1alpha1::Verdict;
 use genkan_proto::{Buckets, Hash, Hashed, resource_hash};
 use genkan_routing::Table;
-use genkan_routing::model::{self, BlobKey, EntryKey, ObjectRef, SecretKey, SetKey};
+use genkan_routing::model::{self, BlobKey, ChunkKey, EntryKey, ObjectRef, SecretKey, SetKey};
 
 use super::{Route, Routes, Tables};
 use crate::endpoints::Endpoints;
@@ -61,6 +62,7 @@ enum Place {
     Route(Arc<Route>),
     Endpoints(SetKey),
     Blob(BlobKey),
+    Chunk(ChunkKey),
     Secret(SecretKey),
     /// A PolicyDefinition, by its name.
     Policy(String),
@@ -274,6 +276,7 @@ impl Builder {
                 }
                 Place::Endpoints(key) => self.sets.remove(key),
                 Place::Blob(key) => self.parts.remove(key),
+                Place::Chunk(key) => self.policies.drop_chunk(key),
                 Place::Secret(key) => {
                     self.parts.secrets.remove(key);
                     self.parts.touch(key.clone());

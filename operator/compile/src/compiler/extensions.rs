@@ -344,7 +344,7 @@ impl Extensions {
         let in_use = self.in_use(name, before.as_ref(), &read.joined, policies);
         let next = revision(name, &read.joined, before.as_ref(), &in_use);
         let bytes: usize = self.held.values().map(Held::file_bytes).sum();
-        let bytes = bytes + reading::file_bytes(&next.revision);
+        let bytes = bytes + reading::file_bytes(held.stable.iter().chain([&next.revision]));
         if bytes > MOST_FILES {
             verdict.archive_error = Some(reading::exceeded(format!(
                 "with it the files of all extensions have {bytes} bytes, the limit is {MOST_FILES}"

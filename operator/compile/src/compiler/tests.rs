@@ -107,7 +107,7 @@ fn to(service: &str) -> serde_json::Value {
 fn delete(kind: Kind, name: &str) -> Change {
     let namespace = if matches!(
         kind,
-        Kind::Published(Published::ReverseProxy) | Kind::Published(Published::ApiService)
+        Kind::Published(Published::ReverseProxy | Published::ApiService | Published::GatewayExtension)
     ) {
         ""
     } else {

@@ -7,7 +7,7 @@ use crate::overrides;
 use crate::policy::{self, PolicyFile, Reading};
 use crate::refusal::{Reason, Refused};
 
-use super::{Converted, Options, is_yaml};
+use super::{Converted, Options, Reference, is_yaml};
 
 const EXPORT: &str = "export.xml";
 const CLI: &str = "a CLI script is converted by a later version";
@@ -145,14 +145,25 @@ impl Source<'_> {
         let has_assembly = policy::has_assembly(file, zip.get(file).unwrap_or_default());
         let reading = Reading {
             is_v5: true,
-            has_implementation: zip.paths().any(|path| is_implementation(&path)),
+            // Without one as well: it may refer to that of another entry.
+            has_implementation: true,
             ..self.reading(options)
         };
         let converted = self.yaml(&zip, file, reading)?;
         if has_assembly {
             return Ok(converted);
         }
-        Err(self.refuse(Reason::Unsupported, V5_POLICY))
+        if zip.paths().any(|path| is_implementation(&path)) {
+            return Err(self.refuse(Reason::Unsupported, V5_POLICY));
+        }
+        let file = zip.shown(file);
+        match converted.content.provides().pop() {
+            Some(policy) => Ok(Converted {
+                refers_to: Some(Reference { policy, file }),
+                ..Content::Policies(Vec::new()).into()
+            }),
+            None => Err(Reason::PolicyInvalid.refuse(format!("{file}: {}", policy::NOTHING_RUNS))),
+        }
     }
 
     fn overrides(&self, options: &Options) -> Result<Converted, Refused> {

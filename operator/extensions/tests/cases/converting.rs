@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
 use genkan_extensions::policy::{self, PolicyFile, Reading};
-use genkan_extensions::{Designated, Refused};
+use genkan_extensions::{Designated, Options, Refused};
 use genkan_routing::model::policy::{Hook, PolicyDefinition};
 use serde_json::{Value, json};
+
+use crate::zip::zip;
 
 fn reading() -> Reading {
     Reading {
@@ -191,5 +193,38 @@ fn conditions_stay_in_jsonata_and_run() {
     assert_eq!(
         later::of_definition(&policy).as_deref(),
         Some("steps[0].with.rules[0]: redact of bodies is run by a later version")
+    );
+}
+
+#[test]
+fn a_catalog_that_refers_to_a_policy_limits_it_to_itself() {
+    let policy = |name: &str, rest: &str| {
+        format!(
+            "policy: 1.0.0\ninfo: {{name: {name}, version: 1.0.0}}\ngateways: [datapower-gateway]\n{rest}"
+        )
+    };
+    let steps = "assembly: {execute: [{set-variable: {actions: [{set: message.headers.X-A, value: a}]}}]}";
+    let of = |text: String| zip(&[("p.yaml".to_owned(), text.into_bytes())]);
+    let manifest = r#"{"extension": {"files": [
+        {"filename": "own.zip", "type": "policy-v5", "catalog": "a"},
+        {"filename": "by-b.zip", "type": "policy-v5", "catalog": ["a", "b"]},
+        {"filename": "lost.zip", "type": "policy-v5", "catalog": "b"}]}}"#;
+    let bytes = zip(&[
+        ("manifest.json".to_owned(), manifest.as_bytes().to_vec()),
+        ("own.zip".to_owned(), of(policy("stamp", steps))),
+        ("by-b.zip".to_owned(), of(policy("stamp", ""))),
+        ("lost.zip".to_owned(), of(policy("nobodys", ""))),
+    ]);
+    let package = genkan_extensions::read(&bytes, &Options::default()).unwrap();
+    let [own, by_b, lost] = package.entries.as_slice() else {
+        panic!("{package:?}")
+    };
+    assert_eq!(own.outcome.as_ref().unwrap().content.provides(), ["stamp@1.0.0"]);
+    assert_eq!(own.catalogs, ["a", "b"]);
+    assert!(by_b.outcome.as_ref().unwrap().content.provides().is_empty());
+    let refused = lost.outcome.as_ref().unwrap_err();
+    assert_eq!(
+        refused.message,
+        "lost.zip!p.yaml: no assembly and no implementation"
     );
 }

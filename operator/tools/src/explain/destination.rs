@@ -49,6 +49,11 @@ impl Destination {
         }
     }
 
+    /// Where it has any that can be used.
+    pub(super) fn own_directives(&self) -> Option<&Directives> {
+        self.directives().ok().flatten()
+    }
+
     fn directives(&self) -> Result<Option<&Directives>, &Unavailable> {
         let compiled = self.directives.get_or_init(|| compile(&self.route));
         compiled.as_ref().map(Option::as_ref)

@@ -17,7 +17,9 @@ use serde::Serialize;
 use tokio::runtime::Builder;
 
 use super::access::Somebody;
+use super::destination::Destination;
 use super::lines::Lines;
+use super::request::BackendAnswer;
 use super::sending::Forward;
 use super::verdict::Outcome;
 
@@ -48,6 +50,13 @@ pub struct InPlace {
     pub body: String,
     /// `EXTENSION/ENTRY`.
     pub by: String,
+}
+
+/// An answer of a backend, as the client gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Passed {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
 }
 
 /// A request under its policies.
@@ -221,6 +230,64 @@ impl Running {
         write_back(&as_dressed, &self.headers, &mut lines);
         forward.headers = lines.into_text();
         Ok(())
+    }
+
+    /// The steps for the answer of the backend, with `headerDown` between those of the object and the hooks.
+    pub(super) fn on_answer(
+        &mut self,
+        answer: &BackendAnswer,
+        destination: Option<&Destination>,
+    ) -> Result<Passed, Halt> {
+        let mut lines = Lines::default();
+        for (name, value) in &answer.headers {
+            lines.append(name, value.as_bytes());
+        }
+        let mut status = answer.status;
+        let planned = self.planned.clone();
+        if let Some(planned) = &planned {
+            self.answer_steps(&planned.0.response, &mut status, &mut lines)?;
+        }
+        if let Some(directives) = destination.and_then(Destination::own_directives) {
+            directives.header_down.apply(&mut lines);
+        }
+        if let Some(planned) = &planned {
+            self.answer_steps(&planned.0.post_response, &mut status, &mut lines)?;
+        }
+        for later in &self.state.later {
+            match later {
+                Later::Set(name, value) => lines.set(name.as_str(), value.as_bytes()),
+                Later::Add(name, value) => lines.append(name.as_str(), value.as_bytes()),
+            }
+        }
+        Ok(Passed {
+            status,
+            headers: lines.into_text(),
+        })
+    }
+
+    fn answer_steps(&mut self, chain: &Chain, status: &mut u16, lines: &mut Lines) -> Result<(), Halt> {
+        if chain.is_empty() {
+            return Ok(());
+        }
+        let before = copied(lines);
+        let mut headers = before.clone();
+        let runtime = Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|error| Halt::Unknown(error.into()))?;
+        let stage = Stage::Response {
+            request: &self.headers,
+            status,
+            headers: &mut headers,
+        };
+        let mut exchange = Exchange::new(self.seen.request(), stage, &mut self.state);
+        if let Some(body) = &self.seen.body {
+            exchange.body = Some(body.clone());
+        }
+        let outcome = runtime.block_on(chain.run(&mut exchange, &Alone::default()));
+        write_back(&before, &headers, lines);
+        match outcome {
+            Outcome_::Forward => Ok(()),
+            Outcome_::Answer(answer) => Err(self.halt(&answer)),
+        }
     }
 
     /// What hooks for errors say in the place of a refusal.

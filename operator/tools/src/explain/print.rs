@@ -41,6 +41,12 @@ pub fn text(explanation: &Explanation) -> String {
             in_place.by, in_place.code, in_place.body
         );
     }
+    if let Some(answer) = &explanation.answer {
+        let _ = writeln!(out, "\nof that answer the client gets\n\n  {}", answer.status);
+        for (name, value) in &answer.headers {
+            let _ = writeln!(out, "  {name}: {value}");
+        }
+    }
     if explanation.as_grpc {
         out.push_str("as the client speaks gRPC, it gets 200 with grpc-status and this as grpc-message\n");
     }

@@ -10,6 +10,16 @@ pub struct Request {
     pub headers: Vec<(String, Vec<u8>)>,
     /// What policies see of the body; absent where nobody says what it is.
     pub body: Option<Vec<u8>>,
+    /// What the backend says to it; absent where nobody knows.
+    pub answer: Option<BackendAnswer>,
+}
+
+/// The head of an answer of a backend.
+#[derive(Clone, Debug)]
+pub struct BackendAnswer {
+    pub status: u16,
+    /// In order.
+    pub headers: Vec<(String, String)>,
 }
 
 /// The host of a request that names none.
@@ -26,10 +36,8 @@ impl Request {
         let (host, target) = split_url(method, url)?;
         let mut kept = Vec::new();
         for header in headers {
-            let (name, value) = header
-                .split_once(':')
-                .ok_or_else(|| format!("-H {header:?} has no colon; write 'Name: value'"))?;
-            kept.push((name.to_owned(), value.trim().as_bytes().to_vec()));
+            let (name, value) = split(header, "-H")?;
+            kept.push((name.to_owned(), value.as_bytes().to_vec()));
         }
         if !kept.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             let host = host.unwrap_or_else(|| NO_HOST.to_owned());
@@ -40,6 +48,7 @@ impl Request {
             target: target.into_bytes(),
             headers: kept,
             body: None,
+            answer: None,
         };
         let lines = request.head().windows(2).filter(|pair| pair == b"\r\n").count();
         let feeds = request.head().iter().filter(|byte| **byte == b'\n').count();
@@ -63,6 +72,13 @@ impl Request {
         self
     }
 
+    /// With what the backend says to it.
+    #[must_use]
+    pub fn with_answer(mut self, answer: BackendAnswer) -> Self {
+        self.answer = Some(answer);
+        self
+    }
+
     /// The bytes in front of the body.
     pub(super) fn head(&self) -> Vec<u8> {
         let mut head = [self.method.as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
@@ -72,6 +88,42 @@ impl Request {
         head.extend_from_slice(b"\r\n");
         head
     }
+}
+
+// === impl BackendAnswer ===
+
+impl BackendAnswer {
+    /// Reads headers in the form `Name: value`.
+    ///
+    /// # Errors
+    /// In one sentence, when one is not, or the status is none of an answer.
+    pub fn new(status: u16, headers: &[String]) -> Result<Self, String> {
+        if !(200..600).contains(&status) {
+            return Err(format!(
+                "{status} is no status of an answer; it is from 200 to 599"
+            ));
+        }
+        let pairs = headers.iter().map(|header| {
+            let (name, value) = split(header, "--answer-header")?;
+            let is_header =
+                name.parse::<http::HeaderName>().is_ok() && http::HeaderValue::from_str(value).is_ok();
+            match is_header {
+                true => Ok((name.to_owned(), value.to_owned())),
+                false => Err(format!("--answer-header {header:?} is no header")),
+            }
+        });
+        Ok(Self {
+            status,
+            headers: pairs.collect::<Result<_, String>>()?,
+        })
+    }
+}
+
+fn split<'h>(header: &'h str, flag: &str) -> Result<(&'h str, &'h str), String> {
+    let (name, value) = header
+        .split_once(':')
+        .ok_or_else(|| format!("{flag} {header:?} has no colon; write 'Name: value'"))?;
+    Ok((name, value.trim()))
 }
 
 /// Host, if there is one, and the target: origin form, or the asterisk that means the server itself.

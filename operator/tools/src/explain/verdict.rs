@@ -16,8 +16,9 @@ use serde::Serialize;
 use super::access::Somebody;
 use super::arrived::Arrived;
 use super::candidates::{self, Candidate};
+use super::destination::Destination;
 use super::lines::Lines;
-use super::policies::{Halt, InPlace, PolicyStep, Running, Seen};
+use super::policies::{Halt, InPlace, Passed, PolicyStep, Running, Seen};
 use super::sending::{self, Forward, Known};
 use super::{Caller, Request, Settings, World};
 
@@ -55,6 +56,8 @@ pub(super) struct Judged {
     pub(super) policies: Vec<PolicyStep>,
     pub(super) class: Option<&'static str>,
     pub(super) outcome: Outcome,
+    /// What the client gets of the answer of the backend.
+    pub(super) answer: Option<Passed>,
     /// What policies put into the head of the answer.
     pub(super) headers: Vec<(String, String)>,
     pub(super) in_place: Option<InPlace>,
@@ -62,6 +65,8 @@ pub(super) struct Judged {
     pub(super) detail: String,
     /// The client gets a refusal in the form of gRPC.
     pub(super) as_grpc: bool,
+    /// Who sends it to a backend.
+    pub(super) destination: Option<Arc<Destination>>,
 }
 
 /// Why there is no way on: an answer, or nobody who could say.
@@ -82,16 +87,21 @@ pub(super) fn judge(
         policies: Vec::new(),
         class: None,
         outcome: refuse(404, "NoRouteMatched", "nothing is published under this path"),
+        answer: None,
         headers: Vec::new(),
         in_place: None,
         detail: String::new(),
         as_grpc: false,
+        destination: None,
     };
     let mut running = Running::default();
     let decided = decide(world, settings, request, caller, &mut judged, &mut running);
     let sent = decided.and_then(|mut outcome| {
         if let Outcome::Forward(forward) = &mut outcome {
             running.before_sending(forward)?;
+            if let Some(answer) = &request.answer {
+                judged.answer = Some(running.on_answer(answer, judged.destination.as_deref())?);
+            }
         }
         Ok(outcome)
     });
@@ -205,6 +215,7 @@ fn decide(
                 return Ok(answer.into());
             }
             Next::Forward(plan) => {
+                judged.destination = Some(Arc::clone(plan.route));
                 let Some(upstream) = plan.route.route.upstream() else {
                     return Err(Outcome::from(Answer::nothing()).into());
                 };

@@ -68,6 +68,7 @@ impl World {
                     _,
                     ResourceBody::Endpoints(_)
                     | ResourceBody::Blob(_)
+                    | ResourceBody::Chunk(_)
                     | ResourceBody::Secret(_)
                     | ResourceBody::Policy(_)
                     | ResourceBody::Entry(_)

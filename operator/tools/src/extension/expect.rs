@@ -54,7 +54,14 @@ impl Expected {
         let mut told = Vec::new();
         match &found.outcome {
             Outcome::Forward(forward) => {
-                if self.status.is_some() || self.reason.is_some() {
+                if let Some(answer) = &found.answer {
+                    let status = self.status.map(|status| status.to_string());
+                    differs("status", status, &answer.status.to_string(), &mut told);
+                    if let Some(reason) = &self.reason {
+                        told.push(format!("the backend answers, and {reason} was expected"));
+                    }
+                    headers("header", &self.headers, &answer.headers, &mut told);
+                } else if self.status.is_some() || self.reason.is_some() {
                     let wanted = self.status.map_or_else(String::new, |status| status.to_string());
                     let reason = self.reason.clone().unwrap_or_default();
                     told.push(format!(
@@ -62,7 +69,9 @@ impl Expected {
                         [wanted, reason].join(" ").trim()
                     ));
                 }
-                headers("header", &self.headers, &found.headers, &mut told);
+                if found.answer.is_none() {
+                    headers("header", &self.headers, &found.headers, &mut told);
+                }
                 if let Some(wanted) = &self.forward {
                     wanted.differences(forward, body, &mut told);
                 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::expect::Expected;
 use super::objects;
-use crate::explain::{self, Caller, Request, Reviewer, Settings, World};
+use crate::explain::{self, BackendAnswer, Caller, Request, Reviewer, Settings, World};
 use crate::source::Source;
 
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,8 @@ struct Trial {
 struct Case {
     name: String,
     request: Asked,
+    /// What the backend says to it.
+    answer: Option<Answer>,
     expect: Expected,
 }
 
@@ -68,6 +70,16 @@ struct Asked {
     groups: Vec<String>,
 }
 
+/// The head of an answer.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Answer {
+    #[serde(default = "ok")]
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+}
+
 /// Everybody may: rights are no part of a trial.
 #[derive(Debug)]
 struct Everything;
@@ -77,6 +89,10 @@ const BACKEND: &str = "http://backend.example";
 
 fn get() -> String {
     "GET".to_owned()
+}
+
+fn ok() -> u16 {
+    200
 }
 
 impl Reviewer for Everything {
@@ -213,6 +229,15 @@ impl Case {
         });
         let request = match &body {
             Some(body) => request.with_body(body.clone()),
+            None => request,
+        };
+        let request = match &self.answer {
+            Some(answer) => {
+                let headers = answer.headers.iter();
+                let headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value}")).collect();
+                let answer = BackendAnswer::new(answer.status, &headers);
+                request.with_answer(answer.map_err(|why| anyhow!("{}: answer: {why}", self.name))?)
+            }
             None => request,
         };
         let settings = Settings::default();

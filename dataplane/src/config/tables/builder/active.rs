@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use genkan_policies::Tally;
 use genkan_routing::model::policy::{ActiveRevisions, RevisionEntries, RevisionEntry};
-use genkan_routing::model::{EntryKey, ExtensionEntry, ExtensionRevision};
+use genkan_routing::model::{EntryKey, ExtensionRevision};
+
+use super::files::Held;
 
 /// By extension.
 #[derive(Debug, Default)]
@@ -21,7 +23,7 @@ pub(super) struct ActiveRevision {
     /// Without a name: no deferred entry acts.
     revision: RevisionEntries,
     /// Of its entries.
-    pub(super) contents: HashMap<EntryKey, Arc<ExtensionEntry>>,
+    pub(super) contents: HashMap<EntryKey, Arc<Held>>,
     pub(super) tally: Arc<Tally>,
     /// Objects whose policies could be linked when it was made active.
     pub(super) served_before: BTreeSet<String>,

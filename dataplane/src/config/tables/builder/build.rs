@@ -46,6 +46,10 @@ impl Builder {
                 self.parts.insert(key, &blob);
                 Place::Blob(key)
             }
+            Some((ResourceKey::Chunk(key), ResourceBody::Chunk(piece))) => {
+                self.policies.take_chunk(key, piece);
+                Place::Chunk(key)
+            }
             Some((ResourceKey::Secret(key), ResourceBody::Secret(hash))) => {
                 self.parts.secrets.name(key.clone(), hash);
                 self.parts.touch(key.clone());
@@ -85,6 +89,7 @@ impl Builder {
                 _,
                 ResourceBody::Endpoints(_)
                 | ResourceBody::Blob(_)
+                | ResourceBody::Chunk(_)
                 | ResourceBody::Secret(_)
                 | ResourceBody::Entry(_)
                 | ResourceBody::FeatureFlags(_),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use genkan_policies::{
     Alias, Aliases, EntryFacts, Limiters, Meters, NamedHook, NamedOverride, ObjectFacts, Problem,
     ProblemReason, World, check, check_hook, claims_authorization, link, link_stub,
@@ -11,10 +12,12 @@ use genkan_proto::codec;
 use genkan_proto::v1alpha1::Verdict;
 use genkan_routing::model::policy::{ActiveRevisions, PolicyDefinition, SecretAlias};
 use genkan_routing::model::{
-    self, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Objection, SecretKey, Unavailable,
+    self, Blob, ChunkKey, DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Objection, SecretKey,
+    Unavailable,
 };
 
 use super::active::Active;
+use super::files::{Chunks, Held};
 use super::{Applied, Builder, Place};
 use crate::tables::{Entry, EntryState, Extension, Linked, Route};
 
@@ -23,6 +26,7 @@ pub(super) struct Policies {
     /// Those that can be used, by the name of the object.
     definitions: BTreeMap<String, Arc<PolicyDefinition>>,
     entries: HashMap<EntryKey, Arc<ExtensionEntry>>,
+    chunks: Chunks,
     revisions: BTreeMap<String, ExtensionRevision>,
     active: Active,
     world: Arc<World>,
@@ -61,6 +65,17 @@ impl Policies {
 
     pub(super) fn enter(&mut self, key: EntryKey, entry: ExtensionEntry) {
         self.entries.insert(key, Arc::new(entry));
+        self.is_dirty = true;
+    }
+
+    pub(super) fn take_chunk(&mut self, key: ChunkKey, piece: Blob) {
+        self.chunks.insert(key, piece);
+        self.is_dirty = true;
+    }
+
+    /// Who had the file keeps it.
+    pub(super) fn drop_chunk(&mut self, key: &ChunkKey) {
+        self.chunks.remove(key);
         self.is_dirty = true;
     }
 
@@ -118,21 +133,28 @@ impl Policies {
                     entry: entry.entry,
                     digest: entry.digest,
                 };
-                // What nobody sends any more acts on.
-                let held = self.entries.get(&key).or_else(|| before.get(&key)).cloned();
+                let held = match (before.get(&key), self.entries.get(&key)) {
+                    (Some(held), Some(entry)) if !Arc::ptr_eq(&held.entry, entry) => {
+                        self.chunks.complete(entry)
+                    }
+                    // What nobody sends any more acts on.
+                    (Some(held), _) => Ok(Arc::clone(held)),
+                    (None, Some(entry)) => self.chunks.complete(entry),
+                    (None, None) => Err("its content has not come".to_owned()),
+                };
                 let state = match &held {
-                    Some(content) => {
-                        enter(&mut world, &key, content);
+                    Ok(held) => {
+                        enter(&mut world, &key, held);
                         EntryState::Active
                     }
-                    None => EntryState::Missing("its content has not come".to_owned()),
+                    Err(why) => EntryState::Missing(why.clone()),
                 };
                 shown.push(Entry {
                     name: key.entry.clone(),
                     digest: key.digest.clone(),
                     state,
                 });
-                active.contents.extend(held.map(|content| (key, content)));
+                active.contents.extend(held.ok().map(|held| (key, held)));
             }
             let acting: HashSet<(&str, &str)> = (active
                 .contents
@@ -162,7 +184,8 @@ impl Policies {
     }
 }
 
-fn enter(world: &mut World, key: &EntryKey, content: &ExtensionEntry) {
+fn enter(world: &mut World, key: &EntryKey, held: &Held) {
+    let content = &held.entry;
     let title = format!("{}/{}", key.extension, key.entry);
     let facts = EntryFacts {
         mode: content.mode,
@@ -199,8 +222,9 @@ fn enter(world: &mut World, key: &EntryKey, content: &ExtensionEntry) {
             settings: Arc::new(settings.clone()),
         });
     }
-    for (path, bytes) in content.files() {
+    for (path, bytes) in &held.files {
         let path = format!("{}/{path}", key.entry);
+        let bytes = Bytes::clone(bytes);
         world
             .files
             .insert(&key.extension, path, bytes, content.is_private);
@@ -304,7 +328,7 @@ impl Builder {
         let contents = active.into_iter().flat_map(|active| &active.contents);
         contents
             .into_iter()
-            .try_for_each(|(key, content)| self.judge(key, content))
+            .try_for_each(|(key, held)| self.judge(key, &held.entry))
     }
 
     /// Whether each policy and each hook of an entry can be used, though nobody may use it yet.

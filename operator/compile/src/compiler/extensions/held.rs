@@ -135,7 +135,7 @@ impl Held {
 
     /// Bytes of the files that are sent.
     pub(super) fn file_bytes(&self) -> usize {
-        self.target().map_or(0, reading::file_bytes)
+        reading::file_bytes(self.target().into_iter().chain(&self.stable))
     }
 }
 

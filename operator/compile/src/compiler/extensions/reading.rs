@@ -26,9 +26,6 @@ use super::{Others, sources, view};
 use crate::index::Index;
 use crate::object::SecretState;
 
-/// Bytes of the files of one entry: they travel with it.
-const LARGEST_FILES: usize = 640 << 10;
-
 /// Why nothing was read.
 pub(super) enum Problem {
     Refused(Refused),
@@ -69,7 +66,7 @@ pub(super) fn read(
     aliases: Aliases,
     before: Option<&Revision>,
 ) -> Result<Read, Problem> {
-    let options = options(spec, &others.world);
+    let options = options(spec, &others.world, index.limits);
     let package = match &spec.archive {
         Some(archive) => {
             let bytes = sources::bytes(&archive.source, "spec.archive.source", spec, index)?;
@@ -234,24 +231,35 @@ pub(super) fn policies_of(content: &Content) -> Vec<String> {
     provided.filter(|policy| policy.contains('@')).collect()
 }
 
-/// Bytes of the files of a revision.
-pub(super) fn file_bytes(revision: &Revision) -> usize {
-    let contents = revision.entries.iter().map(|entry| &entry.running.content);
-    let files = contents.filter_map(|content| match content {
+/// Bytes of the files of revisions, of what several have in common once.
+pub(super) fn file_bytes<'r>(revisions: impl IntoIterator<Item = &'r Revision>) -> usize {
+    let entries = revisions.into_iter().flat_map(|revision| &revision.entries);
+    let forms: BTreeMap<(&str, &str), &Content> = entries
+        .map(|entry| {
+            (
+                (entry.name.as_str(), entry.digest.as_str()),
+                &entry.running.content,
+            )
+        })
+        .collect();
+    let files = forms.into_values().filter_map(|content| match content {
         Content::Files(files) => Some(files.values().map(FileBytes::len).sum::<usize>()),
         Content::Policies(_) | Content::Hooks(_) | Content::Overrides(_) | Content::CallOut(_) => None,
     });
     files.sum()
 }
 
-fn options(spec: &GatewayExtensionSpec, world: &World) -> Options {
+fn options(spec: &GatewayExtensionSpec, world: &World, limits: Limits) -> Options {
     let Some(archive) = &spec.archive else {
-        return Options::default();
+        return Options {
+            limits,
+            ..Options::default()
+        };
     };
     let designated = archive.designated.iter();
     Options {
         sha256: None,
-        limits: Limits::default(),
+        limits,
         layout: match archive.layout.as_deref() {
             Some("Lenient") => Layout::Lenient,
             Some(_) | None => Layout::Strict,
@@ -368,7 +376,7 @@ fn files_of(
     if let Some(source) = &files.source {
         let bytes = sources::bytes(source, &format!("{field}.source"), spec, index)?;
         if files.unpack == Some(true) {
-            let archive = Archive::open(&bytes, None, &Limits::default()).map_err(Problem::Refused)?;
+            let archive = Archive::open(&bytes, None, &index.limits).map_err(Problem::Refused)?;
             let view = archive.view("");
             for path in view.paths() {
                 let content = view.get(path).unwrap_or_default();
@@ -380,10 +388,11 @@ fn files_of(
             all.insert(named.unwrap_or_else(|| "file".to_owned()), bytes);
         }
     }
-    let size: usize = all.values().map(Vec::len).sum();
-    if size > LARGEST_FILES {
+    let most = index.limits.file;
+    if let Some((path, file)) = all.iter().find(|(_, file)| file.len() as u64 > most) {
+        let size = file.len();
         return Err(Problem::Refused(exceeded(format!(
-            "{field}: {size} bytes, the limit is {LARGEST_FILES}"
+            "{field}: {path} has {size} bytes, the limit is {most}"
         ))));
     }
     Ok(all)

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use genkan_extensions::Deploy;
 use genkan_extensions::revision::{Revised, Revision};
 use genkan_policies::World;
-use genkan_routing::model::policy::{RevisionEntries, RevisionEntry};
-use genkan_routing::model::{EntryKey, ExtensionRevision, Resource, ResourceKey};
+use genkan_routing::model::policy::{LargeFile, RevisionEntries, RevisionEntry};
+use genkan_routing::model::{ChunkKey, EntryKey, ExtensionRevision, Resource, ResourceBody, ResourceKey};
 
 use super::held::Held;
 use super::{Extended, Extensions, reading, view};
@@ -37,11 +37,18 @@ impl Extensions {
                         digest: entry.digest.short().to_owned(),
                     };
                     let text = ResourceKey::Entry(key.clone()).to_string();
-                    // Its name says its content.
-                    let resource = match self.sent.get(&text) {
-                        Some((_, sent)) => sent.clone(),
-                        None => Resource::entry(key, view::content(entry)),
-                    };
+                    // Its name says its content, and so do those of its pieces.
+                    if let Some((_, sent)) = self.sent.get(&text) {
+                        let pieces =
+                            pieces(sent).filter_map(|piece| self.sent.get_key_value(&piece.to_string()));
+                        now.extend(pieces.map(|(text, piece)| (text.clone(), piece.clone())));
+                        now.insert(text, (sent.key.clone(), sent.clone()));
+                        continue;
+                    }
+                    let (content, pieces) = view::content(entry);
+                    let pieces = pieces.into_iter().map(|(key, piece)| Resource::chunk(key, piece));
+                    now.extend(pieces.map(|piece| (piece.key.to_string(), (piece.key.clone(), piece))));
+                    let resource = Resource::entry(key, content);
                     now.insert(text, (resource.key.clone(), resource));
                 }
             }
@@ -150,6 +157,22 @@ fn acting(held: &Held, deploys: bool) -> impl Iterator<Item = &Revised> {
     });
     let immediate = held.entries().filter(|entry| entry.deploy == Deploy::Immediate);
     deferred.chain(immediate)
+}
+
+/// Of the large files of an entry.
+fn pieces(resource: &Resource) -> impl Iterator<Item = ChunkKey> {
+    let files = match &resource.body {
+        ResourceBody::Entry(entry) => Some(entry.large_files.values()),
+        ResourceBody::Route(_)
+        | ResourceBody::Endpoints(_)
+        | ResourceBody::Blob(_)
+        | ResourceBody::Chunk(_)
+        | ResourceBody::Secret(_)
+        | ResourceBody::FeatureFlags(_)
+        | ResourceBody::Policy(_)
+        | ResourceBody::Revision(_) => None,
+    };
+    files.into_iter().flatten().flat_map(LargeFile::chunks)
 }
 
 fn entries_of(revision: &Revision) -> RevisionEntries {

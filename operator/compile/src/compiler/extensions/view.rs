@@ -8,17 +8,22 @@ use base64::engine::general_purpose::STANDARD;
 use genkan_extensions::Deploy;
 use genkan_extensions::content::Content;
 use genkan_extensions::diff::{Change, Diff};
+use genkan_extensions::digest::hex_of;
 use genkan_extensions::join::{Joined, Next};
 use genkan_extensions::revision::{Revised, Revision};
 use genkan_extensions::status::EntryState;
 use genkan_policies::{EntryFacts, NamedHook, NamedOverride, World, uses_in_definition, uses_in_hook};
-use genkan_routing::model::ExtensionEntry;
-use genkan_routing::model::policy::PolicyDefinition;
+use genkan_routing::model::policy::{LargeFile, PolicyDefinition};
+use genkan_routing::model::{Blob, ChunkKey, ExtensionEntry};
 
 use crate::verdict::EntryVerdict;
 
-/// An entry, as proxies get it.
-pub(super) fn content(entry: &Revised) -> ExtensionEntry {
+/// Bytes of a file that travels with its entry; larger ones travel in pieces.
+const LARGEST_INLINE: usize = 64 << 10;
+
+/// An entry, as proxies get it, and the pieces of its large files.
+pub(super) fn content(entry: &Revised) -> (ExtensionEntry, Vec<(ChunkKey, Blob)>) {
+    let mut pieces = Vec::new();
     let mut made = ExtensionEntry {
         mode: entry.running.mode,
         failure_policy: entry.running.failure_policy,
@@ -37,13 +42,26 @@ pub(super) fn content(entry: &Revised) -> ExtensionEntry {
         Content::Overrides(overrides) => made.overrides.clone_from(overrides),
         Content::Files(files) => {
             let files = files.iter();
-            let files = files.filter_map(|(path, file)| Some((path.clone(), STANDARD.encode(file.bytes()?))));
-            made.files = files.collect();
+            for (path, bytes) in files.filter_map(|(path, file)| Some((path, file.bytes()?))) {
+                if bytes.len() <= LARGEST_INLINE {
+                    made.files.insert(path.clone(), STANDARD.encode(bytes));
+                    continue;
+                }
+                let file = LargeFile {
+                    sha256: hex_of(&bytes),
+                    length: bytes.len() as u64,
+                };
+                let contents = bytes.chunks(ChunkKey::LARGEST).map(|piece| Blob {
+                    content: piece.into(),
+                });
+                pieces.extend(file.chunks().zip(contents));
+                made.large_files.insert(path.clone(), file);
+            }
         }
         // No data plane of this version runs one: it is rejected before.
         Content::CallOut(_) => {}
     }
-    made
+    (made, pieces)
 }
 
 /// What an entry says about its steps.

@@ -630,3 +630,30 @@ fn limits_that_cannot_be_read_are_refused() {
     )]);
     assert_eq!(rig.entry("a", "one").message, None);
 }
+
+/// As a table of a megabyte is.
+#[test]
+fn large_files_travel_in_pieces_and_go_with_the_entry() {
+    let mut rig = mk_rig();
+    let file = |length: usize| {
+        let files = json!({"a.json": "x".repeat(length), "b.json": "{}"});
+        json!({"entries": [{"name": "data", "type": "Files", "files": {"files": files}}]})
+    };
+    let pieces = |rig: &Rig| {
+        let keys = rig.keys().into_iter();
+        let keys = keys.filter(|key| key.starts_with("Blob/"));
+        keys.map(|key| key.rsplit('/').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    rig.take(vec![mk_extension("a", 1, file(1000))]);
+    assert!(pieces(&rig).is_empty(), "small ones are in the entry");
+    rig.take(vec![mk_extension("a", 1, file(600 << 10))]);
+    assert_eq!(pieces(&rig), ["0", "1"]);
+    // The same content again is neither sent nor removed.
+    let same = rig.take(vec![mk_extension("b", 2, file(600 << 10))]);
+    assert!(same.iter().all(|key| !key.starts_with("Blob/")), "{same:?}");
+    rig.take(vec![delete(Kind::Published(Published::GatewayExtension), "a")]);
+    assert_eq!(pieces(&rig), ["0", "1"], "the other has it still");
+    rig.take(vec![delete(Kind::Published(Published::GatewayExtension), "b")]);
+    assert!(pieces(&rig).is_empty());
+}
