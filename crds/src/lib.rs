@@ -21,7 +21,9 @@ pub use definition::{files, yaml};
 pub use directives::Directives;
 pub use endpoint::{Endpoint, ServiceReference};
 pub use gateway::{GatewayExtension, PolicyDefinition};
-pub use reverse_proxy::{Matcher, ReverseProxy, ReverseProxySpec, ReverseProxyStatus};
+pub use reverse_proxy::{
+    Matcher, ReverseProxy, ReverseProxySpec, ReverseProxyStatus, Upstream, UpstreamHost,
+};
 
 /// API group of the kinds that KubeSphere defined.
 pub const GROUP: &str = "extensions.kubesphere.io";

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::gateway;
-use crate::definition::refine::{MAX_METHOD, MAX_PATH, at, directives, endpoint, limit, refine, require};
+use crate::definition::refine::{
+    MAX_HOST, MAX_METHOD, MAX_PATH, add, at, directives, endpoint, limit, one_of, refine, require,
+};
 use crate::definition::rules;
 use crate::gateway::{PolicyStep, SecretAlias};
 use crate::{Condition, Directives, Endpoint};
@@ -51,7 +53,7 @@ pub struct ReverseProxySpec {
     /// Example: {url: "http://grafana.monitoring.svc:3000"}
     #[serde(default)]
     #[schemars(required)]
-    pub upstream: Endpoint,
+    pub upstream: Upstream,
 
     /// Changes made to the request on its way to the backend, in the order of these fields, and to the answer on its way back.
     /// Default: none.
@@ -76,6 +78,43 @@ pub struct ReverseProxySpec {
     /// Example: [{alias: keys, namespace: shop, name: api-keys}]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_secrets: Vec<SecretAlias>,
+}
+
+/// The backend of a web UI.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Upstream {
+    #[serde(flatten)]
+    pub endpoint: Endpoint,
+
+    /// What becomes of Origin and Referer of the pages themselves: Translate makes them the backend's own, Keep leaves them as they come. Those of other sites are never changed.
+    /// Default: Translate.
+    /// Example: Keep
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+
+    /// What the backend sees as Host.
+    /// Default: {mode: Own}.
+    /// Example: {mode: Preserve}
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<UpstreamHost>,
+}
+
+/// What a backend sees as Host.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpstreamHost {
+    /// Own is the host of url or service, Preserve the public name that the client used where the administrator named it, Name the name beside it. TLS goes by url or service in any case.
+    /// Default: Own.
+    /// Example: Preserve
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+
+    /// A host, perhaps with a port, for mode Name. Who writes it needs the right external on it.
+    /// Default: none.
+    /// Example: grafana.example
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Which requests are meant.
@@ -131,7 +170,13 @@ pub(crate) fn definition() -> CustomResourceDefinition {
         require(matcher, &["path", "method"]);
         limit(at(matcher, "path"), MAX_PATH, &[]);
         limit(at(matcher, "method"), MAX_METHOD, rules::MATCHER_METHOD);
-        endpoint(at(spec, "upstream"));
+        let upstream = at(spec, "upstream");
+        endpoint(upstream);
+        one_of(at(upstream, "origin"), &["Translate", "Keep"]);
+        let host = at(upstream, "host");
+        one_of(at(host, "mode"), &["Own", "Preserve", "Name"]);
+        limit(at(host, "name"), MAX_HOST, rules::HOST_NAME);
+        add(host, rules::HOST);
         directives(at(spec, "directives"));
         gateway::policies(spec);
     })

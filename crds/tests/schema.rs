@@ -94,14 +94,17 @@ fn rules_are_expressions_with_a_sentence() {
 #[test]
 fn whatever_is_stored_can_be_read() {
     let spec: ReverseProxySpec = serde_json::from_value(json!({})).unwrap();
-    assert_eq!((spec.matcher.path.as_str(), spec.upstream.url), ("", None));
+    assert_eq!(
+        (spec.matcher.path.as_str(), spec.upstream.endpoint.url),
+        ("", None)
+    );
     let spec: ReverseProxySpec = serde_json::from_value(json!({
         "matcher": {"path": "/proxy/x"},
         "upstream": {"url": null, "service": {"namespace": "n", "port": 70_000}, "healthCheck": {}},
         "directives": {"headerUp": null, "timeout": "3s"},
     }))
     .unwrap();
-    let service = spec.upstream.service.unwrap();
+    let service = spec.upstream.endpoint.service.unwrap();
     assert_eq!(
         (service.effective_port(), service.effective_scheme()),
         (None, "https")

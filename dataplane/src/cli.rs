@@ -1,4 +1,5 @@
 mod authentication;
+mod front;
 mod listener;
 mod stream;
 
@@ -11,6 +12,7 @@ use genkan_routing::quantity;
 use ipnet::IpNet;
 
 pub use authentication::{AccessReview, Authentication, AuthenticationArgs, ForwardAuthorization};
+pub use front::{FrontArgs, FrontHeaders};
 pub use listener::Listener;
 pub use stream::{StreamArgs, StreamRefused};
 
@@ -30,6 +32,8 @@ pub struct Cli {
     pub listen: SocketAddr,
     #[command(flatten)]
     pub listener: Listener,
+    #[command(flatten)]
+    pub front: FrontArgs,
     /// Address of /config, /extensions, /healthz, /readyz and /metrics
     #[arg(
         long,

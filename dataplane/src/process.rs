@@ -191,6 +191,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         metrics,
         access: Arc::clone(&access),
         callers: Arc::clone(&callers),
+        front: cli.front.front(),
         upstream_read_timeout: cli.upstream_read_timeout,
         tunnel_idle_timeout: Some(cli.tunnel_idle_timeout).filter(|limit| !limit.is_zero()),
     };

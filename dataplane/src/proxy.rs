@@ -29,6 +29,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use genkan_routing::answer::{Answer, Form};
+use genkan_routing::guard::Guard;
+use genkan_routing::public::Front;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -62,6 +64,8 @@ pub struct Proxy {
     /// Of policies.
     pub outside: Arc<Outside>,
     pub usage: Arc<Usage>,
+    /// How people reach it.
+    pub front: Front,
     /// For how long a backend that is to answer may be silent.
     pub upstream_read_timeout: Duration,
     /// A tunnel in which nothing moves, either way, for so long is given up; `None`: never.
@@ -124,7 +128,7 @@ impl ProxyHttp for Proxy {
         request: &mut RequestHeader,
         context: &mut Self::CTX,
     ) -> Result<()> {
-        sending::prepare(session, request, context).await?;
+        sending::prepare(session, request, context, &self.front).await?;
         self.before_sending(session, request, context).await?;
         let call = context
             .outgoing
@@ -163,11 +167,8 @@ impl ProxyHttp for Proxy {
             // What the backend sends starts the time anew as well: the engine reads again behind every piece.
             session.set_read_timeout(self.tunnel_idle_timeout);
         }
-        receiving::dress(session, response, context)?;
-        let places = self.callers.identity.places();
-        if let Some(name) = places.and_then(|places| places.cookie.as_deref()) {
-            receiving::withhold_cookie(name, response);
-        }
+        receiving::dress(session, response, context, &self.front)?;
+        receiving::guard(session, context, self.token_cookie(), response);
         match context.running {
             None => Ok(()),
             Some(_) => {
@@ -282,6 +283,11 @@ impl ProxyHttp for Proxy {
 // === impl Proxy ===
 
 impl Proxy {
+    /// A cookie that says who calls.
+    fn token_cookie(&self) -> Option<&str> {
+        self.callers.identity.places()?.cookie.as_deref()
+    }
+
     /// Gives an answer of our own.
     async fn answer(&self, session: &mut Session, context: &mut Context, answer: Answer) -> Result<()> {
         let answer = match context.connectors {
@@ -319,9 +325,14 @@ impl Proxy {
             .then_some(context.route.as_ref())
             .flatten();
         let running = context.running.as_deref();
+        let guard = receiving::guard_of(session, context, self.token_cookie());
+        let guard = guard.map(Guard::into_owned);
         answer::write(&answer, session, options, |head| {
             receiving::header_down(route, head);
             policies::dress(running, answer.policy.as_deref(), head);
+            if let Some(guard) = &guard {
+                guard.apply(&mut fields::Fields(head));
+            }
         })
         .await?;
         match rest {

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use genkan_routing::model::{self, Authorities, BlobKey, SetKey};
+use genkan_routing::public::Fronting;
 use http::HeaderValue;
 use pingora_core::Error;
 use pingora_core::protocols::ALPN;
@@ -44,6 +45,8 @@ pub struct Upstream {
     pub base_path: String,
     pub target: Target,
     pub http2: bool,
+    /// What it sees of the front.
+    pub fronting: Fronting,
     pub https_by_default: bool,
     tls: Option<Tls>,
     /// Distinguishes pooled connections by everything that shapes them.
@@ -148,6 +151,7 @@ impl Upstream {
             base_path: model.base_path.trim_end_matches('/').to_owned(),
             target,
             http2: model.http2,
+            fronting: model.fronting.clone(),
             https_by_default: model.https_by_default,
             tls: (model.tls.as_ref())
                 .map(|tls| Tls::build(tls, bundle))

@@ -55,3 +55,5 @@ mod strictness;
 mod tls;
 #[path = "serving/tunnels.rs"]
 mod tunnels;
+#[path = "serving/uis.rs"]
+mod uis;

@@ -41,7 +41,15 @@ pub use rollout::{
 pub use secret::{SealedSecret, encode_secret, fit_together, value_from_wire, value_to_wire};
 
 /// What this version can do beyond the protocol version: the words of `Hello.capabilities` and `Resource.requires`.
-pub const CAPABILITIES: [&str; 6] = ["health", "blobs", "secrets", "connectors", "duties", EXTENSIONS];
+pub const CAPABILITIES: [&str; 7] = [
+    "health",
+    "blobs",
+    "secrets",
+    "connectors",
+    "duties",
+    EXTENSIONS,
+    "fronting",
+];
 
 /// The bytes of one resource, read.
 #[derive(Debug)]

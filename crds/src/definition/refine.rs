@@ -12,6 +12,7 @@ const MAX_RULES: i64 = 64;
 const MAX_ITEM: i64 = 8 * 1024;
 pub(crate) const MAX_PATH: i64 = 1024;
 pub(crate) const MAX_METHOD: i64 = 32;
+pub(crate) const MAX_HOST: i64 = 260;
 pub(crate) const MAX_URL: i64 = 2048;
 pub(crate) const MAX_NAME: i64 = 253;
 pub(crate) const MAX_CA_BUNDLE: i64 = 256 * 1024;

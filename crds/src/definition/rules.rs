@@ -208,6 +208,21 @@ pub const URL: &[Rule] = &[
     ),
 ];
 
+/// On what a backend sees as `Host`.
+pub const HOST: &[Rule] = &[rule(
+    r#"(has(self.mode) && self.mode == "Name") == has(self.name)"#,
+    "a name goes with mode Name, and mode Name with a name",
+)];
+
+pub const HOST_NAME: &[Rule] = &[rule(
+    concat!(
+        r#"self.matches(r"^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])"#,
+        port!(),
+        r#"$")"#
+    ),
+    "not a host name or IP address, perhaps with a port",
+)];
+
 /// On the object that holds `url` and `service`.
 pub const ENDPOINT: &[Rule] = &[
     rule(

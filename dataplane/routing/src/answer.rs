@@ -2,6 +2,7 @@
 
 mod decided;
 mod grpc;
+pub mod guard;
 pub mod links;
 pub mod reason;
 pub mod redirect;

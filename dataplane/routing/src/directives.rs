@@ -162,6 +162,11 @@ impl Directives {
         })
     }
 
+    /// What stripPathPrefix takes off.
+    pub fn strips(&self) -> &str {
+        &self.strip_path_prefix
+    }
+
     /// What the backend is asked for. Borrows whatever does not change.
     pub fn rewrite_request<'a>(&'a self, input: Input<'a>) -> Result<Outgoing<'a>, RewriteError> {
         let method = self.method.as_deref().unwrap_or(input.method);

@@ -14,7 +14,7 @@ pub mod quantity;
 pub mod request;
 
 pub use answer::{Refused, Status};
-pub use answer::{links, redirect};
+pub use answer::{guard, links, redirect};
 pub use decide::{matcher, precedence, table};
 pub use directives::{DirectiveSpec, Directives, Input, Outgoing, Problem, RewriteError};
 pub use endpoint::{Endpoint, EndpointError, Scheme, service_of_host};
@@ -28,7 +28,7 @@ pub use policy::{access, dialling};
 pub use precedence::{Claim, Claims, Losers, Standing};
 pub use repair::repair_query;
 pub use request::{
-    arriving, connection, credential, headers, identity, info, path, repair, sending, strict, target,
+    arriving, connection, credential, headers, identity, info, path, public, repair, sending, strict, target,
 };
 pub use table::{Decision, Table};
 pub use target::Target;

@@ -7,6 +7,7 @@ pub mod headers;
 pub mod identity;
 pub mod info;
 pub mod path;
+pub mod public;
 pub mod repair;
 pub mod sending;
 pub mod strict;

@@ -260,6 +260,7 @@ fn send(
         method,
         target: target.as_bytes(),
         host: "gw.example",
+        door: Default::default(),
         is_upgrade: false,
         has_certificate: true,
     };

@@ -130,6 +130,7 @@ fn mk_request(target: &str) -> Request<'_> {
         method: "GET",
         target: target.as_bytes(),
         host: "gw.example",
+        door: Default::default(),
         is_upgrade: false,
         has_certificate: false,
     }

@@ -8,6 +8,7 @@ use genkan_routing::decide::{
     Access, Backend, Deciding, Destination, Family, Next, Plan, Question, Request, Room, Settings, Shown,
 };
 use genkan_routing::model::{Matcher, Unavailable};
+use genkan_routing::public::Arrival;
 
 use super::fields::Fields;
 use super::generating::Generators;
@@ -44,6 +45,12 @@ impl Proxy {
             method: method.as_str(),
             target: &sent,
             host: &line.host,
+            door: Arrival {
+                host: &line.host,
+                is_tls: false,
+                peer: line.client.map(|client| client.ip()),
+            }
+            .door(),
             is_upgrade: kind.upgrade.is_some(),
             has_certificate: identity.knows_certificates() && certificate_of(session.digest()).is_some(),
         };

@@ -15,12 +15,15 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use genkan_routing::connection::{remove_hop_by_hop, remove_nominated};
+use genkan_routing::guard::{Guard, names_own};
 use genkan_routing::headers::is_hop_by_hop;
 use genkan_routing::links::{PublicPrefix, is_readable};
-use genkan_routing::model::BackendState;
+use genkan_routing::model::{BackendState, Matcher};
+use genkan_routing::public::{Door, Front};
 use genkan_routing::redirect::leaves_origin;
-use genkan_routing::{HeaderStore, Scheme};
+use genkan_routing::{HeaderStore, Scheme, is_served_path};
 
+use super::sending::{arrival, path_as_sent};
 use super::{Proxy, failing, fields, removed_length, repeated_length, tool};
 use crate::context::{Context, Outgoing};
 use crate::front;
@@ -170,7 +173,12 @@ fn judge(
 }
 
 /// Makes the head that the client sees.
-pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+pub fn dress(
+    session: &mut Session,
+    response: &mut ResponseHeader,
+    context: &mut Context,
+    front: &Front,
+) -> Result<()> {
     if is_interim(response.status) {
         return Ok(());
     }
@@ -196,7 +204,7 @@ pub fn dress(session: &mut Session, response: &mut ResponseHeader, context: &mut
         .as_ref()
         .is_some_and(|directives| directives.wrap_transport);
     if let (true, Some(outgoing)) = (wraps && context.kind.upgrade.is_none(), &context.outgoing) {
-        let links = wrap(session, response, outgoing, &upstream).map_err(|problem| {
+        let links = wrap(session, response, context, front, outgoing, &upstream).map_err(|problem| {
             context.verdict = Some(failing::protocol(&route, &problem));
             Error::new_up(ErrorType::InvalidHTTPHeader)
         })?;
@@ -246,16 +254,51 @@ fn suit(session: &mut Session, response: &mut ResponseHeader, context: &mut Cont
     Ok(())
 }
 
-/// No backend logs anybody in: the cookie that says who calls is the business of whoever stands in front.
-pub fn withhold_cookie(name: &str, response: &mut ResponseHeader) {
-    let is_set = |value: &HeaderValue| {
-        let given = value
-            .as_bytes()
-            .split(|byte| *byte == b'=')
-            .next()
-            .unwrap_or_default();
-        given.trim_ascii() == name.as_bytes()
+/// Takes from an answer what an object may not say: for all that share its origin, or in genkan's own name.
+pub fn guard(
+    session: &Session,
+    context: &Context,
+    token_cookie: Option<&str>,
+    response: &mut ResponseHeader,
+) {
+    match guard_of(session, context, token_cookie) {
+        Some(guard) => guard.apply(&mut fields::Fields(response)),
+        None => withhold_cookies(token_cookie, response),
+    }
+}
+
+/// Of an object that shares its origin with others.
+pub fn guard_of<'r>(
+    session: &'r Session,
+    context: &'r Context,
+    token_cookie: Option<&'r str>,
+) -> Option<Guard<'r>> {
+    let Matcher::ReverseProxy { path, .. } = &context.route.as_ref()?.matcher else {
+        return None;
     };
+    if let Door::App(_) = arrival(session, context).door() {
+        return Some(Guard::of_app(token_cookie));
+    }
+    let cluster = context.outgoing.as_ref().map_or("", |outgoing| &outgoing.cluster);
+    let public = match cluster {
+        "" => &context.line.path,
+        _ => {
+            let begin = context.line.path.find("/proxy").unwrap_or_default();
+            &context.line.path[begin..]
+        }
+    };
+    Some(Guard::new(
+        path,
+        public,
+        cluster,
+        path_as_sent(session),
+        token_cookie,
+    ))
+}
+
+/// No backend logs anybody in: the cookie that says who calls is the business of whoever stands in front.
+fn withhold_cookies(token_cookie: Option<&str>, response: &mut ResponseHeader) {
+    let is_set = |value: &HeaderValue| names_own(value.as_bytes(), token_cookie);
     if !response.headers.get_all(SET_COOKIE).into_iter().any(is_set) {
         return;
     }
@@ -283,6 +326,8 @@ pub fn header_down(route: Option<&Arc<Route>>, response: &mut ResponseHeader) {
 fn wrap(
     session: &Session,
     response: &mut ResponseHeader,
+    context: &Context,
+    front: &Front,
     outgoing: &Outgoing,
     upstream: &Upstream,
 ) -> Result<Option<LinkRewriter>, String> {
@@ -293,6 +338,7 @@ fn wrap(
     };
     let stripped = outgoing.stripped_prefix.as_deref();
     let prefix = PublicPrefix::new(&outgoing.cluster, stripped, scheme, &upstream.authority);
+    let prefix = prefix.with_base(&upstream.base_path);
     for name in CORS {
         response.remove_header(&name);
     }
@@ -304,9 +350,21 @@ fn wrap(
     {
         return Err("its Location cannot be read".to_owned());
     }
-    move_values(response, LOCATION, |value| prefix.link(value));
-    move_values(response, CONTENT_LOCATION, |value| prefix.link(value));
+    // A backend may make links of the public name that it is told of, too.
+    let side = front.side(arrival(session, context), &session.req_header().headers);
+    let link = |value: &[u8]| match side.path_of(value) {
+        Some(path) => prefix
+            .link(path)
+            .filter(|_| !is_served_path(&String::from_utf8_lossy(path))),
+        None => prefix.link(value),
+    };
+    move_values(response, LOCATION, link);
+    move_values(response, CONTENT_LOCATION, link);
     move_values(response, SET_COOKIE, |value| prefix.cookie(value));
+    if let Door::App(_) = arrival(session, context).door() {
+        // It is at the root, where its pages believe to be.
+        return Ok(None);
+    }
     let status = response.status;
     let has_body = !matches!(status.as_u16(), 204 | 206 | 304);
     let Some(links) = has_body
@@ -387,7 +445,7 @@ mod tests {
         for cookie in ["a=1", "token=x; Path=/", " token =y", "tokens=2"] {
             response.append_header(SET_COOKIE, cookie).unwrap();
         }
-        withhold_cookie("token", &mut response);
+        withhold_cookies(Some("token"), &mut response);
         let left: Vec<_> = response.headers.get_all(SET_COOKIE).iter().collect();
         assert_eq!(left, ["a=1", "tokens=2"]);
     }

@@ -6,18 +6,22 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
+use genkan_routing::model::Matcher;
+use genkan_routing::public::{Arrival, Front, Public};
 use genkan_routing::sending::{UpstreamRequest, expects_body};
 
 use super::fields::Fields;
 use super::{failing, tool};
 use crate::address::AddressText;
-use crate::context::Context;
+use crate::context::{Context, Outgoing};
+use crate::tables::Route;
 
 /// Makes the request for the backend out of the engine's copy of the client's, once for each attempt.
 pub async fn prepare(
     session: &mut Session,
     request: &mut RequestHeader,
     context: &mut Context,
+    front: &Front,
 ) -> Result<()> {
     let (route, upstream) = context.destination()?;
     let Some(outgoing) = &context.outgoing else {
@@ -52,6 +56,7 @@ pub async fn prepare(
             .filter(|_| call.is_none())
             .map(|client| client as &(dyn Display + Sync)),
         kind: &context.kind,
+        public: public(session, context, outgoing, &route, front),
     };
     upstream_request.dress(&mut Fields(request)).map_err(invalid)?;
     if let Some(call) = call {
@@ -65,6 +70,45 @@ pub async fn prepare(
         }
     }
     Ok(())
+}
+
+/// How the client reaches a web UI.
+fn public<'r>(
+    session: &'r Session,
+    context: &'r Context,
+    outgoing: &'r Outgoing,
+    route: &'r Route,
+    front: &'r Front,
+) -> Option<Public<'r>> {
+    let upstream = route.upstream()?;
+    let Matcher::ReverseProxy { .. } = route.matcher else {
+        return None;
+    };
+    Some(Public {
+        front,
+        arrival: arrival(session, context),
+        fronting: &upstream.fronting,
+        cluster: &outgoing.cluster,
+        stripped: outgoing.stripped_prefix.as_deref(),
+        base: &upstream.base_path,
+        path: path_as_sent(session),
+    })
+}
+
+/// What is known of a request beside its headers.
+pub fn arrival<'r>(session: &Session, context: &'r Context) -> Arrival<'r> {
+    Arrival {
+        host: &context.line.host,
+        is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
+        peer: context.line.client.map(|client| client.ip()),
+    }
+}
+
+/// Without the query.
+pub fn path_as_sent(session: &Session) -> &[u8] {
+    let target = session.req_header().raw_path();
+    let end = memchr::memchr(b'?', target).unwrap_or(target.len());
+    &target[..end]
 }
 
 /// The backend's 100 reaches the client only where both sides speak HTTP/1.1.

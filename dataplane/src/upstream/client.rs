@@ -143,6 +143,7 @@ fn described(endpoint: &Endpoint, asked: &Asked<'_>) -> model::Upstream {
             insecure_skip_verify: asked.skips_verification,
         }),
         http2: false,
+        fronting: Default::default(),
         https_by_default: false,
     }
 }

@@ -27,6 +27,7 @@ fn mk_upstream(tls: bool) -> Upstream {
         },
         tls,
         http2: false,
+        fronting: Default::default(),
         https_by_default: false,
     };
     let names = Names::new(Arc::new(System::default()), Arc::new(AddressCheck::default()));

@@ -48,6 +48,7 @@ pub fn suite() -> Suite {
                 delete_and_recreate_never_shows_an_old_condition,
                 a_proxy_that_is_down_shows_in_status,
                 a_browser_reaches_a_ui_with_the_rights_of_a_kubeconfig,
+                no_ui_speaks_for_its_neighbour,
                 a_newcomer_follows_the_script_to_an_answer,
                 a_caller_is_refused_with_the_rule_and_let_in_with_it,
             ],

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use genkan_routing::access::{Attributes, Mode};
 use genkan_tools::explain::{
-    Authentication, Caller, Forward, ForwardAuthorization, Outcome, Request as Question, Reviewer as Asked,
-    Settings, World, explain,
+    Authentication, Caller, Forward, ForwardAuthorization, FrontHeaders, Outcome, Request as Question,
+    Reviewer as Asked, Settings, World, explain,
 };
 use serde_json::Value;
 
@@ -69,6 +69,11 @@ fn settings(flags: &Flags) -> Settings {
         },
         token_cookie: flags.cookie.map(str::to_owned),
         allow_upstream_cidr: vec![ALLOWED.parse().unwrap()],
+        public_url: flags.public.into_iter().map(|url| url.parse().unwrap()).collect(),
+        front_headers: match flags.public {
+            Some(_) => FrontHeaders::Public,
+            None => FrontHeaders::Kubesphere,
+        },
         ..Settings::default()
     }
 }
@@ -87,6 +92,7 @@ fn question(request: &Request) -> Question {
     Question {
         method: request.method.clone(),
         target: request.target.clone().into_bytes(),
+        is_tls: false,
         headers: lines.map(pair).collect(),
         body: Some(request.body.clone().unwrap_or_default().into_bytes()),
         answer: None,

@@ -23,6 +23,8 @@ pub struct Flags {
     pub is_open: bool,
     pub forwards_always: bool,
     pub cookie: Option<&'static str>,
+    /// A URL of the front; absent: backends are told what KubeSphere tells them, as the cases assume.
+    pub public: Option<&'static str>,
 }
 
 pub struct Pair {
@@ -50,6 +52,7 @@ impl Flags {
         is_open: false,
         forwards_always: false,
         cookie: None,
+        public: None,
     };
 
     fn arguments(self) -> Vec<&'static str> {
@@ -61,6 +64,10 @@ impl Flags {
             "--forward-authorization",
             forwarding,
         ];
+        match self.public {
+            Some(url) => arguments.extend(["--public-url", url]),
+            None => arguments.extend(["--front-headers", "kubesphere"]),
+        }
         arguments.extend(self.cookie.into_iter().flat_map(|name| ["--token-cookie", name]));
         arguments
     }

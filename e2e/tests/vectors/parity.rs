@@ -42,6 +42,10 @@ fn explain_foretells_the_data_plane() {
             is_open: true,
             ..Flags::DEFAULT
         },
+        Flags {
+            public: Some("https://gw.test"),
+            ..Flags::DEFAULT
+        },
     ];
     let failures: Vec<String> = std::thread::scope(|scope| {
         let (programs, keys, folder) = (&programs, &keys, folder.path());
@@ -177,6 +181,17 @@ fn objects(backend: &str) -> Vec<Value> {
             there(),
             json!({ "headerUp": ["X-Team shop", "+X-Team cart", "-X-Internal-*", "-Cookie", "X-Forwarded-For 9"] }),
         ),
+        (
+            "preserve",
+            json!({ "url": url, "host": { "mode": "Preserve" } }),
+            json!({}),
+        ),
+        (
+            "named",
+            json!({ "url": url, "host": { "mode": "Name", "name": "ui.example:81" } }),
+            json!({}),
+        ),
+        ("kept", json!({ "url": url, "origin": "Keep" }), json!({})),
         ("method", there(), json!({ "method": "PUT" })),
         ("climbing", there(), json!({ "replace": ["dots .."] })),
         (
@@ -211,6 +226,12 @@ fn objects(backend: &str) -> Vec<Value> {
         })
     })
     .collect();
+    objects.push(json!({
+        "apiVersion": "extensions.kubesphere.io/v1alpha1",
+        "kind": "ReverseProxy",
+        "metadata": { "name": "exact" },
+        "spec": { "matcher": { "path": "/proxy/exact", "method": "*" }, "upstream": { "url": url } },
+    }));
     objects.push(json!({
         "apiVersion": "extensions.kubesphere.io/v1alpha1",
         "kind": "APIService",

@@ -14,6 +14,7 @@ use genkan_crds::gateway::GatewayExtensionSpec;
 use genkan_routing::directives::DirectiveSpec;
 use genkan_routing::model::policy::{PolicyDefinition, PolicyStep, SecretAlias};
 use genkan_routing::model::{Matcher, ObjectKey, Policies, Published};
+use genkan_routing::public::Fronting;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -42,6 +43,8 @@ pub struct Form {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spec {
     pub endpoint: Endpoint,
+    /// What its backend sees of the front.
+    pub fronting: Fronting,
     /// Absent where the author wrote none, and for kinds that have none.
     pub directives: Option<DirectiveSpec>,
     pub forward_authorization: bool,

@@ -30,7 +30,7 @@ pub use print::text;
 pub use request::{BackendAnswer, Request};
 pub(crate) use sending::HIDDEN;
 pub use sending::{Forward, Peer};
-pub use settings::{AccessReview, Authentication, ForwardAuthorization, Settings};
+pub use settings::{AccessReview, Authentication, ForwardAuthorization, FrontHeaders, Settings};
 pub use verdict::Outcome;
 pub use world::World;
 

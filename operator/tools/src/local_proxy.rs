@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 
 use credential::Credential;
 use destination::Destination;
+use serve::Served;
 
 use genkan_compile::sentence::sentence;
 
@@ -32,6 +33,9 @@ pub struct OpenArgs {
     /// Path to open, such as /proxy/grafana/
     #[arg(value_name = "PATH")]
     path: String,
+    /// Print the URL of the path alone, not that of a host for this UI: for browsers that do not know names below localhost
+    #[arg(long = "path", env = "GENKAN_OPEN_PATH")]
+    by_path: bool,
     /// Port of 127.0.0.1 to listen on [default: any that is free]
     #[arg(
         long,
@@ -70,7 +74,7 @@ struct Way {
 
 /// Runs `genkan proxy`.
 pub fn run(args: Args) -> ExitCode {
-    finish(listen(args.port, args.way, None, |address| {
+    finish(listen(args.port, args.way, Served::default(), |address, _| {
         format!("Serving on http://{address}/ with your own rights; end with Ctrl-C")
     }))
 }
@@ -80,9 +84,34 @@ pub fn open(args: OpenArgs) -> ExitCode {
     let path = format!("/{}", args.path.trim_start_matches('/'));
     let folder = path.split('?').next().unwrap_or_default();
     let folder = folder[..=folder.rfind('/').unwrap_or_default()].to_owned();
-    finish(listen(args.port, args.way, Some(folder), move |address| {
-        format!("http://{address}{path}")
-    }))
+    // Names of UIs count at the end of a forwarded port, and on this machine.
+    let knows_names = args.way.to.as_ref().is_none_or(is_here);
+    let app = app_of(&path).filter(|_| !args.by_path && knows_names);
+    let served = Served {
+        folder: Some(folder.into()),
+        app: app.map(|(name, _)| name.into()),
+    };
+    let rest = app.map_or("", |(_, rest)| rest).to_owned();
+    finish(listen(
+        args.port,
+        args.way,
+        served,
+        move |address, app| match app {
+            Some(name) => {
+                let port = address.port();
+                format!("http://{name}.localhost:{port}{rest}\nby path: http://{address}{path}")
+            }
+            None => format!("http://{address}{path}"),
+        },
+    ))
+}
+
+/// The name of a UI at this path, and what stands behind it.
+fn app_of(path: &str) -> Option<(&str, &str)> {
+    let below = path.strip_prefix("/proxy/")?;
+    let (name, rest) = below.split_at(below.find('/')?);
+    let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (!name.is_empty() && name.len() <= 63 && name.bytes().all(is_label)).then_some((name, rest))
 }
 
 fn finish(work: impl Future<Output = Result<()>>) -> ExitCode {
@@ -105,12 +134,12 @@ fn is_here(url: &http::Uri) -> bool {
     bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Serves until Ctrl-C, what is below `folder` or everything; `announce` is what is printed when it does.
+/// Serves until Ctrl-C; `announce` is what is printed when it does, of the UI that has a host of its own there.
 async fn listen(
     port: u16,
     way: Way,
-    folder: Option<String>,
-    announce: impl FnOnce(SocketAddr) -> String,
+    mut served: Served,
+    announce: impl FnOnce(SocketAddr, Option<&str>) -> String,
 ) -> Result<()> {
     let config = crate::cluster::config(way.kubeconfig.as_deref()).await?;
     let credential = Credential::of(&config)?;
@@ -148,9 +177,15 @@ async fn listen(
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("--port {port}: {address} cannot be listened on"))?;
-    println!("{}", announce(listener.local_addr()?));
+    let address = listener.local_addr()?;
+    if let Some(name) = &served.app
+        && !serve::has_app(&destination, &credential, name).await?
+    {
+        served.app = None;
+    }
+    println!("{}", announce(address, served.app.as_deref()));
     tokio::select! {
-        ended = serve::serve(listener, Arc::new(destination), Arc::new(credential), folder) => ended,
+        ended = serve::serve(listener, Arc::new(destination), Arc::new(credential), served) => ended,
         ended = tokio::signal::ctrl_c() => ended.context("signals cannot be received"),
     }
 }

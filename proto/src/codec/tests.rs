@@ -21,6 +21,7 @@ fn mk_upstream(target: Target) -> Upstream {
             insecure_skip_verify: true,
         }),
         http2: true,
+        fronting: Default::default(),
         https_by_default: true,
     }
 }

@@ -1,4 +1,5 @@
 use genkan_routing::model::{Authorities, BlobKey, SetKey, Target, Tls, Upstream};
+use genkan_routing::public::{Fronting, HostMode};
 
 use crate::v1alpha1 as wire;
 
@@ -28,6 +29,12 @@ pub fn to_wire(upstream: &Upstream) -> wire::Upstream {
         }),
         http2: upstream.http2,
         https_by_default: upstream.https_by_default,
+        host_name: match &upstream.fronting.host {
+            HostMode::Name(name) => name.clone(),
+            HostMode::Own | HostMode::Preserve => String::new(),
+        },
+        preserves_host: upstream.fronting.host == HostMode::Preserve,
+        keeps_origin: upstream.fronting.keeps_origin,
     }
 }
 
@@ -59,6 +66,14 @@ pub fn from_wire(wire: wire::Upstream) -> Result<Upstream, String> {
         tls,
         http2: wire.http2,
         https_by_default: wire.https_by_default,
+        fronting: Fronting {
+            host: match (wire.host_name, wire.preserves_host) {
+                (name, _) if !name.is_empty() => HostMode::Name(name),
+                (_, true) => HostMode::Preserve,
+                (_, false) => HostMode::Own,
+            },
+            keeps_origin: wire.keeps_origin,
+        },
     })
 }
 

@@ -59,6 +59,9 @@ spec:
         ? (variables.host.matches("^[^.]+\\.[^.]+\\.svc(\\.|$)") ? [variables.host.split(".")[1], variables.host.split(".")[0]] : [])
         : (variables.service != null ? [variables.service.?namespace.orValue(""), variables.service.?name.orValue("")] : [])
     {{- if .headers }}
+    # Without its port, and without the brackets of an address.
+    - name: hostName
+      expression: 'variables.endpoint.?host.?name.orValue("").lowerAscii().find("^(\\[[^\\]]*|[^:]*)").replace("[", "")'
     - name: headers
       expression: {{ .headers | quote }}
     - name: setsIdentity
@@ -89,6 +92,11 @@ spec:
         request.userInfo.username + " may not publish the host " + variables.host + ", which is no Service of this cluster"
         + "; a ClusterRole allows it with the rule {apiGroups: [extensions.kubesphere.io], resources: [{{ .resource }}], resourceNames: [\"" + variables.host + "\"], verbs: [external]}"
     {{- if .headers }}
+    - expression: 'request.operation == "DELETE" || variables.hostName == "" || authorizer.group("extensions.kubesphere.io").resource("{{ .resource }}").name(variables.hostName).check("external").allowed()'
+      reason: Forbidden
+      messageExpression: >-
+        request.userInfo.username + " may not call a backend " + variables.hostName
+        + "; a ClusterRole allows it with the rule {apiGroups: [extensions.kubesphere.io], resources: [{{ .resource }}], resourceNames: [\"" + variables.hostName + "\"], verbs: [external]}"
     - expression: 'request.operation == "DELETE" || !variables.setsIdentity || authorizer.group("").resource("users").check("impersonate").allowed()'
       reason: Forbidden
       messageExpression: >-

@@ -13,6 +13,8 @@ pub struct PublicPrefix<'a> {
     pub scheme: Scheme,
     /// As sent in `Host`.
     pub authority: &'a str,
+    /// What genkan puts in front of every path, so that the backend has it in its links; without a slash at the end.
+    pub base: &'a str,
 }
 
 /// Elements and attributes that hold a link; an empty element stands for any.
@@ -72,29 +74,33 @@ impl<'a> PublicPrefix<'a> {
             prefix,
             scheme,
             authority,
+            base: "",
         }
+    }
+
+    /// Of a backend that lives below a path of its own.
+    #[must_use]
+    pub fn with_base(self, base: &'a str) -> Self {
+        Self { base, ..self }
     }
 
     /// The link as the client must see it; `None`: it stays.
     pub fn link(&self, link: &[u8]) -> Option<Vec<u8>> {
         let path = self.own_path(link)?;
-        if self.prefix.is_empty() && path.len() == link.len()
-            || self.is_below(path) && path.len() == link.len()
-        {
+        let (prefix, moved) = match self.is_below(path) {
+            true => (&b""[..], path),
+            false => (self.prefix.as_bytes(), self.without_base(path)),
+        };
+        if prefix.is_empty() && moved.len() == link.len() {
             return None;
         }
-        let slash: &[u8] = if path.starts_with(b"/") { b"" } else { b"/" };
-        let prefix: &[u8] = if self.is_below(path) {
-            b""
-        } else {
-            self.prefix.as_bytes()
-        };
-        Some([prefix, slash, path].concat())
+        let slash: &[u8] = if moved.starts_with(b"/") { b"" } else { b"/" };
+        Some([prefix, slash, moved].concat())
     }
 
     /// A `Set-Cookie` value whose `Path` attribute is moved below the prefix; `None`: it stays.
     pub fn cookie(&self, cookie: &[u8]) -> Option<Vec<u8>> {
-        if self.prefix.is_empty() {
+        if self.prefix.is_empty() && self.base.is_empty() {
             return None;
         }
         let mut out = Vec::with_capacity(cookie.len() + self.prefix.len());
@@ -121,8 +127,12 @@ impl<'a> PublicPrefix<'a> {
             }
             changed = true;
             out.extend_from_slice(self.prefix.as_bytes());
-            if path != b"/" {
+            let path = self.without_base(path);
+            if path != b"/" || self.prefix.is_empty() {
                 out.extend_from_slice(path);
+            }
+            if out.ends_with(b"=") {
+                out.push(b'/');
             }
         }
         changed.then_some(out)
@@ -145,6 +155,14 @@ impl<'a> PublicPrefix<'a> {
             .position(|byte| b"/?#\\".contains(byte))
             .unwrap_or(rest.len());
         same_authority(&rest[..end], self.scheme, self.authority).then_some(&rest[end..])
+    }
+
+    /// It is put in front again when the link is followed.
+    fn without_base<'l>(&self, path: &'l [u8]) -> &'l [u8] {
+        match path.strip_prefix(self.base.as_bytes()) {
+            Some(rest) if rest.is_empty() || b"/?#".contains(&rest[0]) => rest,
+            Some(_) | None => path,
+        }
     }
 
     fn is_below(&self, path: &[u8]) -> bool {
@@ -186,6 +204,51 @@ pub fn is_readable(link: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_base_path_of_a_backend_is_taken_off_before_the_prefix_is_put_on() {
+        let ui = PublicPrefix::new("", Some("/proxy/ui"), Scheme::Http, "b.example").with_base("/tools/ui");
+        let link = |link: &str| {
+            let moved = ui.link(link.as_bytes());
+            moved.map(|moved| String::from_utf8(moved).unwrap())
+        };
+        for (sent, moved) in [
+            ("/tools/ui/login", Some("/proxy/ui/login")),
+            ("http://b.example/tools/ui/login", Some("/proxy/ui/login")),
+            ("/tools/ui", Some("/proxy/ui/")),
+            ("/tools/ui?a", Some("/proxy/ui/?a")),
+            ("/tools/uix", Some("/proxy/ui/tools/uix")),
+            ("/elsewhere", Some("/proxy/ui/elsewhere")),
+            // Written by a backend that knows its prefix.
+            ("/proxy/ui/login", None),
+            ("http://b.example/proxy/ui/login", Some("/proxy/ui/login")),
+            ("login", None),
+            ("https://other.example/tools/ui/login", None),
+        ] {
+            assert_eq!(link(sent).as_deref(), moved, "{sent}");
+        }
+        let cookie = |cookie: &str| {
+            ui.cookie(cookie.as_bytes())
+                .map(|moved| String::from_utf8(moved).unwrap())
+        };
+        assert_eq!(
+            cookie("a=1; Path=/tools/ui").as_deref(),
+            Some("a=1; Path=/proxy/ui")
+        );
+        assert_eq!(
+            cookie("a=1; Path=/tools/ui/x").as_deref(),
+            Some("a=1; Path=/proxy/ui/x")
+        );
+        assert_eq!(cookie("a=1; Path=/").as_deref(), Some("a=1; Path=/proxy/ui"));
+        // By a host of its own nothing is put on.
+        let alone = PublicPrefix::new("", None, Scheme::Http, "b.example").with_base("/tools/ui");
+        assert_eq!(alone.link(b"/tools/ui/login").as_deref(), Some(&b"/login"[..]));
+        assert_eq!(alone.link(b"/tools/ui").as_deref(), Some(&b"/"[..]));
+        assert_eq!(
+            alone.cookie(b"a=1; Path=/tools/ui").as_deref(),
+            Some(&b"a=1; Path=/"[..])
+        );
+    }
 
     #[test]
     fn a_cookie_of_many_paths_is_left_as_it_is() {

@@ -143,6 +143,8 @@ pub const SCHEMA_VIOLATION: &str = "SchemaViolation";
 pub const SECRETS_UNAVAILABLE: &str = "SecretsUnavailable";
 /// `OPTIONS *`, which asks about the server.
 pub const SERVER_OPTIONS: &str = "ServerOptions";
+/// The script of a service worker lies where it would act on what is not its own.
+pub const SERVICE_WORKER_SCOPE: &str = "ServiceWorkerScope";
 /// The signature is not good.
 pub const SIGNATURE_INVALID: &str = "SignatureInvalid";
 /// A policy asks for a signature.

@@ -4,6 +4,7 @@ use crate::credential::Places;
 use crate::directives::Directives;
 use crate::identity::{Introduction, Unsendable};
 use crate::model::{Matcher, Unavailable};
+use crate::public::Door;
 
 /// A request as it came out of the strict front, but for its headers.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +14,8 @@ pub struct Request<'a> {
     pub target: &'a [u8],
     /// The authority that the client named; empty if none.
     pub host: &'a str,
+    /// What it comes to, by that.
+    pub door: Door<'a>,
     /// It asks to switch protocols.
     pub is_upgrade: bool,
     /// Its connection shows a client certificate that was signed by an authority of ours.

@@ -105,7 +105,7 @@ pub struct Plan<'a, R> {
     pub method: Method,
     /// Behind the base path, with the query.
     pub target: Vec<u8>,
-    /// What was taken off in front of the path, if links in the answer are to be moved below it again.
+    /// What stripPathPrefix took off in front of the path.
     pub stripped_prefix: Option<String>,
     /// The cluster that the path named; empty if none.
     pub cluster: &'a str,

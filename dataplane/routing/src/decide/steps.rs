@@ -11,14 +11,17 @@ use crate::answer::Refused;
 use crate::arriving;
 use crate::credential::{self, Credential};
 use crate::directives::Input;
+use crate::guard::Guard;
 use crate::headers::{HeaderStore, HeaderView};
 use crate::info::RequestInfo;
+use crate::model::Matcher;
+use crate::public::Door;
 use crate::sending::RequestLine;
 use crate::table::Decision;
 use crate::target::Target;
 
 /// The steps, in the order in which they are taken.
-pub const STEPS: [Step; 17] = [
+pub const STEPS: [Step; 18] = [
     Step::Target,
     Step::Family,
     Step::Admit,
@@ -31,6 +34,7 @@ pub const STEPS: [Step; 17] = [
     Step::PreRequest,
     Step::May,
     Step::Available,
+    Step::Worker,
     Step::Policies,
     Step::Provider,
     Step::Credential,
@@ -65,6 +69,8 @@ pub enum Step {
     May,
     /// The object works.
     Available,
+    /// No service worker of one object acts on another.
+    Worker,
     /// Hooks of administrators, then the policies of the object. Asks.
     Policies,
     /// Who answers for a Connector: its tool, the API of its class, or a proxy of its class.
@@ -104,6 +110,7 @@ impl Step {
             | Self::Route
             | Self::May
             | Self::Available
+            | Self::Worker
             | Self::Provider
             | Self::Credential
             | Self::Introduce
@@ -133,6 +140,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             Step::PreRequest => self.ask_policies(Place::BeforeReview),
             Step::May => self.may(),
             Step::Available => self.available(),
+            Step::Worker => self.keep_worker(headers),
             Step::Policies => self.ask_policies(Place::AfterReview),
             Step::Provider => self.choose_provider(),
             Step::Credential => self.find_credential(),
@@ -142,7 +150,12 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     fn target(&mut self) -> Result<(), Stop<'a>> {
-        let target = Target::parse(self.request.target)?;
+        let mut target = Target::parse(self.request.target)?;
+        match self.request.door {
+            Door::Main => {}
+            Door::App(name) => target.path = ["/proxy/", name, &target.path].concat().into(),
+            Door::Nowhere => return Err(Stop::Answer(Answer::nothing())),
+        }
         self.query = target.query;
         self.path = self.room.keep(target);
         Ok(())
@@ -204,6 +217,11 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             return Err(refused.into());
         }
         if let Decision::ReverseProxy(route) | Decision::ApiService(route) = *decision {
+            if let Door::App(name) = self.request.door
+                && !is_app(route, name)
+            {
+                return Err(Stop::Answer(Answer::nothing()));
+            }
             self.route = Some(route);
             return Ok(());
         }
@@ -246,6 +264,29 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         }
     }
 
+    fn keep_worker(&self, headers: &impl HeaderView) -> Result<(), Stop<'a>> {
+        if let Door::App(_) = self.request.door {
+            return Ok(());
+        }
+        let Some((route, Matcher::ReverseProxy { path, .. })) =
+            self.route.map(|route| (route, route.matcher()))
+        else {
+            return Ok(());
+        };
+        let sent = self.request.target.split(|byte| *byte == b'?').next();
+        let guard = Guard::new(
+            path,
+            &self.info.path,
+            self.info.cluster,
+            sent.unwrap_or_default(),
+            None,
+        );
+        match guard.refuses_worker(headers) {
+            true => Err(guard.worker_refused(route.title()).into()),
+            false => Ok(()),
+        }
+    }
+
     fn introduce(&mut self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), Stop<'a>> {
         if self.tool.path.is_some() {
             self.leave_caller_behind(headers);
@@ -278,13 +319,12 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             host: self.request.host,
         };
         let made = RequestLine::make(route.title(), backend.directives, input, backend.base_path)?;
-        let wraps = backend
-            .directives
-            .is_some_and(|directives| directives.wrap_transport);
-        let stripped = made.stripped_prefix.filter(|_| wraps);
         self.line = Some(Line {
             method: made.method,
-            stripped_prefix: stripped.map(ToOwned::to_owned),
+            stripped_prefix: match self.request.door {
+                Door::Main => made.stripped_prefix.map(ToOwned::to_owned),
+                Door::App(_) | Door::Nowhere => None,
+            },
             target: made.target,
         });
         Ok(())
@@ -337,6 +377,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             ..
         } = self.request;
         let Credentials { cookie, certificate } = self.family.credentials();
+        let cookie = cookie && self.request.door == Door::Main;
         let counts = match certificate {
             Certificate::Counts => has_certificate,
             Certificate::OfToolsOnly => has_certificate && !credential::is_by_browser(headers),
@@ -359,4 +400,20 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             token => Ok(Shown::Token(token)),
         }
     }
+}
+
+/// Whether an object is the UI of this name: all that is below `/proxy/NAME`, of which its backend sees nothing. One that is
+/// broken answers for itself.
+fn is_app(route: &impl Destination, name: &str) -> bool {
+    let prefix = ["/proxy/", name].concat();
+    let is_of_name = match route.matcher() {
+        Matcher::ReverseProxy { path, .. } => path.strip_prefix(&prefix) == Some("/*"),
+        Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => false,
+    };
+    let strips = route.backend().ok().map(|backend| {
+        let stripped = backend.directives.map(|directives| directives.strips());
+        let stripped = stripped.unwrap_or_default();
+        stripped.strip_suffix('/').unwrap_or(stripped) == prefix
+    });
+    is_of_name && strips.unwrap_or(true)
 }

@@ -7,6 +7,7 @@ use super::policy::EXTENSIONS;
 use super::{BlobKey, ObjectRef, Policies, Role, SecretKey, SetKey};
 use crate::access::RouteKind;
 use crate::directives::DirectiveSpec;
+use crate::public::Fronting;
 
 /// A published object: which requests it takes, and what becomes of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -77,6 +78,9 @@ pub struct Upstream {
     pub tls: Option<Tls>,
     /// HTTP/2 for every request, not only for gRPC.
     pub http2: bool,
+    /// What it sees of the front.
+    #[serde(skip_serializing_if = "Fronting::is_default")]
+    pub fronting: Fronting,
     /// The service form that is always https: an answer in plain HTTP is worth a sentence about `scheme`.
     pub https_by_default: bool,
 }
@@ -151,6 +155,11 @@ impl Route {
     pub fn requires(&self) -> Vec<String> {
         let words = [
             ("blobs", self.bundle().is_some()),
+            (
+                "fronting",
+                self.upstream()
+                    .is_some_and(|upstream| !upstream.fronting.is_default()),
+            ),
             ("secrets", !self.secrets.is_empty()),
             ("connectors", self.role != Role::None),
             (

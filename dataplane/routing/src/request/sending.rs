@@ -15,6 +15,7 @@ use crate::directives::{Directives, Input, Outgoing};
 use crate::headers::{HeaderStore, HeaderView};
 use crate::identity::{Introduction, Unsendable};
 use crate::path::LONGEST_TARGET;
+use crate::public::Public;
 
 /// The request line for the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct UpstreamRequest<'s> {
     /// Who the connection comes from, for `X-Forwarded-For`.
     pub client: Option<&'s (dyn fmt::Display + Sync)>,
     pub kind: &'s Kind,
+    /// How the client reaches genkan; absent for what is no web UI.
+    pub public: Option<Public<'s>>,
     /// There is no body, and there will be none; matters only where [`expects_body`] says so.
     pub is_empty: bool,
 }
@@ -134,14 +137,21 @@ impl UpstreamRequest<'_> {
     /// When what is told about the request is no header value.
     pub fn dress(&self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), InvalidHeaderValue> {
         remove_hop_by_hop(headers);
-        headers.put("Host", self.host.clone());
+        let wraps = self
+            .directives
+            .is_some_and(|directives| directives.wrap_transport);
+        let host = match &self.public {
+            Some(public) => public.tell(headers, self.host, self.scheme, self.client, wraps)?,
+            None => self.host.clone(),
+        };
+        headers.put("Host", host.clone());
         if let Some(directives) = self.directives {
             directives.header_up.apply(headers);
-            if directives.wrap_transport {
+            if wraps && !self.public.as_ref().is_some_and(Public::is_told) {
                 let path = self.target.split(|&byte| byte == b'?').next();
                 let path = HeaderValue::from_bytes(path.unwrap_or_default())?;
                 headers.put("X-Forwarded-Uri", path);
-                headers.put("X-Forwarded-Host", self.host.clone());
+                headers.put("X-Forwarded-Host", host);
                 headers.put("X-Forwarded-Proto", HeaderValue::from_static(self.scheme));
             }
         }
@@ -302,6 +312,7 @@ mod tests {
                 caller: None,
                 client: None,
                 kind: &Kind::default(),
+                public: None,
                 is_empty,
             };
             upstream_request.dress(headers).unwrap();

@@ -14,6 +14,7 @@ pub struct OwnPrefix {
     prefix: String,
     scheme: Scheme,
     authority: String,
+    base: String,
 }
 
 // === impl OwnPrefix ===
@@ -24,6 +25,7 @@ impl OwnPrefix {
             prefix: prefix.prefix.clone().into_owned(),
             scheme: prefix.scheme,
             authority: prefix.authority.to_owned(),
+            base: prefix.base.to_owned(),
         }
     }
 
@@ -50,6 +52,7 @@ impl OwnPrefix {
             prefix: Cow::Borrowed(&self.prefix),
             scheme: self.scheme,
             authority: &self.authority,
+            base: &self.base,
         };
         let moved = prefix.link(value.as_bytes())?;
         // The value is kept as it is written; only what is new must not end it.

@@ -193,9 +193,33 @@ const ATTACKS: &[Attack] = &[
         Passes("x-forwarded-for: 10.0.0.1, 10.0.0.2, 127.0.0.1\r\n", NOTHING),
     ),
     attack(
-        "another host of one's own, which says nothing to genkan",
+        "another host of one's own, which no proxy in front says",
         PLAIN,
         "X-Forwarded-Host: other.example\r\n",
-        Passes("x-forwarded-host: other.example", "\r\nhost: other.example"),
+        Passes("x-forwarded-host: gw.example\r\n", "other.example"),
+    ),
+    attack(
+        "another scheme, port and prefix of one's own",
+        PLAIN,
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /evil\r\n",
+        Passes("x-forwarded-proto: http\r\nx-forwarded-port: 80\r\n", "evil"),
+    ),
+    attack(
+        "all of them in one header",
+        PLAIN,
+        "Forwarded: for=192.0.2.1;host=evil.example;proto=https\r\n",
+        Passes("forwarded: for=127.0.0.1;host=gw.example;proto=http\r\n", "evil"),
+    ),
+    attack(
+        "a name that was made to lead here, with its own Origin",
+        "POST /proxy/x HTTP/1.1",
+        "Origin: http://gw.example\r\nReferer: http://gw.example/proxy/x\r\nContent-Length: 0\r\n",
+        Passes("origin: http://gw.example\r\n", "referer: http://127"),
+    ),
+    attack(
+        "a service worker for an object without a directory of its own",
+        "GET /proxy/strip/sw.js HTTP/1.1",
+        "Service-Worker: script\r\n",
+        Refused(403),
     ),
 ];

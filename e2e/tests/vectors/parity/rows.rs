@@ -487,6 +487,95 @@ pub const ROWS: &[Row] = &[
     ),
     // What the object makes of it.
     ("GET", "/proxy/wrap/a%20b?c", &["X-Forwarded-Proto: gopher"], "ok"),
+    // What the backend is told of the front.
+    (
+        "POST",
+        "/proxy/wrap/a",
+        &[
+            "Host: gw.test",
+            "Origin: https://gw.test",
+            "Referer: https://gw.test/proxy/wrap/a?b#c",
+        ],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/wrap/a",
+        &["Host: gw.test", "Referer: https://gw.test/proxy/plain/a"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &["Host: GW.test:443", "Origin: https://gw.test"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &["Host: gw.test", "Origin: https://evil.test"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &["Host: rebound.test", "Origin: http://rebound.test"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &["Host: localhost:80", "Origin: http://localhost"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/plain/a",
+        &[
+            "X-Forwarded-Host: evil.test",
+            "X-Forwarded-Port: 1",
+            "X-Forwarded-Prefix: /evil",
+            "Forwarded: for=192.0.2.1;host=evil.test",
+        ],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/up/a",
+        &["Host: gw.test:8443", "Origin: https://gw.test:8443"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/preserve/a",
+        &["Host: gw.test", "Origin: https://gw.test"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/named/a",
+        &["Host: gw.test", "Origin: https://gw.test"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/kept/a",
+        &["Host: gw.test", "Origin: https://gw.test"],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/preserve/a",
+        &["Host: other.test", "Origin: https://other.test"],
+        "ok",
+    ),
+    ("GET", "/proxy/plain/sw.js", &["Service-Worker: script"], "ok"),
+    (
+        "GET",
+        "/proxy/exact",
+        &["Service-Worker: script"],
+        "ServiceWorkerScope",
+    ),
     (
         "GET",
         "/proxy/up/a",

@@ -4,6 +4,7 @@ use genkan_crds::condition::reason;
 use genkan_routing::directives::{DirectiveSpec, Directives};
 use genkan_routing::model::{Action, Matcher, ObjectKey, ObjectRef, Role, Route};
 use genkan_routing::precedence::{Losers, Standing};
+use genkan_routing::public::Fronting;
 use serde_json::Map;
 
 use super::{Compiled, Compiler, unavailable, upstream};
@@ -23,6 +24,7 @@ struct Rank<'c> {
 /// What is left of a specification that is valid by itself.
 struct Checked {
     endpoint: upstream::Valid,
+    fronting: Fronting,
     directives: Option<DirectiveSpec>,
     forward_authorization: bool,
 }
@@ -82,7 +84,8 @@ impl Compiler {
                 forward_authorization = checked.forward_authorization;
                 needs = resolved.needs;
                 match resolved.upstream {
-                    Some(upstream) => {
+                    Some(mut upstream) => {
+                        upstream.fronting = checked.fronting;
                         bundle = checked.endpoint.bundle;
                         directives = checked.directives;
                         verdict.backend = resolved.backend;
@@ -189,6 +192,7 @@ fn check(record: &Record) -> Result<Checked, Vec<String>> {
         Ok(endpoint) if problems.is_empty() => Ok(Checked {
             endpoint,
             directives: spec.directives.clone(),
+            fronting: spec.fronting.clone(),
             forward_authorization: spec.forward_authorization,
         }),
         Ok(_) => Err(problems),

@@ -6,6 +6,7 @@ use genkan_crds::endpoint::DEFAULT_SERVICE_PORT;
 use genkan_proto::codec::blob_key;
 use genkan_routing::endpoint::{Endpoint, Scheme, service_of_host};
 use genkan_routing::model::{Authorities, Blob, BlobKey, SetKey, Target, Tls, Upstream};
+use genkan_routing::public::Fronting;
 
 use super::{Use, bundle};
 use crate::index::Index;
@@ -244,6 +245,7 @@ impl Valid {
                 insecure_skip_verify: self.insecure,
             }),
             http2,
+            fronting: Fronting::default(),
             https_by_default: https && self.form == Form::Service { scheme: false },
         }
     }

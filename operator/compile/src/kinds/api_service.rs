@@ -27,6 +27,7 @@ fn read(spec: &Value) -> serde_json::Result<Spec> {
     }
     Ok(Spec {
         endpoint: spec.endpoint,
+        fronting: Default::default(),
         directives: None,
         forward_authorization: spec.forward_authorization.unwrap_or(false),
         problems,

@@ -1,7 +1,8 @@
-use genkan_crds::{Directives, ReverseProxySpec};
+use genkan_crds::{Directives, ReverseProxySpec, Upstream};
 use genkan_routing::directives::DirectiveSpec;
 use genkan_routing::matcher::method_problem;
 use genkan_routing::model::{Matcher, ObjectKey};
+use genkan_routing::public::{Fronting, HostMode, is_authority};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -27,8 +28,10 @@ fn read(spec: &Value) -> serde_json::Result<Spec> {
     if spec.matcher.method.is_empty() {
         problems.push("spec.matcher.method: is empty; give a method, or * for any".to_owned());
     }
+    let fronting = fronting(&spec.upstream, &mut problems);
     Ok(Spec {
-        endpoint: spec.upstream,
+        endpoint: spec.upstream.endpoint,
+        fronting,
         directives: spec.directives.map(rules),
         forward_authorization: spec.forward_authorization.unwrap_or(false),
         problems,
@@ -53,6 +56,47 @@ fn remarks(spec: &Value) -> Vec<(&'static str, String)> {
         .map(|problem| ("spec.matcher.method", problem))
         .into_iter()
         .collect()
+}
+
+/// What the backend is to see of the front. An API server has looked at it; a file may say anything.
+fn fronting(upstream: &Upstream, problems: &mut Vec<String>) -> Fronting {
+    let keeps_origin = match upstream.origin.as_deref() {
+        None | Some("Translate") => false,
+        Some("Keep") => true,
+        Some(other) => {
+            problems.push(format!(
+                "spec.upstream.origin: {other:?} is unknown; give Translate or Keep"
+            ));
+            false
+        }
+    };
+    let host = upstream.host.clone().unwrap_or_default();
+    let host = match (host.mode.as_deref(), host.name) {
+        (Some("Name"), Some(name)) if is_authority(&name) => HostMode::Name(name),
+        (Some("Name"), Some(name)) => {
+            problems.push(format!(
+                "spec.upstream.host.name: {name:?} is no host, perhaps with a port"
+            ));
+            HostMode::Own
+        }
+        (Some("Name"), None) => {
+            problems.push("spec.upstream.host: mode Name needs a name".to_owned());
+            HostMode::Own
+        }
+        (None | Some("Own" | "Preserve"), Some(_)) => {
+            problems.push("spec.upstream.host: a name goes with mode Name".to_owned());
+            HostMode::Own
+        }
+        (None | Some("Own"), None) => HostMode::Own,
+        (Some("Preserve"), None) => HostMode::Preserve,
+        (Some(other), _) => {
+            problems.push(format!(
+                "spec.upstream.host.mode: {other:?} is unknown; give Own, Preserve or Name"
+            ));
+            HostMode::Own
+        }
+    };
+    Fronting { host, keeps_origin }
 }
 
 /// The directives in the words of the routing library.

@@ -6,6 +6,8 @@ pub struct Request {
     pub method: String,
     /// As it stands in the request line.
     pub target: Vec<u8>,
+    /// It comes by an encrypted connection.
+    pub is_tls: bool,
     /// In order, with `Host`.
     pub headers: Vec<(String, Vec<u8>)>,
     /// What policies see of the body; absent where nobody says what it is.
@@ -46,6 +48,9 @@ impl Request {
         let request = Self {
             method: method.to_owned(),
             target: target.into_bytes(),
+            is_tls: url
+                .get(..8)
+                .is_some_and(|start| start.eq_ignore_ascii_case("https://")),
             headers: kept,
             body: None,
             answer: None,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use genkan_routing::arriving::Kind;
 use genkan_routing::decide::{Destination as _, Plan};
 use genkan_routing::identity::{Introduction, is_user_header};
-use genkan_routing::model::{Target, Upstream};
+use genkan_routing::model::{Matcher, Target, Upstream};
+use genkan_routing::public::{Arrival, Public};
 use genkan_routing::sending::{UpstreamRequest, no_ready_endpoints};
 use genkan_routing::{Directives, HeaderStore, HeaderView, Refused, dialling};
 use http::HeaderValue;
@@ -63,6 +64,10 @@ pub(super) struct Forwarding<'c> {
     /// There is something that says who calls, true or not.
     pub(super) shows_credential: bool,
     pub(super) kind: &'c Kind,
+    /// As it was sent.
+    pub(super) arrival: Arrival<'c>,
+    /// Without the query.
+    pub(super) path: &'c [u8],
 }
 
 /// What is known of the caller.
@@ -100,6 +105,7 @@ impl Forwarding<'_> {
         let http2 = self.kind.needs_http2(upstream.http2);
         let peer = self.peer(world, http2)?;
         let is_framed = headers.first(CONTENT_LENGTH).is_some() || headers.first(TRANSFER_ENCODING).is_some();
+        let front = self.settings.front();
         let upstream_request = UpstreamRequest {
             method: &plan.method,
             is_empty: !is_framed,
@@ -110,6 +116,20 @@ impl Forwarding<'_> {
             caller: self.introduction.filter(|_| route.introduces_caller()),
             client: plan.call.is_none().then_some(&CLIENT),
             kind: self.kind,
+            public: match route.matcher {
+                Matcher::ReverseProxy { .. } => Some(Public {
+                    front: &front,
+                    arrival: self.arrival,
+                    fronting: &upstream.fronting,
+                    cluster: plan.cluster,
+                    stripped: plan.stripped_prefix.as_deref(),
+                    base: upstream.base_path.trim_end_matches('/'),
+                    path: self.path,
+                }),
+                Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => {
+                    None
+                }
+            },
         };
         upstream_request
             .dress(&mut headers)

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use genkan_routing::access::Mode;
 use genkan_routing::credential::Places;
+use genkan_routing::public::{self, Front, Origin};
 use ipnet::IpNet;
 
 /// The flags of the data plane that answers depend on, under their names there.
@@ -47,6 +48,28 @@ pub struct Settings {
         value_delimiter = ','
     )]
     pub allow_upstream_cidr: Vec<IpNet>,
+    /// URL under which people reach the data plane; repeatable [default: none]
+    #[arg(long, env = "GENKAN_PUBLIC_URL", value_name = "URL", value_delimiter = ',')]
+    pub public_url: Vec<Origin>,
+    /// What backends of web UIs are told of the front
+    #[arg(
+        long,
+        env = "GENKAN_FRONT_HEADERS",
+        value_enum,
+        default_value = "public",
+        value_name = "WORDS"
+    )]
+    pub front_headers: FrontHeaders,
+}
+
+/// What backends of web UIs are told of the front.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FrontHeaders {
+    /// X-Forwarded-Host, -Proto, -Port, -Prefix and Forwarded of the public side, and Origin and Referer in their own words
+    #[default]
+    Public,
+    /// X-Forwarded-For alone, and Origin as it came
+    Kubesphere,
 }
 
 /// Who may call.
@@ -86,6 +109,8 @@ impl Default for Settings {
             access_review: AccessReview::Pattern,
             forward_authorization: ForwardAuthorization::Never,
             allow_upstream_cidr: Vec::new(),
+            public_url: Vec::new(),
+            front_headers: FrontHeaders::Public,
         }
     }
 }
@@ -100,6 +125,18 @@ impl Settings {
             );
         }
         Ok(())
+    }
+
+    /// How people reach the data plane. Nothing that stands in front is known here.
+    pub(super) fn front(&self) -> Front {
+        Front {
+            headers: match self.front_headers {
+                FrontHeaders::Public => public::FrontHeaders::Public,
+                FrontHeaders::Kubesphere => public::FrontHeaders::Kubesphere,
+            },
+            origins: self.public_url.clone(),
+            trusted: Vec::new(),
+        }
     }
 
     pub(super) fn mode(&self) -> Mode {

@@ -10,6 +10,7 @@ use genkan_routing::connectors::{Injected, TokenId};
 use genkan_routing::decide::{
     self, Answer, Caller as _, Deciding, Evaluation, Next, Question, Room, Shown, Verb,
 };
+use genkan_routing::public::Arrival;
 use genkan_routing::target::parameters;
 use serde::Serialize;
 
@@ -123,6 +124,7 @@ fn decide(
     judged: &mut Judged,
     running: &mut Running,
 ) -> Result<Outcome, Stop> {
+    let is_tls = request.is_tls;
     let body = request.body.as_ref().map(|body| Bytes::copy_from_slice(body));
     let Arrived {
         method,
@@ -140,6 +142,12 @@ fn decide(
         method: &method,
         target: &target,
         host: &host,
+        door: Arrival {
+            host: &host,
+            is_tls,
+            peer: None,
+        }
+        .door(),
         is_upgrade: kind.upgrade.is_some(),
         has_certificate: false,
     };
@@ -227,6 +235,12 @@ fn decide(
                     known,
                     shows_credential,
                     kind: &kind,
+                    arrival: Arrival {
+                        host: &host,
+                        is_tls,
+                        peer: None,
+                    },
+                    path: target.split(|byte| *byte == b'?').next().unwrap_or_default(),
                 };
                 return Ok(forwarding.forward(world, plan, headers)?);
             }

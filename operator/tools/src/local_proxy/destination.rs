@@ -90,11 +90,14 @@ impl Destination {
         })
     }
 
-    /// The value of `Host`.
-    pub(super) fn authority(&self) -> &str {
+    /// Its scheme and authority, where it has a name of its own. At the end of a forwarded port it is that of the port.
+    pub(super) fn origin(&self) -> Option<(&'static str, &str)> {
         match self {
-            Self::Url { authority, .. } => authority,
-            Self::Service { .. } => "genkan",
+            Self::Url { authority, tls, .. } => {
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                Some((scheme, authority))
+            }
+            Self::Service { .. } => None,
         }
     }
 

@@ -13,13 +13,17 @@ const NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 ///
 /// A page of somewhere else can make a browser send requests here: by a name of its own that leads to 127.0.0.1, which
 /// shows in `Host`, or across origins, which shows in `Origin` and `Sec-Fetch-Site`.
-pub(super) fn objection(method: &Method, headers: &HeaderMap, port: u16) -> Option<&'static str> {
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
-    if !is_here(host, port) {
-        return Some("requests to this port must be for 127.0.0.1 or localhost");
+pub(super) fn objection(
+    method: &Method,
+    headers: &HeaderMap,
+    port: u16,
+    app: Option<&str>,
+) -> Option<&'static str> {
+    let host = host_of(headers);
+    if !is_here(host, port) && !is_app(host, port, app) {
+        return Some(
+            "requests to this port must be for 127.0.0.1 or localhost, or for the name that it was opened for",
+        );
     }
     let is_asked_for_a_page = *method == Method::GET
         && headers.get(&MODE).is_some_and(|mode| mode == "navigate")
@@ -32,13 +36,29 @@ pub(super) fn objection(method: &Method, headers: &HeaderMap, port: u16) -> Opti
     let origin = headers
         .get(ORIGIN)
         .map(|origin| origin.to_str().unwrap_or_default());
-    let is_foreign_origin = origin.is_some_and(|origin| {
-        !origin
-            .strip_prefix("http://")
-            .is_some_and(|host| is_here(host, port))
-    });
+    let is_own = |origin: &str| {
+        let name = origin.strip_prefix("http://");
+        name.is_some_and(|name| name.eq_ignore_ascii_case(host))
+    };
+    let is_foreign_origin = origin.is_some_and(|origin| !is_own(origin));
     (is_foreign || is_foreign_origin)
         .then_some("pages of other origins must not use this port, which acts with your rights")
+}
+
+/// As it was sent; empty where it is none.
+pub(super) fn host_of(headers: &HeaderMap) -> &str {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.unwrap_or_default()
+}
+
+/// Whether this is the name of the UI that the port was opened for.
+pub(super) fn is_app(host: &str, port: u16, app: Option<&str>) -> bool {
+    app.is_some_and(|app| {
+        let rest = host
+            .strip_prefix(app)
+            .and_then(|rest| rest.strip_prefix(".localhost:"));
+        rest.is_some_and(|given| given == port.to_string())
+    })
 }
 
 fn is_here(host: &str, port: u16) -> bool {
@@ -54,11 +74,15 @@ mod tests {
     use super::*;
 
     fn is_let_in(method: Method, headers: &[(&'static str, &str)]) -> bool {
+        is_let_in_for(None, method, headers)
+    }
+
+    fn is_let_in_for(app: Option<&str>, method: Method, headers: &[(&'static str, &str)]) -> bool {
         let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
-        objection(&method, &headers, 8001).is_none()
+        objection(&method, &headers, 8001, app).is_none()
     }
 
     const HERE: (&str, &str) = ("host", "localhost:8001");
@@ -82,6 +106,25 @@ mod tests {
                 ("sec-fetch-dest", "document")
             ]
         ));
+    }
+
+    #[test]
+    fn one_name_is_that_of_the_ui() {
+        let ui = ("host", "ui.localhost:8001");
+        let ask = |headers: &[_]| is_let_in_for(Some("ui"), Method::POST, headers);
+        assert!(ask(&[ui]) && ask(&[ui, ("origin", "http://ui.localhost:8001")]) && ask(&[HERE]));
+        for headers in [
+            &[("host", "other.localhost:8001")][..],
+            &[("host", "UI.localhost:8001")],
+            &[("host", "ui.localhost:8002")],
+            &[("host", "ui.localhost")],
+            &[ui, ("origin", "http://localhost:8001")],
+            &[ui, ("origin", "http://other.localhost:8001")],
+            &[HERE, ("origin", "http://ui.localhost:8001")],
+        ] {
+            assert!(!ask(headers), "{headers:?}");
+        }
+        assert!(!is_let_in(Method::GET, &[ui]));
     }
 
     #[test]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use genkan_accept::{Call, Closed, Place, Places, Shares, share};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, REFERER};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Either, Full};
+use http_body_util::{BodyExt as _, Either, Empty, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
@@ -33,8 +33,19 @@ const KUBESPHERE_AUTHORIZATION: HeaderName = HeaderName::from_static("x-kubesphe
 const CLIENTS: usize = 45;
 const HEAD: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(75);
+/// To the head of an answer.
+const ANSWER: Duration = Duration::from_secs(10);
 /// To the data plane, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// What a port is for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Served {
+    /// Only what is below it is sent on: a page must not reach everything that its reader may.
+    pub(super) folder: Option<Arc<str>>,
+    /// A UI that is at the root of a name of its own.
+    pub(super) app: Option<Arc<str>>,
+}
 
 /// One connection of a client, and the one that its requests go over.
 struct Pair {
@@ -42,8 +53,7 @@ struct Pair {
     place: Place,
     destination: Arc<Destination>,
     credential: Arc<Credential>,
-    /// Only what is below it is sent on: a page must not reach everything that its reader may.
-    folder: Option<Arc<str>>,
+    served: Served,
     /// Requests of one connection come one after the other.
     onward: Mutex<Option<SendRequest<Incoming>>>,
 }
@@ -53,9 +63,8 @@ pub(super) async fn serve(
     listener: TcpListener,
     destination: Arc<Destination>,
     credential: Arc<Credential>,
-    folder: Option<String>,
+    served: Served,
 ) -> Result<()> {
-    let folder: Option<Arc<str>> = folder.map(Into::into);
     let port = listener.local_addr()?.port();
     genkan_accept::raise_limit();
     let places = Places::new("proxy", shares(), &Closed::default());
@@ -65,7 +74,7 @@ pub(super) async fn serve(
             place,
             destination: Arc::clone(&destination),
             credential: Arc::clone(&credential),
-            folder: folder.clone(),
+            served: served.clone(),
             onward: Mutex::default(),
         };
         converse(stream, Arc::new(pair))
@@ -111,32 +120,36 @@ async fn converse(stream: TcpStream, pair: Arc<Pair>) {
 
 impl Pair {
     async fn answer(&self, request: Request<Incoming>, call: &Arc<Call>) -> Response<Body> {
-        if let Some(objection) = guard::objection(request.method(), request.headers(), self.port) {
+        let app = self.served.app.as_deref();
+        if let Some(objection) = guard::objection(request.method(), request.headers(), self.port, app) {
             return say(StatusCode::FORBIDDEN, objection.to_owned());
         }
-        if let Some(folder) = self
-            .folder
-            .as_deref()
-            .filter(|folder| !request.uri().path().starts_with(folder))
-        {
+        let is_of_app = guard::is_app(guard::host_of(request.headers()), self.port, app);
+        let outside = |folder: &&str| !is_of_app && !request.uri().path().starts_with(folder);
+        if let Some(folder) = self.served.folder.as_deref().filter(outside) {
             let objection = format!(
                 "this port was opened for what is below {folder}; genkan proxy opens one for everything"
             );
             return say(StatusCode::FORBIDDEN, objection);
         }
-        match self.forward(request, call).await {
+        match self.forward(request, call, is_of_app).await {
             Ok(response) => response,
             Err(error) => say(StatusCode::BAD_GATEWAY, sentence(error.as_ref())),
         }
     }
 
-    async fn forward(&self, mut request: Request<Incoming>, call: &Arc<Call>) -> Result<Response<Body>> {
-        self.dress(&mut request).await?;
+    async fn forward(
+        &self,
+        mut request: Request<Incoming>,
+        call: &Arc<Call>,
+        is_of_app: bool,
+    ) -> Result<Response<Body>> {
+        self.dress(&mut request, is_of_app).await?;
         let from_client = hyper::upgrade::on(&mut request);
         let mut onward = self.onward.lock().await;
         let mut sender = match onward.take().filter(|sender| !sender.is_closed()) {
             Some(sender) => sender,
-            None => self.connect().await?,
+            None => connect(&self.destination).await?,
         };
         sender
             .ready()
@@ -162,12 +175,30 @@ impl Pair {
     }
 
     /// Makes it a request of the user.
-    async fn dress(&self, request: &mut Request<Incoming>) -> Result<()> {
+    async fn dress(&self, request: &mut Request<Incoming>, is_of_app: bool) -> Result<()> {
         let target = request.uri().path_and_query().cloned();
         *request.uri_mut() = Uri::from(target.unwrap_or(PathAndQuery::from_static("/")));
         let credential = self.credential.header().await?;
         let headers = request.headers_mut();
-        headers.insert(HOST, HeaderValue::from_str(self.destination.authority())?);
+        if let Some((scheme, authority)) = self.destination.origin().filter(|_| !is_of_app) {
+            let here = headers.insert(HOST, HeaderValue::from_str(authority)?);
+            // Pages of this port are pages of the data plane.
+            let here = [
+                &b"http://"[..],
+                here.as_ref().map_or(&b""[..], HeaderValue::as_bytes),
+            ]
+            .concat();
+            for name in [ORIGIN, REFERER] {
+                let value = headers.get(&name).map(HeaderValue::as_bytes);
+                let Some(rest) = value.and_then(|value| value.strip_prefix(here.as_slice())) else {
+                    continue;
+                };
+                if matches!(rest, [] | [b'/' | b'?', ..]) {
+                    let there = [scheme.as_bytes(), b"://", authority.as_bytes(), rest].concat();
+                    headers.insert(name, HeaderValue::from_bytes(&there)?);
+                }
+            }
+        }
         headers.remove(KUBESPHERE_AUTHORIZATION);
         headers.remove(AUTHORIZATION);
         if let Some(credential) = credential {
@@ -175,19 +206,42 @@ impl Pair {
         }
         Ok(())
     }
+}
 
-    async fn connect(&self) -> Result<SendRequest<Incoming>> {
-        let connecting = timeout(CONNECT, self.destination.connect()).await;
-        let stream = connecting.map_err(|_| anyhow!("the data plane was not reached within 10 s"))??;
-        let stream = TokioIo::new(stream);
-        let (sender, connection) = hyper::client::conn::http1::Builder::new()
-            .preserve_header_case(true)
-            .handshake(stream)
-            .await
-            .context("the data plane does not speak HTTP")?;
-        tokio::spawn(connection.with_upgrades());
-        Ok(sender)
+async fn connect<B>(destination: &Destination) -> Result<SendRequest<B>>
+where
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let connecting = timeout(CONNECT, destination.connect()).await;
+    let stream = connecting.map_err(|_| anyhow!("the data plane was not reached within 10 s"))??;
+    let stream = TokioIo::new(stream);
+    let (sender, connection) = hyper::client::conn::http1::Builder::new()
+        .preserve_header_case(true)
+        .handshake(stream)
+        .await
+        .context("the data plane does not speak HTTP")?;
+    tokio::spawn(connection.with_upgrades());
+    Ok(sender)
+}
+
+/// Whether a data plane knows a UI by this name below `localhost`.
+///
+/// # Errors
+/// When it cannot be asked.
+pub(super) async fn has_app(destination: &Destination, credential: &Credential, name: &str) -> Result<bool> {
+    let mut sender = connect::<Empty<Bytes>>(destination).await?;
+    let mut request = Request::head("/").header(HOST, format!("{name}.localhost"));
+    if let Some(credential) = credential.header().await? {
+        request = request.header(AUTHORIZATION, credential);
     }
+    let asking = timeout(ANSWER, sender.send_request(request.body(Empty::new())?)).await;
+    // Whoever takes its time has begun to.
+    let Ok(answer) = asking else { return Ok(true) };
+    let answer = answer.context("the data plane gave no answer")?;
+    let reason = answer.headers().get(genkan_routing::answer::REASON);
+    Ok(reason.is_none_or(|reason| reason != genkan_routing::answer::reason::NO_ROUTE_MATCHED))
 }
 
 fn say(status: StatusCode, sentence: String) -> Response<Body> {
@@ -228,7 +282,12 @@ mod tests {
         let destination = Destination::url(&url, None, &credential).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, Arc::new(destination), Arc::new(credential), None));
+        tokio::spawn(serve(
+            listener,
+            Arc::new(destination),
+            Arc::new(credential),
+            Served::default(),
+        ));
         address
     }
 

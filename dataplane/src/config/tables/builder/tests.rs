@@ -48,6 +48,7 @@ fn mk_model(key: ObjectKey, matcher: Matcher, service: &str, generation: i64) ->
             target: model::Target::Endpoints(mk_set(service)),
             tls: None,
             http2: false,
+            fronting: Default::default(),
             https_by_default: false,
         }),
         forward_authorization: false,

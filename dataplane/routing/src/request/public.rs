@@ -1,0 +1,873 @@
+//! The public side: how people reach genkan, and what backends are told of it.
+//!
+//! A backend behind a path or behind another name compares `Origin` with `Host`, and makes absolute links of what it is told
+//! in `X-Forwarded-*`. So it is told the truth about the front, and the origin of the front is translated into its own.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use bytes::Bytes;
+use http::header::{FORWARDED, InvalidHeaderValue, ORIGIN, REFERER};
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::connection::tokens;
+use crate::endpoint::Scheme;
+use crate::headers::{HeaderStore, HeaderView, is_token};
+use crate::reference::{same_authority, scheme_length};
+
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+/// A prefix of a proxy in front that is longer is none.
+const LONGEST_PREFIX: usize = 1024;
+
+/// An origin that people type: `https://gw.example`, `http://gw.example:8080`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    scheme: Scheme,
+    /// Lower-case; without the port that the scheme has anyway.
+    authority: Box<str>,
+}
+
+/// Why a text is no [`Origin`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no public URL; write a scheme and a host, such as https://gw.example or http://gw.example:8080"
+)]
+pub struct NoOrigin(String);
+
+/// Which words backends are told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FrontHeaders {
+    /// Those of the public side.
+    #[default]
+    Public,
+    /// As KubeSphere has it: `X-Forwarded-For` alone, and with `wrapTransport` the names of the backend itself.
+    Kubesphere,
+}
+
+/// How genkan is reached, as an administrator says it.
+#[derive(Debug, Clone, Default)]
+pub struct Front {
+    pub headers: FrontHeaders,
+    /// The names of the front.
+    pub origins: Vec<Origin>,
+    /// HTTP proxies that overwrite what clients say of the front.
+    pub trusted: Vec<IpNet>,
+}
+
+/// A request as it arrived, beside its headers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Arrival<'r> {
+    /// The authority that the client named.
+    pub host: &'r str,
+    /// Its connection is encrypted.
+    pub is_tls: bool,
+    /// Where it comes from.
+    pub peer: Option<IpAddr>,
+}
+
+/// What a request comes to, by the name that its client uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Door<'r> {
+    /// All paths.
+    #[default]
+    Main,
+    /// One web UI, by the first segment of its path below `/proxy`: its root is that of the origin.
+    App(&'r str),
+    /// A name of web UIs that cannot be that of one.
+    Nowhere,
+}
+
+/// The front as one client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side<'r> {
+    pub scheme: Scheme,
+    /// Empty where the client names none.
+    pub authority: Cow<'r, str>,
+    pub standing: Standing,
+    /// What a trusted proxy took off in front of genkan.
+    prefix: &'r [u8],
+    port: Option<u16>,
+    is_trusted: bool,
+    is_told: bool,
+}
+
+/// What is known of the name that a client uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// An administrator named it.
+    Public,
+    /// The machine of the client itself.
+    Loopback,
+    /// It may be one that somebody made lead here.
+    Unknown,
+}
+
+/// What the backend of a web UI sees as `Host`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub enum HostMode {
+    /// Its own, of the upstream.
+    #[default]
+    Own,
+    /// The public name that the client used, where an administrator named it.
+    Preserve,
+    /// This one.
+    Name(String),
+}
+
+/// How the backend of a web UI wants to be told of the front.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Fronting {
+    pub host: HostMode,
+    /// `Origin` and `Referer` pass as they come.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_origin: bool,
+}
+
+/// What one request tells its backend of the front.
+#[derive(Debug, Clone, Copy)]
+pub struct Public<'r> {
+    pub front: &'r Front,
+    pub arrival: Arrival<'r>,
+    pub fronting: &'r Fronting,
+    /// The cluster that the path names, or nothing.
+    pub cluster: &'r str,
+    /// What stripPathPrefix took off.
+    pub stripped: Option<&'r str>,
+    /// Stands in front of every path of the backend.
+    pub base: &'r str,
+    /// The path as the client sees it.
+    pub path: &'r [u8],
+}
+
+// === impl Origin ===
+
+impl Origin {
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// A host without its port.
+    pub fn host(&self) -> &str {
+        host_of(&self.authority)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = NoOrigin;
+
+    fn from_str(text: &str) -> Result<Self, NoOrigin> {
+        let problem = || NoOrigin(text.to_owned());
+        let lower = text.trim().to_ascii_lowercase();
+        let (scheme, rest) = lower.split_once("://").ok_or_else(problem)?;
+        let scheme = match scheme {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => return Err(problem()),
+        };
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = split(authority)
+            .filter(|_| is_authority(authority))
+            .ok_or_else(problem)?;
+        let is_own_port = port.is_none_or(|port| port == scheme.default_port());
+        Ok(Self {
+            scheme,
+            authority: if is_own_port { host } else { authority }.into(),
+        })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.authority)
+    }
+}
+
+// === impl Front ===
+
+impl Front {
+    /// The front as the client of a request sees it.
+    pub fn side<'r>(&self, arrival: Arrival<'r>, headers: &'r impl HeaderView) -> Side<'r> {
+        let peer = arrival.peer.map(|peer| peer.to_canonical());
+        let is_trusted = peer.is_some_and(|peer| self.trusted.iter().any(|range| range.contains(&peer)));
+        let said = |name: HeaderName| is_trusted.then(|| last(headers, name)).flatten();
+        let authority = said(FORWARDED_HOST).filter(|authority| is_authority(authority));
+        let authority = authority.unwrap_or(arrival.host);
+        let encrypted = match said(FORWARDED_PROTO) {
+            Some(scheme) if scheme.eq_ignore_ascii_case("https") => Some(true),
+            Some(scheme) if scheme.eq_ignore_ascii_case("http") => Some(false),
+            _ => arrival.is_tls.then_some(true),
+        };
+        let scheme_of = |is_https| match is_https {
+            true => Scheme::Https,
+            false => Scheme::Http,
+        };
+        let is_named =
+            |origin: &&Origin| same_authority(authority.as_bytes(), origin.scheme, &origin.authority);
+        let mut named = self.origins.iter().filter(is_named);
+        let as_seen = named
+            .clone()
+            .find(|origin| Some(origin.scheme) == encrypted.map(scheme_of));
+        // Behind something that ends TLS and says nothing of it, the administrator's word is what there is.
+        let named = as_seen.or_else(|| named.next().filter(|_| encrypted.is_none()));
+        let (scheme, standing) = match named {
+            Some(origin) => (origin.scheme, Standing::Public),
+            None if matches!(arrival.door(), Door::App(_)) => {
+                (scheme_of(encrypted == Some(true)), Standing::Public)
+            }
+            None if is_loopback(host_of(authority)) => {
+                (scheme_of(encrypted == Some(true)), Standing::Loopback)
+            }
+            None => (scheme_of(encrypted == Some(true)), Standing::Unknown),
+        };
+        let prefix = match is_trusted {
+            true => headers.first(FORWARDED_PREFIX).map(HeaderValue::as_bytes),
+            false => None,
+        };
+        let is_prefix = |prefix: &&[u8]| {
+            prefix.starts_with(b"/")
+                && !prefix.starts_with(b"//")
+                && prefix.len() <= LONGEST_PREFIX
+                && !prefix.contains(&b',')
+        };
+        let prefix = prefix.filter(is_prefix).unwrap_or_default();
+        Side {
+            scheme,
+            authority: Cow::Borrowed(authority),
+            standing,
+            prefix: prefix.strip_suffix(b"/").unwrap_or(prefix),
+            port: said(FORWARDED_PORT).and_then(|port| port.parse().ok()),
+            is_trusted,
+            is_told: self.headers == FrontHeaders::Public,
+        }
+    }
+}
+
+// === impl Arrival ===
+
+/// Browsers lead every name below to the machine that they run on.
+const LOCAL_APPS: &str = ".localhost";
+
+impl<'r> Arrival<'r> {
+    /// Names of web UIs count on the machine itself: through a forwarded port.
+    pub fn door(&self) -> Door<'r> {
+        let is_local = self.peer.is_none_or(|peer| peer.to_canonical().is_loopback());
+        let host = host_of(self.host);
+        let name = host.strip_suffix('.').unwrap_or(host);
+        let at = name.len().checked_sub(LOCAL_APPS.len());
+        let is_below = at
+            .and_then(|at| name.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(LOCAL_APPS));
+        if !is_local || !is_below {
+            return Door::Main;
+        }
+        match host.strip_suffix(LOCAL_APPS) {
+            Some(name) if is_label(name) => Door::App(name),
+            Some(_) | None => Door::Nowhere,
+        }
+    }
+}
+
+// === impl Side ===
+impl Side<'_> {
+    /// Whether this is the origin of a reference.
+    pub fn is_origin(&self, scheme: &[u8], authority: &[u8]) -> bool {
+        scheme.eq_ignore_ascii_case(self.scheme.as_str().as_bytes())
+            && same_authority(authority, self.scheme, &self.authority)
+    }
+
+    /// What stands behind this very origin in a reference, where backends are told of it.
+    pub fn path_of<'l>(&self, reference: &'l [u8]) -> Option<&'l [u8]> {
+        let (scheme, authority, rest) = parts(reference)?;
+        (self.is_told && self.is_origin(scheme, authority)).then_some(rest)
+    }
+
+    fn is_known(&self) -> bool {
+        match self.standing {
+            Standing::Public | Standing::Loopback => true,
+            Standing::Unknown => false,
+        }
+    }
+
+    fn port(&self) -> u16 {
+        let own = split(&self.authority).and_then(|(_, port)| port);
+        own.or(self.port).unwrap_or_else(|| self.scheme.default_port())
+    }
+}
+
+// === impl Fronting ===
+
+impl Fronting {
+    /// Nothing is wanted that is not done anyway.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+// === impl Public ===
+
+impl Public<'_> {
+    /// Backends hear of it.
+    pub(crate) fn is_told(&self) -> bool {
+        self.front.headers == FrontHeaders::Public
+    }
+
+    /// Says how the client sees what it asks for. Before `headerUp`, whose word is the last. `own` is the `Host` of the
+    /// backend and `scheme` how it is spoken to; what comes back is the `Host` that it gets.
+    ///
+    /// # Errors
+    /// When something of the request is no header value.
+    pub(crate) fn tell(
+        &self,
+        headers: &mut (impl HeaderView + HeaderStore),
+        own: &HeaderValue,
+        scheme: &'static str,
+        client: Option<&(dyn fmt::Display + Sync)>,
+        is_wrapped: bool,
+    ) -> Result<HeaderValue, InvalidHeaderValue> {
+        let made = {
+            let side = self.front.side(self.arrival, headers);
+            let host = match &self.fronting.host {
+                HostMode::Preserve if side.standing == Standing::Public => {
+                    HeaderValue::from_str(&side.authority)?
+                }
+                HostMode::Name(name) => HeaderValue::from_str(name)?,
+                HostMode::Own | HostMode::Preserve => own.clone(),
+            };
+            if self.front.headers == FrontHeaders::Kubesphere {
+                return Ok(host);
+            }
+            Made {
+                words: self.words(&side, headers, client)?,
+                translated: self.translate(&side, headers, &host, scheme)?,
+                proto: HeaderValue::from_static(side.scheme.as_str()),
+                host,
+            }
+        };
+        let Words {
+            host,
+            port,
+            prefix,
+            forwarded,
+        } = made.words;
+        put_or_remove(headers, "X-Forwarded-Host", host);
+        headers.put("X-Forwarded-Proto", made.proto);
+        headers.put("X-Forwarded-Port", port);
+        put_or_remove(headers, "X-Forwarded-Prefix", prefix);
+        headers.put("Forwarded", forwarded);
+        if is_wrapped {
+            headers.put("X-Forwarded-Uri", HeaderValue::from_bytes(self.path)?);
+        }
+        let (origin, referer) = made.translated;
+        if let Some(origin) = origin {
+            headers.put("Origin", origin);
+        }
+        if let Some(referer) = referer {
+            headers.put("Referer", referer);
+        }
+        Ok(made.host)
+    }
+
+    /// All of them are parts of one text.
+    fn words(
+        &self,
+        side: &Side<'_>,
+        headers: &impl HeaderView,
+        client: Option<&(dyn fmt::Display + Sync)>,
+    ) -> Result<Words, InvalidHeaderValue> {
+        let mut text = String::with_capacity(128);
+        if side.is_trusted {
+            for line in headers.values(FORWARDED).filter_map(|line| line.to_str().ok()) {
+                let _ = write!(text, "{line}, ");
+            }
+        }
+        if let Some(client) = client {
+            let begin = text.len();
+            let _ = write!(text, "for={client}");
+            let shown = &text[begin + "for=".len()..];
+            if shown.contains(':') {
+                let quoted = format!("for=\"[{shown}]\"");
+                text.replace_range(begin.., &quoted);
+            } else if !is_token(shown) {
+                let quoted = format!("for=\"{shown}\"");
+                text.replace_range(begin.., &quoted);
+            }
+            text.push(';');
+        }
+        let mut host = None;
+        if !side.authority.is_empty() {
+            let quote = if is_token(&side.authority) { "" } else { "\"" };
+            let begin = text.len() + "host=".len() + quote.len();
+            let _ = write!(text, "host={quote}{}{quote};", side.authority);
+            host = Some(begin..begin + side.authority.len());
+        }
+        let _ = write!(text, "proto={}", side.scheme.as_str());
+        let forwarded = text.len();
+        let _ = write!(text, "{}", side.port());
+        let port = forwarded..text.len();
+        let begin = text.len();
+        text.push_str(&String::from_utf8_lossy(side.prefix));
+        self.write_prefix(&mut text);
+        let prefix = (text.len() > begin).then_some(begin..text.len());
+        let text = Bytes::from(text);
+        let part = |range| HeaderValue::from_maybe_shared(text.slice(range));
+        Ok(Words {
+            host: host.map(part).transpose()?,
+            port: part(port)?,
+            prefix: prefix.map(part).transpose()?,
+            forwarded: part(0..forwarded)?,
+        })
+    }
+
+    /// What stands in front of the path of the backend, as the client sees it: begins with a slash and ends with none.
+    fn write_prefix(&self, text: &mut String) {
+        if !self.cluster.is_empty() {
+            text.push_str("/clusters/");
+            text.push_str(self.cluster);
+        }
+        let stripped = self.stripped.unwrap_or_default();
+        text.push_str(stripped.strip_suffix('/').unwrap_or(stripped));
+    }
+
+    /// `Origin` and `Referer` of this very front in the words of the backend. Foreign ones stay, so that its check is alive;
+    /// under a name that nobody told us nothing is translated, since whoever made it lead here would be believed.
+    fn translate(
+        &self,
+        side: &Side<'_>,
+        headers: &impl HeaderView,
+        host: &HeaderValue,
+        scheme: &'static str,
+    ) -> Result<(Option<HeaderValue>, Option<HeaderValue>), InvalidHeaderValue> {
+        if !side.is_known() || self.fronting.keeps_origin {
+            return Ok((None, None));
+        }
+        // It sees the public name, and by X-Forwarded-Proto how that is reached.
+        let keeps_name = self.fronting.host == HostMode::Preserve && side.standing == Standing::Public;
+        let own = |rest: &[&[u8]]| {
+            let (scheme, host) = match keeps_name {
+                true => (side.scheme.as_str().as_bytes(), side.authority.as_bytes()),
+                false => (scheme.as_bytes(), host.as_bytes()),
+            };
+            let all = [&[scheme, b"://", host], rest].concat().concat();
+            HeaderValue::from_maybe_shared(Bytes::from(all))
+        };
+        let of_front = |value: &HeaderValue| {
+            let (scheme, authority, rest) = parts(value.as_bytes())?;
+            side.is_origin(scheme, authority).then(|| rest.to_vec())
+        };
+        let origin = headers.first(ORIGIN).and_then(of_front);
+        let origin = origin.filter(Vec::is_empty).map(|_| own(&[])).transpose()?;
+        let referer = headers.first(REFERER).and_then(of_front);
+        let referer = referer.map(|rest| {
+            let mut prefix = String::new();
+            self.write_prefix(&mut prefix);
+            // Other UIs of the front are none of its business.
+            match rest.strip_prefix(prefix.as_bytes()) {
+                Some(below) if matches!(below, [] | [b'/' | b'?', ..]) => own(&[self.base.as_bytes(), below]),
+                _ => own(&[b"/"]),
+            }
+        });
+        Ok((origin, referer.transpose()?))
+    }
+}
+
+struct Made {
+    words: Words,
+    translated: (Option<HeaderValue>, Option<HeaderValue>),
+    proto: HeaderValue,
+    host: HeaderValue,
+}
+
+struct Words {
+    host: Option<HeaderValue>,
+    port: HeaderValue,
+    prefix: Option<HeaderValue>,
+    forwarded: HeaderValue,
+}
+
+fn put_or_remove(headers: &mut impl HeaderStore, name: &'static str, value: Option<HeaderValue>) {
+    match value {
+        Some(value) => headers.put(name, value),
+        None => headers.remove(name),
+    }
+}
+
+/// Scheme, authority and the rest of a reference that has all of them.
+fn parts(reference: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let length = scheme_length(reference)?;
+    let rest = reference[length + 1..].strip_prefix(b"//")?;
+    let end = rest.iter().position(|byte| b"/?#".contains(byte));
+    let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
+    Some((&reference[..length], authority, rest))
+}
+
+/// The word of the proxy that is nearest.
+fn last(headers: &impl HeaderView, name: HeaderName) -> Option<&str> {
+    let line = headers.lines(name).last()?;
+    std::str::from_utf8(tokens(line).last()?).ok()
+}
+
+/// Host and port; the host of an IPv6 address with its brackets.
+fn split(authority: &str) -> Option<(&str, Option<u16>)> {
+    let end = authority.rfind(']').map_or(0, |at| at + 1);
+    match authority[end..].split_once(':') {
+        None => Some((authority, None)),
+        Some((host, "")) => Some((&authority[..end + host.len()], None)),
+        Some((host, port)) => Some((&authority[..end + host.len()], Some(port.parse().ok()?))),
+    }
+}
+
+fn host_of(authority: &str) -> &str {
+    split(authority).map_or(authority, |(host, _)| host)
+}
+
+/// A name or an address, perhaps with a port, and nothing that could end it early somewhere else.
+pub fn is_authority(text: &str) -> bool {
+    let Some((host, _)) = split(text) else {
+        return false;
+    };
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            !host.is_empty() && host.len() <= 253 && host.bytes().all(is_letter)
+        }
+    }
+}
+
+/// A label of DNS in small letters.
+fn is_label(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_edge = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && bytes.iter().copied().all(is_inner)
+        && is_edge(bytes.first())
+        && is_edge(bytes.last())
+}
+
+/// Browsers lead these to the machine that they run on, whatever a name server says.
+fn is_loopback(host: &str) -> bool {
+    let lower = host.to_ascii_lowercase();
+    let address = lower.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    lower == "localhost"
+        || lower.ends_with(".localhost")
+        || address.is_some_and(|address| {
+            address
+                .parse::<Ipv6Addr>()
+                .is_ok_and(|address| address.is_loopback())
+        })
+        || lower
+            .parse::<Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use http::header::HOST;
+
+    use super::*;
+
+    fn mk_front() -> Front {
+        Front {
+            headers: FrontHeaders::Public,
+            origins: ["https://gw.example", "http://gw.internal:8080"]
+                .map(|url| url.parse().unwrap())
+                .into(),
+            trusted: vec!["10.0.0.0/8".parse().unwrap()],
+        }
+    }
+
+    fn mk_headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    /// What a backend at `http://ui.svc:3000/base` gets of a request for `/proxy/ui/a`.
+    fn told(
+        host: &str,
+        peer: &str,
+        fronting: &Fronting,
+        lines: &[(&'static str, &str)],
+    ) -> (HeaderMap, HeaderValue) {
+        let (front, mut headers) = (mk_front(), mk_headers(lines));
+        let public = Public {
+            front: &front,
+            arrival: Arrival {
+                host,
+                is_tls: false,
+                peer: Some(peer.parse().unwrap()),
+            },
+            fronting,
+            cluster: "",
+            stripped: Some("/proxy/ui"),
+            base: "/base",
+            path: b"/proxy/ui/a",
+        };
+        let own = HeaderValue::from_static("ui.svc:3000");
+        let peer: IpAddr = peer.parse().unwrap();
+        let host = public
+            .tell(&mut headers, &own, "http", Some(&peer), false)
+            .unwrap();
+        (headers, host)
+    }
+
+    fn of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+        let mut all = headers.get_all(name).into_iter();
+        let first = all.next().map(|value| value.to_str().unwrap());
+        assert!(all.next().is_none(), "{name} is there twice");
+        first
+    }
+
+    const STRANGER: &str = "192.0.2.1";
+    const BALANCER: &str = "10.1.2.3";
+
+    #[test]
+    fn public_urls_are_origins() {
+        for (text, shown) in [
+            ("https://gw.example", "https://gw.example"),
+            ("HTTPS://GW.example:443/", "https://gw.example"),
+            ("http://gw:8080", "http://gw:8080"),
+            ("http://[::1]:80", "http://[::1]"),
+        ] {
+            assert_eq!(text.parse::<Origin>().unwrap().to_string(), shown);
+        }
+        for text in [
+            "gw.example",
+            "https://",
+            "ftp://a",
+            "https://a/b",
+            "https://a:x",
+            "https://a b",
+            "http://u@a",
+            "http://[x]",
+        ] {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_backend_is_told_how_it_is_seen() {
+        let (headers, host) = told("gw.example", STRANGER, &Fronting::default(), &[]);
+        assert_eq!(host, "ui.svc:3000");
+        for (name, value) in [
+            ("x-forwarded-host", "gw.example"),
+            // The connection is in the clear, and the administrator says that something in front ends TLS.
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-port", "443"),
+            ("x-forwarded-prefix", "/proxy/ui"),
+            ("forwarded", "for=192.0.2.1;host=gw.example;proto=https"),
+        ] {
+            assert_eq!(of(&headers, name), Some(value), "{name}");
+        }
+        let (headers, _) = told("[2001:db8::1]:8080", "2001:db8::2", &Fronting::default(), &[]);
+        assert_eq!(
+            of(&headers, "forwarded"),
+            Some("for=\"[2001:db8::2]\";host=\"[2001:db8::1]:8080\";proto=http")
+        );
+        assert_eq!(of(&headers, "x-forwarded-port"), Some("8080"));
+        let (headers, _) = told(
+            "",
+            STRANGER,
+            &Fronting::default(),
+            &[("x-forwarded-host", "evil")],
+        );
+        assert_eq!(of(&headers, "x-forwarded-host"), None);
+    }
+
+    #[test]
+    fn only_trusted_proxies_say_what_the_front_is() {
+        let lines = [
+            ("x-forwarded-host", "gw.internal:8080"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-port", "8443"),
+            ("x-forwarded-prefix", "/outer/"),
+            ("forwarded", "for=203.0.113.1"),
+        ];
+        let (headers, _) = told("gw.example", STRANGER, &Fronting::default(), &lines);
+        assert_eq!(of(&headers, "x-forwarded-host"), Some("gw.example"));
+        assert_eq!(of(&headers, "x-forwarded-prefix"), Some("/proxy/ui"));
+        assert_eq!(
+            of(&headers, "forwarded"),
+            Some("for=192.0.2.1;host=gw.example;proto=https")
+        );
+        let (headers, _) = told("inner.example", BALANCER, &Fronting::default(), &lines);
+        assert_eq!(of(&headers, "x-forwarded-host"), Some("gw.internal:8080"));
+        assert_eq!(of(&headers, "x-forwarded-proto"), Some("https"));
+        assert_eq!(of(&headers, "x-forwarded-port"), Some("8080"));
+        assert_eq!(of(&headers, "x-forwarded-prefix"), Some("/outer/proxy/ui"));
+        assert_eq!(
+            of(&headers, "forwarded"),
+            Some("for=203.0.113.1, for=10.1.2.3;host=\"gw.internal:8080\";proto=https")
+        );
+        // What it cannot mean is not taken from it, either.
+        let odd = [
+            ("x-forwarded-host", "a/b"),
+            ("x-forwarded-proto", "gopher"),
+            ("x-forwarded-prefix", "//evil"),
+        ];
+        let (headers, _) = told("gw.example", BALANCER, &Fronting::default(), &odd);
+        assert_eq!(of(&headers, "x-forwarded-host"), Some("gw.example"));
+        assert_eq!(of(&headers, "x-forwarded-proto"), Some("https"));
+        assert_eq!(of(&headers, "x-forwarded-prefix"), Some("/proxy/ui"));
+    }
+
+    #[test]
+    fn origin_and_referer_of_the_front_become_those_of_the_backend() {
+        let own = Some("http://ui.svc:3000");
+        for (host, origin, expected) in [
+            ("gw.example", "https://gw.example", own),
+            ("GW.example:443", "https://gw.example:443", own),
+            ("gw.example", "http://gw.example", Some("http://gw.example")),
+            ("gw.example", "https://evil.example", Some("https://evil.example")),
+            ("gw.example", "null", Some("null")),
+            ("gw.internal:8080", "http://gw.internal:8080", own),
+            ("localhost:1234", "http://localhost:1234", own),
+            ("ui.localhost:1234", "http://ui.localhost:1234", own),
+            ("127.0.0.1:1234", "http://127.0.0.1:1234", own),
+            ("[::1]", "http://[::1]", own),
+            (
+                "localhost:1234",
+                "http://localhost:1235",
+                Some("http://localhost:1235"),
+            ),
+            // Whoever made this name lead here would be believed.
+            (
+                "rebound.example",
+                "http://rebound.example",
+                Some("http://rebound.example"),
+            ),
+            (
+                "localhost.example",
+                "http://localhost.example",
+                Some("http://localhost.example"),
+            ),
+        ] {
+            let (headers, _) = told(host, STRANGER, &Fronting::default(), &[("origin", origin)]);
+            assert_eq!(of(&headers, "origin"), expected, "{host} {origin}");
+        }
+        for (referer, expected) in [
+            ("https://gw.example/proxy/ui/a?b", "http://ui.svc:3000/base/a?b"),
+            ("https://gw.example/proxy/ui", "http://ui.svc:3000/base"),
+            // What another UI was asked is none of its business.
+            ("https://gw.example/proxy/uix?secret", "http://ui.svc:3000/"),
+            ("https://gw.example/", "http://ui.svc:3000/"),
+            (
+                "https://evil.example/proxy/ui/a",
+                "https://evil.example/proxy/ui/a",
+            ),
+        ] {
+            let (headers, _) = told(
+                "gw.example",
+                STRANGER,
+                &Fronting::default(),
+                &[("referer", referer)],
+            );
+            assert_eq!(of(&headers, "referer"), Some(expected), "{referer}");
+        }
+        let keeps = Fronting {
+            keeps_origin: true,
+            ..Fronting::default()
+        };
+        let (headers, _) = told(
+            "gw.example",
+            STRANGER,
+            &keeps,
+            &[("origin", "https://gw.example")],
+        );
+        assert_eq!(of(&headers, "origin"), Some("https://gw.example"));
+    }
+
+    #[test]
+    fn a_name_below_localhost_is_a_door_of_its_own() {
+        let door = |host, peer: &str| {
+            Arrival {
+                host,
+                is_tls: false,
+                peer: Some(peer.parse().unwrap()),
+            }
+            .door()
+        };
+        let here = "127.0.0.1";
+        for host in ["ui.localhost", "ui.localhost:8001"] {
+            assert_eq!(door(host, here), Door::App("ui"), "{host}");
+            assert_eq!(door(host, "::1"), Door::App("ui"), "{host}");
+            assert_eq!(door(host, "::ffff:127.0.0.1"), Door::App("ui"), "{host}");
+            assert_eq!(door(host, STRANGER), Door::Main, "{host}");
+        }
+        for host in [
+            "Ui.localhost",
+            "ui.LOCALHOST",
+            "ui.localhost.",
+            "a.b.localhost",
+            "-a.localhost",
+            "a_b.localhost",
+            ".localhost",
+        ] {
+            assert_eq!(door(host, here), Door::Nowhere, "{host}");
+        }
+        let long = format!("{}.localhost", "a".repeat(64));
+        assert_eq!(door(&long, here), Door::Nowhere);
+        for host in [
+            "localhost",
+            "localhost.",
+            "",
+            "ui.localhost.example",
+            "xlocalhost",
+            "[::1]:80",
+        ] {
+            assert_eq!(door(host, here), Door::Main, "{host}");
+        }
+        // There it is the public name.
+        let preserve = Fronting {
+            host: HostMode::Preserve,
+            ..Fronting::default()
+        };
+        assert_eq!(
+            told("ui.localhost:1234", here, &preserve, &[]).1,
+            "ui.localhost:1234"
+        );
+    }
+
+    #[test]
+    fn a_backend_sees_the_name_that_its_author_chose() {
+        let origin = [
+            ("origin", "https://gw.example"),
+            ("referer", "https://gw.example/proxy/ui/a"),
+        ];
+        let preserve = Fronting {
+            host: HostMode::Preserve,
+            ..Fronting::default()
+        };
+        let (headers, host) = told("gw.example", STRANGER, &preserve, &origin);
+        assert_eq!(host, "gw.example");
+        assert_eq!(of(&headers, "origin"), Some("https://gw.example"));
+        assert_eq!(of(&headers, "referer"), Some("https://gw.example/base/a"));
+        // One that nobody named is not handed on.
+        for unknown in ["rebound.example", "localhost"] {
+            assert_eq!(told(unknown, STRANGER, &preserve, &[]).1, "ui.svc:3000");
+        }
+        let named = Fronting {
+            host: HostMode::Name("ui.example:81".into()),
+            ..Fronting::default()
+        };
+        let (headers, host) = told("gw.example", STRANGER, &named, &origin);
+        assert_eq!(host, "ui.example:81");
+        assert_eq!(of(&headers, "origin"), Some("http://ui.example:81"));
+        assert_eq!(of(&headers, HOST.as_str()), None, "that is for whoever sends it");
+    }
+}
