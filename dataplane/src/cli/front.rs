@@ -8,7 +8,7 @@ pub struct FrontArgs {
     /// URL under which people reach this data plane; repeatable [default: none]
     #[arg(long, env = "GENKAN_PUBLIC_URL", value_name = "URL", value_delimiter = ',')]
     pub public_url: Vec<Origin>,
-    /// HTTP proxies in front that overwrite X-Forwarded-*, which is believed of them alone; repeatable [default: none]
+    /// HTTP proxies in front that overwrite X-Forwarded-*, believed of them alone; repeatable [default: none]
     #[arg(
         long,
         env = "GENKAN_TRUSTED_PROXIES",

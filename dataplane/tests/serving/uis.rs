@@ -202,13 +202,13 @@ async fn links_to_the_public_name_are_moved_too() {
 }
 
 const LOUD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nClear-Site-Data: \"*\"\r\nStrict-Transport-Security: max-age=9\r\n\
-                    Service-Worker-Allowed: /\r\nSet-Cookie: a=1; Path=/; Domain=gw.example\r\nSet-Cookie: =token=2\r\n\
+                    Service-Worker-Allowed: /\r\nSet-Cookie: a=1; Path=/; Domain=gw.example\r\n\
                     Set-Cookie: __Host-genkan=3; Path=/; Secure\r\n\r\nok";
 
 #[tokio::test]
 async fn an_answer_speaks_for_its_own_object_alone() {
     let backend = Backend::start(LOUD, Then::Stay).await;
-    let process = Process::start(&["--token-cookie", "token"]).await;
+    let process = Process::start(&[]).await;
     let adding = Directives {
         header_down: vec!["Set-Cookie b=1; Path=/".into(), "Alt-Svc h3".into()],
         ..none()
@@ -288,7 +288,7 @@ async fn a_name_below_localhost_is_one_ui() {
     assert_eq!(answer.status, 200);
     // Its origin is its own.
     assert_eq!(answer.header("clear-site-data"), Some("\"*\""));
-    assert_eq!(cookies(&answer), ["a=1; Path=/", "=token=2"]);
+    assert_eq!(cookies(&answer), ["a=1; Path=/"]);
     let told = backend.received().to_lowercase();
     assert!(told.starts_with("get /x?y http/1.1\r\n"), "{told}");
     assert!(told.contains("x-forwarded-host: ui.localhost:8001\r\n"), "{told}");

@@ -36,14 +36,11 @@ fn explain_foretells_the_data_plane() {
         Flags {
             forwards_always: true,
             cookie: Some("ks"),
+            public: Some("https://gw.test"),
             ..Flags::DEFAULT
         },
         Flags {
             is_open: true,
-            ..Flags::DEFAULT
-        },
-        Flags {
-            public: Some("https://gw.test"),
             ..Flags::DEFAULT
         },
     ];
