@@ -12,7 +12,7 @@ pub(crate) fn scheme_length(reference: &[u8]) -> Option<usize> {
 
 /// Do two authorities name the same host and port under this scheme? User information never matches.
 pub(crate) fn same_authority(one: &[u8], scheme: Scheme, other: &str) -> bool {
-    let split = |text: &'_ [u8]| -> Option<(Vec<u8>, u16)> {
+    fn split(text: &[u8], scheme: Scheme) -> Option<(&[u8], u16)> {
         let colon = memchr::memrchr(b':', text).filter(|&at| memchr::memchr(b']', &text[at..]).is_none());
         let (host, port) = match colon {
             Some(at) => (&text[..at], &text[at + 1..]),
@@ -22,7 +22,10 @@ pub(crate) fn same_authority(one: &[u8], scheme: Scheme, other: &str) -> bool {
             [] => scheme.default_port(),
             digits => std::str::from_utf8(digits).ok()?.parse().ok()?,
         };
-        Some((host.to_ascii_lowercase(), port))
-    };
-    split(one).is_some_and(|one| Some(one) == split(other.as_bytes()))
+        Some((host, port))
+    }
+    match (split(one, scheme), split(other.as_bytes(), scheme)) {
+        (Some((one, at)), Some((other, port))) => at == port && one.eq_ignore_ascii_case(other),
+        _ => false,
+    }
 }

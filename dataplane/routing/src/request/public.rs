@@ -555,18 +555,21 @@ fn is_label(text: &str) -> bool {
 
 /// Browsers lead these to the machine that they run on, whatever a name server says.
 fn is_loopback(host: &str) -> bool {
-    let lower = host.to_ascii_lowercase();
-    let address = lower.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    lower == "localhost"
-        || lower.ends_with(".localhost")
-        || address.is_some_and(|address| {
-            address
-                .parse::<Ipv6Addr>()
-                .is_ok_and(|address| address.is_loopback())
-        })
-        || lower
+    let at = host.len().checked_sub(LOCAL_APPS.len());
+    let is_below = at
+        .and_then(|at| host.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(LOCAL_APPS));
+    if is_below || host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address
+            .parse::<Ipv6Addr>()
+            .is_ok_and(|address| address.is_loopback()),
+        None => host
             .parse::<Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
+            .is_ok_and(|address| address.is_loopback()),
+    }
 }
 
 #[cfg(test)]
