@@ -147,7 +147,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut Self::CTX,
     ) -> Result<()> {
-        self.receive(response, context)?;
+        self.receive(session, response, context)?;
         match context.running {
             None => Ok(()),
             Some(_) => {
@@ -168,7 +168,7 @@ impl ProxyHttp for Proxy {
             session.set_read_timeout(self.tunnel_idle_timeout);
         }
         receiving::dress(session, response, context, &self.front)?;
-        receiving::guard(session, context, self.token_cookie(), response);
+        receiving::guard(session, context, &self.front, self.token_cookie(), response);
         match context.running {
             None => Ok(()),
             Some(_) => {
@@ -325,7 +325,7 @@ impl Proxy {
             .then_some(context.route.as_ref())
             .flatten();
         let running = context.running.as_deref();
-        let guard = receiving::guard_of(session, context, self.token_cookie());
+        let guard = receiving::guard_of(session, context, &self.front, self.token_cookie());
         let guard = guard.map(Guard::into_owned);
         answer::write(&answer, session, options, |head| {
             receiving::header_down(route, head);

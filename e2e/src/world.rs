@@ -37,6 +37,8 @@ pub enum Stage {
     Node,
     /// All of it: controller-manager, CRDs, operator and two data planes.
     Product,
+    /// The same, with data planes that tell backends of the front what KubeSphere tells them.
+    KubeSphere,
 }
 
 /// The control plane, and on stage `Product` the programs.
@@ -70,10 +72,15 @@ impl World {
         };
         let control_plane = ControlPlane::start(folder, &prepared.kubernetes, options).await?;
         let product = match (stage, &prepared.programs) {
-            (Stage::Product, Some(programs)) => {
-                Some(Product::start(&control_plane, programs, folder, Addresses::default()).await?)
+            (Stage::Product | Stage::KubeSphere, Some(programs)) => {
+                let arguments: &[&str] = match stage {
+                    Stage::KubeSphere => &["--front-headers", "kubesphere"],
+                    _ => &[],
+                };
+                let addresses = Addresses::default();
+                Some(Product::start(&control_plane, programs, folder, addresses, arguments).await?)
             }
-            (Stage::Product, None) => bail!("the programs of genkan were not built"),
+            (Stage::Product | Stage::KubeSphere, None) => bail!("the programs of genkan were not built"),
             (Stage::ApiServer | Stage::Programs | Stage::Charts | Stage::Node, _) => None,
         };
         let helm = prepared
@@ -256,9 +263,10 @@ impl Product {
         programs: &Programs,
         folder: &Path,
         addresses: Addresses,
+        arguments: &[&str],
     ) -> Result<Self> {
         let source = Self::installed(control_plane, programs).await?;
-        Self::launch(programs, folder, &source, addresses, &[]).await
+        Self::launch(programs, folder, &source, addresses, arguments).await
     }
 
     /// The same with proxies that ask the API server about their callers, as their ServiceAccount may.

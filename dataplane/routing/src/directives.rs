@@ -9,7 +9,7 @@ mod regexp;
 mod replace;
 mod rewrite;
 mod spec;
-mod strip;
+pub(crate) mod strip;
 mod work;
 
 use crate::answer::reason;

@@ -19,7 +19,7 @@ use genkan_routing::guard::{Guard, names_own};
 use genkan_routing::headers::is_hop_by_hop;
 use genkan_routing::links::{PublicPrefix, is_readable};
 use genkan_routing::model::{BackendState, Matcher};
-use genkan_routing::public::{Door, Front};
+use genkan_routing::public::{Door, Front, HostMode, Side, Standing};
 use genkan_routing::redirect::leaves_origin;
 use genkan_routing::{HeaderStore, Scheme, is_served_path};
 
@@ -49,10 +49,15 @@ const MOST_MOVED: usize = 512 << 10;
 
 impl Proxy {
     /// Judges the head of the backend's answer and takes out what concerns one connection only.
-    pub(super) fn receive(&self, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    pub(super) fn receive(
+        &self,
+        session: &Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
         let (route, upstream) = context.destination()?;
         context.attempt.interim_answers += u32::from(is_interim(response.status));
-        if let Err(problem) = judge(response, context, &route, &upstream) {
+        if let Err(problem) = judge(session, response, context, &self.front, &route, &upstream) {
             context.verdict = Some(failing::protocol(&route, &problem));
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
@@ -118,8 +123,10 @@ fn is_interim(status: StatusCode) -> bool {
 }
 
 fn judge(
+    session: &Session,
     response: &ResponseHeader,
     context: &Context,
+    front: &Front,
     route: &Route,
     upstream: &Upstream,
 ) -> Result<(), String> {
@@ -164,12 +171,26 @@ fn judge(
         } else {
             Scheme::Http
         };
+        let side = front.side(arrival(session, context), &session.req_header().headers);
+        let authority = authority_of(upstream, &side);
+        // To the public name that a backend is told of is not elsewhere.
+        let leaves =
+            |target: &[u8]| side.path_of(target).is_none() && leaves_origin(target, scheme, authority);
         let mut targets = response.headers.get_all(LOCATION).into_iter();
-        if targets.any(|target| leaves_origin(target.as_bytes(), scheme, &upstream.authority)) {
+        if targets.any(|target| leaves(target.as_bytes())) {
             return Err("it redirects to another origin, which rejectForwardingRedirects forbids".to_owned());
         }
     }
     Ok(())
+}
+
+/// The `Host` that the backend got.
+fn authority_of<'r>(upstream: &'r Upstream, side: &'r Side<'_>) -> &'r str {
+    match &upstream.fronting.host {
+        HostMode::Name(name) => name,
+        HostMode::Preserve if side.standing == Standing::Public => &side.authority,
+        HostMode::Preserve | HostMode::Own => &upstream.authority,
+    }
 }
 
 /// Makes the head that the client sees.
@@ -258,10 +279,11 @@ fn suit(session: &mut Session, response: &mut ResponseHeader, context: &mut Cont
 pub fn guard(
     session: &Session,
     context: &Context,
+    front: &Front,
     token_cookie: Option<&str>,
     response: &mut ResponseHeader,
 ) {
-    match guard_of(session, context, token_cookie) {
+    match guard_of(session, context, front, token_cookie) {
         Some(guard) => guard.apply(&mut fields::Fields(response)),
         None => withhold_cookies(token_cookie, response),
     }
@@ -271,29 +293,19 @@ pub fn guard(
 pub fn guard_of<'r>(
     session: &'r Session,
     context: &'r Context,
+    front: &Front,
     token_cookie: Option<&'r str>,
 ) -> Option<Guard<'r>> {
     let Matcher::ReverseProxy { path, .. } = &context.route.as_ref()?.matcher else {
         return None;
     };
-    if let Door::App(_) = arrival(session, context).door() {
+    let arrival = arrival(session, context);
+    if let Door::App(_) = arrival.door() {
         return Some(Guard::of_app(token_cookie));
     }
-    let cluster = context.outgoing.as_ref().map_or("", |outgoing| &outgoing.cluster);
-    let public = match cluster {
-        "" => &context.line.path,
-        _ => {
-            let begin = context.line.path.find("/proxy").unwrap_or_default();
-            &context.line.path[begin..]
-        }
-    };
-    Some(Guard::new(
-        path,
-        public,
-        cluster,
-        path_as_sent(session),
-        token_cookie,
-    ))
+    let guard = Guard::new(path, &context.line.path, path_as_sent(session), token_cookie);
+    let side = front.side(arrival, &session.req_header().headers);
+    Some(guard.behind(side.outer()))
 }
 
 /// No backend logs anybody in: the cookie that says who calls is the business of whoever stands in front.
@@ -337,8 +349,10 @@ fn wrap(
         Scheme::Http
     };
     let stripped = outgoing.stripped_prefix.as_deref();
-    let prefix = PublicPrefix::new(&outgoing.cluster, stripped, scheme, &upstream.authority);
-    let prefix = prefix.with_base(&upstream.base_path);
+    let side = front.side(arrival(session, context), &session.req_header().headers);
+    let prefix = PublicPrefix::new(&outgoing.cluster, stripped, scheme, authority_of(upstream, &side));
+    let prefix = prefix.with_base(&upstream.base_path).behind(side.outer());
+    let is_app = matches!(arrival(session, context).door(), Door::App(_));
     for name in CORS {
         response.remove_header(&name);
     }
@@ -351,17 +365,18 @@ fn wrap(
         return Err("its Location cannot be read".to_owned());
     }
     // A backend may make links of the public name that it is told of, too.
-    let side = front.side(arrival(session, context), &session.req_header().headers);
+    let is_of_others = |path: &[u8]| {
+        let inner = path.strip_prefix(side.outer().as_bytes()).unwrap_or(path);
+        !is_app && is_served_path(&String::from_utf8_lossy(inner))
+    };
     let link = |value: &[u8]| match side.path_of(value) {
-        Some(path) => prefix
-            .link(path)
-            .filter(|_| !is_served_path(&String::from_utf8_lossy(path))),
+        Some(path) => prefix.link(path).filter(|_| !is_of_others(path)),
         None => prefix.link(value),
     };
     move_values(response, LOCATION, link);
     move_values(response, CONTENT_LOCATION, link);
     move_values(response, SET_COOKIE, |value| prefix.cookie(value));
-    if let Door::App(_) = arrival(session, context).door() {
+    if is_app && upstream.base_path.is_empty() {
         // It is at the root, where its pages believe to be.
         return Ok(None);
     }

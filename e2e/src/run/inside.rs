@@ -50,7 +50,9 @@ async fn stage(plan: Plan) -> Result<()> {
         ..Addresses::default()
     };
     let product = match authentication {
-        Authentication::Disabled => Product::start(&control_plane, &programs, &folder, addresses).await?,
+        Authentication::Disabled => {
+            Product::start(&control_plane, &programs, &folder, addresses, &[]).await?
+        }
         Authentication::Kubernetes => {
             Product::start_judging(&control_plane, &programs, &folder, addresses).await?
         }

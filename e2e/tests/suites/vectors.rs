@@ -37,7 +37,7 @@ const SETTLE: Duration = Duration::from_secs(15);
 pub fn suite() -> Suite {
     Suite {
         name: "vectors",
-        stage: Stage::Product,
+        stage: Stage::KubeSphere,
         apart: false,
         scenarios: scenarios!(together: [a_sample_of_each_area_holds_through_the_api_server], alone: []),
     }

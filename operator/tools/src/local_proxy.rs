@@ -85,7 +85,8 @@ pub fn open(args: OpenArgs) -> ExitCode {
     let folder = path.split('?').next().unwrap_or_default();
     let folder = folder[..=folder.rfind('/').unwrap_or_default()].to_owned();
     // Names of UIs count at the end of a forwarded port, and on this machine.
-    let knows_names = args.way.to.as_ref().is_none_or(is_here);
+    let is_plain = |url: &http::Uri| is_here(url) && url.scheme_str() == Some("http");
+    let knows_names = args.way.to.as_ref().is_none_or(is_plain);
     let app = app_of(&path).filter(|_| !args.by_path && knows_names);
     let served = Served {
         folder: Some(folder.into()),

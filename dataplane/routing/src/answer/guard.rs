@@ -6,11 +6,15 @@ use http::header::SET_COOKIE;
 use http::{HeaderName, HeaderValue};
 
 use super::{Refused, reason};
+use crate::directives::strip::eat;
 use crate::headers::{HeaderStore, HeaderView};
+use crate::info::CLUSTERS_ALIAS;
 
 const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 /// What browsers read of an attribute of a cookie.
 const LONGEST_ATTRIBUTE: usize = 1024;
+/// All objects stand below it.
+const ROOT: &str = "/proxy";
 /// Names of genkan's own cookies begin so.
 const OWN_COOKIE: &[u8] = b"__host-genkan";
 const HOST_COOKIE: &[u8] = b"__host-";
@@ -42,35 +46,44 @@ enum Word {
 // === impl Guard ===
 
 impl<'r> Guard<'r> {
-    /// `pattern` is the path of the matcher, and `public` the canonical path that it took; `cluster` may stand in front of
-    /// it in `path`.
-    pub fn new(
-        pattern: &str,
-        public: &'r str,
-        cluster: &str,
-        path: &'r [u8],
-        token_cookie: Option<&'r str>,
-    ) -> Self {
-        let is_tree = pattern.ends_with("/*");
-        let literal = pattern.strip_suffix('*').unwrap_or(pattern);
-        let end = match is_tree {
-            true => literal.len() - 1,
+    /// `pattern` is the path of the matcher, as its author wrote it, `whole` the canonical path of the request, with the
+    /// cluster that it may name, and `sent` the path as it was sent.
+    pub fn new(pattern: &str, whole: &'r str, sent: &'r [u8], token_cookie: Option<&'r str>) -> Self {
+        let literal = pattern.trim_end_matches('*');
+        let entry = entry(whole);
+        // What is written decoded may be longer in a path.
+        let taken = eat(&whole.as_bytes()[entry..], literal.as_bytes()).map(|taken| entry + taken);
+        let is_tree = pattern.ends_with('*') && literal.ends_with('/');
+        let end = match taken {
+            Some(taken) if is_tree => taken - 1,
             // A name that is given by its beginning: all of it.
-            false => {
-                let rest = public.get(literal.len()..).unwrap_or_default();
-                literal.len() + rest.find('/').unwrap_or(rest.len())
+            Some(taken) => {
+                let rest = &whole.as_bytes()[taken..];
+                taken + memchr::memchr(b'/', rest).unwrap_or(rest.len())
             }
+            None => whole.len(),
         };
-        let prefix = public.get(..end).unwrap_or(public);
+        // Nothing below the root is an object's.
+        let end = end.max(entry + ROOT.len()).min(whole.len());
         Self {
-            prefix: match cluster {
-                "" => Cow::Borrowed(prefix),
-                cluster => Cow::Owned(["/clusters/", cluster, prefix].concat()),
-            },
+            prefix: Cow::Borrowed(whole.get(..end).unwrap_or(whole)),
             is_tree,
             is_alone: false,
-            path: Cow::Borrowed(path),
+            path: Cow::Borrowed(sent),
             token_cookie: token_cookie.map(Cow::Borrowed),
+        }
+    }
+
+    /// Behind a proxy that takes this off in front of every path: begins with a slash and ends with none.
+    #[must_use]
+    pub fn behind(self, outer: &str) -> Self {
+        if outer.is_empty() || self.is_alone {
+            return self;
+        }
+        Self {
+            prefix: Cow::Owned([outer, &self.prefix].concat()),
+            path: Cow::Owned([outer.as_bytes(), &self.path].concat()),
+            ..self
         }
     }
 
@@ -217,6 +230,19 @@ pub fn names_own(cookie: &[u8], token_cookie: Option<&str>) -> bool {
     begins(name, OWN_COOKIE) || token_cookie.is_some_and(|own| name == own.as_bytes())
 }
 
+/// How much of a canonical path names a cluster.
+fn entry(whole: &str) -> usize {
+    let below = whole.trim_start_matches('/');
+    let slashes = whole.len() - below.len();
+    let named = ["clusters/", CLUSTERS_ALIAS].into_iter().find_map(|word| {
+        let rest = below.strip_prefix(word)?;
+        let rest = rest.strip_prefix(if word.ends_with('/') { "" } else { "/" })?;
+        let name = rest.find('/')?;
+        Some(slashes + below.len() - rest.len() + name)
+    });
+    named.unwrap_or(0)
+}
+
 fn begins(text: &[u8], lower: &[u8]) -> bool {
     text.get(..lower.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(lower))
@@ -246,11 +272,14 @@ impl Word {
             3 => (Self::OfOrigin, "nel"),
             7 => (Self::OfOrigin, "alt-svc"),
             9 if name.eq_ignore_ascii_case("accept-ch") => return Some(Self::OfOrigin),
+            9 if name.eq_ignore_ascii_case("set-login") => return Some(Self::OfOrigin),
             9 => (Self::OfOrigin, "report-to"),
             10 => (Self::Cookie, "set-cookie"),
             15 => (Self::OfOrigin, "clear-site-data"),
+            17 => (Self::OfOrigin, "use-as-dictionary"),
             19 => (Self::OfOrigin, "reporting-endpoints"),
             22 => (Self::Scope, "service-worker-allowed"),
+            27 => (Self::OfOrigin, "secure-session-registration"),
             25 => (Self::OfOrigin, "strict-transport-security"),
             _ => return None,
         };
@@ -265,7 +294,7 @@ mod tests {
     use super::*;
 
     fn of(pattern: &str, path: &'static str) -> Guard<'static> {
-        Guard::new(pattern, path, "", path.as_bytes(), Some("token"))
+        Guard::new(pattern, path, path.as_bytes(), Some("token"))
     }
 
     fn apply(guard: &Guard<'_>, lines: &[(&'static str, &str)]) -> Vec<(String, String)> {
@@ -294,6 +323,9 @@ mod tests {
             "report-to",
             "reporting-endpoints",
             "accept-ch",
+            "set-login",
+            "use-as-dictionary",
+            "secure-session-registration",
         ] {
             let left = apply(&guard, &[(name, "x"), ("etag", "1")]);
             assert_eq!(left, [("etag".to_owned(), "1".to_owned())], "{name}");
@@ -321,7 +353,7 @@ mod tests {
         assert!(!worker("/proxy/ui", "/proxy/ui", "other"));
         assert!(!of("/proxy/ui", "/proxy/ui").refuses_worker(&HeaderMap::new()));
         // The browser goes by the path as it was sent.
-        let spelled = Guard::new("/proxy/ui/*", "/proxy/ui/sw.js", "", b"/proxy//sw.js", None);
+        let spelled = Guard::new("/proxy/ui/*", "/proxy/ui/sw.js", b"/proxy//sw.js", None);
         let headers = HeaderMap::from_iter([(SERVICE_WORKER, HeaderValue::from_static("script"))]);
         assert!(spelled.refuses_worker(&headers));
     }
@@ -419,16 +451,44 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_cluster_the_prefix_is_longer() {
-        let path = b"/clusters/host/proxy/ui/x";
-        let guard = Guard::new("/proxy/ui/*", "/proxy/ui/x", "host", path, None);
-        let left = apply(&guard, &[("set-cookie", "a=1; Path=/proxy/ui")]);
-        assert_eq!(
-            left,
-            [(
-                "set-cookie".to_owned(),
-                "a=1; Path=/clusters/host/proxy/ui".to_owned()
-            )]
-        );
+    fn the_prefix_is_that_of_the_path_as_it_is_asked_for() {
+        for (pattern, path, prefix) in [
+            (
+                "/proxy/ui/*",
+                "/clusters/host/proxy/ui/x",
+                "/clusters/host/proxy/ui",
+            ),
+            (
+                "/proxy/ui/*",
+                "/clusters-rewrite/host/proxy/ui/x",
+                "/clusters-rewrite/host/proxy/ui",
+            ),
+            (
+                "/proxy/ui/*",
+                "/clusters/proxy-1/proxy/ui/x",
+                "/clusters/proxy-1/proxy/ui",
+            ),
+            ("/proxy/ui/*", "/clusters//proxy/ui/x", "/clusters//proxy/ui"),
+            // Written decoded, asked for encoded.
+            ("/proxy/\u{fc}/abc/*", "/proxy/%C3%BC/abc/x", "/proxy/%C3%BC/abc"),
+            ("/proxy/my app/*", "/proxy/my%20app/x", "/proxy/my%20app"),
+            ("/proxy/a&b/*", "/proxy/a%26b/x", "/proxy/a%26b"),
+            // All stars at the end count as one.
+            ("/proxy/ui/**", "/proxy/ui/x/y", "/proxy/ui"),
+            ("/proxy/u**", "/proxy/ui/x/y", "/proxy/ui"),
+            ("/proxy/*", "/proxy/ui/x", "/proxy"),
+            ("/*", "/proxy/ui/x", "/proxy"),
+            ("*", "/proxy/ui/x", "/proxy"),
+        ] {
+            let guard = Guard::new(pattern, path, path.as_bytes(), None);
+            assert_eq!(guard.prefix, prefix, "{pattern} {path}");
+            let left = apply(&guard, &[("set-cookie", "a=1; Path=/")]);
+            assert_eq!(left, [("set-cookie".to_owned(), format!("a=1; Path={prefix}"))]);
+        }
+        let path = "/proxy/ui/x";
+        let outer = Guard::new("/proxy/ui/*", path, path.as_bytes(), None).behind("/outer");
+        let left = apply(&outer, &[("set-cookie", "a=1; Path=/"), ("set-cookie", "b=1")]);
+        let values: Vec<&str> = left.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["a=1; Path=/outer/proxy/ui", "b=1"]);
     }
 }

@@ -62,6 +62,18 @@ const LONGEST_COOKIE: usize = 16 << 10;
 
 impl<'a> PublicPrefix<'a> {
     /// `cluster` is the cluster named in the request path (or empty), `stripped` what stripPathPrefix took off.
+    /// Behind a proxy that takes this off in front of every path.
+    #[must_use]
+    pub fn behind(self, outer: &str) -> Self {
+        match outer {
+            "" => self,
+            outer => Self {
+                prefix: Cow::Owned([outer, &self.prefix].concat()),
+                ..self
+            },
+        }
+    }
+
     pub fn new(cluster: &str, stripped: Option<&'a str>, scheme: Scheme, authority: &'a str) -> Self {
         let stripped = stripped.unwrap_or_default();
         let stripped = stripped.strip_suffix('/').unwrap_or(stripped);
@@ -94,7 +106,12 @@ impl<'a> PublicPrefix<'a> {
         if prefix.is_empty() && moved.len() == link.len() {
             return None;
         }
-        let slash: &[u8] = if moved.starts_with(b"/") { b"" } else { b"/" };
+        let slash: &[u8] = match moved {
+            // Alone it would be another host's.
+            [b'/', b'/' | b'\\', ..] if prefix.is_empty() => b"/.",
+            [b'/', ..] => b"",
+            _ => b"/",
+        };
         Some([prefix, slash, moved].concat())
     }
 
@@ -244,6 +261,12 @@ mod tests {
         let alone = PublicPrefix::new("", None, Scheme::Http, "b.example").with_base("/tools/ui");
         assert_eq!(alone.link(b"/tools/ui/login").as_deref(), Some(&b"/login"[..]));
         assert_eq!(alone.link(b"/tools/ui").as_deref(), Some(&b"/"[..]));
+        for hostile in ["/tools/ui//evil.example/", "http://b.example//evil.example/"] {
+            assert_eq!(
+                alone.link(hostile.as_bytes()).as_deref(),
+                Some(&b"/.//evil.example/"[..])
+            );
+        }
         assert_eq!(
             alone.cookie(b"a=1; Path=/tools/ui").as_deref(),
             Some(&b"a=1; Path=/"[..])

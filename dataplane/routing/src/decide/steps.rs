@@ -276,8 +276,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         let sent = self.request.target.split(|byte| *byte == b'?').next();
         let guard = Guard::new(
             path,
-            &self.info.path,
-            self.info.cluster,
+            self.path.unwrap_or_default(),
             sent.unwrap_or_default(),
             None,
         );
@@ -407,7 +406,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
 fn is_app(route: &impl Destination, name: &str) -> bool {
     let prefix = ["/proxy/", name].concat();
     let is_of_name = match route.matcher() {
-        Matcher::ReverseProxy { path, .. } => path.strip_prefix(&prefix) == Some("/*"),
+        Matcher::ReverseProxy { path, .. } => path
+            .strip_prefix(&prefix)
+            .is_some_and(|rest| rest.ends_with('*') && rest.trim_end_matches('*') == "/"),
         Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => false,
     };
     let strips = route.backend().ok().map(|backend| {

@@ -39,7 +39,7 @@ pub(super) fn suffix<'a>(path: &'a str, suffix: &str) -> &'a str {
 }
 
 /// How many canonical bytes are the decoded `text` that they begin with. An encoded slash is taken whole or not at all.
-fn eat(canonical: &[u8], text: &[u8]) -> Option<usize> {
+pub(crate) fn eat(canonical: &[u8], text: &[u8]) -> Option<usize> {
     let mut taken = 0;
     let mut wanted = text;
     while let Some(first) = wanted.first() {

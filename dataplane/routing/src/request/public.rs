@@ -92,7 +92,7 @@ pub struct Side<'r> {
     pub authority: Cow<'r, str>,
     pub standing: Standing,
     /// What a trusted proxy took off in front of genkan.
-    prefix: &'r [u8],
+    prefix: &'r str,
     port: Option<u16>,
     is_trusted: bool,
     is_told: bool,
@@ -231,21 +231,23 @@ impl Front {
             None => (scheme_of(encrypted == Some(true)), Standing::Unknown),
         };
         let prefix = match is_trusted {
-            true => headers.first(FORWARDED_PREFIX).map(HeaderValue::as_bytes),
+            true => headers
+                .first(FORWARDED_PREFIX)
+                .and_then(|prefix| prefix.to_str().ok()),
             false => None,
         };
-        let is_prefix = |prefix: &&[u8]| {
-            prefix.starts_with(b"/")
-                && !prefix.starts_with(b"//")
+        let is_prefix = |prefix: &&str| {
+            prefix.starts_with('/')
+                && !prefix.starts_with("//")
                 && prefix.len() <= LONGEST_PREFIX
-                && !prefix.contains(&b',')
+                && !prefix.contains([',', ' ', ';', '?', '#'])
         };
         let prefix = prefix.filter(is_prefix).unwrap_or_default();
         Side {
             scheme,
             authority: Cow::Borrowed(authority),
             standing,
-            prefix: prefix.strip_suffix(b"/").unwrap_or(prefix),
+            prefix: prefix.strip_suffix('/').unwrap_or(prefix),
             port: said(FORWARDED_PORT).and_then(|port| port.parse().ok()),
             is_trusted,
             is_told: self.headers == FrontHeaders::Public,
@@ -284,6 +286,11 @@ impl Side<'_> {
     pub fn is_origin(&self, scheme: &[u8], authority: &[u8]) -> bool {
         scheme.eq_ignore_ascii_case(self.scheme.as_str().as_bytes())
             && same_authority(authority, self.scheme, &self.authority)
+    }
+
+    /// What a proxy in front takes off every path: begins with a slash and ends with none, or nothing.
+    pub fn outer(&self) -> &str {
+        self.prefix
     }
 
     /// What stands behind this very origin in a reference, where backends are told of it.
@@ -350,6 +357,7 @@ impl Public<'_> {
             Made {
                 words: self.words(&side, headers, client)?,
                 translated: self.translate(&side, headers, &host, scheme)?,
+                is_trusted: side.is_trusted,
                 proto: HeaderValue::from_static(side.scheme.as_str()),
                 host,
             }
@@ -360,6 +368,10 @@ impl Public<'_> {
             prefix,
             forwarded,
         } = made.words;
+        if !made.is_trusted {
+            // Whatever else some backend may read there.
+            headers.retain(&|name| !is_of_front(name));
+        }
         put_or_remove(headers, "X-Forwarded-Host", host);
         headers.put("X-Forwarded-Proto", made.proto);
         headers.put("X-Forwarded-Port", port);
@@ -413,7 +425,7 @@ impl Public<'_> {
         let _ = write!(text, "{}", side.port());
         let port = forwarded..text.len();
         let begin = text.len();
-        text.push_str(&String::from_utf8_lossy(side.prefix));
+        text.push_str(side.prefix);
         self.write_prefix(&mut text);
         let prefix = (text.len() > begin).then_some(begin..text.len());
         let text = Bytes::from(text);
@@ -466,7 +478,7 @@ impl Public<'_> {
         let origin = origin.filter(Vec::is_empty).map(|_| own(&[])).transpose()?;
         let referer = headers.first(REFERER).and_then(of_front);
         let referer = referer.map(|rest| {
-            let mut prefix = String::new();
+            let mut prefix = side.prefix.to_owned();
             self.write_prefix(&mut prefix);
             // Other UIs of the front are none of its business.
             match rest.strip_prefix(prefix.as_bytes()) {
@@ -483,6 +495,7 @@ struct Made {
     translated: (Option<HeaderValue>, Option<HeaderValue>),
     proto: HeaderValue,
     host: HeaderValue,
+    is_trusted: bool,
 }
 
 struct Words {
@@ -508,6 +521,15 @@ fn parts(reference: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((&reference[..length], authority, rest))
 }
 
+/// What only a proxy in front can say; `X-Forwarded-For` is appended to.
+fn is_of_front(name: &str) -> bool {
+    const FORWARDED: &str = "x-forwarded-";
+    let is_forwarded = name
+        .get(..FORWARDED.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(FORWARDED));
+    is_forwarded && !name.eq_ignore_ascii_case("x-forwarded-for")
+}
+
 /// The word of the proxy that is nearest.
 fn last(headers: &impl HeaderView, name: HeaderName) -> Option<&str> {
     let line = headers.lines(name).last()?;
@@ -520,7 +542,11 @@ fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     match authority[end..].split_once(':') {
         None => Some((authority, None)),
         Some((host, "")) => Some((&authority[..end + host.len()], None)),
-        Some((host, port)) => Some((&authority[..end + host.len()], Some(port.parse().ok()?))),
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let port = port.parse().ok().filter(|port| *port != 0)?;
+            Some((&authority[..end + host.len()], Some(port)))
+        }
+        Some(_) => None,
     }
 }
 

@@ -570,6 +570,26 @@ pub const ROWS: &[Row] = &[
         "ok",
     ),
     ("GET", "/proxy/plain/sw.js", &["Service-Worker: script"], "ok"),
+    // By a name of its own.
+    (
+        "POST",
+        "/a?b",
+        &[
+            "Host: wrap.localhost:1",
+            "Origin: http://wrap.localhost:1",
+            "Authorization: TOKEN",
+        ],
+        "ok",
+    ),
+    (
+        "GET",
+        "/proxy/wrap/a",
+        &["Host: nobody.localhost"],
+        "NoRouteMatched",
+    ),
+    ("GET", "/a", &["Host: plain.localhost"], "NoRouteMatched"),
+    ("GET", "/a", &["Host: WRAP.localhost"], "NoRouteMatched"),
+    ("GET", "/a", &["Host: wrap.localhost", "Cookie: ks=COOKIE"], "ok"),
     (
         "GET",
         "/proxy/exact",

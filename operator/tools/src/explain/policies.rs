@@ -11,6 +11,7 @@ use genkan_policies::{
 };
 use genkan_routing::HeaderStore;
 use genkan_routing::decide::{Changed, Place, Policies};
+use genkan_routing::guard::Guard;
 use http::header::{CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
@@ -237,6 +238,7 @@ impl Running {
         &mut self,
         answer: &BackendAnswer,
         destination: Option<&Destination>,
+        guard: Option<&Guard<'_>>,
     ) -> Result<Passed, Halt> {
         let mut lines = Lines::default();
         for (name, value) in &answer.headers {
@@ -249,6 +251,9 @@ impl Running {
         }
         if let Some(directives) = destination.and_then(Destination::own_directives) {
             directives.header_down.apply(&mut lines);
+        }
+        if let Some(guard) = guard {
+            guard.apply(&mut lines);
         }
         if let Some(planned) = &planned {
             self.answer_steps(&planned.0.post_response, &mut status, &mut lines)?;

@@ -10,7 +10,9 @@ use genkan_routing::connectors::{Injected, TokenId};
 use genkan_routing::decide::{
     self, Answer, Caller as _, Deciding, Evaluation, Next, Question, Room, Shown, Verb,
 };
-use genkan_routing::public::Arrival;
+use genkan_routing::guard::Guard;
+use genkan_routing::model::Matcher;
+use genkan_routing::public::{Arrival, Door};
 use genkan_routing::target::parameters;
 use serde::Serialize;
 
@@ -68,6 +70,8 @@ pub(super) struct Judged {
     pub(super) as_grpc: bool,
     /// Who sends it to a backend.
     pub(super) destination: Option<Arc<Destination>>,
+    /// What its answers may not say.
+    pub(super) guard: Option<Guard<'static>>,
 }
 
 /// Why there is no way on: an answer, or nobody who could say.
@@ -94,6 +98,7 @@ pub(super) fn judge(
         detail: String::new(),
         as_grpc: false,
         destination: None,
+        guard: None,
     };
     let mut running = Running::default();
     let decided = decide(world, settings, request, caller, &mut judged, &mut running);
@@ -101,7 +106,8 @@ pub(super) fn judge(
         if let Outcome::Forward(forward) = &mut outcome {
             running.before_sending(forward)?;
             if let Some(answer) = &request.answer {
-                judged.answer = Some(running.on_answer(answer, judged.destination.as_deref())?);
+                judged.answer =
+                    Some(running.on_answer(answer, judged.destination.as_deref(), judged.guard.as_ref())?);
             }
         }
         Ok(outcome)
@@ -224,6 +230,19 @@ fn decide(
             }
             Next::Forward(plan) => {
                 judged.destination = Some(Arc::clone(plan.route));
+                let sent = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+                let cookie = settings.token_cookie.as_deref().filter(|_| settings.identifies());
+                judged.guard = match (&plan.route.route.matcher, request.door) {
+                    (Matcher::ReverseProxy { .. }, Door::App(_)) => Some(Guard::of_app(cookie)),
+                    (Matcher::ReverseProxy { path, .. }, _) => Some(Guard::new(
+                        path,
+                        deciding.path().unwrap_or_default(),
+                        sent,
+                        cookie,
+                    )),
+                    _ => None,
+                }
+                .map(Guard::into_owned);
                 let Some(upstream) = plan.route.route.upstream() else {
                     return Err(Outcome::from(Answer::nothing()).into());
                 };

@@ -226,22 +226,39 @@ where
     Ok(sender)
 }
 
-/// Whether a data plane knows a UI by this name below `localhost`.
+/// Whether a data plane knows a UI by this name below `localhost`, and nothing else by names there.
 ///
 /// # Errors
 /// When it cannot be asked.
 pub(super) async fn has_app(destination: &Destination, credential: &Credential, name: &str) -> Result<bool> {
+    // One that does not know names, or does not take us for a neighbour, has the UI below its path.
+    let (nobody, path) = (format!("no.{name}.localhost"), format!("/proxy/{name}/"));
+    if ask(destination, credential, &nobody, &path).await? != Some(false) {
+        return Ok(false);
+    }
+    let app = format!("{name}.localhost");
+    Ok(ask(destination, credential, &app, "/").await? != Some(false))
+}
+
+/// Whether something is published there; absent where nobody has said so in time.
+async fn ask(
+    destination: &Destination,
+    credential: &Credential,
+    host: &str,
+    path: &str,
+) -> Result<Option<bool>> {
     let mut sender = connect::<Empty<Bytes>>(destination).await?;
-    let mut request = Request::head("/").header(HOST, format!("{name}.localhost"));
+    let mut request = Request::get(path).header(HOST, host);
     if let Some(credential) = credential.header().await? {
         request = request.header(AUTHORIZATION, credential);
     }
     let asking = timeout(ANSWER, sender.send_request(request.body(Empty::new())?)).await;
-    // Whoever takes its time has begun to.
-    let Ok(answer) = asking else { return Ok(true) };
+    let Ok(answer) = asking else { return Ok(None) };
     let answer = answer.context("the data plane gave no answer")?;
     let reason = answer.headers().get(genkan_routing::answer::REASON);
-    Ok(reason.is_none_or(|reason| reason != genkan_routing::answer::reason::NO_ROUTE_MATCHED))
+    Ok(Some(reason.is_none_or(|reason| {
+        reason != genkan_routing::answer::reason::NO_ROUTE_MATCHED
+    })))
 }
 
 fn say(status: StatusCode, sentence: String) -> Response<Body> {
