@@ -589,7 +589,6 @@ pub const ROWS: &[Row] = &[
     ),
     ("GET", "/a", &["Host: plain.localhost"], "NoRouteMatched"),
     ("GET", "/a", &["Host: WRAP.localhost"], "NoRouteMatched"),
-    ("GET", "/a", &["Host: wrap.localhost", "Cookie: ks=COOKIE"], "ok"),
     (
         "GET",
         "/proxy/exact",
