@@ -234,9 +234,8 @@ pub fn names_own(cookie: &[u8], token_cookie: Option<&str>) -> bool {
 fn entry(whole: &str) -> usize {
     let below = whole.trim_start_matches('/');
     let slashes = whole.len() - below.len();
-    let named = ["clusters/", CLUSTERS_ALIAS].into_iter().find_map(|word| {
-        let rest = below.strip_prefix(word)?;
-        let rest = rest.strip_prefix(if word.ends_with('/') { "" } else { "/" })?;
+    let named = ["clusters", CLUSTERS_ALIAS].into_iter().find_map(|word| {
+        let rest = below.strip_prefix(word)?.strip_prefix('/')?;
         let name = rest.find('/')?;
         Some(slashes + below.len() - rest.len() + name)
     });

@@ -148,21 +148,6 @@ pub struct Public<'r> {
 
 // === impl Origin ===
 
-impl Origin {
-    pub fn scheme(&self) -> Scheme {
-        self.scheme
-    }
-
-    pub fn authority(&self) -> &str {
-        &self.authority
-    }
-
-    /// A host without its port.
-    pub fn host(&self) -> &str {
-        host_of(&self.authority)
-    }
-}
-
 impl FromStr for Origin {
     type Err = NoOrigin;
 
