@@ -37,7 +37,8 @@ pub const TARGET_CONSOLE: &str = "ks-console";
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","description":"Why, in one word"}"#,
     printcolumn = r#"{"name":"Proxies","type":"string","jsonPath":".status.proxies","description":"Proxies that serve this generation, of those that count"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
-    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].message","description":"What to do"}"#
+    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].message","description":"What to do"}"#,
+    printcolumn = r#"{"name":"URL","type":"string","priority":1,"jsonPath":".status.urls[0]","description":"Where people open it"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ReverseProxySpec {
@@ -151,6 +152,11 @@ pub struct ReverseProxyStatus {
     /// Where requests go, as resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+
+    /// Where people open it, the URL of its own first; none where the operator is told no public URL.
+    /// Example: ["https://grafana.apps.example.com/", "https://gw.example.com/proxy/grafana/"]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
 
     /// How many proxies serve this generation, of those that count.
     /// Example: 2/3

@@ -17,6 +17,7 @@ use genkan_dataplane::metrics::Metrics;
 use genkan_dataplane::proxy::fields::Fields;
 use genkan_routing::RequestInfo;
 use genkan_routing::access::{Questions, RouteKind};
+use genkan_routing::credential::Places;
 use pingora_http::RequestHeader;
 use tokio::time::Instant;
 
@@ -59,9 +60,8 @@ async fn main() {
     };
     let recognize = |request: &RequestHeader| {
         let places = callers.identity.places().unwrap();
-        let shown = places
-            .read_usable(&request.headers, "GET", "gw.example", false, true)
-            .unwrap();
+        let cookie = places.cookie.as_deref();
+        let shown = Places::read_usable(&request.headers, "GET", "gw.example", false, cookie).unwrap();
         callers.identity.of_token(shown.token(), None, &mut None)
     };
     let Ok(Step::Unknown(question)) = recognize(&request) else {

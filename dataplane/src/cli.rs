@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use genkan_routing::door::SharedDomain;
 use genkan_routing::quantity;
 use ipnet::IpNet;
 
@@ -95,6 +96,8 @@ pub enum Refused {
     )]
     Exposed(SocketAddr),
     #[error(transparent)]
+    Domain(#[from] SharedDomain),
+    #[error(transparent)]
     Stream(#[from] StreamRefused),
     #[error("{0} and {1} are both {2}; give them different ports")]
     SameAddress(&'static str, &'static str, SocketAddr),
@@ -111,6 +114,7 @@ impl Cli {
         if let Some(name) = self.authentication.places().bad_cookie() {
             return Err(Refused::Cookie(name.to_owned()));
         }
+        self.front.front().check()?;
         let listeners = [Some(self.listen), self.listener.tls_listen];
         let exposed = listeners
             .into_iter()

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use genkan_accept::{Places, share};
+use genkan_callers::login::Taken;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
@@ -192,6 +193,7 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
         access: Arc::clone(&access),
         callers: Arc::clone(&callers),
         front: cli.front.front(),
+        taken_codes: Taken::default(),
         upstream_read_timeout: cli.upstream_read_timeout,
         tunnel_idle_timeout: Some(cli.tunnel_idle_timeout).filter(|limit| !limit.is_zero()),
     };

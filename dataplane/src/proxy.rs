@@ -7,6 +7,7 @@ mod deciding;
 mod failing;
 pub mod fields;
 mod generating;
+mod login;
 mod peering;
 mod policies;
 mod receiving;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use genkan_callers::login::Taken;
 use genkan_routing::answer::{Answer, Form};
 use genkan_routing::guard::Guard;
 use genkan_routing::public::Front;
@@ -66,6 +68,8 @@ pub struct Proxy {
     pub usage: Arc<Usage>,
     /// How people reach it.
     pub front: Front,
+    /// By those who logged in to web UIs.
+    pub taken_codes: Taken,
     /// For how long a backend that is to answer may be silent.
     pub upstream_read_timeout: Duration,
     /// A tunnel in which nothing moves, either way, for so long is given up; `None`: never.

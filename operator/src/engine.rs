@@ -16,6 +16,7 @@ use genkan_compile::index::{Change, Dirty, Index, Remembered};
 use genkan_compile::object::Key;
 use genkan_extensions::Limits;
 use genkan_routing::model::{ObjectKey, Published, ResourceKey, SetKey, Use};
+use genkan_routing::public::Front;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -167,6 +168,16 @@ impl Engine {
     #[must_use]
     pub fn with_domain(mut self, domain: &str) -> Self {
         self.compiler = self.compiler.with_domain(domain);
+        self
+    }
+
+    /// How people reach the data planes; where web UIs have names, these get a key for those who log in.
+    #[must_use]
+    pub fn with_front(mut self, front: Front) -> Self {
+        if front.apps.is_some() {
+            self.feed.resources().admit_logins(Instant::now());
+        }
+        self.compiler = self.compiler.with_front(front);
         self
     }
 

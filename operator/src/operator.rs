@@ -12,6 +12,8 @@ use genkan_compile::index::{Change, Index};
 use genkan_compile::object::{FLAGS_NAME, Key};
 use genkan_extensions::Limits;
 use genkan_proto::MAX_SNAPSHOT;
+use genkan_routing::door::AppsDomain;
+use genkan_routing::public::{self, Front};
 use genkan_routing::quantity;
 use genkan_tools::cluster::client;
 use genkan_tools::source::{Origin, Source};
@@ -95,6 +97,12 @@ pub struct Args {
         value_name = "NAME"
     )]
     pub cluster_domain: String,
+    /// URL under which people reach the data plane, for status.urls; repeatable [default: none]
+    #[arg(long, env = "GENKAN_PUBLIC_URL", value_name = "URL", value_delimiter = ',')]
+    pub public_url: Vec<public::Origin>,
+    /// Domain below which each web UI has a name; data planes get a key with which people log in there [default: none]
+    #[arg(long, env = "GENKAN_APPS_DOMAIN", value_name = "DOMAIN")]
+    pub apps_domain: Option<AppsDomain>,
     /// Address of /config, /healthz, /readyz and /metrics
     #[arg(
         long,
@@ -161,6 +169,12 @@ pub async fn run(args: Args) -> Result<()> {
     }));
     let queue = Arc::new(Queue::default());
     let metrics = Arc::new(Metrics::new());
+    let front = Front {
+        origins: args.public_url.clone(),
+        apps: args.apps_domain.clone(),
+        ..Front::default()
+    };
+    front.check()?;
     let limits = Limits {
         packed: args.archive_limit,
         unpacked: args.unpacked_limit,
@@ -176,6 +190,7 @@ pub async fn run(args: Args) -> Result<()> {
     .with_budget(args.snapshot_budget)
     .with_domain(&args.cluster_domain)
     .with_limits(limits)
+    .with_front(front)
     .with_components(&switches.0);
 
     let (pods, wanted, wanted_maps) = (engine.pods(), engine.wanted(), engine.wanted_maps());

@@ -118,6 +118,12 @@ impl Resources {
         }
     }
 
+    /// From now on there is a secret of data planes alone, for those who log in to web UIs.
+    pub fn admit_logins(&mut self, now: Instant) {
+        let secret = self.secrets.admit_logins();
+        self.apply(vec![secret], &[], now);
+    }
+
     /// Hashes secrets under this key from now on. Returns true if any byte differs from before.
     pub fn rekey(&mut self, key: HashKey, now: Instant) -> bool {
         let upserts = self.secrets.rekey(key);

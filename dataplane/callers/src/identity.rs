@@ -1,6 +1,6 @@
 //! Who calls: where a request shows it, and what the API server says about it.
 
-mod expiry;
+pub(crate) mod expiry;
 mod recent;
 mod tokens;
 mod user;

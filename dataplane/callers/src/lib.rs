@@ -9,6 +9,7 @@ mod decided;
 pub mod decisions;
 pub mod identity;
 pub mod kubernetes;
+pub mod login;
 
 pub use authorization::{AccessReviewer, Authorization};
 pub use certificates::{AuthorityError, CallerAuthorities, CallerCertificate};

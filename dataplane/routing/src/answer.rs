@@ -28,6 +28,8 @@ pub struct Answer {
     /// For `x-genkan-reason`, metrics and the log.
     pub reason: Cow<'static, str>,
     pub body: Body,
+    /// Beside those that its code and body have; no rule of an object changes them.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log only: may name internal addresses.
     pub detail: String,
     /// After how many seconds another attempt makes sense.
@@ -95,6 +97,7 @@ impl Answer {
             code,
             reason: reason.into(),
             body,
+            headers: Vec::new(),
             detail: String::new(),
             retry_after: None,
             policy: None,
@@ -112,9 +115,15 @@ impl Answer {
     }
 
     pub fn redirect(location: HeaderValue) -> Self {
+        Self::elsewhere(308, reason::BARE_PREFIX, location)
+    }
+
+    /// A redirect, of any kind.
+    pub fn elsewhere(code: u16, reason: &'static str, location: HeaderValue) -> Self {
         Self {
-            code: 308,
-            reason: reason::BARE_PREFIX.into(),
+            code,
+            reason: reason.into(),
+            headers: Vec::new(),
             body: Body::Redirect(location),
             detail: String::new(),
             retry_after: None,
@@ -127,6 +136,7 @@ impl Answer {
         Self {
             code: 200,
             reason: reason::DISCOVERY.into(),
+            headers: Vec::new(),
             body: Body::Json(body),
             detail: String::new(),
             retry_after: None,
@@ -148,6 +158,11 @@ impl Answer {
 
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
+        self
+    }
+
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 

@@ -3,10 +3,12 @@
 //! [`STEPS`] is the order in which a request is judged. Where only somebody outside knows the answer, who calls and whether
 //! they may, the decision halts with a question, and goes on once it is told. Nothing goes on by itself behind a question.
 
+pub mod app;
 mod connectors;
 mod facts;
 mod family;
 mod halt;
+pub mod login;
 pub mod matcher;
 pub mod precedence;
 mod steps;
@@ -27,6 +29,7 @@ pub use steps::{STEPS, Step};
 
 use connectors::Tool;
 use halt::Stop;
+use login::Wanted;
 use steps::Line;
 
 /// Where a decision keeps what the request's own bytes do not hold.
@@ -64,6 +67,8 @@ pub struct Deciding<'a, R: Destination, U> {
     /// A policy wants the backend to see the credential that it judged.
     forwards_authorization: bool,
     tool: Tool<'a, R>,
+    /// It is one to log in for the object.
+    login: Option<Wanted<'a>>,
     line: Option<Line>,
 }
 
@@ -107,6 +112,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             passed: None,
             forwards_authorization: false,
             tool: Tool::default(),
+            login: None,
             line: None,
         }
     }

@@ -25,4 +25,4 @@ pub use policy::{DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Pol
 pub use report::{BackendState, Health, Objection};
 pub use resource::{Endpoint, EndpointSet, Resource, ResourceBody, ResourceKey, SetKey};
 pub use route::{Action, Authorities, Matcher, Route, Target, Tls, Unavailable, Upstream};
-pub use secret::{KeyedHash, Secret, SecretKey};
+pub use secret::{KeyedHash, LOGIN_DATA, Secret, SecretKey};

@@ -3,6 +3,7 @@
 pub mod arriving;
 pub mod connection;
 pub mod credential;
+pub mod door;
 pub mod headers;
 pub mod identity;
 pub mod info;

@@ -45,6 +45,10 @@ impl Caller for Jane {
     fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
         Ok(Some(&self.0))
     }
+
+    fn is_anonymous(&self) -> bool {
+        false
+    }
 }
 
 /// Of a Connector whose policies change the query.
@@ -255,6 +259,7 @@ fn send(
         places: Some(&places),
         mode: Mode::Pattern,
         forwards_always: true,
+        front: None,
     };
     let request = Request {
         method,

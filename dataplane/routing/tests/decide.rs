@@ -85,6 +85,10 @@ impl Caller for Jane {
     fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
         Ok(Some(&self.0))
     }
+
+    fn is_anonymous(&self) -> bool {
+        false
+    }
 }
 
 fn mk_jane() -> Jane {
@@ -141,6 +145,7 @@ fn mk_settings(places: &Places) -> Settings<'_> {
         places: Some(places),
         mode: Mode::Pattern,
         forwards_always: false,
+        front: None,
     }
 }
 

@@ -1,4 +1,5 @@
 use clap::{Args, ValueEnum};
+use genkan_routing::door::AppsDomain;
 use genkan_routing::public::{self, Origin};
 use ipnet::IpNet;
 
@@ -25,6 +26,12 @@ pub struct FrontArgs {
         value_name = "WORDS"
     )]
     pub front_headers: FrontHeaders,
+    /// Domain below which each web UI has a name, NAME.DOMAIN for /proxy/NAME/* [default: none]
+    #[arg(long, env = "GENKAN_APPS_DOMAIN", value_name = "DOMAIN")]
+    pub apps_domain: Option<AppsDomain>,
+    /// Web UIs are served by their names alone: /proxy/NAME leads there
+    #[arg(long, env = "GENKAN_APPS_ONLY", requires = "apps_domain")]
+    pub apps_only: bool,
 }
 
 /// What backends of web UIs are told of the front.
@@ -48,6 +55,8 @@ impl FrontArgs {
             },
             origins: self.public_url.clone(),
             trusted: self.trusted_proxies.clone(),
+            apps: self.apps_domain.clone(),
+            apps_only: self.apps_only,
         }
     }
 }

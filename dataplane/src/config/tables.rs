@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use genkan_callers::login::FleetKey;
 use genkan_proto::Hash;
 use genkan_routing::Table;
 use genkan_routing::model::ObjectKey;
@@ -31,6 +32,8 @@ pub struct Tables {
     pub hosts: Routes,
     /// In the order of their names.
     pub extensions: Arc<[Extension]>,
+    /// For those who log in to web UIs; absent where the operator gives none.
+    pub fleet_key: Option<Arc<FleetKey>>,
 }
 
 /// Routes by object. A clone is cheap, and an edit copies only its own path.
@@ -58,6 +61,7 @@ impl Default for Tables {
             routes: Routes::new_sync(),
             hosts: Routes::new_sync(),
             extensions: Arc::default(),
+            fleet_key: None,
         }
     }
 }

@@ -6,7 +6,7 @@ mod tls;
 pub use certificates::{CertificateError, Certificates};
 pub use proxy_protocol::ProxyProtocol;
 pub use socket::Socket;
-pub use tls::{Tls, TlsError, certificate_of};
+pub use tls::{Tls, TlsError, certificate_of, server_name_of};
 
 use std::io;
 use std::net::SocketAddr;

@@ -43,6 +43,9 @@ pub async fn write(
     for (name, value) in signs {
         head.insert_header(name, value)?;
     }
+    for (name, value) in &answer.headers {
+        head.append_header(name.clone(), value.clone())?;
+    }
     if options.is_last {
         session.set_keepalive(None);
     }

@@ -5,10 +5,10 @@ use pingora_proxy::Session;
 
 use genkan_routing::connectors::Role;
 use genkan_routing::decide::{
-    Access, Backend, Deciding, Destination, Family, Next, Plan, Question, Request, Room, Settings, Shown,
+    self, Access, Backend, Deciding, Destination, Family, Next, Plan, Question, Request, Room, Settings,
+    Shown,
 };
 use genkan_routing::model::{Matcher, Unavailable};
-use genkan_routing::public::Arrival;
 
 use super::fields::Fields;
 use super::generating::Generators;
@@ -16,7 +16,7 @@ use super::policies::{Asked, Parts};
 use super::{Proxy, tool};
 use crate::access::SHOWN;
 use crate::context::{Call, Context, Outgoing};
-use crate::listening::certificate_of;
+use crate::listening::{certificate_of, server_name_of};
 use crate::tables::{Action, Linked, Route};
 use genkan_callers::{Step, User};
 use genkan_routing::answer::Answer;
@@ -25,6 +25,11 @@ impl Proxy {
     /// Decides where the request goes and what the backend will see of it; an error is the answer. Nothing is waited for
     /// where the questions of the decision are answered already.
     pub(super) async fn decide(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
+        let decided = self.judge(session, context).await;
+        decided.map_err(|refused| self.invite(session, context, refused))
+    }
+
+    async fn judge(&self, session: &mut Session, context: &mut Context) -> Result<(), Answer> {
         let tables = self.current.load();
         let (identity, authorization) = (&self.callers.identity, &self.callers.authorization);
         let Context {
@@ -41,16 +46,15 @@ impl Proxy {
         } = context;
         let sent = session.req_header().raw_path().to_vec();
         let method = session.req_header().method.clone();
+        let client = line.client.map(|client| client.ip());
+        let door = self
+            .front
+            .door_of(&line.host, server_name_of(session.digest()), client);
         let request = Request {
             method: method.as_str(),
             target: &sent,
             host: &line.host,
-            door: Arrival {
-                host: &line.host,
-                is_tls: false,
-                peer: line.client.map(|client| client.ip()),
-            }
-            .door(),
+            door,
             is_upgrade: kind.upgrade.is_some(),
             has_certificate: identity.knows_certificates() && certificate_of(session.digest()).is_some(),
         };
@@ -58,6 +62,7 @@ impl Proxy {
             places: identity.places(),
             mode: authorization.mode,
             forwards_always: self.callers.forwards_always,
+            front: Some(&self.front),
         };
         let mut room = Room::default();
         let mut deciding =
@@ -77,10 +82,7 @@ impl Proxy {
                             let certificate = certificate_of(session.digest());
                             identity.of_certificate(certificate).map(Step::Known)
                         }
-                        Shown::Token(token) => {
-                            let client = line.client.map(|client| client.ip());
-                            identity.of_token(token.token(), client, recent)
-                        }
+                        Shown::Token(token) => identity.of_token(token.token(), client, recent),
                     };
                     line.path = deciding
                         .shown_path()
@@ -114,7 +116,7 @@ impl Proxy {
                 }
                 Next::Ask(Question::Policies(place)) => {
                     let (Some(linked), Some(route)) = (deciding.policies().cloned(), deciding.route()) else {
-                        return Err(genkan_routing::decide::Answer::nothing().into());
+                        return Err(decide::Answer::nothing().into());
                     };
                     *taking = Some(Arc::clone(route));
                     line.object = Arc::clone(&route.title);
@@ -171,7 +173,16 @@ impl Proxy {
                     return Ok(());
                 }
                 Next::Answer(answer) => {
-                    let answer = answer.into();
+                    let key = tables.fleet_key.as_deref();
+                    let answer = match answer {
+                        decide::Answer::LogIn(wanted) => self.log_in(&wanted, session.req_header(), key),
+                        decide::Answer::Redeem { code, to } => {
+                            let app = door.app().unwrap_or_default();
+                            self.redeem(app, &code, &to, session.req_header(), key)
+                        }
+                        answer => Err(answer.into()),
+                    };
+                    let answer = answer.unwrap_or_else(|refused| refused);
                     if deciding.family() == Family::Connectors {
                         *connectors = Some(tables.table.connectors.writes);
                     }

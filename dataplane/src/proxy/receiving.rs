@@ -19,7 +19,7 @@ use genkan_routing::guard::{Guard, names_own};
 use genkan_routing::headers::is_hop_by_hop;
 use genkan_routing::links::{PublicPrefix, is_readable};
 use genkan_routing::model::{BackendState, Matcher};
-use genkan_routing::public::{Door, Front, HostMode, Side, Standing};
+use genkan_routing::public::{Front, HostMode, Side, Standing};
 use genkan_routing::redirect::leaves_origin;
 use genkan_routing::{HeaderStore, Scheme, is_served_path};
 
@@ -300,7 +300,7 @@ pub fn guard_of<'r>(
         return None;
     };
     let arrival = arrival(session, context);
-    if let Door::App(_) = arrival.door() {
+    if front.door(arrival).app().is_some() {
         return Some(Guard::of_app(token_cookie));
     }
     let guard = Guard::new(path, &context.line.path, path_as_sent(session), token_cookie);
@@ -352,7 +352,7 @@ fn wrap(
     let side = front.side(arrival(session, context), &session.req_header().headers);
     let prefix = PublicPrefix::new(&outgoing.cluster, stripped, scheme, authority_of(upstream, &side));
     let prefix = prefix.with_base(&upstream.base_path).behind(side.outer());
-    let is_app = matches!(arrival(session, context).door(), Door::App(_));
+    let is_app = front.door(arrival(session, context)).app().is_some();
     for name in CORS {
         response.remove_header(&name);
     }

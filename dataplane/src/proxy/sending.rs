@@ -2,18 +2,22 @@ use std::fmt::Display;
 
 use http::Version;
 use http::header::{EXPECT, TRANSFER_ENCODING};
+use pingora_core::protocols::Digest;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
+use genkan_routing::door::Arrival;
 use genkan_routing::model::Matcher;
-use genkan_routing::public::{Arrival, Front, Public};
+use genkan_routing::public::{Front, Public};
 use genkan_routing::sending::{UpstreamRequest, expects_body};
 
 use super::fields::Fields;
 use super::{failing, tool};
+use crate::access::Line;
 use crate::address::AddressText;
 use crate::context::{Context, Outgoing};
+use crate::listening::server_name_of;
 use crate::tables::Route;
 
 /// Makes the request for the backend out of the engine's copy of the client's, once for each attempt.
@@ -96,11 +100,17 @@ fn public<'r>(
 }
 
 /// What is known of a request beside its headers.
-pub fn arrival<'r>(session: &Session, context: &'r Context) -> Arrival<'r> {
+pub fn arrival<'r>(session: &'r Session, context: &'r Context) -> Arrival<'r> {
+    arrival_at(session.digest(), &context.line)
+}
+
+/// The same, of a connection alone.
+pub fn arrival_at<'r>(digest: Option<&'r Digest>, line: &'r Line) -> Arrival<'r> {
     Arrival {
-        host: &context.line.host,
-        is_tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
-        peer: context.line.client.map(|client| client.ip()),
+        host: &line.host,
+        is_tls: digest.is_some_and(|digest| digest.ssl_digest.is_some()),
+        server_name: server_name_of(digest),
+        peer: line.client.map(|client| client.ip()),
     }
 }
 

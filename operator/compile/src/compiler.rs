@@ -18,6 +18,7 @@ mod room;
 mod tool;
 mod tools;
 mod upstream;
+mod urls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,7 @@ use genkan_routing::model::{
     ResourceKey, Route, Secret, SecretKey, SetKey, Unavailable,
 };
 use genkan_routing::precedence::Claims;
+use genkan_routing::public::Front;
 
 use crate::fetched::Fetch;
 use crate::index::{Dirty, Index, Probe};
@@ -68,6 +70,8 @@ pub struct Compiler {
     tools: Tools,
     policies: Policies,
     extensions: Extensions,
+    /// How people reach what is published.
+    front: Front,
     /// Of the cluster, for names of Services.
     domain: String,
     components: String,
@@ -159,6 +163,7 @@ impl Compiler {
             tools: Tools::default(),
             policies: Policies::default(),
             extensions: Extensions::default(),
+            front: Front::default(),
             domain: DOMAIN.to_owned(),
             components: COMPONENTS.to_owned(),
         }
@@ -171,6 +176,12 @@ impl Compiler {
             domain: domain.into(),
             ..self
         }
+    }
+
+    /// How people reach the data planes, for the status of what is published.
+    #[must_use]
+    pub fn with_front(self, front: Front) -> Self {
+        Self { front, ..self }
     }
 
     /// Gives it another namespace for the Secrets that hold authorities for all Connectors than [`COMPONENTS`].

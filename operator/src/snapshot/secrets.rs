@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use genkan_proto::codec::{SealedSecret, encode_secret};
-use genkan_routing::model::{KeyedHash, Resource, Secret, SecretKey};
+use genkan_routing::model::{KeyedHash, LOGIN_DATA, Resource, Secret, SecretKey};
 use rand::Rng;
 use zeroize::Zeroizing;
 
@@ -33,6 +33,12 @@ impl HashKey {
 
     pub fn bytes(&self) -> &[u8] {
         &*self.0
+    }
+
+    /// Another key, from which this one cannot be found.
+    fn for_logins(&self) -> Zeroizing<Vec<u8>> {
+        let context = "genkan 2026-12-01 codes of those who log in to web UIs";
+        Zeroizing::new(blake3::derive_key(context, &*self.0).to_vec())
     }
 
     /// Equal values of two Secrets have two hashes: who sees them does not learn that they are equal.
@@ -81,16 +87,27 @@ impl Secrets {
         self.held.values()
     }
 
+    /// Holds one that nobody wrote: it follows from the key, so that it outlives this process as that does.
+    pub(super) fn admit_logins(&mut self) -> Resource {
+        let data = [(LOGIN_DATA.to_owned(), self.key.for_logins())].into();
+        let kind = "Opaque".to_owned();
+        self.insert(SecretKey::of_login(), &Secret { kind, data })
+    }
+
     /// Everything is named anew, unless it is the same key.
     pub(super) fn rekey(&mut self, key: HashKey) -> Vec<Resource> {
         if self.key == key {
             return Vec::new();
         }
         self.key = key;
-        let held = std::mem::take(&mut self.held);
-        held.into_iter()
+        let mut held = std::mem::take(&mut self.held);
+        let logins = held.remove(&SecretKey::of_login());
+        let mut named: Vec<_> = held
+            .into_iter()
             .map(|(key, sealed)| self.seal(key, sealed.encoded.clone()))
-            .collect()
+            .collect();
+        named.extend(logins.map(|_| self.admit_logins()));
+        named
     }
 
     fn seal(&mut self, key: SecretKey, encoded: Zeroizing<Vec<u8>>) -> Resource {

@@ -101,6 +101,10 @@ impl Caller for User {
     fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
         Self::introduction(self).map(Some)
     }
+
+    fn is_anonymous(&self) -> bool {
+        *self.name == *ANONYMOUS
+    }
 }
 
 #[cfg(test)]

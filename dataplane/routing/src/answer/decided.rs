@@ -2,7 +2,8 @@ use http::HeaderValue;
 use serde_json::json;
 
 use super::Answer;
-use crate::decide;
+use crate::answer::reason;
+use crate::decide::{self, login};
 use crate::model::connector::FLAGS;
 use crate::version::priority;
 
@@ -18,6 +19,12 @@ impl From<decide::Answer<'_>> for Answer {
                 Ok(location) => Self::redirect(location),
                 Err(_) => decide::Answer::nothing().into(),
             },
+            decide::Answer::ToApp { location } => match HeaderValue::from_bytes(&location) {
+                Ok(location) => Self::elsewhere(307, reason::TO_APP, location),
+                Err(_) => decide::Answer::nothing().into(),
+            },
+            // Whoever has the key does not ask here.
+            decide::Answer::LogIn(_) | decide::Answer::Redeem { .. } => login::unavailable().into(),
             decide::Answer::FeatureFlags(on) => {
                 let value = |flag: &str| json!(on.iter().any(|on| on == flag).to_string());
                 let flags: serde_json::Map<_, _> = FLAGS

@@ -95,12 +95,22 @@ pub const INVALID_CA_BUNDLE: &str = "InvalidCABundle";
 pub const KEY_INVALID: &str = "KeyInvalid";
 /// A policy asks for an API key.
 pub const KEY_MISSING: &str = "KeyMissing";
+/// A browser got its cookie on the host of a web UI, or goes to get one.
+pub const LOGGED_IN: &str = "LoggedIn";
+/// It is no address to log in at, or the code is not good here.
+pub const LOGIN_REFUSED: &str = "LoginRefused";
+/// Nobody is known yet who could be told to the host of a web UI.
+pub const LOGIN_REQUIRED: &str = "LoginRequired";
+/// There is no key for logging in.
+pub const LOGIN_UNAVAILABLE: &str = "LoginUnavailable";
 /// The request has been here before.
 pub const LOOP_DETECTED: &str = "LoopDetected";
 /// The method is never passed on.
 pub const METHOD_REFUSED: &str = "MethodRefused";
 /// The backend has no endpoint.
 pub const NO_READY_ENDPOINTS: &str = "NoReadyEndpoints";
+/// TLS was agreed on for another door.
+pub const MISDIRECTED: &str = "Misdirected";
 /// Nothing is published there.
 pub const NO_ROUTE_MATCHED: &str = "NoRouteMatched";
 /// There are no tables yet.
@@ -159,6 +169,8 @@ pub const TOKEN_INVALID: &str = "TokenInvalid";
 pub const TOKEN_MISSING: &str = "TokenMissing";
 /// Whoever grants tokens for the class of a Connector grants none.
 pub const TOKEN_NOT_GRANTED: &str = "TokenNotGranted";
+/// A redirect to the host of a web UI.
+pub const TO_APP: &str = "ToApp";
 /// The API server does not accept the token.
 pub const TOKEN_REJECTED: &str = "TokenRejected";
 /// Nobody is served here without a token.

@@ -241,7 +241,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
 
     /// What the tool is to see of who calls: nothing.
     pub(super) fn leave_caller_behind(&mut self, headers: &mut (impl HeaderView + HeaderStore)) {
-        let token = self.settings.places.and_then(|places| token(places, headers));
+        let token = self.settings.places.and_then(|_| token(headers));
         if let Some(token) = &token {
             let holds = |name: &str| {
                 let name = http::HeaderName::from_bytes(name.as_bytes());
@@ -442,8 +442,8 @@ pub(super) fn require_bearer(headers: &impl HeaderView) -> Result<(), Refused> {
     }
 }
 
-fn token(places: &Places, headers: &impl HeaderView) -> Option<String> {
-    let credential = places.read(headers, false, false).ok()?;
+fn token(headers: &impl HeaderView) -> Option<String> {
+    let credential = Places::read(headers, false, None).ok()?;
     Some(credential.token().to_owned()).filter(|token| !token.is_empty())
 }
 

@@ -2,9 +2,10 @@ use crate::access::Mode;
 use crate::connectors::Role;
 use crate::credential::Places;
 use crate::directives::Directives;
+use crate::door::Door;
 use crate::identity::{Introduction, Unsendable};
 use crate::model::{Matcher, Unavailable};
-use crate::public::Door;
+use crate::public::Front;
 
 /// A request as it came out of the strict front, but for its headers.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,8 @@ pub struct Settings<'a> {
     pub mode: Mode,
     /// Verified credentials reach every backend, whether its object asks for them or not.
     pub forwards_always: bool,
+    /// How people reach it; absent: nobody says.
+    pub front: Option<&'a Front>,
 }
 
 /// A published object, as far as decisions depend on it.
@@ -107,6 +110,8 @@ pub trait Caller {
     /// # Errors
     /// What of it cannot be told.
     fn introduction(&self) -> Result<Option<&Introduction>, Unsendable>;
+    /// Nobody in particular.
+    fn is_anonymous(&self) -> bool;
 }
 
 impl<T: Destination> Destination for std::sync::Arc<T> {
@@ -145,5 +150,9 @@ impl<T: Destination> Destination for std::sync::Arc<T> {
 impl<T: Caller> Caller for std::sync::Arc<T> {
     fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
         T::introduction(self)
+    }
+
+    fn is_anonymous(&self) -> bool {
+        T::is_anonymous(self)
     }
 }

@@ -1,9 +1,11 @@
 use crate::answer::reason;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
 
 use super::facts::Place;
+use super::login::Wanted;
 use crate::access::Questions;
 use crate::answer::Refused;
 use crate::connectors::{Client, Injected};
@@ -151,6 +153,18 @@ pub enum Answer<'a> {
     ApiGroupList(Vec<(&'a str, Vec<&'a str>)>),
     /// Of Connectors: those that are on.
     FeatureFlags(&'a [String]),
+    /// A caller who is known gets a code, and goes back to the host of the web UI.
+    LogIn(Wanted<'a>),
+    /// There the code becomes a cookie, if it is good.
+    Redeem {
+        code: Cow<'a, str>,
+        /// Where to go then: a path of that host.
+        to: Cow<'a, str>,
+    },
+    /// To a web UI that has a name of its own. 307.
+    ToApp {
+        location: Vec<u8>,
+    },
 }
 
 /// Why no further step is taken.

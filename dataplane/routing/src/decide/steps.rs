@@ -2,20 +2,21 @@ use http::Method;
 
 use super::connectors;
 use super::halt::Stop;
+use super::login::{self, Wanted};
 use super::{
     Answer, Backend, Caller, Certificate, Credentials, Deciding, Destination, Family, Place, Policies,
-    Request, Shown,
+    Request, Shown, app,
 };
 use crate::access::Questions;
-use crate::answer::Refused;
+use crate::answer::{Refused, reason};
 use crate::arriving;
-use crate::credential::{self, Credential};
+use crate::credential::{self, Credential, Places, SESSION_COOKIE};
 use crate::directives::Input;
+use crate::door::Door;
 use crate::guard::Guard;
 use crate::headers::{HeaderStore, HeaderView};
 use crate::info::RequestInfo;
 use crate::model::Matcher;
-use crate::public::Door;
 use crate::sending::RequestLine;
 use crate::table::Decision;
 use crate::target::Target;
@@ -152,9 +153,22 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     fn target(&mut self) -> Result<(), Stop<'a>> {
         let mut target = Target::parse(self.request.target)?;
         match self.request.door {
+            Door::Main if login::is_own(&target.path) => {
+                let wanted = Wanted::read(self.request.method, &target, self.settings.front);
+                let wanted = wanted.map_err(Stop::Answer)?;
+                target.path = wanted.path().into();
+                self.login = Some(wanted);
+            }
             Door::Main => {}
-            Door::App(name) => target.path = ["/proxy/", name, &target.path].concat().into(),
+            Door::App(_) if login::is_own(&target.path) => {
+                return Err(Stop::Answer(login::on_app(self.request.method, &target)));
+            }
+            Door::Local(_) if login::is_own(&target.path) => return Err(Stop::Answer(Answer::nothing())),
+            Door::App(name) | Door::Local(name) => {
+                target.path = ["/proxy/", name, &target.path].concat().into();
+            }
             Door::Nowhere => return Err(Stop::Answer(Answer::nothing())),
+            Door::Misdirected => return Err(misdirected().into()),
         }
         self.query = target.query;
         self.path = self.room.keep(target);
@@ -168,6 +182,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     fn admit(&mut self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), Stop<'a>> {
+        if let Some(wanted) = &self.login {
+            wanted.admit(headers)?;
+        }
         self.query = match arriving::admit(headers, self.query)? {
             Some(query) => self.room.keep_query(query),
             None => None,
@@ -217,13 +234,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             return Err(refused.into());
         }
         if let Decision::ReverseProxy(route) | Decision::ApiService(route) = *decision {
-            if let Door::App(name) = self.request.door
-                && !is_app(route, name)
-            {
-                return Err(Stop::Answer(Answer::nothing()));
-            }
-            self.route = Some(route);
-            return Ok(());
+            return self.take_route(route);
         }
         if let Decision::Connector(found) = *decision {
             self.route = found;
@@ -236,6 +247,31 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             _ => Answer::nothing(),
         };
         Err(Stop::Answer(answer))
+    }
+
+    /// By the name of a web UI nothing but that is reached, and perhaps it by no other way.
+    fn take_route(&mut self, route: &'a R) -> Result<(), Stop<'a>> {
+        let named = self.login.as_ref().map(|wanted| &*wanted.app);
+        if let Some(name) = named.or(self.request.door.app())
+            && app_of(route) != Some(name)
+        {
+            return Err(Stop::Answer(Answer::nothing()));
+        }
+        if let Some(wanted) = self.login.take() {
+            let is_anonymous = self.caller.as_ref().is_none_or(Caller::is_anonymous);
+            return Err(Stop::Answer(wanted.answer(is_anonymous)));
+        }
+        let front = self.settings.front.filter(|front| front.apps_only);
+        if let (Some(front), Door::Main) = (front, self.request.door)
+            && login::may_be_of_app(self.family)
+            && !front.is_of_own_machine(self.request.host)
+            && let Some(name) = app_of(route)
+            && let Some(location) = login::location_of_app(front, name, &self.info.path, self.query)
+        {
+            return Err(Stop::Answer(Answer::ToApp { location }));
+        }
+        self.route = Some(route);
+        Ok(())
     }
 
     fn ask_policies(&self, place: Place) -> Result<(), Stop<'a>> {
@@ -265,7 +301,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 
     fn keep_worker(&self, headers: &impl HeaderView) -> Result<(), Stop<'a>> {
-        if let Door::App(_) = self.request.door {
+        if self.request.door.app().is_some() {
             return Ok(());
         }
         let Some((route, Matcher::ReverseProxy { path, .. })) =
@@ -297,6 +333,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             caller.introduction()?;
         }
         let keeps = route.forwards_authorization() || self.settings.forwards_always;
+        if keeps {
+            credential::clear_own_cookies(headers);
+        }
         if let Some(places) = self.settings.places.filter(|_| !keeps) {
             match self.forwards_authorization {
                 true => places.clear_all_but_authorization(headers),
@@ -320,9 +359,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         let made = RequestLine::make(route.title(), backend.directives, input, backend.base_path)?;
         self.line = Some(Line {
             method: made.method,
-            stripped_prefix: match self.request.door {
-                Door::Main => made.stripped_prefix.map(ToOwned::to_owned),
-                Door::App(_) | Door::Nowhere => None,
+            stripped_prefix: match self.request.door.app() {
+                None => made.stripped_prefix.map(ToOwned::to_owned),
+                Some(_) => None,
             },
             target: made.target,
         });
@@ -376,7 +415,11 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             ..
         } = self.request;
         let Credentials { cookie, certificate } = self.family.credentials();
-        let cookie = cookie && self.request.door == Door::Main;
+        let cookie = match self.request.door {
+            Door::Main if cookie => places.cookie.as_deref(),
+            Door::App(_) if cookie => Some(SESSION_COOKIE),
+            _ => None,
+        };
         let counts = match certificate {
             Certificate::Counts => has_certificate,
             Certificate::OfToolsOnly => has_certificate && !credential::is_by_browser(headers),
@@ -391,7 +434,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         if self.family == Family::Connectors {
             connectors::require_bearer(headers)?;
         }
-        match places.read_usable(headers, method, host, is_upgrade, cookie)? {
+        match Places::read_usable(headers, method, host, is_upgrade, cookie)? {
             Credential::Nothing if has_certificate && certificate == Certificate::NotForwardable => {
                 Err(credential::not_forwardable())
             }
@@ -401,20 +444,16 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
     }
 }
 
-/// Whether an object is the UI of this name: all that is below `/proxy/NAME`, of which its backend sees nothing. One that is
-/// broken answers for itself.
-fn is_app(route: &impl Destination, name: &str) -> bool {
-    let prefix = ["/proxy/", name].concat();
-    let is_of_name = match route.matcher() {
-        Matcher::ReverseProxy { path, .. } => path
-            .strip_prefix(&prefix)
-            .is_some_and(|rest| rest.ends_with('*') && rest.trim_end_matches('*') == "/"),
-        Matcher::ApiService { .. } | Matcher::Connector { .. } | Matcher::ConnectorClass { .. } => false,
-    };
-    let strips = route.backend().ok().map(|backend| {
-        let stripped = backend.directives.map(|directives| directives.strips());
-        let stripped = stripped.unwrap_or_default();
-        stripped.strip_suffix('/').unwrap_or(stripped) == prefix
-    });
-    is_of_name && strips.unwrap_or(true)
+/// The name of the UI that an object is: it takes all that is below `/proxy/NAME`, of which its backend sees nothing. One
+/// that is broken answers for itself.
+fn app_of<R: Destination>(route: &R) -> Option<&str> {
+    let strips = route
+        .backend()
+        .map(|backend| backend.directives.map_or("", |directives| directives.strips()));
+    app::name(route.matcher(), strips.ok())
+}
+
+fn misdirected() -> Refused {
+    let message = "this connection was encrypted for another door of genkan than the one that its Host header names; open                    another connection for this host";
+    Refused::new(421, reason::MISDIRECTED, message)
 }

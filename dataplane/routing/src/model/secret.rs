@@ -27,6 +27,11 @@ pub struct Secret {
 pub struct KeyedHash(pub [u8; 32]);
 
 const SECRET: &str = "Secret/";
+/// No namespace of Kubernetes has such a name.
+const OWN_NAMESPACE: &str = ".genkan";
+/// The key of the data in the Secret of [`SecretKey::of_login`]: 32 bytes, under which data planes seal what they tell one
+/// another of those who log in.
+pub const LOGIN_DATA: &str = "key";
 
 // === impl SecretKey ===
 
@@ -36,6 +41,11 @@ impl SecretKey {
             namespace: namespace.into(),
             name: name.into(),
         }
+    }
+
+    /// Names what the operator makes itself for those who log in to web UIs.
+    pub fn of_login() -> Self {
+        Self::new(OWN_NAMESPACE, "login")
     }
 
     /// Reads what [`Display`](fmt::Display) writes.

@@ -12,7 +12,7 @@ use http::header::AUTHORIZATION;
 use crate::answer::Refused;
 use crate::headers::{HeaderStore, HeaderView};
 
-pub use cookie::{is_by_browser, is_of_another_site};
+pub use cookie::{is_by_browser, is_of_another_site, value as cookie_value};
 
 /// Where a request may carry a token, as far as that is configured.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +80,11 @@ pub fn not_forwardable() -> Refused {
     Refused::new(401, reason::CREDENTIAL_NOT_FORWARDABLE, message)
 }
 
+/// On the host of a web UI its value counts as bearer token, and no other cookie does.
+pub const SESSION_COOKIE: &str = "__Host-genkan";
+/// There it binds a log-in to the browser that began it.
+pub const LOGIN_COOKIE: &str = "__Host-genkan-login";
+
 pub const KUBESPHERE_AUTHORIZATION: HeaderName = HeaderName::from_static("x-kubesphere-authorization");
 /// Longer than the tokens of any issuer, and within what the front lets in.
 const LONGEST: usize = 32 * 1024;
@@ -87,15 +92,15 @@ const LONGEST: usize = 32 * 1024;
 // === impl Places ===
 
 impl Places {
-    /// Reads what the request shows; its cookies only where they count. Basic credentials are meant for the backend.
+    /// Reads what the request shows; `cookie` is the name of the one that counts, if one does. Basic credentials are meant
+    /// for the backend.
     ///
     /// # Errors
     /// When it shows something that is no credential.
     pub fn read<'h>(
-        &self,
         headers: &'h impl HeaderView,
         is_upgrade: bool,
-        with_cookies: bool,
+        cookie: Option<&str>,
     ) -> Result<Credential<'h>, Unreadable> {
         let mut lines = headers.lines(AUTHORIZATION);
         let line = lines.next().unwrap_or_default();
@@ -109,12 +114,7 @@ impl Places {
             check(token.as_bytes())?;
             return Ok(Credential::Bearer(token.into()));
         }
-        let cookie = self
-            .cookie
-            .as_deref()
-            .filter(|_| with_cookies)
-            .and_then(|name| cookie::value(headers, name));
-        Ok(match cookie {
+        Ok(match cookie.and_then(|name| cookie::value(headers, name)) {
             Some(token) => Credential::Cookie(check(token.as_bytes())?),
             None => Credential::Nothing,
         })
@@ -125,16 +125,13 @@ impl Places {
     /// # Errors
     /// The answer to a request whose caller cannot be known by what it shows.
     pub fn read_usable<'h>(
-        &self,
         headers: &'h impl HeaderView,
         method: &str,
         host: &str,
         is_upgrade: bool,
-        with_cookies: bool,
+        cookie: Option<&str>,
     ) -> Result<Credential<'h>, Refused> {
-        let credential = self
-            .read(headers, is_upgrade, with_cookies)
-            .map_err(Unreadable::refused)?;
+        let credential = Self::read(headers, is_upgrade, cookie).map_err(Unreadable::refused)?;
         let is_foreign = matches!(credential, Credential::Cookie(_))
             && !cookie::may_be_used(headers, method, host, is_upgrade);
         if is_foreign {
@@ -155,9 +152,9 @@ impl Places {
     pub fn clear_all_but_authorization(&self, headers: &mut (impl HeaderView + HeaderStore)) {
         headers.remove_name(&KUBESPHERE_AUTHORIZATION);
         subprotocol::remove(headers);
-        if let Some(name) = &self.cookie {
-            cookie::remove(headers, name);
-        }
+        cookie::remove(headers, |name| {
+            is_own_cookie(name) || self.cookie.as_ref().is_some_and(|own| own.as_bytes() == name)
+        });
     }
 
     /// The name of the cookie if no cookie can have it; what a name may hold stands in RFC 6265.
@@ -166,6 +163,15 @@ impl Places {
             .as_deref()
             .filter(|name| !crate::headers::is_token(name))
     }
+}
+
+/// Takes out what no backend is to see, whoever judges its callers.
+pub fn clear_own_cookies(headers: &mut (impl HeaderView + HeaderStore)) {
+    cookie::remove(headers, is_own_cookie);
+}
+
+fn is_own_cookie(name: &[u8]) -> bool {
+    name == SESSION_COOKIE.as_bytes() || name == LOGIN_COOKIE.as_bytes()
 }
 
 /// The token behind the scheme; nothing for what says nothing, and for what is not ours to judge.
@@ -228,10 +234,8 @@ mod tests {
     }
 
     fn of(headers: &[(&'static str, &str)], is_upgrade: bool) -> Result<String, Unreadable> {
-        let headers = mk_headers(headers);
-        mk_places()
-            .read(&headers, is_upgrade, true)
-            .map(|found| format!("{found:?}"))
+        let (headers, places) = (mk_headers(headers), mk_places());
+        Places::read(&headers, is_upgrade, places.cookie.as_deref()).map(|found| format!("{found:?}"))
     }
 
     fn authorization(value: &str) -> Result<String, Unreadable> {
@@ -312,7 +316,7 @@ mod tests {
                 "sec-websocket-protocol",
                 "x, base64url.bearer.authorization.k8s.io.dw",
             ),
-            ("cookie", "a=b; token=c"),
+            ("cookie", "a=b; token=c; __Host-genkan=d; __Host-genkan-login=e"),
         ];
         let mut headers = mk_headers(&[&[("authorization", "Bearer t")], &all[..]].concat());
         mk_places().clear(&mut headers);

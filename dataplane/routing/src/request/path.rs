@@ -184,7 +184,7 @@ fn push_decoded(out: &mut String, byte: u8) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn push_escape(out: &mut String, byte: u8) {
+pub(crate) fn push_escape(out: &mut String, byte: u8) {
     out.extend(escape(byte).map(char::from));
 }
 

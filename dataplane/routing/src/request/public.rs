@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use serde::Serialize;
 
+use super::door::{AppsDomain, Arrival, Door, is_below_localhost};
 use crate::connection::tokens;
 use crate::endpoint::Scheme;
 use crate::headers::{HeaderStore, HeaderView, is_token};
@@ -59,29 +60,10 @@ pub struct Front {
     pub origins: Vec<Origin>,
     /// HTTP proxies that overwrite what clients say of the front.
     pub trusted: Vec<IpNet>,
-}
-
-/// A request as it arrived, beside its headers.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Arrival<'r> {
-    /// The authority that the client named.
-    pub host: &'r str,
-    /// Its connection is encrypted.
-    pub is_tls: bool,
-    /// Where it comes from.
-    pub peer: Option<IpAddr>,
-}
-
-/// What a request comes to, by the name that its client uses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Door<'r> {
-    /// All paths.
-    #[default]
-    Main,
-    /// One web UI, by the first segment of its path below `/proxy`: its root is that of the origin.
-    App(&'r str),
-    /// A name of web UIs that cannot be that of one.
-    Nowhere,
+    /// Each web UI has a name below it.
+    pub apps: Option<AppsDomain>,
+    /// Below `/proxy` they are not served, where they have a name.
+    pub apps_only: bool,
 }
 
 /// The front as one client sees it.
@@ -178,6 +160,21 @@ impl fmt::Display for Origin {
     }
 }
 
+impl Origin {
+    pub fn scheme(&self) -> &'static str {
+        self.scheme.as_str()
+    }
+
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Behind its colon; nothing where it is the one of the scheme.
+    pub(super) fn port_as_written(&self) -> &str {
+        &self.authority[host_of(&self.authority).len()..]
+    }
+}
+
 // === impl Front ===
 
 impl Front {
@@ -207,7 +204,12 @@ impl Front {
         let named = as_seen.or_else(|| named.next().filter(|_| encrypted.is_none()));
         let (scheme, standing) = match named {
             Some(origin) => (origin.scheme, Standing::Public),
-            None if matches!(arrival.door(), Door::App(_)) => {
+            None if let Door::App(_) = self.door(arrival) => {
+                let named = self.origins.first().filter(|_| encrypted.is_none());
+                let seen = || scheme_of(encrypted == Some(true));
+                (named.map_or_else(seen, |origin| origin.scheme), Standing::Public)
+            }
+            None if let Door::Local(_) = self.door(arrival) => {
                 (scheme_of(encrypted == Some(true)), Standing::Public)
             }
             None if is_loopback(host_of(authority)) => {
@@ -236,31 +238,6 @@ impl Front {
             port: said(FORWARDED_PORT).and_then(|port| port.parse().ok()),
             is_trusted,
             is_told: self.headers == FrontHeaders::Public,
-        }
-    }
-}
-
-// === impl Arrival ===
-
-/// Browsers lead every name below to the machine that they run on.
-const LOCAL_APPS: &str = ".localhost";
-
-impl<'r> Arrival<'r> {
-    /// Names of web UIs count on the machine itself: through a forwarded port.
-    pub fn door(&self) -> Door<'r> {
-        let is_local = self.peer.is_none_or(|peer| peer.to_canonical().is_loopback());
-        let host = host_of(self.host);
-        let name = host.strip_suffix('.').unwrap_or(host);
-        let at = name.len().checked_sub(LOCAL_APPS.len());
-        let is_below = at
-            .and_then(|at| name.get(at..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(LOCAL_APPS));
-        if !is_local || !is_below {
-            return Door::Main;
-        }
-        match host.strip_suffix(LOCAL_APPS) {
-            Some(name) if is_label(name) => Door::App(name),
-            Some(_) | None => Door::Nowhere,
         }
     }
 }
@@ -535,7 +512,7 @@ fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-fn host_of(authority: &str) -> &str {
+pub(super) fn host_of(authority: &str) -> &str {
     split(authority).map_or(authority, |(host, _)| host)
 }
 
@@ -553,24 +530,9 @@ pub fn is_authority(text: &str) -> bool {
     }
 }
 
-/// A label of DNS in small letters.
-fn is_label(text: &str) -> bool {
-    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_edge = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
-    let bytes = text.as_bytes();
-    bytes.len() <= 63
-        && bytes.iter().copied().all(is_inner)
-        && is_edge(bytes.first())
-        && is_edge(bytes.last())
-}
-
 /// Browsers lead these to the machine that they run on, whatever a name server says.
-fn is_loopback(host: &str) -> bool {
-    let at = host.len().checked_sub(LOCAL_APPS.len());
-    let is_below = at
-        .and_then(|at| host.get(at..))
-        .is_some_and(|end| end.eq_ignore_ascii_case(LOCAL_APPS));
-    if is_below || host.eq_ignore_ascii_case("localhost") {
+pub(super) fn is_loopback(host: &str) -> bool {
+    if is_below_localhost(host) || host.eq_ignore_ascii_case("localhost") {
         return true;
     }
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use genkan_callers::login::FleetKey;
 use genkan_proto::codec::{self, Content, DecodeError};
 use genkan_proto::v1alpha1::Verdict;
 use genkan_proto::{Buckets, Hash, Hashed, resource_hash};
@@ -328,6 +329,7 @@ impl Builder {
             routes: self.routes.clone(),
             hosts: self.hosts.clone(),
             extensions: Arc::clone(&self.policies.extensions),
+            fleet_key: self.fleet_key(),
         };
         Applied {
             tables,
@@ -337,6 +339,11 @@ impl Builder {
             concerns_others,
             endpoints: self.sets.settle(),
         }
+    }
+
+    fn fleet_key(&self) -> Option<Arc<FleetKey>> {
+        let secret = self.parts.secrets.get(&SecretKey::of_login())?;
+        FleetKey::read(secret).map(Arc::new)
     }
 
     fn put_in(&mut self, route: &Arc<Route>) {

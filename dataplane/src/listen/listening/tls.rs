@@ -19,10 +19,17 @@ pub struct Tls {
     authorities: Option<Arc<CallerAuthorities>>,
 }
 
-/// Keeps the client's certificate with its connection.
+/// Keeps what was agreed on with its connection.
 #[derive(Debug)]
-struct CertificateRecorder {
+struct Recorder {
     keys: Arc<Keys>,
+}
+
+/// What a client said of itself, and of whom it looks for.
+#[derive(Debug)]
+struct Handshake {
+    server_name: Option<Box<str>>,
+    certificate: Option<CallerCertificate>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +72,7 @@ impl Tls {
     /// # Errors
     /// When the engine does not want to.
     pub fn settings(&self, keys: Arc<Keys>) -> Result<TlsSettings, TlsError> {
-        let settings = TlsSettings::with_callbacks(Box::new(CertificateRecorder { keys }));
+        let settings = TlsSettings::with_callbacks(Box::new(Recorder { keys }));
         let mut settings = settings.map_err(|error| TlsError::Engine(error.to_string()))?;
         settings.set_cert_resolver(self.certificates.clone());
         if let Some(authorities) = &self.authorities {
@@ -77,15 +84,27 @@ impl Tls {
 }
 
 #[async_trait]
-impl TlsAccept for CertificateRecorder {
+impl TlsAccept for Recorder {
     async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn Any + Send + Sync>> {
-        let certificate = CallerCertificate::read(tls.peer_cert_chain_der()?, &self.keys)?;
-        Some(Arc::new(certificate))
+        let chain = tls.peer_cert_chain_der();
+        Some(Arc::new(Handshake {
+            server_name: tls.server_name().map(Into::into),
+            certificate: chain.and_then(|chain| CallerCertificate::read(chain, &self.keys)),
+        }))
     }
 }
 
 /// What the client of a connection proved to be.
 pub fn certificate_of(digest: Option<&Digest>) -> Option<&CallerCertificate> {
+    handshake_of(digest)?.certificate.as_ref()
+}
+
+/// The name that the client of a connection asked for when TLS was agreed on.
+pub fn server_name_of(digest: Option<&Digest>) -> Option<&str> {
+    handshake_of(digest)?.server_name.as_deref()
+}
+
+fn handshake_of(digest: Option<&Digest>) -> Option<&Handshake> {
     digest?.ssl_digest.as_ref()?.extension.get()
 }
 

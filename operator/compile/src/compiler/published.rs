@@ -7,7 +7,7 @@ use genkan_routing::precedence::{Losers, Standing};
 use genkan_routing::public::Fronting;
 use serde_json::Map;
 
-use super::{Compiled, Compiler, unavailable, upstream};
+use super::{Compiled, Compiler, unavailable, upstream, urls};
 use crate::index::Index;
 use crate::kinds::{self, Form, Spec};
 use crate::object::Record;
@@ -73,6 +73,9 @@ impl Compiler {
         let mut forward_authorization = false;
         let mut needs = None;
         let mut bundle = None;
+        let strips = checked.as_ref().ok().and_then(|c| c.directives.as_ref());
+        let strips = strips.and_then(|directives| directives.strip_path_prefix.clone());
+        let strips = strips.unwrap_or_default();
         let action = match (checked, resolved) {
             (Ok(_), Some(resolved)) if let Some(refusal) = self.expressions.refusal(&record.key) => {
                 verdict.accepted = Finding::no(reason::OVER_BUDGET, refusal.to_string());
@@ -102,6 +105,12 @@ impl Compiler {
                 action
             }
         };
+        if verdict.accepted.ok {
+            let urls = urls::of(&self.front, matcher, &strips);
+            if !urls.is_empty() {
+                verdict.members.insert("urls".to_owned(), urls.into());
+            }
+        }
         let route = Route {
             object,
             matcher: matcher.clone(),

@@ -28,7 +28,10 @@ pub struct Caller {
 
 /// Whoever calls, as a backend is told.
 #[derive(Debug)]
-pub(super) struct Somebody(Result<Option<Introduction>, Unsendable>);
+pub(super) struct Somebody {
+    introduction: Result<Option<Introduction>, Unsendable>,
+    is_anonymous: bool,
+}
 
 /// Answers access reviews.
 pub trait Reviewer: fmt::Debug {
@@ -106,24 +109,37 @@ impl Somebody {
     pub(super) fn new(caller: Option<&Caller>, has_name: bool) -> Self {
         if !has_name {
             let groups = ["system:unauthenticated".to_owned()];
-            return Self(Introduction::new(ANONYMOUS, "", &groups, &BTreeMap::new()).map(Some));
+            return Self {
+                introduction: Introduction::new(ANONYMOUS, "", &groups, &BTreeMap::new()).map(Some),
+                is_anonymous: true,
+            };
         }
         let introduce = |c: &Caller| Introduction::new(&c.user, &c.uid, &c.groups, &c.extra);
-        Self(caller.map(introduce).transpose())
+        Self {
+            introduction: caller.map(introduce).transpose(),
+            is_anonymous: caller.is_some_and(|caller| caller.user == ANONYMOUS),
+        }
     }
 
     /// Whom a policy has found out.
     pub(super) fn named(user: &str, groups: &[String]) -> Self {
-        Self(Introduction::new(user, "", groups, &BTreeMap::new()).map(Some))
+        Self {
+            introduction: Introduction::new(user, "", groups, &BTreeMap::new()).map(Some),
+            is_anonymous: false,
+        }
     }
 }
 
 impl decide::Caller for Somebody {
     fn introduction(&self) -> Result<Option<&Introduction>, Unsendable> {
-        self.0
+        self.introduction
             .as_ref()
             .map(Option::as_ref)
             .map_err(|unsendable| *unsendable)
+    }
+
+    fn is_anonymous(&self) -> bool {
+        self.is_anonymous
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use genkan_routing::arriving::Kind;
 use genkan_routing::decide::{Destination as _, Plan};
+use genkan_routing::door::Arrival;
 use genkan_routing::identity::{Introduction, is_user_header};
 use genkan_routing::model::{Matcher, Target, Upstream};
-use genkan_routing::public::{Arrival, Public};
+use genkan_routing::public::Public;
 use genkan_routing::sending::{UpstreamRequest, no_ready_endpoints};
 use genkan_routing::{Directives, HeaderStore, HeaderView, Refused, dialling};
 use http::HeaderValue;

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use genkan_routing::access::Mode;
 use genkan_routing::credential::Places;
+use genkan_routing::door::AppsDomain;
 use genkan_routing::public::{self, Front, Origin};
 use ipnet::IpNet;
 
@@ -60,6 +61,12 @@ pub struct Settings {
         value_name = "WORDS"
     )]
     pub front_headers: FrontHeaders,
+    /// Domain below which each web UI has a name [default: none]
+    #[arg(long, env = "GENKAN_APPS_DOMAIN", value_name = "DOMAIN")]
+    pub apps_domain: Option<AppsDomain>,
+    /// Web UIs are served by their names alone
+    #[arg(long, env = "GENKAN_APPS_ONLY", requires = "apps_domain")]
+    pub apps_only: bool,
 }
 
 /// What backends of web UIs are told of the front.
@@ -111,6 +118,8 @@ impl Default for Settings {
             allow_upstream_cidr: Vec::new(),
             public_url: Vec::new(),
             front_headers: FrontHeaders::Public,
+            apps_domain: None,
+            apps_only: false,
         }
     }
 }
@@ -124,7 +133,7 @@ impl Settings {
                 "--token-cookie {name:?} is no name that a cookie can have; write letters, digits, - and _"
             );
         }
-        Ok(())
+        Ok(self.front().check()?)
     }
 
     /// How people reach the data plane. Nothing that stands in front is known here.
@@ -136,6 +145,8 @@ impl Settings {
             },
             origins: self.public_url.clone(),
             trusted: Vec::new(),
+            apps: self.apps_domain.clone(),
+            apps_only: self.apps_only,
         }
     }
 

@@ -8,11 +8,12 @@ use genkan_routing::Refused;
 use genkan_routing::answer::reason::GENERATOR_FAILED;
 use genkan_routing::connectors::{Injected, TokenId};
 use genkan_routing::decide::{
-    self, Answer, Caller as _, Deciding, Evaluation, Next, Question, Room, Shown, Verb,
+    self, Answer, Caller as _, Deciding, Evaluation, Next, Question, Room, Shown, Verb, login,
 };
+use genkan_routing::door::Arrival;
 use genkan_routing::guard::Guard;
 use genkan_routing::model::Matcher;
-use genkan_routing::public::{Arrival, Door};
+use genkan_routing::public::Front;
 use genkan_routing::target::parameters;
 use serde::Serialize;
 
@@ -144,16 +145,12 @@ fn decide(
         return Ok(Outcome::ServerOptions);
     }
     judged.as_grpc = kind.is_grpc;
+    let front = settings.front();
     let request = decide::Request {
         method: &method,
         target: &target,
         host: &host,
-        door: Arrival {
-            host: &host,
-            is_tls,
-            peer: None,
-        }
-        .door(),
+        door: front.door_of(&host, None, None),
         is_upgrade: kind.upgrade.is_some(),
         has_certificate: false,
     };
@@ -162,6 +159,7 @@ fn decide(
         places: settings.identifies().then_some(&places),
         mode: caller.map_or_else(|| settings.mode(), |caller| caller.mode),
         forwards_always: settings.forwards_always(),
+        front: Some(&front),
     };
     let known = match caller {
         _ if !settings.identifies() => Known::Nobody,
@@ -185,7 +183,9 @@ fn decide(
                 };
                 judged.candidates = candidates::of(world, &method, deciding.found());
                 if let Some(refused) = refusal.map_err(Stop::Unknown)? {
-                    return Err(refused.into());
+                    let is_anonymous = somebody.is_anonymous();
+                    let to = invited(settings, &front, &request, &headers, &refused, is_anonymous);
+                    return Err(to.unwrap_or_else(|| refused.into()).into());
                 }
                 deciding.is_allowed();
             }
@@ -226,14 +226,20 @@ fn decide(
             Next::Answer(answer) => {
                 judged.path = deciding.path().map(ToOwned::to_owned);
                 judged.candidates = candidates::of(world, &method, deciding.found());
-                return Ok(answer.into());
+                return Ok(match answer {
+                    Answer::LogIn(wanted) => {
+                        let location = login::location_of_session(&front, &wanted, "CODE");
+                        elsewhere(location.as_ref().map_or(b"", |location| location.as_bytes()))
+                    }
+                    answer => answer.into(),
+                });
             }
             Next::Forward(plan) => {
                 judged.destination = Some(Arc::clone(plan.route));
                 let sent = target.split(|byte| *byte == b'?').next().unwrap_or_default();
                 let cookie = settings.token_cookie.as_deref().filter(|_| settings.identifies());
-                judged.guard = match (&plan.route.route.matcher, request.door) {
-                    (Matcher::ReverseProxy { .. }, Door::App(_)) => Some(Guard::of_app(cookie)),
+                judged.guard = match (&plan.route.route.matcher, request.door.app()) {
+                    (Matcher::ReverseProxy { .. }, Some(_)) => Some(Guard::of_app(cookie)),
                     (Matcher::ReverseProxy { path, .. }, _) => Some(Guard::new(
                         path,
                         deciding.path().unwrap_or_default(),
@@ -257,13 +263,41 @@ fn decide(
                     arrival: Arrival {
                         host: &host,
                         is_tls,
-                        peer: None,
+                        ..Arrival::default()
                     },
                     path: target.split(|byte| *byte == b'?').next().unwrap_or_default(),
                 };
                 return Ok(forwarding.forward(world, plan, headers)?);
             }
         }
+    }
+}
+
+/// Where a browser is sent that nobody knows yet. What is random is written as a word.
+fn invited(
+    settings: &Settings,
+    front: &Front,
+    request: &decide::Request<'_>,
+    headers: &Lines,
+    refused: &Refused,
+    is_anonymous: bool,
+) -> Option<Outcome> {
+    settings.token_cookie.as_ref().filter(|_| settings.identifies())?;
+    let app = login::helps(
+        request.door,
+        request.method,
+        headers,
+        refused.reason,
+        is_anonymous,
+    )?;
+    let location = login::location(front, app, "STATE", request.target)?;
+    Some(elsewhere(location.as_bytes()))
+}
+
+fn elsewhere(location: &[u8]) -> Outcome {
+    Outcome::Redirect {
+        code: 303,
+        location: String::from_utf8_lossy(location).into_owned(),
     }
 }
 
@@ -338,6 +372,13 @@ impl From<Answer<'_>> for Outcome {
                 code: 308,
                 location: String::from_utf8_lossy(&location).into_owned(),
             },
+            Answer::ToApp { location } => Self::Redirect {
+                code: 307,
+                location: String::from_utf8_lossy(&location).into_owned(),
+            },
+            // Whoever knows the front says more of it.
+            Answer::LogIn(wanted) => elsewhere(wanted.to.as_bytes()),
+            Answer::Redeem { to, .. } => elsewhere(to.as_bytes()),
             Answer::FeatureFlags(on) => Self::Discovery {
                 what: format!("the switches of Connectors, of which {} are on", on.len()),
             },

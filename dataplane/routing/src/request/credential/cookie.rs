@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 use crate::headers::{HeaderStore, HeaderView};
 
 /// The value of the cookie of this name; the first, if there are several.
-pub(super) fn value<'h>(headers: &'h impl HeaderView, name: &str) -> Option<&'h str> {
+pub fn value<'h>(headers: &'h impl HeaderView, name: &str) -> Option<&'h str> {
     let lines = headers.lines(COOKIE);
     let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
     let found = pairs.filter_map(pair).find(|(of, _)| *of == name.as_bytes());
@@ -14,9 +14,9 @@ pub(super) fn value<'h>(headers: &'h impl HeaderView, name: &str) -> Option<&'h 
     Some(bare.unwrap_or(value)).filter(|value| !value.is_empty())
 }
 
-/// Takes every cookie of this name out, and leaves the others as they came.
-pub(super) fn remove(headers: &mut (impl HeaderView + HeaderStore), name: &str) {
-    let is_meant = |part: &&[u8]| pair(part).is_some_and(|(of, _)| of == name.as_bytes());
+/// Takes every cookie of these names out, and leaves the others as they came.
+pub(super) fn remove(headers: &mut (impl HeaderView + HeaderStore), is_meant: impl Fn(&[u8]) -> bool) {
+    let is_meant = |part: &&[u8]| pair(part).is_some_and(|(of, _)| is_meant(of));
     let parts = |line: &[u8]| line.split(|byte| *byte == b';').any(|part| is_meant(&part));
     if !headers.lines(COOKIE).any(parts) {
         return;
@@ -128,9 +128,9 @@ mod tests {
             ("cookie", "a=b; token=t; c=\"d e\";token=2"),
             ("cookie", "x"),
         ]);
-        remove(&mut headers, "token");
+        remove(&mut headers, |name| name == b"token");
         assert_eq!(lines(&headers), ["a=b; c=\"d e\"", "x"]);
-        remove(&mut headers, "none");
+        remove(&mut headers, |name| name == b"none");
         assert_eq!(lines(&headers), ["a=b; c=\"d e\"", "x"]);
     }
 

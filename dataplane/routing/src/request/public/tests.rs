@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use http::HeaderMap;
 use http::header::HOST;
 
@@ -10,6 +12,8 @@ fn mk_front() -> Front {
             .map(|url| url.parse().unwrap())
             .into(),
         trusted: vec!["10.0.0.0/8".parse().unwrap()],
+        apps: Some("apps.example".parse().unwrap()),
+        apps_only: false,
     }
 }
 
@@ -33,8 +37,8 @@ fn told(
         front: &front,
         arrival: Arrival {
             host,
-            is_tls: false,
             peer: Some(peer.parse().unwrap()),
+            ..Arrival::default()
         },
         fronting,
         cluster: "",
@@ -217,54 +221,24 @@ fn origin_and_referer_of_the_front_become_those_of_the_backend() {
 }
 
 #[test]
-fn a_name_below_localhost_is_a_door_of_its_own() {
-    let door = |host, peer: &str| {
-        Arrival {
-            host,
-            is_tls: false,
-            peer: Some(peer.parse().unwrap()),
-        }
-        .door()
-    };
-    let here = "127.0.0.1";
-    for host in ["ui.localhost", "ui.localhost:8001"] {
-        assert_eq!(door(host, here), Door::App("ui"), "{host}");
-        assert_eq!(door(host, "::1"), Door::App("ui"), "{host}");
-        assert_eq!(door(host, "::ffff:127.0.0.1"), Door::App("ui"), "{host}");
-        assert_eq!(door(host, STRANGER), Door::Main, "{host}");
-    }
-    for host in [
-        "Ui.localhost",
-        "ui.LOCALHOST",
-        "ui.localhost.",
-        "a.b.localhost",
-        "-a.localhost",
-        "a_b.localhost",
-        ".localhost",
-    ] {
-        assert_eq!(door(host, here), Door::Nowhere, "{host}");
-    }
-    let long = format!("{}.localhost", "a".repeat(64));
-    assert_eq!(door(&long, here), Door::Nowhere);
-    for host in [
-        "localhost",
-        "localhost.",
-        "",
-        "ui.localhost.example",
-        "xlocalhost",
-        "[::1]:80",
-    ] {
-        assert_eq!(door(host, here), Door::Main, "{host}");
-    }
-    // There it is the public name.
+fn a_name_of_a_web_ui_is_public() {
     let preserve = Fronting {
         host: HostMode::Preserve,
         ..Fronting::default()
     };
-    assert_eq!(
-        told("ui.localhost:1234", here, &preserve, &[]).1,
-        "ui.localhost:1234"
-    );
+    for (host, peer) in [("ui.localhost:1234", "127.0.0.1"), ("ui.apps.example", STRANGER)] {
+        let origin = [("origin", format!("https://{host}"))];
+        let origin = origin.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let (headers, seen) = told(host, peer, &preserve, &origin);
+        assert_eq!(seen, host);
+        assert_eq!(of(&headers, "x-forwarded-host"), Some(host));
+    }
+    // Behind something that ends TLS, the scheme is that of the front.
+    let (headers, _) = told("ui.apps.example", STRANGER, &Fronting::default(), &[]);
+    assert_eq!(of(&headers, "x-forwarded-proto"), Some("https"));
+    let of_others = [("origin", "https://other.apps.example")];
+    let (headers, _) = told("ui.apps.example", STRANGER, &Fronting::default(), &of_others);
+    assert_eq!(of(&headers, "origin"), Some("https://other.apps.example"));
 }
 
 #[test]
