@@ -33,6 +33,8 @@ mod identity;
 mod last_known_good;
 #[path = "serving/listener.rs"]
 mod listener;
+#[path = "serving/logins.rs"]
+mod logins;
 #[path = "serving/methods.rs"]
 mod methods;
 #[path = "serving/own_answers.rs"]

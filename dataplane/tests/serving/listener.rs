@@ -45,13 +45,13 @@ fn issue(issuer: &Issuer, name: &str, usage: ExtendedKeyUsagePurpose) -> (String
 }
 
 /// The files that the data plane is given, and who signed what is in them.
-struct Files {
+pub struct Files {
     folder: tempfile::TempDir,
     issuer: Issuer,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let files = Self {
             folder: tempfile::tempdir().unwrap(),
             issuer: authority(),
@@ -61,7 +61,7 @@ impl Files {
         files
     }
 
-    fn write(&self, stem: &str, name: &str) {
+    pub fn write(&self, stem: &str, name: &str) {
         let (certificate, key) = issue(&self.issuer, name, ExtendedKeyUsagePurpose::ServerAuth);
         std::fs::write(self.path(&format!("{stem}.crt")), certificate).unwrap();
         std::fs::write(self.path(&format!("{stem}.key")), key).unwrap();
@@ -72,7 +72,7 @@ impl Files {
     }
 
     /// The flags that make a data plane show these certificates.
-    fn flags(&self) -> Vec<String> {
+    pub fn flags(&self) -> Vec<String> {
         let [a, a_key, b, b_key] = ["a.crt", "a.key", "b.crt", "b.key"].map(|name| text(&self.path(name)));
         let flags = [
             "--tls-listen",
@@ -106,7 +106,7 @@ impl Files {
     }
 
     /// A client that trusts the issuer of these files.
-    fn client(&self) -> Caller {
+    pub fn client(&self) -> Caller {
         Caller {
             roots: self.issuer.der().clone(),
             name: "gw.example",
@@ -123,16 +123,16 @@ fn text(path: &Path) -> String {
 
 /// How a client shakes hands.
 #[derive(Clone)]
-struct Caller {
+pub struct Caller {
     roots: CertificateDer<'static>,
-    name: &'static str,
+    pub name: &'static str,
     versions: Vec<&'static SupportedProtocolVersion>,
     protocols: &'static [&'static str],
     identity: Option<(String, String)>,
 }
 
 impl Caller {
-    async fn connect(&self, process: &Process) -> std::io::Result<TlsStream<TcpStream>> {
+    pub async fn connect(&self, process: &Process) -> std::io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(process.tls_address()).await?;
         self.shake_hands(stream).await
     }

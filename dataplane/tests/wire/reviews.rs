@@ -22,6 +22,7 @@ struct State {
     users: HashMap<String, Value>,
     /// As RBAC compares them: equal, or a beginning with a star.
     allowed: Vec<String>,
+    refuses_anonymous: bool,
     /// What it does instead of answering well.
     fault: Option<Verdict>,
     /// In every answer to a TokenReview.
@@ -41,6 +42,7 @@ impl ApiServer {
                 .map(|name| (format!("tok-{name}"), mk_user(name)))
                 .into(),
             allowed: vec!["*".to_owned()],
+            refuses_anonymous: false,
             fault: None,
             audiences: None,
             tokens: Vec::new(),
@@ -78,6 +80,11 @@ impl ApiServer {
 
     pub fn allow(&self, paths: &[&str]) {
         self.state.lock().allowed = paths.iter().map(|path| (*path).to_owned()).collect();
+    }
+
+    /// Whoever has no name may nothing.
+    pub fn refuse_anonymous(&self) {
+        self.state.lock().refuses_anonymous = true;
     }
 
     pub fn fail(&self, fault: impl Into<Option<Verdict>>) {
@@ -144,6 +151,9 @@ impl State {
     }
 
     fn allows(&self, spec: &Value) -> bool {
+        if self.refuses_anonymous && spec["user"] == "system:anonymous" {
+            return false;
+        }
         let path = spec["nonResourceAttributes"]["path"].as_str();
         let subresource = spec["resourceAttributes"]["subresource"].as_str();
         let path = match (path, subresource) {

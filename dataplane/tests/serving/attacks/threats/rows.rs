@@ -11,8 +11,57 @@ const SIZES: &str = "operator/compile/src/compiler/tests/sizes.rs";
 const TOOLS_REMOVAL: &str = "e2e/tests/suites/connectors/removal.rs";
 const EXTENSIONS: &str = "e2e/tests/suites/charts/extensions.rs";
 const ADDRESSES: &str = "dataplane/routing/tests/addresses.rs";
+const LOGINS: &str = "dataplane/tests/serving/logins.rs";
+const DOORS: &str = "dataplane/routing/src/request/door/tests.rs";
+const LOGIN: &str = "dataplane/routing/tests/login.rs";
 
 pub const THREATS: &[Threat] = &[
+    threat(
+        "a code of a log-in: replayed, stolen, for another host, without the cookie of the browser that began, at a second data plane",
+        "it is good once at each data plane, for 30 s, for one host and with that cookie, which goes as it is redeemed",
+        &[
+            (LOGINS, "a_code_is_of_use_to_nobody_else"),
+            (
+                "dataplane/callers/src/login.rs",
+                "a_code_is_good_once_for_its_bearer_and_for_a_while",
+            ),
+        ],
+    ),
+    threat(
+        "a page that has the front tell a host who its reader is: in a frame, by a script, for a host of nobody, with a way back to elsewhere",
+        "a code is made for a navigation in a window of its own, for a published UI, and a path below its host",
+        &[
+            (LOGIN, "somebody_who_is_known_gets_a_code_for_a_published_name"),
+            (LOGINS, "a_code_is_of_use_to_nobody_else"),
+        ],
+    ),
+    threat(
+        "the cookie of the front at a web UI, and that of the UI at the front; either at a backend",
+        "on each host its own cookie counts alone, and no backend sees one",
+        &[
+            (
+                LOGIN,
+                "each_door_has_a_cookie_of_its_own_and_no_backend_sees_either",
+            ),
+            (LOGINS, "a_browser_logs_in_by_way_of_the_front"),
+        ],
+    ),
+    threat(
+        "Host and SNI that name different doors",
+        "421; web UIs may share a connection with one another, and with nothing else",
+        &[
+            (DOORS, "tls_for_one_door_is_not_taken_for_the_other"),
+            (LOGINS, "a_connection_is_for_one_door"),
+        ],
+    ),
+    threat(
+        "the name of a web UI in another case, with a dot at the end, in two labels, in another alphabet; a longer matcher of another object below it",
+        "404, and never the main front",
+        &[
+            (DOORS, "a_name_below_the_domain_of_web_uis_is_a_door_of_its_own"),
+            (LOGIN, "a_name_is_one_web_ui_and_nothing_else"),
+        ],
+    ),
     threat(
         "an acknowledgement in the name of another data plane",
         "a data plane is the Pod that its token is bound to, whatever it says",
