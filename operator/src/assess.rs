@@ -6,10 +6,12 @@ mod tool;
 use std::time::Duration;
 
 use genkan_compile::kinds;
+use genkan_compile::object::Record;
 use genkan_compile::sentence::bounded;
 use genkan_compile::verdict::{Backend, Finding, MAX_MESSAGE, ToolCondition, Verdict};
 use genkan_crds::condition::{kind, reason};
-use genkan_routing::model::{BackendState, Published};
+use genkan_routing::answer::escape;
+use genkan_routing::model::{BackendState, Escape, Matcher, Published};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -238,6 +240,23 @@ impl Assessment {
                 .all(|condition| !condition.counts || condition.is_true == Some(true));
         }
         self.condition(kind::READY).is_some_and(|finding| finding.ok)
+    }
+
+    /// Says of an object that is ready what its pages ask for in vain.
+    pub fn add_escape(&mut self, verdict: &Verdict, record: Option<&Record>, escape: &Escape) {
+        let Some(Matcher::ReverseProxy { path, .. }) = record.and_then(|record| record.matcher.as_ref())
+        else {
+            return;
+        };
+        let prefix = path.trim_end_matches('*').trim_end_matches('/');
+        let first = verdict.members.get("urls").and_then(|urls| urls[0].as_str());
+        let origin = first.filter(|url| !url.contains("/proxy/"));
+        let sentence = escape::sentence(&escape.object.key.name, &escape.path, prefix, origin);
+        for (kind, finding) in &mut self.conditions {
+            if *kind == kind::READY && finding.ok {
+                finding.message = bounded(format!("{}; {sentence}", finding.message), MAX_MESSAGE);
+            }
+        }
     }
 
     /// The status to be written. Times of conditions whose status stays are kept from what is stored.

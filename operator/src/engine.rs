@@ -15,7 +15,7 @@ use genkan_compile::Compiler;
 use genkan_compile::index::{Change, Dirty, Index, Remembered};
 use genkan_compile::object::Key;
 use genkan_extensions::Limits;
-use genkan_routing::model::{ObjectKey, Published, ResourceKey, SetKey, Use};
+use genkan_routing::model::{Escape, ObjectKey, Published, ResourceKey, SetKey, Use};
 use genkan_routing::public::Front;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
@@ -78,6 +78,8 @@ pub struct Engine {
     sets: BTreeMap<SetKey, SetState>,
     /// When requests last carried the credentials of objects; seconds since 1970.
     used: BTreeMap<ObjectKey, u64>,
+    /// What pages of web UIs asked for outside of their prefix, as a data plane told last.
+    escaped: BTreeMap<ObjectKey, Escape>,
     /// Objects that not every proxy has acknowledged.
     waiting: Waiting,
     /// What is waited for before anything is sent.
@@ -139,6 +141,7 @@ impl Engine {
             batch: None,
             sets: BTreeMap::new(),
             used: BTreeMap::new(),
+            escaped: BTreeMap::new(),
             waiting: Waiting::default(),
             beginning: None,
             fleet_due: None,
@@ -367,6 +370,7 @@ impl Engine {
                 self.make_room(now);
             }
             Input::Used(uses) => self.used(uses, now),
+            Input::Escaped(escapes) => self.escaped(escapes, now),
             Input::Disconnected { name, session } => {
                 self.duties.leave(session);
                 self.duties.tell();
@@ -409,6 +413,18 @@ impl Engine {
                 let at = self.used.entry(used.object.key.clone()).or_default();
                 *at = used.at.min(today).max(*at);
                 concerned.insert(used.object.key);
+            }
+        }
+        self.assess_each(concerned, now);
+    }
+
+    fn escaped(&mut self, escapes: Vec<Escape>, now: Instant) {
+        let mut concerned = BTreeSet::new();
+        for escape in escapes {
+            let verdict = self.compiler.verdict(&escape.object.key);
+            if verdict.is_some_and(|verdict| verdict.object == escape.object) {
+                concerned.insert(escape.object.key.clone());
+                self.escaped.insert(escape.object.key.clone(), escape);
             }
         }
         self.assess_each(concerned, now);
@@ -508,6 +524,7 @@ impl Engine {
             }
             self.waiting.remove(&key);
             self.used.remove(&key);
+            self.escaped.remove(&key);
             self.fleet.forget_object(&key);
             self.queue.remove(&key);
             self.metrics.forget(&key);

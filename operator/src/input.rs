@@ -9,7 +9,7 @@ use std::time::Duration;
 use genkan_compile::index::Change;
 use genkan_compile::object::Kind;
 use genkan_routing::model::policy::{ActiveRevisions, ExtensionReport, RolloutState};
-use genkan_routing::model::{Health, ObjectKey, Objection, Report, Use};
+use genkan_routing::model::{Escape, Health, ObjectKey, Objection, Report, Use};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -71,6 +71,8 @@ pub enum Input {
     Budgets(Budgets),
     /// Whose credentials were used.
     Used(Vec<Use>),
+    /// Pages of web UIs asked for paths outside of theirs.
+    Escaped(Vec<Escape>),
     Disconnected {
         name: String,
         session: SessionId,

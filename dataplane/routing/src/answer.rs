@@ -1,6 +1,7 @@
 //! What genkan answers itself: one form for every protocol and every place that refuses.
 
 mod decided;
+pub mod escape;
 mod grpc;
 pub mod guard;
 pub mod links;

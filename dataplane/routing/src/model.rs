@@ -19,7 +19,7 @@ pub use connector::{
     AuthType, ClassProxy, Connector, ConnectorClass, Credential, FeatureFlags, Injection, Operation,
     OwnProxy, Provider, Role, TokenSource,
 };
-pub use duty::{Duty, Probed, Report, Use};
+pub use duty::{Duty, Escape, Probed, Report, Use};
 pub use object::{ObjectKey, ObjectRef, Published};
 pub use policy::{DefinedPolicy, EntryKey, ExtensionEntry, ExtensionRevision, Policies};
 pub use report::{BackendState, Health, Objection};

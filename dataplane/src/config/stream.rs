@@ -190,8 +190,8 @@ impl Subscriber {
                             permit.send(message(proxy_message::Message::Reports(Reports { reports })));
                             continue;
                         }
-                        uses = usage.next() => {
-                            let used = codec::uses_to_wire(&uses);
+                        (uses, escapes) = usage.next() => {
+                            let used = codec::uses_to_wire(&uses, &escapes);
                             permit.send(message(proxy_message::Message::Used(used)));
                             continue;
                         }

@@ -1,10 +1,10 @@
-//! When credentials were last used, and what of it the operator has not heard yet.
+//! When credentials were last used, which pages ask for what is not theirs, and what of it the operator has not heard yet.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use genkan_routing::connectors::Credential;
-use genkan_routing::model::{ObjectKey, Use};
+use genkan_routing::model::{Escape, ObjectKey, ObjectRef, Use};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -21,12 +21,21 @@ pub struct Usage {
 struct News {
     uses: HashMap<ObjectKey, Use>,
     told_at: Option<Instant>,
+    escapes: HashMap<ObjectKey, Escape>,
+    /// When those of an object were told last.
+    escapes_told: HashMap<ObjectKey, Instant>,
 }
 
 /// The operator is told at most this often.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Uses in one message.
-const MOST: usize = 256;
+/// Uses in one message, or escapes: with names of objects they may be 64 KiB.
+const MOST: usize = 64;
+/// Escapes of one object are told at most this often.
+const ESCAPES_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// Objects that are remembered for that.
+const MOST_TOLD: usize = 4_096;
+/// Bytes of a path that is told.
+const LONGEST_PATH: usize = 128;
 
 // === impl Usage ===
 
@@ -49,24 +58,74 @@ impl Usage {
         self.changed.notify_one();
     }
 
-    /// Waits for uses that may be told now.
-    pub async fn next(&self) -> Vec<Use> {
+    /// Notes that a page of an object asked for this path, which nobody has.
+    pub fn escape(&self, object: &ObjectRef, path: &str) {
+        let shown: String = path.escape_default().take(LONGEST_PATH).collect();
+        let mut news = self.news.lock();
+        let escape = news.escapes.entry(object.key.clone()).or_insert_with(|| Escape {
+            object: object.clone(),
+            path: String::new(),
+            count: 0,
+        });
+        if escape.object != *object {
+            (escape.object, escape.count) = (object.clone(), 0);
+        }
+        escape.path = shown;
+        escape.count += 1;
+        drop(news);
+        self.changed.notify_one();
+    }
+
+    /// Waits for what may be told now.
+    pub async fn next(&self) -> (Vec<Use>, Vec<Escape>) {
         loop {
-            let due = {
-                let news = self.news.lock();
-                let at = news.told_at.map_or_else(Instant::now, |at| at + PAUSE);
-                (!news.uses.is_empty()).then_some(at)
-            };
+            let due = self.news.lock().due();
             let Some(due) = due else {
                 self.changed.notified().await;
                 continue;
             };
-            tokio::time::sleep_until(due).await;
-            let mut news = self.news.lock();
-            news.told_at = Some(Instant::now());
-            let keys: Vec<ObjectKey> = news.uses.keys().take(MOST).cloned().collect();
-            return keys.iter().filter_map(|key| news.uses.remove(key)).collect();
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                // Something else may be due sooner.
+                () = self.changed.notified() => continue,
+            }
+            let told = self.news.lock().take(Instant::now());
+            if !told.0.is_empty() || !told.1.is_empty() {
+                return told;
+            }
         }
+    }
+}
+
+// === impl News ===
+
+impl News {
+    /// When something may be told.
+    fn due(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let soonest = self.told_at.map_or(now, |at| at + PAUSE);
+        let of_escape = |key: &ObjectKey| {
+            let told = self.escapes_told.get(key);
+            told.map_or(soonest, |at| (*at + ESCAPES_PAUSE).max(soonest))
+        };
+        let escapes = self.escapes.keys().map(of_escape).min();
+        let uses = (!self.uses.is_empty()).then_some(soonest);
+        uses.into_iter().chain(escapes).min()
+    }
+
+    fn take(&mut self, now: Instant) -> (Vec<Use>, Vec<Escape>) {
+        self.told_at = Some(now);
+        let keys: Vec<ObjectKey> = self.uses.keys().take(MOST).cloned().collect();
+        let uses = keys.iter().filter_map(|key| self.uses.remove(key)).collect();
+        if self.escapes_told.len() > MOST_TOLD {
+            self.escapes_told.retain(|_, at| *at + ESCAPES_PAUSE > now);
+        }
+        let told = &self.escapes_told;
+        let is_due = |key: &&ObjectKey| told.get(key).is_none_or(|at| *at + ESCAPES_PAUSE <= now);
+        let keys: Vec<ObjectKey> = (self.escapes.keys()).filter(is_due).take(MOST).cloned().collect();
+        let escapes = keys.iter().filter_map(|key| self.escapes.remove(key)).collect();
+        self.escapes_told.extend(keys.into_iter().map(|key| (key, now)));
+        (uses, escapes)
     }
 }
 
@@ -90,12 +149,12 @@ mod tests {
         let usage = Usage::default();
         assert!(usage.next().now_or_never().is_none(), "nothing was used");
         note(&usage, "a", 1);
-        assert_eq!(usage.next().await.len(), 1);
+        assert_eq!(usage.next().await.0.len(), 1);
         note(&usage, "a", 2);
         note(&usage, "b", 2);
         note(&usage, "a", 3);
         let start = Instant::now();
-        let mut told = usage.next().await;
+        let (mut told, _) = usage.next().await;
         told.sort_by_key(|used| used.at);
         let told: Vec<_> = told
             .iter()
@@ -109,7 +168,40 @@ mod tests {
     async fn a_message_takes_only_so_many() {
         let usage = Usage::default();
         (0..MOST + 1).for_each(|at| note(&usage, &format!("c{at}"), 1));
-        assert_eq!(usage.next().await.len(), MOST);
-        assert_eq!(usage.next().await.len(), 1);
+        assert_eq!(usage.next().await.0.len(), MOST);
+        assert_eq!(usage.next().await.0.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn escapes_of_an_object_are_told_once_an_hour() {
+        let usage = Usage::default();
+        let object =
+            |name: &str, generation| ObjectRef::new(ObjectKey::reverse_proxy(name), "uid", generation);
+        usage.escape(&object("a", 1), "/x\u{7}");
+        let start = Instant::now();
+        let told = |told: Vec<Escape>| -> Vec<_> {
+            let shown = |e: &Escape| (e.object.key.name.clone(), e.path.clone(), e.count);
+            told.iter().map(shown).collect()
+        };
+        assert_eq!(
+            told(usage.next().await.1),
+            [("a".to_owned(), "/x\\u{7}".to_owned(), 1)]
+        );
+        for _ in 0..3 {
+            usage.escape(&object("a", 1), &"y".repeat(1_000));
+        }
+        usage.escape(&object("b", 1), "/b");
+        // Another object does not wait for this one.
+        assert_eq!(told(usage.next().await.1), [("b".to_owned(), "/b".to_owned(), 1)]);
+        assert_eq!(start.elapsed(), PAUSE);
+        assert_eq!(
+            told(usage.next().await.1),
+            [("a".to_owned(), "y".repeat(LONGEST_PATH), 3)]
+        );
+        assert_eq!(start.elapsed(), ESCAPES_PAUSE);
+        // What another generation of it did is nothing of this one.
+        usage.escape(&object("c", 1), "/c");
+        usage.escape(&object("c", 2), "/c");
+        assert_eq!(told(usage.next().await.1), [("c".to_owned(), "/c".to_owned(), 1)]);
     }
 }

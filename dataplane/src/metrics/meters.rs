@@ -26,6 +26,8 @@ pub struct Meter(Arc<Series>);
 #[derive(Debug, Default)]
 struct Series {
     by_class: [AtomicU64; CLASSES.len()],
+    /// Requests of its pages for what lies outside of its prefix.
+    escaped: AtomicU64,
     seconds: Seconds,
 }
 
@@ -63,6 +65,15 @@ impl Collector for Meters {
                 count.encode(requests.encode_family(&labels)?)?;
             }
         }
+        let help = "Requests of pages of a web UI for paths outside of its prefix, which nobody has.";
+        let mut escaped = encoder.encode_descriptor("escaped_requests", help, None, MetricType::Counter)?;
+        for (object, meter) in meters.iter() {
+            let count = meter.0.escaped.load(Ordering::Relaxed);
+            if count > 0 {
+                let labels = labels(object);
+                ConstCounter::new(count).encode(escaped.encode_family(&labels)?)?;
+            }
+        }
         let help = "Time from the head of a request to the end of its answer.";
         let unit = Some(&Unit::Seconds);
         let mut seconds = encoder.encode_descriptor("request", help, unit, MetricType::Histogram)?;
@@ -89,5 +100,9 @@ impl Meter {
         let class = usize::from(code / 100).min(CLASSES.len() - 1);
         self.0.by_class[class].fetch_add(1, Ordering::Relaxed);
         self.0.seconds.observe(took);
+    }
+
+    pub fn escape(&self) {
+        self.0.escaped.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -64,6 +64,10 @@ impl Engine {
             }
         }
         assessment.used_at = self.used.get(&key).copied();
+        let escaped = self.escaped.get(&key);
+        if let Some(escape) = escaped.filter(|escape| escape.object == verdict.object) {
+            assessment.add_escape(verdict, self.index.published.get(&key), escape);
+        }
         self.metrics.ready(&key, assessment.is_ready());
         let hold = match assessment.standing {
             Finality::Pending { first, .. } => first || assessment.was_programmed(verdict, &stored),

@@ -277,7 +277,9 @@ impl Session {
                             return Err(Status::invalid_argument("Used has more than 64 KiB"));
                         }
                         // The engine ends only with the process.
-                        let _ = self.engine.send(Input::Used(codec::uses_from_wire(used))).await;
+                        let (uses, escapes) = codec::uses_from_wire(used);
+                        let _ = self.engine.send(Input::Used(uses)).await;
+                        let _ = self.engine.send(Input::Escaped(escapes)).await;
                     }
                     Some(ProxyMessage { message: Some(In::RolloutState(state)) }) => self.rolled_out(name, state).await,
                     Some(ProxyMessage { message: Some(In::ExtensionReport(report)) }) => {

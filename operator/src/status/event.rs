@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use genkan_compile::sentence::bounded;
 use genkan_crds::condition::{extension, kind};
+use genkan_routing::answer::escape;
 use serde_json::Value;
 
 use super::said;
@@ -18,6 +19,8 @@ pub struct Event {
 const UNDER_WAY: [&str; 2] = [extension::ROLLING_OUT, extension::AWAITING_APPROVAL];
 /// Reason of the Event that tells of another revision.
 const REVISION_CHANGED: &str = "RevisionChanged";
+/// Reason of the Event that tells of requests of pages outside of their prefix.
+const PREFIX_UNKNOWN: &str = "PrefixUnknown";
 /// Bytes of a note; the API server takes 1,024.
 const LONGEST: usize = 1000;
 
@@ -50,6 +53,22 @@ pub fn of_revision(before: &Value, after: &Value, manager: &str) -> Option<Event
         is_warning: false,
         reason: REVISION_CHANGED.to_owned(),
         note: Some(bounded(note, LONGEST)),
+    })
+}
+
+/// The Event that requests outside of the prefix of a UI are worth, told when they are another than before.
+pub fn of_escape(before: &Value, after: &Value) -> Option<Event> {
+    let note = |status: &Value| {
+        let conditions = status["conditions"].as_array();
+        let ready = conditions?.iter().find(|c| c["type"] == kind::READY)?;
+        let (_, note) = ready["message"].as_str()?.split_once("; ")?;
+        note.contains(escape::MARK).then(|| note.to_owned())
+    };
+    let told = note(after).filter(|told| note(before).as_ref() != Some(told))?;
+    Some(Event {
+        is_warning: true,
+        reason: PREFIX_UNKNOWN.to_owned(),
+        note: Some(bounded(told, LONGEST)),
     })
 }
 
@@ -90,6 +109,27 @@ mod tests {
             {"type": "Accepted", "status": accepted, "reason": reason, "message": "m"},
             {"type": "Ready", "status": ready, "reason": reason, "message": "m"},
         ]})
+    }
+
+    #[test]
+    fn escapes_are_told_when_they_are_others() {
+        let status = |path: Option<&str>| {
+            let escape = path.map(|path| escape::sentence("ui", path, "/proxy/ui", None));
+            let message = format!("requests are answered; {}", escape.unwrap_or_default());
+            json!({"conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": message}]})
+        };
+        let event = of_escape(&status(None), &status(Some("/x"))).unwrap();
+        assert!(event.is_warning && event.reason == PREFIX_UNKNOWN, "{event:?}");
+        assert_eq!(
+            event.note.as_deref(),
+            Some(
+                "pages of ui ask for /x outside of /proxy/ui: the UI does not know its prefix; set its base path, or open it \
+                 by host (genkan open /proxy/ui/)"
+            )
+        );
+        assert!(of_escape(&status(Some("/x")), &status(Some("/x"))).is_none());
+        assert!(of_escape(&status(Some("/x")), &status(None)).is_none());
+        assert!(of_escape(&status(Some("/x")), &status(Some("/y"))).is_some());
     }
 
     #[test]

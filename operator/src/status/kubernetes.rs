@@ -136,7 +136,10 @@ impl Worker {
         if done {
             let (before, after) = (&write.before, &write.status);
             let revision = event::of_revision(before, after, &write.manager);
-            for event in revision.into_iter().chain(event::of(before, after)) {
+            let others = event::of(before, after)
+                .into_iter()
+                .chain(event::of_escape(before, after));
+            for event in revision.into_iter().chain(others) {
                 self.events.tell(key.clone(), write.uid.clone(), event);
             }
         }

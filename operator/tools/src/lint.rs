@@ -1,6 +1,7 @@
 //! `genkan lint`: judges manifests without a cluster, with the code that will serve them.
 
 mod advice;
+mod bases;
 mod document;
 mod foreign;
 mod legacy;
@@ -127,6 +128,7 @@ pub fn lint_all(texts: &[(String, String)], archives: &[(String, Vec<u8>)]) -> R
         object::check(document, &mut report.remarks);
     }
     together::check(&documents, &mut report.remarks);
+    bases::check(&documents, &mut report.remarks);
     report.remarks.sort();
     report.remarks.dedup();
     report

@@ -1,4 +1,4 @@
-use genkan_routing::model::{BackendState, Health, Objection, Use};
+use genkan_routing::model::{BackendState, Escape, Health, Objection, Use};
 use prost::Message;
 
 use super::object;
@@ -41,25 +41,39 @@ pub fn reports_len(reports: &impl Message) -> usize {
     reports.encoded_len()
 }
 
-pub fn uses_to_wire(uses: &[Use]) -> wire::Used {
+pub fn uses_to_wire(uses: &[Use], escapes: &[Escape]) -> wire::Used {
     let used = |used: &Use| wire::Use {
         resource: Some(object::to_wire(&used.object)),
         at: used.at,
     };
+    let escape = |escape: &Escape| wire::Escape {
+        resource: Some(object::to_wire(&escape.object)),
+        path: escape.path.clone(),
+        count: escape.count,
+    };
     wire::Used {
         uses: uses.iter().map(used).collect(),
+        escapes: escapes.iter().map(escape).collect(),
     }
 }
 
 /// Those of objects that this version knows.
-pub fn uses_from_wire(used: wire::Used) -> Vec<Use> {
+pub fn uses_from_wire(used: wire::Used) -> (Vec<Use>, Vec<Escape>) {
     let used_of = |used: wire::Use| {
         Some(Use {
             object: object::from_wire(used.resource?).ok()?,
             at: used.at,
         })
     };
-    used.uses.into_iter().filter_map(used_of).collect()
+    let escape_of = |escape: wire::Escape| {
+        Some(Escape {
+            object: object::from_wire(escape.resource?).ok()?,
+            path: escape.path,
+            count: escape.count,
+        })
+    };
+    let uses = used.uses.into_iter().filter_map(used_of).collect();
+    (uses, used.escapes.into_iter().filter_map(escape_of).collect())
 }
 
 pub fn objection_to_wire(objection: &Objection) -> Verdict {

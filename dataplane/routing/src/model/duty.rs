@@ -31,6 +31,16 @@ pub struct Probed {
     pub message: String,
 }
 
+/// Pages of a web UI asked for paths outside of its prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escape {
+    pub object: ObjectRef,
+    /// The last of them, escaped and bounded.
+    pub path: String,
+    /// Since the last report.
+    pub count: u64,
+}
+
 /// A request carried the credential of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
