@@ -3,6 +3,7 @@
 pub mod heads;
 pub mod lists;
 pub mod places;
+pub mod policy;
 pub mod scan;
 pub mod text;
 

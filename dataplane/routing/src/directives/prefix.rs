@@ -76,7 +76,11 @@ mod tests {
             "^/proxy/ui(/.*) $1",
             "^/proxy/ui(/|$) /",
         ] {
-            assert_eq!(known(&[expression], &[]).as_deref(), Some("/proxy/ui"), "{expression}");
+            assert_eq!(
+                known(&[expression], &[]).as_deref(),
+                Some("/proxy/ui"),
+                "{expression}"
+            );
         }
         for text in ["/proxy/ui/ /", "/proxy/ui "] {
             assert_eq!(known(&[], &[text]).as_deref(), Some("/proxy/ui"), "{text}");

@@ -109,9 +109,8 @@ impl BodyRule {
 }
 
 fn is_word(text: &str) -> bool {
-    let is_inner = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$&^_.+-".contains(&byte)
-    };
+    let is_inner =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$&^_.+-".contains(&byte);
     !text.is_empty() && text.bytes().all(is_inner)
 }
 

@@ -5,10 +5,7 @@ use std::ops::Range;
 use super::lists;
 
 /// Puts edits in their places; `None`: there are none.
-pub fn splice(
-    value: &[u8],
-    edits: impl Iterator<Item = (Range<usize>, String)>,
-) -> Option<Vec<u8>> {
+pub fn splice(value: &[u8], edits: impl Iterator<Item = (Range<usize>, String)>) -> Option<Vec<u8>> {
     let mut made: Option<(Vec<u8>, usize)> = None;
     for (place, new) in edits {
         let (out, copied) = made.get_or_insert_with(|| (Vec::with_capacity(value.len() + 64), 0));

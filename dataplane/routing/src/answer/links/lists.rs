@@ -104,7 +104,10 @@ mod tests {
             ("/a,,, /b", &["/a", "/b"]),
             (",, /a 100w,/b 200w", &["/a", "/b"]),
             ("/a (1,2) 1x, /b", &["/a", "/b"]),
-            ("data:image/png;base64,AAAA 1x, /b 2x", &["data:image/png;base64,AAAA", "/b"]),
+            (
+                "data:image/png;base64,AAAA 1x, /b 2x",
+                &["data:image/png;base64,AAAA", "/b"],
+            ),
             ("/a\n1x,\n /b\t2x\n", &["/a", "/b"]),
             ("", &[]),
             (" ,", &[]),

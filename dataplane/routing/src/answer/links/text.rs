@@ -171,7 +171,9 @@ fn reference(text: &[u8]) -> Option<(Option<char>, usize)> {
         };
         let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
         let count = digits.iter().take_while(|byte| is_digit(byte)).count();
-        let number = std::str::from_utf8(&digits[..count]).ok()?.trim_start_matches('0');
+        let number = std::str::from_utf8(&digits[..count])
+            .ok()?
+            .trim_start_matches('0');
         let letter = ascii(u32::from_str_radix(number, radix).ok()?)?;
         let semicolon = usize::from(digits.get(count) == Some(&b';'));
         return Some((Some(letter), front + count + semicolon));
@@ -211,7 +213,10 @@ fn css_escape(text: &[u8]) -> Option<(Option<char>, usize)> {
         _ => 0,
     };
     let letter = char::from_u32(code).filter(|letter| *letter != '\0');
-    Some((Some(letter.unwrap_or(char::REPLACEMENT_CHARACTER)), 1 + digits + blank))
+    Some((
+        Some(letter.unwrap_or(char::REPLACEMENT_CHARACTER)),
+        1 + digits + blank,
+    ))
 }
 
 fn script_escape(text: &[u8]) -> Option<(Option<char>, usize)> {
@@ -254,7 +259,11 @@ mod tests {
             (Language::Html, "&#47/x", "//x"),
             (Language::Html, "&#00000047;", "/"),
             (Language::Html, "?a&amp=1&ampx=1&amp", "?a&amp=1&ampx=1&"),
-            (Language::Html, "&nbsp;&#160;&#99999999999;&;&#;&#x;", "&nbsp;&#160;&#99999999999;&;&#;&#x;"),
+            (
+                Language::Html,
+                "&nbsp;&#160;&#99999999999;&;&#;&#x;",
+                "&nbsp;&#160;&#99999999999;&;&#;&#x;",
+            ),
             (Language::Css, "\\2f x\\2Fy\\/z", "/x/y/z"),
             (Language::Css, "\\00002fa\\\nb", "/ab"),
             (Language::Script, "\\x2fa\\u002f\\u{2f}\\/", "/a///"),

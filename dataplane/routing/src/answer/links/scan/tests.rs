@@ -60,7 +60,10 @@ fn links_of_style_sheets_are_found() {
             "a{b:-webkit-image-set(\"/1\" 1x)}",
             "a{b:-webkit-image-set(\"/p/1\" 1x)}",
         ),
-        ("@font-face{src:url(/f) format('/no')}", "@font-face{src:url(/p/f) format('/no')}"),
+        (
+            "@font-face{src:url(/f) format('/no')}",
+            "@font-face{src:url(/p/f) format('/no')}",
+        ),
         ("a{b:url(/x) c:url(/y)}", "a{b:url(/p/x) c:url(/p/y)}"),
         ("a{--b:url(/x)}", "a{--b:url(/p/x)}"),
     ] {
@@ -94,7 +97,10 @@ fn imports_of_modules_are_found() {
     for (text, expected) in [
         ("import '/x'", "import '/p/x'"),
         ("import\"/x\";", "import\"/p/x\";"),
-        ("import a from '/x';import b from\"/y\"", "import a from '/p/x';import b from\"/p/y\""),
+        (
+            "import a from '/x';import b from\"/y\"",
+            "import a from '/p/x';import b from\"/p/y\"",
+        ),
         (
             "import a, {b as c, 'd e' as f} from '/x'",
             "import a, {b as c, 'd e' as f} from '/p/x'",
@@ -102,15 +108,27 @@ fn imports_of_modules_are_found() {
         ("import * as a from '/x'", "import * as a from '/p/x'"),
         ("import{from}from'/x'", "import{from}from'/p/x'"),
         ("import from from '/x'", "import from from '/p/x'"),
-        ("import a from '/x' with {type: 'json'}", "import a from '/p/x' with {type: 'json'}"),
+        (
+            "import a from '/x' with {type: 'json'}",
+            "import a from '/p/x' with {type: 'json'}",
+        ),
         ("export * from '/x'", "export * from '/p/x'"),
         ("export {a as b} from '/x'", "export {a as b} from '/p/x'"),
         ("export * as a from '/x'", "export * as a from '/p/x'"),
         ("const a = await import('/x')", "const a = await import('/p/x')"),
-        ("import( /* webpack */ '/x' , {})", "import( /* webpack */ '/p/x' , {})"),
+        (
+            "import( /* webpack */ '/x' , {})",
+            "import( /* webpack */ '/p/x' , {})",
+        ),
         ("a = b / c; import '/x'", "a = b / c; import '/p/x'"),
-        ("a = /['\"`/]\\//g; import '/x'", "a = /['\"`/]\\//g; import '/p/x'"),
-        ("a = `${`${b}` + {}} import '/no'`; import '/x'", "a = `${`${b}` + {}} import '/no'`; import '/p/x'"),
+        (
+            "a = /['\"`/]\\//g; import '/x'",
+            "a = /['\"`/]\\//g; import '/p/x'",
+        ),
+        (
+            "a = `${`${b}` + {}} import '/no'`; import '/x'",
+            "a = `${`${b}` + {}} import '/no'`; import '/p/x'",
+        ),
         ("import 'http://b.example:81/x'", "import '/p/x'"),
         ("import '\\x2fx'", "import '/p\\x2fx'"),
         ("a();\n// '\nimport '/x'", "a();\n// '\nimport '/p/x'"),
@@ -157,7 +175,10 @@ fn links_of_import_maps_are_found() {
             r#"{"imports": {"/a": "/b", "c": "./d", "e/": "\/f/"}, "scopes": {"/g/": {"h": "http://b.example:81/i"}}}"#,
             r#"{"imports": {"/p/a": "/p/b", "c": "./d", "e/": "/p\/f/"}, "scopes": {"/p/g/": {"h": "/p/i"}}}"#,
         ),
-        (r#"{"integrity": {"/a": "sha384-/b"}}"#, r#"{"integrity": {"/p/a": "sha384-/b"}}"#),
+        (
+            r#"{"integrity": {"/a": "sha384-/b"}}"#,
+            r#"{"integrity": {"/p/a": "sha384-/b"}}"#,
+        ),
         (r#"{"imports": {"a": "b\"/c"}}"#, r#"{"imports": {"a": "b\"/c"}}"#),
         ("", ""),
         (r#"{"imports": {"a": "/b"#, r#"{"imports": {"a": "/b"#),
@@ -166,7 +187,10 @@ fn links_of_import_maps_are_found() {
     }
     let adding = || Scanner::ImportMap(ImportMap::with(Some(r#""/":"/p/""#.to_owned())));
     for (text, expected) in [
-        (r#"{"imports": {"a": "b"}}"#, r#"{"imports": {"/":"/p/","a": "b"}}"#),
+        (
+            r#"{"imports": {"a": "b"}}"#,
+            r#"{"imports": {"/":"/p/","a": "b"}}"#,
+        ),
         (r#"{"imports": { }}"#, r#"{"imports": { "/":"/p/"}}"#),
         (r#"{}"#, r#"{"imports":{"/":"/p/"}}"#),
         (
