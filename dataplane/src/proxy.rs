@@ -7,6 +7,7 @@ mod deciding;
 mod failing;
 pub mod fields;
 mod generating;
+mod moving;
 mod peering;
 mod policies;
 mod receiving;

@@ -90,6 +90,15 @@ impl<'a> PublicPrefix<'a> {
         Some((start..start + length, new))
     }
 
+    /// It names a server, and not that of the backend.
+    pub fn leads_elsewhere(&self, link: &[u8]) -> bool {
+        let is_kept = |byte: &u8| !matches!(byte, b'\t' | b'\n' | b'\r');
+        let link: Vec<u8> = link.iter().copied().filter(is_kept).collect();
+        let link = link.trim_ascii();
+        let names_server = scheme_length(link).is_some() || matches!(link, [b'/' | b'\\', b'/' | b'\\', ..]);
+        names_server && self.own_path(link).is_none()
+    }
+
     /// How much of its beginning goes, and what comes.
     fn edit_plain(&self, link: &[u8]) -> Option<(usize, String)> {
         let path = self.own_path(link)?;

@@ -36,6 +36,7 @@ struct Capture {
 
 /// A link is known by what it begins with: an origin and a prefix.
 const LONGEST: usize = 8 << 10;
+const PIECE: usize = 4 << 10;
 
 // === impl Scanner ===
 
@@ -59,10 +60,17 @@ impl Scanner {
         capture.is_open.then_some(capture.start)
     }
 
-    /// The edits of a whole text.
-    pub fn edits(mut self, text: &[u8], mover: Mover<'_>) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        self.write(text, 0, mover, &mut edits);
+    /// The edits of a whole text, until it has grown by so much.
+    pub fn edits(mut self, text: &[u8], mover: Mover<'_>, most: usize) -> Vec<Edit> {
+        let (mut edits, mut grown, mut counted) = (Vec::new(), 0, 0);
+        for (index, piece) in text.chunks(PIECE).enumerate() {
+            self.write(piece, index * PIECE, mover, &mut edits);
+            grown += edits[counted..].iter().map(|(_, new)| new.len()).sum::<usize>();
+            counted = edits.len();
+            if grown > most {
+                break;
+            }
+        }
         edits
     }
 }
