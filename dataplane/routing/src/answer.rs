@@ -123,6 +123,15 @@ impl Answer {
         }
     }
 
+    /// For this request of this page alone.
+    pub fn moved(location: HeaderValue) -> Self {
+        Self {
+            code: 307,
+            reason: reason::ESCAPED.into(),
+            ..Self::redirect(location)
+        }
+    }
+
     pub fn json(body: String) -> Self {
         Self {
             code: 200,
@@ -193,6 +202,10 @@ impl Answer {
             }
             Body::Redirect(location) => {
                 head.fields.push(("Location", location.clone()));
+                if self.code == 307 {
+                    head.add("Cache-Control", "no-store");
+                    head.add("Vary", "Referer");
+                }
                 String::new()
             }
         };

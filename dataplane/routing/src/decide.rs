@@ -4,6 +4,7 @@
 //! they may, the decision halts with a question, and goes on once it is told. Nothing goes on by itself behind a question.
 
 mod connectors;
+mod escaped;
 mod facts;
 mod family;
 mod halt;
@@ -36,6 +37,7 @@ pub struct Room<'a> {
     query: Option<Cow<'a, [u8]>>,
     /// As policies before the review changed it, and as those behind it did.
     changed: [Option<Vec<u8>>; 2],
+    home: Option<String>,
 }
 
 /// A decision under way. `R` is a published object, `U` a caller.
@@ -65,6 +67,8 @@ pub struct Deciding<'a, R: Destination, U> {
     forwards_authorization: bool,
     tool: Tool<'a, R>,
     line: Option<Line>,
+    /// Where a request that left the prefix of its page is sent back to.
+    escaped: Option<Vec<u8>>,
 }
 
 /// The places of a room, each of which is filled once.
@@ -73,6 +77,7 @@ struct Slots<'a> {
     path: Option<&'a mut Option<Cow<'a, str>>>,
     query: Option<&'a mut Option<Cow<'a, [u8]>>>,
     changed: std::slice::IterMut<'a, Option<Vec<u8>>>,
+    home: Option<&'a mut Option<String>>,
 }
 
 // === impl Deciding ===
@@ -92,6 +97,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
                 path: Some(&mut room.path),
                 query: Some(&mut room.query),
                 changed: room.changed.iter_mut(),
+                home: Some(&mut room.home),
             },
             at: 0,
             path: None,
@@ -108,6 +114,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             forwards_authorization: false,
             tool: Tool::default(),
             line: None,
+            escaped: None,
         }
     }
 
@@ -117,7 +124,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             (Err(Stop::Answer(answer)), _) => Next::Answer(answer),
             (Err(Stop::Who), _) => match self.shown(headers) {
                 Ok(shown) => Next::Ask(Question::Who(shown)),
-                Err(refused) => Next::Answer(Answer::Refused(refused)),
+                Err(refused) => Next::Answer(self.veiled(Answer::Refused(refused))),
             },
             (Err(Stop::Policies(place)), _) => Next::Ask(Question::Policies(place)),
             (Err(Stop::Verb(evaluation)), _) => Next::Ask(Question::Verb(evaluation)),
@@ -125,7 +132,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             (Err(Stop::Token(grant)), _) => Next::Ask(Question::Token(grant)),
             (Err(Stop::May), route) => match &self.caller {
                 Some(caller) => Next::Ask(Question::May(Access {
-                    route,
+                    route: route.filter(|_| self.escaped.is_none()),
                     caller,
                     questions: self.questions(route),
                 })),
@@ -222,6 +229,11 @@ impl<'a> Slots<'a> {
     fn keep_query(&mut self, query: Cow<'a, [u8]>) -> Option<&'a [u8]> {
         let kept = self.query.take()?;
         Some(kept.insert(query))
+    }
+
+    fn keep_home(&mut self, path: String) -> Option<&'a str> {
+        let kept = self.home.take()?;
+        Some(kept.insert(path).as_str())
     }
 
     fn keep_changed(&mut self, query: Vec<u8>) -> Option<&'a [u8]> {

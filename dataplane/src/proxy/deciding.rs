@@ -88,10 +88,12 @@ impl Proxy {
                     if deciding.family() == Family::Connectors {
                         *connectors = Some(tables.table.connectors.writes);
                     }
-                    let user = match step? {
-                        Step::Known(user) => user,
-                        Step::Unknown(question) => identity.ask(question).await?,
+                    let user = match step {
+                        Ok(Step::Known(user)) => Ok(user),
+                        Ok(Step::Unknown(question)) => identity.ask(question).await,
+                        Err(refused) => Err(refused),
                     };
+                    let user = user.map_err(|refused| deciding.veiled(refused))?;
                     line.user = Arc::clone(&user.name);
                     *calling = Some(Arc::clone(&user));
                     deciding.is_called_by(user);
@@ -106,10 +108,11 @@ impl Proxy {
                         *taking = Some(Arc::clone(route));
                         line.object = Arc::clone(&route.title);
                     }
-                    match authorization.known(caller, &questions) {
-                        Some(known) => known?,
-                        None => authorization.ask(caller, &questions).await?,
-                    }
+                    let verdict = match authorization.known(caller, &questions) {
+                        Some(known) => known,
+                        None => authorization.ask(caller, &questions).await,
+                    };
+                    verdict.map_err(|refused| deciding.veiled(refused))?;
                     deciding.is_allowed();
                 }
                 Next::Ask(Question::Policies(place)) => {

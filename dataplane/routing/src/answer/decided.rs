@@ -18,6 +18,10 @@ impl From<decide::Answer<'_>> for Answer {
                 Ok(location) => Self::redirect(location),
                 Err(_) => decide::Answer::nothing().into(),
             },
+            decide::Answer::Moved { location } => match HeaderValue::from_bytes(&location) {
+                Ok(location) => Self::moved(location),
+                Err(_) => decide::Answer::nothing().into(),
+            },
             decide::Answer::FeatureFlags(on) => {
                 let value = |flag: &str| json!(on.iter().any(|on| on == flag).to_string());
                 let flags: serde_json::Map<_, _> = FLAGS

@@ -144,6 +144,10 @@ pub enum Answer<'a> {
     Redirect {
         location: Vec<u8>,
     },
+    /// 307: to where the page that asks belongs.
+    Moved {
+        location: Vec<u8>,
+    },
     ApiGroup {
         group: &'a str,
         versions: Vec<&'a str>,

@@ -134,7 +134,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             Step::Gate => self.gate(headers),
             Step::Info => self.info(),
             Step::Who => self.who(),
-            Step::Lookup => self.lookup(),
+            Step::Lookup => self.lookup(headers),
             Step::Impersonation => self.impersonation(headers),
             Step::Route => self.find_route(),
             Step::PreRequest => self.ask_policies(Place::BeforeReview),
@@ -185,7 +185,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         self.caller.as_ref().map(|_| ()).ok_or(Stop::Who)
     }
 
-    fn lookup(&mut self) -> Result<(), Stop<'a>> {
+    fn lookup(&mut self, headers: &impl HeaderView) -> Result<(), Stop<'a>> {
         let decision = match self.family {
             Family::Connectors => {
                 let found = self.tool.path.and_then(|path| self.table.connectors.get(&path));
@@ -200,6 +200,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         };
         self.policies = object.and_then(Destination::policies);
         self.decision = Some(decision);
+        self.seek_page(headers);
         Ok(())
     }
 
@@ -249,9 +250,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         }
     }
 
-    fn may(&self) -> Result<(), Stop<'a>> {
+    fn may(&mut self) -> Result<(), Stop<'a>> {
         match self.is_allowed {
-            true => self.count_as(),
+            true => self.send_back().and_then(|()| self.count_as()),
             false => Err(Stop::May),
         }
     }

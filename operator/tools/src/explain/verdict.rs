@@ -185,7 +185,7 @@ fn decide(
                 };
                 judged.candidates = candidates::of(world, &method, deciding.found());
                 if let Some(refused) = refusal.map_err(Stop::Unknown)? {
-                    return Err(refused.into());
+                    return Err(deciding.veiled(Outcome::from(refused)).into());
                 }
                 deciding.is_allowed();
             }
@@ -336,6 +336,10 @@ impl From<Answer<'_>> for Outcome {
             }
             Answer::Redirect { location } => Self::Redirect {
                 code: 308,
+                location: String::from_utf8_lossy(&location).into_owned(),
+            },
+            Answer::Moved { location } => Self::Redirect {
+                code: 307,
                 location: String::from_utf8_lossy(&location).into_owned(),
             },
             Answer::FeatureFlags(on) => Self::Discovery {
