@@ -70,6 +70,9 @@ static WHOLE: LazyLock<Selector> = LazyLock::new(|| {
     ])
 });
 
+/// Whatever may be taken for the beginning of a text is to be seen.
+static XML: LazyLock<Selector> = LazyLock::new(|| selector(&APART));
+
 fn selector(more: &[&str]) -> Selector {
     let attributes = ATTRIBUTES.iter().map(|(element, attribute, _)| {
         let attribute = attribute.replace(':', "\\:");
@@ -124,9 +127,10 @@ impl Markup {
         let memory = MemorySettings::new()
             .with_max_allowed_memory_usage(MEMORY)
             .with_graceful_bail_out_on_memory_limit_exceeded(true);
-        let selector = match self.additions.lock().imports {
-            None => &*MARKUP,
-            Some(_) => &*WHOLE,
+        let selector = match (self.dialect, &self.additions.lock().imports) {
+            (Dialect::Xml, _) => &*XML,
+            (Dialect::Html, None) => &*MARKUP,
+            (Dialect::Html, Some(_)) => &*WHOLE,
         };
         let handlers = ElementContentHandlers::default().element(note);
         let settings = Settings::new_send()

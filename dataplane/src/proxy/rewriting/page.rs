@@ -17,6 +17,8 @@ pub struct Page {
     state: State,
     /// Angle brackets since the parser began: no more elements than that are open.
     brackets: usize,
+    /// The parser is new, and has what the one before gave up on.
+    is_recovering: bool,
 }
 
 enum State {
@@ -45,6 +47,7 @@ impl Page {
             notes: Arc::default(),
             state: State::PassOn,
             brackets: 0,
+            is_recovering: false,
         };
         page.begin(&[]);
         page
@@ -121,10 +124,14 @@ impl Page {
     /// The parser gave up. What it held begins with a tag that it has not read.
     fn recover(&mut self) -> Option<Left> {
         let unread = self.output.lock().unread.take().unwrap_or_default();
-        if unread.len() < LARGE_TAG {
+        let is_again = std::mem::take(&mut self.is_recovering);
+        if unread.len() < LARGE_TAG && !is_again {
             // Too many elements were open. For what is a link they do not matter.
             self.begin(&[]);
-            return self.write(&unread);
+            self.is_recovering = true;
+            let left = self.write(&unread);
+            self.is_recovering = false;
+            return left;
         }
         self.state = match Tag::begins(&unread) {
             Some(tag) => State::Skip(tag),
@@ -186,14 +193,14 @@ mod tests {
     #[test]
     fn large_tags_pass_and_what_follows_is_read() {
         let large = "x".repeat(MEMORY + 5);
-        // Nothing is held of a tag that has no link.
+        // Nothing is held of a tag that can have no link.
         let large_tag = Some(Left::LargeTag);
         for (before, after, expected) in [
             ("<img alt='>\"' src=\"data:", "\">", large_tag),
             ("<img src=data:", " alt='>'>", large_tag),
             ("<script src=\"", "\">'<a href=\"/no\">'</script>", large_tag),
             ("<iframe src='", "'><a href=\"/no\"></iframe>", large_tag),
-            ("<textarea title='", "'><a href=\"/no\"></textarea>", None),
+            ("<textarea title='", "'><a href=\"/no\"></textarea>", large_tag),
             ("</p ", ">", None),
         ] {
             let document = format!("<a href='/before'>{before}{large}{after}<a href='/after'>");

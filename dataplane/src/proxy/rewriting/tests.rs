@@ -1,4 +1,5 @@
 use genkan_routing::DirectiveSpec;
+use genkan_routing::directives::BodyRule;
 use genkan_routing::links::PublicPrefix;
 
 use super::*;
@@ -244,7 +245,6 @@ fn the_places_of_links() {
         "<html manifest=@/x><head profile=@/x>",
         "<div itemscope itemid=@/x>",
         "<svg><a href=@/x><use xlink:href=@/y#z /><image href=@/z /><feImage href='@/1'/></a></svg>",
-        "<math><mi href=@/x>",
         "<p xlink:href=@/x>",
         "<meta http-equiv=Refresh content='5; url=@/x'><meta content=\"0;URL='@/y'\" http-equiv=refresh>",
         "<p style='background:url(@/x);c:url(&quot;@/y&quot;)'>",
@@ -312,5 +312,230 @@ fn the_places_of_no_links() {
     ] {
         let body = "<a href=/x>";
         assert_eq!(passed(rewrite_links, kind, body), body);
+    }
+}
+
+/// What a page becomes with a script, as a document.
+fn documented(head: &[(&'static str, &str)], body: &str) -> (ResponseHeader, String) {
+    let mut results = Vec::new();
+    for step in [1, 7, body.len().max(1)] {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        response.insert_header(CONTENT_TYPE, "text/html").unwrap();
+        for (name, value) in head {
+            response.append_header(*name, (*value).to_owned()).unwrap();
+        }
+        let prefix = PublicPrefix::new("", Some("/p"), genkan_routing::Scheme::Http, "b.example:81");
+        let prefix = OwnPrefix::new(&prefix, None);
+        let directives = mk_directives(RewriteLinks::Full);
+        let mut links = LinkRewriter::for_response(&mut response, &directives, prefix, true).unwrap();
+        let mut out = Vec::new();
+        for piece in body.as_bytes().chunks(step) {
+            out.extend(links.write(piece, false).unwrap().bytes);
+        }
+        out.extend(links.write(b"", true).unwrap().bytes);
+        results.push((response, String::from_utf8(out).unwrap()));
+    }
+    assert!(results.windows(2).all(|pair| pair[0].1 == pair[1].1));
+    results.remove(0)
+}
+
+#[test]
+fn documents_get_a_script_and_an_import_map() {
+    const MAP: &str = "<script type=\"importmap\">{\"imports\":{\"/\":\"/p/\",\"/p/\":\"/p/\"}}</script>";
+    let shown = |body: &str| {
+        let (_, page) = documented(&[], body);
+        let start = page.find("<script>(function").unwrap();
+        let end = start + page[start..].find("</script>").unwrap() + "</script>".len();
+        assert!(
+            page[..end].ends_with("(\"/p\",\"\",\"b.example:81\");</script>"),
+            "{page}"
+        );
+        page.replace(&page[start..end], "[S]").replace(MAP, "[M]")
+    };
+    for (body, page) in [
+        (
+            "<!doctype html><html><head><title>x</title></head><body>y</body></html>",
+            "<!doctype html><html><head>[S]<title>x</title></head><body>y[M]</body></html>",
+        ),
+        (
+            "<!-- x --><head profile=/x><script src=/a></script><script type=module src=/b></script></head><body></body>",
+            "<!-- x --><head profile=/p/x>[S]<script src=/p/a></script>[M]<script type=module src=/p/b></script></head>\
+             <body></body>",
+        ),
+        (
+            "<html><title>x</title><link rel=modulepreload href=/x><p>",
+            "<html>[S]<title>x</title>[M]<link rel=modulepreload href=/p/x><p>",
+        ),
+        ("<script>x</script>", "[S]<script>x</script>"),
+        (
+            "<head><script type=importmap>{\"imports\": {\"a\": \"/b\"}}</script><script type=module>import '/x'</script>",
+            "<head>[S]<script type=importmap>{\"imports\": {\"/\":\"/p/\",\"/p/\":\"/p/\",\"a\": \"/p/b\"}}</script>\
+             <script type=module>import '/p/x'</script>",
+        ),
+    ] {
+        assert_eq!(shown(body), page);
+    }
+}
+
+#[test]
+fn a_page_that_knows_its_texts_by_hashes_keeps_them() {
+    let body = "<head><style>a{b:url(/x)}</style><script type=module>import '/x'</script><a href=/y>";
+    let policy = "style-src 'sha256-abc'; script-src 'none'";
+    let (response, page) = documented(&[("content-security-policy", policy)], body);
+    assert_eq!(page, body.replace("href=/y", "href=/p/y"));
+    assert_eq!(response.headers["content-security-policy"], policy);
+    let (response, page) = documented(&[("content-security-policy", "script-src 'self'")], body);
+    assert!(page.starts_with("<head><script>(function"));
+    let policy = response.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("script-src 'self' 'sha256-") && policy.matches("'sha256-").count() == 2);
+}
+
+#[test]
+fn only_uses_as_documents_get_a_script() {
+    let body = "<head><a href=/x>";
+    assert_eq!(
+        passed(RewriteLinks::Full, "text/html", body),
+        "<head><a href=/p/x>"
+    );
+}
+
+#[test]
+fn attachments_and_what_nobody_asked_for_pass() {
+    let mk = |kind: &'static str, disposition: &'static str, rewrite_body: Vec<BodyRule>| {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        response.insert_header(CONTENT_TYPE, kind).unwrap();
+        response.insert_header(CONTENT_DISPOSITION, disposition).unwrap();
+        let spec = DirectiveSpec {
+            rewrite_body,
+            rewrite_links: RewriteLinks::Markup,
+            ..DirectiveSpec::default()
+        };
+        let directives = Directives::compile(&spec).unwrap();
+        let prefix = OwnPrefix::new(&mk_prefix(), None);
+        LinkRewriter::for_response(&mut response, &directives, prefix, true)
+    };
+    assert!(mk("text/html", "Attachment; filename=x", Vec::new()).is_none());
+    assert!(mk("text/html", "inline", Vec::new()).is_some());
+    let rule = BodyRule {
+        content_type: "application/json".to_owned(),
+        from: "\"/api".to_owned(),
+        to: "\"/p/api".to_owned(),
+    };
+    assert!(mk("text/plain", "inline", vec![rule.clone()]).is_none());
+    let mut links = mk("application/json", "inline", vec![rule]).unwrap();
+    let mut out = links.write(b"{\"a\": \"/a", false).unwrap().bytes;
+    out.extend(links.write(b"pi\"}", true).unwrap().bytes);
+    assert_eq!(out, b"{\"a\": \"/p/api\"}");
+}
+
+/// What is held does not grow with the body.
+#[test]
+fn bodies_of_any_length_pass_in_bounded_memory() {
+    const MIB: usize = 1 << 20;
+    for (kind, row) in [
+        (
+            "text/html",
+            "<tr><td style='a:url(/x)'><a href='/y'>z</a><style>b{c:url(/d)}</style><p>\n",
+        ),
+        ("text/css", "a{b:url(/x)}/* url(/no) */@import '/y';\n"),
+        (
+            "text/html",
+            "<script type=module>import a from '/x'; const b = `${a}`;</script><!-- - -->\n",
+        ),
+    ] {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        response.insert_header(CONTENT_TYPE, kind).unwrap();
+        let prefix = OwnPrefix::new(&mk_prefix(), None);
+        let directives = mk_directives(RewriteLinks::Full);
+        let mut links = LinkRewriter::for_response(&mut response, &directives, prefix, true).unwrap();
+        let piece = row.repeat((64 << 10) / row.len());
+        let (mut sent, mut received) = (0, 0);
+        let mut most = 0;
+        while sent < 64 * MIB {
+            sent += piece.len();
+            received += links.write(piece.as_bytes(), false).unwrap().bytes.len();
+            // Nothing is behind by more than one piece and what is held of one link.
+            most = most.max(sent.saturating_sub(received));
+        }
+        assert!(most <= 2 * piece.len(), "{kind}: {most}");
+        assert!(received > sent && links.take_left().is_none(), "{kind}");
+    }
+}
+
+/// Letters that markup, style sheets and modules are made of, in any order.
+#[test]
+fn what_has_no_link_is_unchanged() {
+    const PARTS: [&str; 28] = [
+        "<",
+        ">",
+        "a ",
+        "<a ",
+        "href",
+        "=",
+        "'",
+        "\"",
+        "<style>",
+        "</style>",
+        "<script type=module>",
+        "</script>",
+        "url(",
+        ")",
+        "@import ",
+        "/*",
+        "*/",
+        "//",
+        "`",
+        "${",
+        "}",
+        "{",
+        "&#47",
+        "<!--",
+        "-->",
+        "\\",
+        "srcset=",
+        "import ",
+    ];
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..400 {
+        let mut body = String::new();
+        for _ in 0..60 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            body.push_str(PARTS[usize::try_from(state % 28).unwrap()]);
+        }
+        // Without a single slash nothing leads to the root.
+        let body = body
+            .replace("&#47", "&")
+            .replace("//", "x")
+            .replace("/*", "*")
+            .replace("*/", "*");
+        let body = body.replace('/', "");
+        for kind in ["text/html", "text/css", "application/xhtml+xml"] {
+            assert_eq!(passed(RewriteLinks::Markup, kind, &body), body, "{kind}");
+        }
+    }
+}
+
+#[test]
+fn what_would_grow_in_one_tag_is_bounded() {
+    let prefix = format!("/{}", "p".repeat(1_000));
+    let prefix = PublicPrefix::new("", Some(&prefix), genkan_routing::Scheme::Http, "b.example:81");
+    for tag in [
+        format!("<img srcset='{}'>", "/, ".repeat(300_000)),
+        format!("<a ping='{}'>", "/ ".repeat(300_000)),
+        format!("<p style='{}'>", "url(/)".repeat(200_000)),
+        format!("<iframe srcdoc='{}'>", "<a href=/>".repeat(100_000)),
+        format!("<a {}>", "href=/ ".repeat(100_000)),
+    ] {
+        let mut links = mk_rewriter(Coding::Identity, &prefix);
+        let written = links.write(tag.as_bytes(), true).unwrap();
+        assert!(
+            written.bytes.len() < 4 << 20,
+            "{}: {}",
+            &tag[..12],
+            written.bytes.len()
+        );
+        assert!(written.bytes.len() > tag.len(), "{}", &tag[..12]);
     }
 }
