@@ -2,6 +2,7 @@
   "use strict";
   if (!prefix) return;
   const below = (path, of) => path === of || path.startsWith(of + "/");
+  const rooted = /^[\0- ]*[\\/](?![\\/])/;
   const named = /^[\0- ]*(?:[\\/]|[a-z][a-z0-9+.-]*:)/i;
 
   // What leads to the root of this origin, or names the backend, leads below the prefix; everything else stays as it is.
@@ -21,6 +22,7 @@
     let path = url.pathname;
     if (base && below(path, base)) path = path.slice(base.length) || "/";
     if (!below(path, prefix)) path = prefix + path;
+    if (rooted.test(text)) return path + url.search + url.hash;
     const secure = location.protocol === "https:";
     const scheme = isSocket ? (secure ? "wss:" : "ws:") : location.protocol;
     return scheme + "//" + location.host + path + url.search + url.hash;
