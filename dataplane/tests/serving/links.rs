@@ -15,9 +15,10 @@ fn mk_links(prefix: &str, rewrite_links: RewriteLinks) -> Directives {
     }
 }
 
-fn mk_answer(head: &str, body: &str) -> Vec<u8> {
+fn mk_answer(head: &str, body: &str) -> &'static [u8] {
     let length = body.len();
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{head}\r\n{body}").into_bytes()
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{head}\r\n{body}");
+    Vec::leak(answer.into_bytes())
 }
 
 async fn ask(process: &Process, line: &str, headers: &str) -> Answer {
@@ -36,12 +37,12 @@ const HEAD: &str = "Content-Type: text/html\r\nETag: \"a\"\r\nAccept-Ranges: byt
 
 #[tokio::test]
 async fn the_head_fits_a_body_that_is_rewritten() {
-    let page = Backend::start(&mk_answer(HEAD, "<a href=/x>"), Then::Stay).await;
+    let page = Backend::start(mk_answer(HEAD, "<a href=/x>"), Then::Stay).await;
     let file = mk_answer(
         "Content-Type: text/html\r\nETag: \"a\"\r\nContent-Disposition: attachment\r\n",
         "<a href=/x>",
     );
-    let file = Backend::start(&file, Then::Stay).await;
+    let file = Backend::start(file, Then::Stay).await;
     let process = Process::start(&[]).await;
     let resources = vec![
         mk_proxy(
@@ -125,7 +126,7 @@ async fn the_head_fits_a_body_that_is_rewritten() {
 #[tokio::test]
 async fn style_sheets_are_a_matter_of_rewrite_links() {
     let sheet = Backend::start(
-        &mk_answer("Content-Type: text/css\r\n", "a{b:url(/x)}"),
+        mk_answer("Content-Type: text/css\r\n", "a{b:url(/x)}"),
         Then::Stay,
     )
     .await;
@@ -167,7 +168,7 @@ async fn style_sheets_are_a_matter_of_rewrite_links() {
 #[tokio::test]
 async fn documents_of_full_objects_get_a_script_and_what_escapes_is_sent_back() {
     let head = "Content-Type: text/html\r\nContent-Security-Policy: script-src 'self'\r\n";
-    let page = Backend::start(&mk_answer(head, "<head><a href=/x>"), Then::Stay).await;
+    let page = Backend::start(mk_answer(head, "<head><a href=/x>"), Then::Stay).await;
     let process = Process::start(&[]).await;
     let mut directives = mk_links("/proxy/ui", RewriteLinks::Full);
     directives.header_down = vec!["X-Of-Object 1".into()];
@@ -229,7 +230,8 @@ async fn documents_of_full_objects_get_a_script_and_what_escapes_is_sent_back() 
 #[tokio::test]
 async fn who_may_not_access_a_page_learns_nothing_beside_it() {
     let (api, backend) = (ApiServer::start().await, Backend::ok().await);
-    let flags = ApiServer::flags(&api.kubeconfig(), &["--token-cookie", "token"]);
+    let kubeconfig = api.kubeconfig();
+    let flags = ApiServer::flags(&kubeconfig, &["--token-cookie", "token"]);
     let process = Process::start(&flags).await;
     let directives = mk_links("/proxy/ui", RewriteLinks::Full);
     process
@@ -266,7 +268,8 @@ async fn who_may_not_access_a_page_learns_nothing_beside_it() {
 #[tokio::test]
 async fn who_may_is_sent_back_with_a_cookie() {
     let (api, backend) = (ApiServer::start().await, Backend::ok().await);
-    let flags = ApiServer::flags(&api.kubeconfig(), &["--token-cookie", "token"]);
+    let kubeconfig = api.kubeconfig();
+    let flags = ApiServer::flags(&kubeconfig, &["--token-cookie", "token"]);
     let process = Process::start(&flags).await;
     let directives = mk_links("/proxy/ui", RewriteLinks::Full);
     process

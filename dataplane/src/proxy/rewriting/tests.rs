@@ -536,6 +536,8 @@ fn what_would_grow_in_one_tag_is_bounded() {
             &tag[..12],
             written.bytes.len()
         );
-        assert!(written.bytes.len() > tag.len(), "{}", &tag[..12]);
+        // The parser holds no more attributes than fit into its memory.
+        let is_read = !tag.starts_with("<a href");
+        assert_eq!(written.bytes.len() > tag.len(), is_read, "{}", &tag[..12]);
     }
 }
