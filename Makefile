@@ -67,7 +67,7 @@ bench: ## Build the programs as published, and print tables of what they cost; t
 	$(CARGO) build --locked --workspace --release --bin genkan --bin genkan-dataplane --example bare
 	@release="$${CARGO_TARGET_DIR:-target}/release"; \
 	export GENKAN_BARE_BIN="$$(realpath "$$release/examples/bare")" GENKAN_BIN="$$(realpath "$$release/genkan")" GENKAN_DATAPLANE_BIN="$$(realpath "$$release/genkan-dataplane")"; \
-	$(CARGO) bench --locked --workspace --bench lookup --bench strict --bench callers --bench connectors --bench policies --bench scale --bench cost --bench instructions
+	$(CARGO) bench --locked --workspace --bench lookup --bench links --bench strict --bench callers --bench connectors --bench policies --bench scale --bench cost --bench instructions
 
 deny: ## Check licences, advisories and duplicate dependencies, where cargo-deny is installed
 	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --workspace check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi

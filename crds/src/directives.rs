@@ -61,7 +61,7 @@ pub struct Directives {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_proxy: Option<bool>,
 
-    /// Rewrite links in answers (Location, cookie paths, HTML) so that they stay below the public prefix.
+    /// Rewrite links in answers (Location, cookie paths, HTML) so that they stay below the public prefix. As rewriteLinks: Markup, but for style sheets of their own.
     /// Default: false.
     /// Example: true
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,4 +72,41 @@ pub struct Directives {
     /// Example: true
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reject_forwarding_redirects: Option<bool>,
+
+    /// How far links of answers are moved below the public prefix. Markup: those in headers, HTML, SVG and CSS. Full: those of scripts too, by a script of genkan's in every page, and requests that escape to the root are sent back.
+    /// Default: Off; with wrapTransport Markup without files of CSS.
+    /// Example: Full
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite_links: Option<String>,
+
+    /// Texts that are put in the place of others in bodies of these types, for links that nothing else finds.
+    /// Default: none.
+    /// Example: [{contentType: application/json, from: '"root":"/"', to: '"root":"/proxy/ui/"'}]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite_body: Option<Vec<BodyRule>>,
+}
+
+/// A text that is put in the place of another.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BodyRule {
+    /// Type of the bodies, in lower case and without parameters; text/* is every text.
+    /// Default: none, it is required.
+    /// Example: application/json
+    #[serde(default)]
+    #[schemars(required)]
+    pub content_type: String,
+
+    /// What is looked for, byte by byte.
+    /// Default: none, it is required.
+    /// Example: '"root":"/"'
+    #[serde(default)]
+    #[schemars(required)]
+    pub from: String,
+
+    /// What comes in its place.
+    /// Default: nothing.
+    /// Example: '"root":"/proxy/ui/"'
+    #[serde(default)]
+    pub to: String,
 }

@@ -18,7 +18,7 @@ pub use api_service::{APIService, APIServiceSpec, APIServiceStatus};
 pub use condition::Condition;
 pub use connectors::{Connector, ConnectorClass, ResourceInterface};
 pub use definition::{files, yaml};
-pub use directives::Directives;
+pub use directives::{BodyRule, Directives};
 pub use endpoint::{Endpoint, ServiceReference};
 pub use gateway::{GatewayExtension, PolicyDefinition};
 pub use reverse_proxy::{

@@ -8,6 +8,7 @@ mod failing;
 pub mod fields;
 mod generating;
 mod login;
+mod moving;
 mod peering;
 mod policies;
 mod receiving;

@@ -31,6 +31,8 @@ mod health;
 mod identity;
 #[path = "serving/last_known_good.rs"]
 mod last_known_good;
+#[path = "serving/links.rs"]
+mod links;
 #[path = "serving/listener.rs"]
 mod listener;
 #[path = "serving/logins.rs"]

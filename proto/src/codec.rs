@@ -41,7 +41,7 @@ pub use rollout::{
 pub use secret::{SealedSecret, encode_secret, fit_together, value_from_wire, value_to_wire};
 
 /// What this version can do beyond the protocol version: the words of `Hello.capabilities` and `Resource.requires`.
-pub const CAPABILITIES: [&str; 7] = [
+pub const CAPABILITIES: [&str; 8] = [
     "health",
     "blobs",
     "secrets",
@@ -49,6 +49,7 @@ pub const CAPABILITIES: [&str; 7] = [
     "duties",
     EXTENSIONS,
     "fronting",
+    "links",
 ];
 
 /// The bytes of one resource, read.

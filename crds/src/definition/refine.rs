@@ -10,6 +10,9 @@ use super::rules::{self, Rule};
 
 const MAX_RULES: i64 = 64;
 const MAX_ITEM: i64 = 8 * 1024;
+const MAX_BODY_RULES: i64 = 8;
+const MAX_BODY_TEXT: i64 = 1024;
+const MAX_CONTENT_TYPE: i64 = 128;
 pub(crate) const MAX_PATH: i64 = 1024;
 pub(crate) const MAX_METHOD: i64 = 32;
 pub(crate) const MAX_HOST: i64 = 260;
@@ -75,6 +78,16 @@ pub(crate) fn directives(schema: &mut JSONSchemaProps) {
         atomic(list, MAX_RULES);
         limit(items_of(list), MAX_ITEM, of_items);
     }
+    one_of(at(schema, "rewriteLinks"), &["Off", "Markup", "Full"]);
+    let list = at(schema, "rewriteBody");
+    atomic(list, MAX_BODY_RULES);
+    let rule = items_of(list);
+    require(rule, &["contentType", "from"]);
+    limit(at(rule, "contentType"), MAX_CONTENT_TYPE, rules::CONTENT_TYPE);
+    limit(at(rule, "from"), MAX_BODY_TEXT, &[]);
+    at(rule, "from").min_length = Some(1);
+    limit(at(rule, "to"), MAX_BODY_TEXT, &[]);
+    add(schema, rules::LINKS);
 }
 
 /// The constraints of `metav1.Condition`, whose own schema has none.

@@ -110,6 +110,19 @@ pub const DIRECTIVE_METHOD: &[Rule] = &[
     ),
 ];
 
+/// On `spec.directives`.
+pub const LINKS: &[Rule] = &[blaming(
+    ".rewriteLinks",
+    r#"!has(self.wrapTransport) || !self.wrapTransport || !has(self.rewriteLinks) || self.rewriteLinks != "Off""#,
+    "wrapTransport moves links, and Off would not; leave one of them out",
+)];
+
+/// On `contentType` of every item of `rewriteBody`.
+pub const CONTENT_TYPE: &[Rule] = &[rule(
+    r#"self.matches(r"^[a-z0-9!#$&^_.+-]+/([a-z0-9!#$&^_.+-]+|[*])$")"#,
+    "no type of a body; write one in lower case and without parameters, such as application/json or text/*",
+)];
+
 /// On every item of `headerUp` and `headerDown`.
 pub const HEADER: &[Rule] = &[
     rule(

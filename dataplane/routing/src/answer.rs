@@ -133,6 +133,11 @@ impl Answer {
         }
     }
 
+    /// For this request of this page alone.
+    pub fn moved(location: HeaderValue) -> Self {
+        Self::elsewhere(307, reason::ESCAPED, location)
+    }
+
     pub fn json(body: String) -> Self {
         Self {
             code: 200,
@@ -209,6 +214,10 @@ impl Answer {
             }
             Body::Redirect(location) => {
                 head.fields.push(("Location", location.clone()));
+                if self.code == 307 {
+                    head.add("Cache-Control", "no-store");
+                    head.add("Vary", "Referer");
+                }
                 String::new()
             }
         };

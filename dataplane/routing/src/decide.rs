@@ -5,6 +5,7 @@
 
 pub mod app;
 mod connectors;
+mod escaped;
 mod facts;
 mod family;
 mod halt;
@@ -28,6 +29,7 @@ pub use halt::{Access, Answer, Call, Evaluation, Grant, Next, Plan, Question, Sh
 pub use steps::{STEPS, Step};
 
 use connectors::Tool;
+use escaped::Escape;
 use halt::Stop;
 use login::Wanted;
 use steps::Line;
@@ -39,6 +41,7 @@ pub struct Room<'a> {
     query: Option<Cow<'a, [u8]>>,
     /// As policies before the review changed it, and as those behind it did.
     changed: [Option<Vec<u8>>; 2],
+    home: Option<String>,
 }
 
 /// A decision under way. `R` is a published object, `U` a caller.
@@ -70,6 +73,10 @@ pub struct Deciding<'a, R: Destination, U> {
     /// It is one to log in for the object.
     login: Option<Wanted<'a>>,
     line: Option<Line>,
+    /// Where a request that left the prefix of its page is sent back to.
+    escaped: Option<Escape>,
+    /// Where that belongs.
+    home: Option<&'a str>,
 }
 
 /// The places of a room, each of which is filled once.
@@ -78,6 +85,7 @@ struct Slots<'a> {
     path: Option<&'a mut Option<Cow<'a, str>>>,
     query: Option<&'a mut Option<Cow<'a, [u8]>>>,
     changed: std::slice::IterMut<'a, Option<Vec<u8>>>,
+    home: Option<&'a mut Option<String>>,
 }
 
 // === impl Deciding ===
@@ -97,6 +105,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
                 path: Some(&mut room.path),
                 query: Some(&mut room.query),
                 changed: room.changed.iter_mut(),
+                home: Some(&mut room.home),
             },
             at: 0,
             path: None,
@@ -114,6 +123,8 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             tool: Tool::default(),
             login: None,
             line: None,
+            escaped: None,
+            home: None,
         }
     }
 
@@ -123,7 +134,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             (Err(Stop::Answer(answer)), _) => Next::Answer(answer),
             (Err(Stop::Who), _) => match self.shown(headers) {
                 Ok(shown) => Next::Ask(Question::Who(shown)),
-                Err(refused) => Next::Answer(Answer::Refused(refused)),
+                Err(refused) => Next::Answer(self.veiled(Answer::Refused(refused))),
             },
             (Err(Stop::Policies(place)), _) => Next::Ask(Question::Policies(place)),
             (Err(Stop::Verb(evaluation)), _) => Next::Ask(Question::Verb(evaluation)),
@@ -131,7 +142,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             (Err(Stop::Token(grant)), _) => Next::Ask(Question::Token(grant)),
             (Err(Stop::May), route) => match &self.caller {
                 Some(caller) => Next::Ask(Question::May(Access {
-                    route,
+                    route: route.filter(|_| self.escaped.is_none()),
                     caller,
                     questions: self.questions(route),
                 })),
@@ -228,6 +239,11 @@ impl<'a> Slots<'a> {
     fn keep_query(&mut self, query: Cow<'a, [u8]>) -> Option<&'a [u8]> {
         let kept = self.query.take()?;
         Some(kept.insert(query))
+    }
+
+    fn keep_home(&mut self, path: String) -> Option<&'a str> {
+        let kept = self.home.take()?;
+        Some(kept.insert(path).as_str())
     }
 
     fn keep_changed(&mut self, query: Vec<u8>) -> Option<&'a [u8]> {

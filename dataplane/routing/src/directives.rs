@@ -5,6 +5,7 @@ mod glob;
 mod go_syntax;
 mod pattern;
 mod placeholder;
+mod prefix;
 mod regexp;
 mod replace;
 mod rewrite;
@@ -24,7 +25,7 @@ pub use clean::clean_path;
 use regexp::RegexpRule;
 use replace::ReplaceRule;
 use rewrite::RewriteRule;
-pub use spec::{DirectiveSpec, Problem};
+pub use spec::{BodyRule, DirectiveSpec, Problem, RewriteLinks};
 use work::{MOST_STEPS, Spent, Work};
 
 /// Directives ready for use.
@@ -35,6 +36,13 @@ pub struct Directives {
     pub auth_proxy: bool,
     pub wrap_transport: bool,
     pub reject_forwarding_redirects: bool,
+    /// `wrapTransport` counts as [`RewriteLinks::Markup`].
+    pub links: RewriteLinks,
+    /// Links of style sheets are moved, too.
+    pub moves_styles: bool,
+    pub rewrite_body: Box<[BodyRule]>,
+    /// What the rules below take off every path, as far as that can be known; only where links are moved.
+    known_prefix: Option<Box<str>>,
     method: Option<Box<str>>,
     strip_path_prefix: Box<str>,
     strip_path_suffix: Box<str>,
@@ -133,6 +141,7 @@ impl Directives {
     pub fn compile(spec: &DirectiveSpec) -> Result<Self, Vec<Problem>> {
         let mut problems = spec.check_limits();
         spec.check_method(&mut problems);
+        spec.check_answers(&mut problems);
         let header_up = compile_headers(&spec.header_up, "headerUp", &mut problems);
         let header_down = compile_headers(&spec.header_down, "headerDown", &mut problems);
         let rewrite = compile_rules(&spec.rewrite, "rewrite", RewriteRule::parse, &mut problems);
@@ -143,9 +152,17 @@ impl Directives {
             return Err(problems);
         }
         let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
-        Ok(Self {
+        let links = match (spec.rewrite_links, spec.wrap_transport) {
+            (RewriteLinks::Off, true) => RewriteLinks::Markup,
+            (links, _) => links,
+        };
+        let directives = Self {
             header_up,
             header_down,
+            links,
+            moves_styles: !spec.rewrite_links.is_off(),
+            rewrite_body: spec.rewrite_body.clone().into(),
+            known_prefix: None,
             auth_proxy: spec.auth_proxy,
             wrap_transport: spec.wrap_transport,
             reject_forwarding_redirects: spec.reject_forwarding_redirects,
@@ -159,7 +176,27 @@ impl Directives {
             rewrite,
             replace,
             path_regexp,
+        };
+        Ok(Self {
+            known_prefix: prefix::known(spec, &directives),
+            ..directives
         })
+    }
+
+    /// Answers are not what the backend sent.
+    pub fn rewrites_answers(&self) -> bool {
+        !self.links.is_off() || !self.rewrite_body.is_empty()
+    }
+
+    /// What is taken off every path: by stripPathPrefix, or, where links are moved, by rules of which that can be known.
+    /// Decoded, without a slash at the end.
+    pub fn prefix(&self) -> Option<&str> {
+        let stripped = self.strips();
+        let stripped = stripped.strip_suffix('/').unwrap_or(stripped);
+        match stripped {
+            "" => self.known_prefix.as_deref(),
+            stripped => Some(stripped),
+        }
     }
 
     /// What stripPathPrefix takes off.
@@ -188,12 +225,18 @@ impl Directives {
             method: Cow::Borrowed(method),
             path: state.path,
             query: state.query,
-            stripped_prefix,
+            stripped_prefix: stripped_prefix.or_else(|| self.known_in(input.path)),
         })
     }
 }
 
 impl Directives {
+    /// As it stands in this path.
+    fn known_in<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let (taken, rest) = strip::prefix(path, self.known_prefix.as_deref()?);
+        taken.filter(|_| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// The expressions of `pathRegexp`, each once, with its size.
     pub fn expressions(&self) -> BTreeMap<&str, u64> {
         expressions(&self.path_regexp)

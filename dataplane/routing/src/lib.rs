@@ -28,8 +28,8 @@ pub use policy::{access, dialling};
 pub use precedence::{Claim, Claims, Losers, Standing};
 pub use repair::repair_query;
 pub use request::{
-    arriving, connection, credential, door, headers, identity, info, path, public, repair, sending, strict,
-    target,
+    arriving, connection, credential, door, headers, identity, info, path, public, repair, rewritten,
+    sending, strict, target,
 };
 pub use table::{Decision, Table};
 pub use target::Target;

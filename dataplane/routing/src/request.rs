@@ -10,6 +10,7 @@ pub mod info;
 pub mod path;
 pub mod public;
 pub mod repair;
+pub mod rewritten;
 pub mod sending;
 pub mod strict;
 pub mod target;

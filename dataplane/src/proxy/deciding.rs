@@ -90,10 +90,12 @@ impl Proxy {
                     if deciding.family() == Family::Connectors {
                         *connectors = Some(tables.table.connectors.writes);
                     }
-                    let user = match step? {
-                        Step::Known(user) => user,
-                        Step::Unknown(question) => identity.ask(question).await?,
+                    let user = match step {
+                        Ok(Step::Known(user)) => Ok(user),
+                        Ok(Step::Unknown(question)) => identity.ask(question).await,
+                        Err(refused) => Err(refused),
                     };
+                    let user = user.map_err(|refused| deciding.veiled(refused))?;
                     line.user = Arc::clone(&user.name);
                     *calling = Some(Arc::clone(&user));
                     deciding.is_called_by(user);
@@ -108,10 +110,11 @@ impl Proxy {
                         *taking = Some(Arc::clone(route));
                         line.object = Arc::clone(&route.title);
                     }
-                    match authorization.known(caller, &questions) {
-                        Some(known) => known?,
-                        None => authorization.ask(caller, &questions).await?,
-                    }
+                    let verdict = match authorization.known(caller, &questions) {
+                        Some(known) => known,
+                        None => authorization.ask(caller, &questions).await,
+                    };
+                    verdict.map_err(|refused| deciding.veiled(refused))?;
                     deciding.is_allowed();
                 }
                 Next::Ask(Question::Policies(place)) => {
@@ -179,6 +182,13 @@ impl Proxy {
                         decide::Answer::Redeem { code, to } => {
                             let app = door.app().unwrap_or_default();
                             self.redeem(app, &code, &to, session.req_header(), key)
+                        }
+                        decide::Answer::Escaped { path, refused } => {
+                            if let Some(route) = deciding.route() {
+                                route.meter.escape();
+                                self.usage.escape(&route.object, path);
+                            }
+                            Err(refused.into())
                         }
                         answer => Err(answer.into()),
                     };

@@ -3,11 +3,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION,
-    CONTENT_TYPE, LOCATION, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, SET_COOKIE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use parking_lot::Mutex;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::{Error, ErrorType, Result};
@@ -17,35 +16,24 @@ use pingora_proxy::Session;
 use genkan_routing::connection::{remove_hop_by_hop, remove_nominated};
 use genkan_routing::guard::{Guard, names_own};
 use genkan_routing::headers::is_hop_by_hop;
-use genkan_routing::links::{PublicPrefix, is_readable};
 use genkan_routing::model::{BackendState, Matcher};
 use genkan_routing::public::{Front, HostMode, Side, Standing};
 use genkan_routing::redirect::leaves_origin;
-use genkan_routing::{HeaderStore, Scheme, is_served_path};
+use genkan_routing::{HeaderStore, Scheme};
 
+use super::moving::{Rewriting, rewritten};
 use super::sending::{arrival, path_as_sent};
 use super::{Proxy, failing, fields, removed_length, repeated_length, tool};
-use crate::context::{Context, Outgoing};
+use crate::context::Context;
 use crate::front;
-use crate::rewriting::LinkRewriter;
 use crate::tables::Route;
 use crate::upstream::Upstream;
-
-const CORS: [HeaderName; 4] = [
-    ACCESS_CONTROL_ALLOW_CREDENTIALS,
-    ACCESS_CONTROL_ALLOW_HEADERS,
-    ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN,
-];
 
 /// A backend that announces more often than that keeps its client busy instead of answering.
 const MOST_INTERIM: u32 = 100;
 
 /// What the types of all messages of gRPC begin with.
 const GRPC: &[u8] = b"application/grpc";
-
-/// Lines of one name that would be longer together once they are moved stay as they are.
-const MOST_MOVED: usize = 512 << 10;
 
 impl Proxy {
     /// Judges the head of the backend's answer and takes out what concerns one connection only.
@@ -185,7 +173,7 @@ fn judge(
 }
 
 /// The `Host` that the backend got.
-fn authority_of<'r>(upstream: &'r Upstream, side: &'r Side<'_>) -> &'r str {
+pub fn authority_of<'r>(upstream: &'r Upstream, side: &'r Side<'_>) -> &'r str {
     match &upstream.fronting.host {
         HostMode::Name(name) => name,
         HostMode::Preserve if side.standing == Standing::Public => &side.authority,
@@ -220,17 +208,12 @@ pub fn dress(
         // The client may have sent bytes of the other protocol already.
         session.set_keepalive(None);
     }
-    let wraps = route
-        .directives
-        .as_ref()
-        .is_some_and(|directives| directives.wrap_transport);
-    if let (true, Some(outgoing)) = (wraps && context.kind.upgrade.is_none(), &context.outgoing) {
-        let links = wrap(session, response, context, front, outgoing, &upstream).map_err(|problem| {
-            context.verdict = Some(failing::protocol(&route, &problem));
-            Error::new_up(ErrorType::InvalidHTTPHeader)
-        })?;
-        context.links = links.map(Mutex::new);
-    }
+    let rewriting = Rewriting::of(session, context, front, &route, &upstream);
+    let prefix = rewriting.as_ref().map(|rewriting| rewriting.head(response));
+    let prefix = prefix.transpose().map_err(|problem| {
+        context.verdict = Some(failing::protocol(&route, &problem));
+        Error::new_up(ErrorType::InvalidHTTPHeader)
+    })?;
     if let Some(call) = context
         .outgoing
         .as_ref()
@@ -239,6 +222,9 @@ pub fn dress(
         tool::dress(call, response);
     }
     header_down(Some(&route), response);
+    if let (Some(directives), Some(prefix)) = (&route.directives, prefix.flatten()) {
+        context.links = rewritten(session, response, directives, prefix).map(Mutex::new);
+    }
     suit(session, response, context)
 }
 
@@ -331,89 +317,6 @@ fn withhold_cookies(token_cookie: Option<&str>, response: &mut ResponseHeader) {
 pub fn header_down(route: Option<&Arc<Route>>, response: &mut ResponseHeader) {
     if let Some(directives) = route.and_then(|route| route.directives.as_ref()) {
         directives.header_down.apply(&mut fields::Fields(response));
-    }
-}
-
-/// `wrapTransport`: links in the head are moved below the public prefix; those in HTML will be while the body passes.
-fn wrap(
-    session: &Session,
-    response: &mut ResponseHeader,
-    context: &Context,
-    front: &Front,
-    outgoing: &Outgoing,
-    upstream: &Upstream,
-) -> Result<Option<LinkRewriter>, String> {
-    let scheme = if upstream.is_tls() {
-        Scheme::Https
-    } else {
-        Scheme::Http
-    };
-    let stripped = outgoing.stripped_prefix.as_deref();
-    let side = front.side(arrival(session, context), &session.req_header().headers);
-    let prefix = PublicPrefix::new(&outgoing.cluster, stripped, scheme, authority_of(upstream, &side));
-    let prefix = prefix.with_base(&upstream.base_path).behind(side.outer());
-    let is_app = front.door(arrival(session, context)).app().is_some();
-    for name in CORS {
-        response.remove_header(&name);
-    }
-    if response
-        .headers
-        .get_all(LOCATION)
-        .into_iter()
-        .any(|location| !is_readable(location.as_bytes()))
-    {
-        return Err("its Location cannot be read".to_owned());
-    }
-    // A backend may make links of the public name that it is told of, too.
-    let is_of_others = |path: &[u8]| {
-        let inner = path.strip_prefix(side.outer().as_bytes()).unwrap_or(path);
-        !is_app && is_served_path(&String::from_utf8_lossy(inner))
-    };
-    let link = |value: &[u8]| match side.path_of(value) {
-        Some(path) => prefix.link(path).filter(|_| !is_of_others(path)),
-        None => prefix.link(value),
-    };
-    move_values(response, LOCATION, link);
-    move_values(response, CONTENT_LOCATION, link);
-    move_values(response, SET_COOKIE, |value| prefix.cookie(value));
-    if is_app && upstream.base_path.is_empty() {
-        // It is at the root, where its pages believe to be.
-        return Ok(None);
-    }
-    let status = response.status;
-    let has_body = !matches!(status.as_u16(), 204 | 206 | 304);
-    let Some(links) = has_body
-        .then(|| LinkRewriter::for_response(response, &prefix))
-        .flatten()
-    else {
-        return Ok(None);
-    };
-    // The body will have another length.
-    response.remove_header(&CONTENT_LENGTH);
-    if session.req_header().method == Method::HEAD {
-        return Ok(None);
-    }
-    if session.req_header().version == Version::HTTP_11 {
-        let _ = response.insert_header("Transfer-Encoding", "chunked");
-    }
-    Ok(Some(links))
-}
-
-fn move_values(response: &mut ResponseHeader, name: HeaderName, change: impl Fn(&[u8]) -> Option<Vec<u8>>) {
-    let values: Vec<_> = response.headers.get_all(&name).into_iter().cloned().collect();
-    let changed: Vec<_> = values.iter().map(|value| change(value.as_bytes())).collect();
-    if changed.iter().all(Option::is_none) {
-        return;
-    }
-    // The lines of one answer are many, and each may grow by the prefix.
-    let grown: usize = changed.iter().flatten().map(Vec::len).sum();
-    if grown > MOST_MOVED {
-        return;
-    }
-    response.remove_header(&name);
-    for (value, changed) in values.into_iter().zip(changed) {
-        let moved = changed.and_then(|bytes| HeaderValue::from_bytes(&bytes).ok());
-        let _ = response.append_header(name.clone(), moved.unwrap_or(value));
     }
 }
 

@@ -1,28 +1,41 @@
+mod additions;
 mod coding;
+mod markup;
 mod members;
 mod pace;
 mod page;
 mod prefix;
+mod replacing;
+mod sheet;
 mod splice;
 mod tag;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
+use genkan_routing::Directives;
+use genkan_routing::directives::RewriteLinks;
+use genkan_routing::links::policy::knows_hashes;
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use pingora_http::ResponseHeader;
 
-use genkan_routing::links::PublicPrefix;
-
 use coding::{Coding, Decoder, Encoder};
+use markup::{Dialect, Markup};
 use pace::PACE;
 use page::Page;
-use prefix::OwnPrefix;
+use replacing::Replacer;
+use sheet::Sheet;
 
-/// Moves the links of an HTML body below the public prefix while the body passes. Nothing but the values of links is
-/// touched, byte for byte. What cannot be read passes as it is; memory is bounded whatever comes.
+use additions::Script;
+
+pub use prefix::{Origin, OwnPrefix};
+
+/// Moves the links of a body below the public prefix while the body passes. Nothing but the values of links is touched, byte
+/// for byte. What cannot be read passes as it is; memory is bounded whatever comes.
 pub struct LinkRewriter {
     decoder: Decoder,
-    page: Page,
+    replacer: Option<Replacer>,
+    reader: Reader,
     encoder: Encoder,
     /// What came, as long as nothing could be unpacked of it.
     packed: Option<Vec<u8>>,
@@ -31,6 +44,22 @@ pub struct LinkRewriter {
     /// In all.
     unpacked: usize,
     left: Option<Left>,
+}
+
+/// Who finds the links.
+enum Reader {
+    Page(Page),
+    Sheet(Sheet),
+    /// Nobody.
+    Nobody(Vec<u8>),
+}
+
+/// What a body is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Markup(Dialect),
+    Style,
+    Other,
 }
 
 /// A piece of the body for the client.
@@ -68,25 +97,54 @@ const USUAL_RATIO: usize = 32;
 // === impl LinkRewriter ===
 
 impl LinkRewriter {
-    /// `None` for an answer that holds no HTML that can be read.
-    pub fn for_response(response: &ResponseHeader, prefix: &PublicPrefix<'_>) -> Option<Self> {
-        let content_type = response
-            .headers
-            .get(CONTENT_TYPE)?
-            .to_str()
-            .ok()?
-            .to_ascii_lowercase();
-        let (kind, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
-        if kind.trim() != "text/html" || parameters.contains("utf-16") {
+    /// `None` for an answer of which nothing is to be changed, or that cannot be read. With [`RewriteLinks::Full`], documents
+    /// get a script.
+    pub fn for_response(
+        response: &mut ResponseHeader,
+        directives: &Directives,
+        prefix: OwnPrefix,
+        is_document: bool,
+    ) -> Option<Self> {
+        let content_type = response.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let content_type = content_type.to_ascii_lowercase();
+        let (essence, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
+        let essence = essence.trim();
+        let form = match Form::of(essence, directives) {
+            _ if is_attachment(response) => return None,
+            Form::Other if directives.rewrite_body.is_empty() => return None,
+            _ if parameters.contains("utf-16") => return None,
+            form => form,
+        };
+        let replacer = Replacer::for_type(&directives.rewrite_body, essence);
+        if form == Form::Other && replacer.is_none() {
             return None;
         }
-        Some(Self::new(Coding::of(response)?, prefix))
+        let coding = Coding::of(response)?;
+        let prefix = Arc::new(prefix);
+        let reader = match form {
+            Form::Markup(dialect) => {
+                let mut markup = Markup::new(prefix, dialect);
+                let policies = response.headers.get_all(CONTENT_SECURITY_POLICY);
+                let mut policies = policies.iter().filter_map(|policy| policy.to_str().ok());
+                markup.keeps_texts = policies.any(knows_hashes);
+                if is_document && dialect == Dialect::Html && directives.links == RewriteLinks::Full {
+                    let script = Script::for_prefix(&markup.prefix);
+                    let addition = script.and_then(|script| script.allow(response));
+                    addition.into_iter().for_each(|addition| markup.add(addition));
+                }
+                Reader::Page(Page::new(markup))
+            }
+            Form::Style => Reader::Sheet(Sheet::new(prefix)),
+            Form::Other => Reader::Nobody(Vec::new()),
+        };
+        Some(Self::new(coding, replacer, reader))
     }
 
-    fn new(coding: Coding, prefix: &PublicPrefix<'_>) -> Self {
+    fn new(coding: Coding, replacer: Option<Replacer>, reader: Reader) -> Self {
         Self {
             decoder: Decoder::new(coding),
-            page: Page::new(OwnPrefix::new(prefix)),
+            replacer,
+            reader,
             encoder: Encoder::new(coding),
             packed: (coding != Coding::Identity).then(Vec::new),
             is_foreign: false,
@@ -152,14 +210,18 @@ impl LinkRewriter {
             let plain = self.decoder.write(packed, is_last)?;
             self.unpacked += plain.len();
             for plain in plain.chunks(PLAIN) {
-                if let Some(left) = self.page.write(plain) {
+                let replaced = self
+                    .replacer
+                    .as_mut()
+                    .map(|replacer| replacer.write(plain, false));
+                if let Some(left) = self.reader.write(replaced.as_deref().unwrap_or(plain)) {
                     self.left = Some(left);
                 }
-                let rewritten = self.page.take();
+                let rewritten = self.reader.take();
                 growth += rewritten.len().saturating_sub(plain.len());
                 self.encoder.write(&rewritten)?;
                 if growth > MOST_GROWTH {
-                    self.page.pass_on();
+                    self.pass_on();
                     self.left = Some(Left::Growth);
                 }
             }
@@ -168,16 +230,78 @@ impl LinkRewriter {
             }
         }
         if is_end {
-            self.page.end();
+            self.pass_on();
         }
-        self.encoder.write(&self.page.take())?;
+        self.encoder.write(&self.reader.take())?;
         self.encoder.take(is_end)
+    }
+
+    /// From here on nothing is changed.
+    fn pass_on(&mut self) {
+        if let Some(mut replacer) = self.replacer.take() {
+            self.reader.write(&replacer.write(b"", true));
+        }
+        self.reader.pass_on();
     }
 }
 
 impl std::fmt::Debug for LinkRewriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("LinkRewriter")
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    /// `essence` is in lower case.
+    fn of(essence: &str, directives: &Directives) -> Self {
+        if directives.links.is_off() {
+            return Self::Other;
+        }
+        match essence {
+            "text/html" => Self::Markup(Dialect::Html),
+            "application/xhtml+xml" | "image/svg+xml" => Self::Markup(Dialect::Xml),
+            "text/css" if directives.moves_styles => Self::Style,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// It is for the disk, and not for a browser.
+fn is_attachment(response: &ResponseHeader) -> bool {
+    let disposition = response.headers.get(CONTENT_DISPOSITION);
+    let kind = disposition.and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
+    kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"attachment"))
+}
+
+// === impl Reader ===
+
+impl Reader {
+    fn write(&mut self, piece: &[u8]) -> Option<Left> {
+        match self {
+            Self::Page(page) => return page.write(piece),
+            Self::Sheet(sheet) => sheet.write(piece),
+            Self::Nobody(passed) => passed.extend_from_slice(piece),
+        }
+        None
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        match self {
+            Self::Page(page) => page.take(),
+            Self::Sheet(sheet) => sheet.take(),
+            Self::Nobody(passed) => std::mem::take(passed),
+        }
+    }
+
+    /// Nothing is read any more.
+    fn pass_on(&mut self) {
+        match self {
+            Self::Page(page) => page.pass_on(),
+            Self::Sheet(sheet) => sheet.pass_on(),
+            Self::Nobody(_) => {}
+        }
     }
 }
 
@@ -199,185 +323,4 @@ impl Left {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mk_prefix() -> PublicPrefix<'static> {
-        PublicPrefix::new(
-            "",
-            Some("/proxy/o'x"),
-            genkan_routing::Scheme::Http,
-            "b.example:81",
-        )
-    }
-
-    fn rewrite(pieces: &[&[u8]]) -> String {
-        let mut links = LinkRewriter::new(Coding::Identity, &mk_prefix());
-        let mut out = Vec::new();
-        for (index, piece) in pieces.iter().enumerate() {
-            out.extend(links.write(piece, index + 1 == pieces.len()).unwrap().bytes);
-        }
-        String::from_utf8(out).unwrap()
-    }
-
-    const PAGE: &str = "<!doctype html><p>/x</p><A HREF = '/x?a=1&amp;b'>l</a><img src=/i.png alt=\"/no\">\
-        <a href=\"http://b.example:81/y\" href=\"/twice\"><a href=\"http://o.example/\"><form action=\"/f\">\
-        <a href=\"rel\"><a href><script>\"<a href='/no'>\"</script><!-- <a href='/no'> --><a href=\"/proxy/o'x/z\">";
-    const MOVED: &str = "<!doctype html><p>/x</p><A HREF = '/proxy/o&#39;x/x?a=1&amp;b'>l</a>\
-        <img src=/proxy/o&#39;x/i.png alt=\"/no\"><a href=\"/proxy/o&#39;x/y\" href=\"/proxy/o&#39;x/twice\">\
-        <a href=\"http://o.example/\"><form action=\"/proxy/o&#39;x/f\"><a href=\"rel\"><a href>\
-        <script>\"<a href='/no'>\"</script><!-- <a href='/no'> --><a href=\"/proxy/o'x/z\">";
-
-    #[test]
-    fn links_move_and_nothing_else_changes() {
-        assert_eq!(rewrite(&[PAGE.as_bytes()]), MOVED);
-    }
-
-    #[test]
-    fn pieces_may_end_anywhere() {
-        for at in 0..PAGE.len() {
-            let (one, two) = PAGE.as_bytes().split_at(at);
-            assert_eq!(rewrite(&[one, two, b""]), MOVED, "split at {at}");
-        }
-        let single: Vec<_> = PAGE.as_bytes().chunks(1).collect();
-        assert_eq!(rewrite(&single), MOVED);
-    }
-
-    fn pack(coding: Coding, plain: &[u8]) -> Vec<u8> {
-        let mut encoder = Encoder::new(coding);
-        encoder.write(plain).unwrap();
-        encoder.take(true).unwrap()
-    }
-
-    fn unpack(packed: &[u8]) -> Vec<u8> {
-        let mut decoder = Decoder::new(Coding::Gzip);
-        let mut plain: Vec<u8> = packed
-            .chunks(100)
-            .flat_map(|piece| decoder.write(piece, false).unwrap())
-            .collect();
-        plain.extend(decoder.write(b"", true).unwrap());
-        plain
-    }
-
-    #[test]
-    fn what_would_grow_without_end_passes_as_it_is() {
-        let prefix = format!("/{}", "p".repeat(1_000));
-        let moved = format!("<a href={prefix}/>");
-        let prefix = PublicPrefix::new("", Some(&prefix), genkan_routing::Scheme::Http, "b.example:81");
-        let links = "<a href=/>".repeat(1_000_000);
-        let packed = pack(Coding::Gzip, links.as_bytes());
-        assert!(packed.len() * 50 < links.len());
-        for (coding, body) in [
-            (Coding::Gzip, packed.as_slice()),
-            (Coding::Identity, links.as_bytes()),
-        ] {
-            let mut rewriter = LinkRewriter::new(coding, &prefix);
-            let written = rewriter.write(body, true).unwrap().bytes;
-            let plain = if coding == Coding::Gzip {
-                unpack(&written)
-            } else {
-                written
-            };
-            let plain = String::from_utf8(plain).unwrap();
-            let many = plain.matches(&moved).count();
-            assert!((8_000..12_000).contains(&many), "{many}");
-            assert!(plain == moved.repeat(many) + &"<a href=/>".repeat(1_000_000 - many));
-            assert_eq!(rewriter.take_left(), Some(Left::Growth));
-        }
-        // As much as one piece can hold without compression passes, however it grows.
-        let plain = &links.as_bytes()[..65_530];
-        let written = LinkRewriter::new(Coding::Identity, &prefix)
-            .write(plain, true)
-            .unwrap();
-        assert_eq!(written.bytes.len(), 65_530 + 6_553 * 1_001);
-    }
-
-    #[test]
-    fn well_packed_pages_pass_in_one_piece() {
-        for page in [
-            (0..20_000)
-                .map(|n| format!("<p>{n}<a href=/{n}></a>"))
-                .collect::<String>(),
-            format!(
-                "<a href=/x>{}<a href=/y>",
-                "<tr><td>INFO</td><td>ok</td></tr>\n".repeat(700_000)
-            ),
-        ] {
-            let packed = pack(Coding::Gzip, page.as_bytes());
-            let mut links = LinkRewriter::new(Coding::Gzip, &mk_prefix());
-            let written = links.write(&packed, true).unwrap();
-            assert_eq!(written.pause, None);
-            let moved = page.replace("href=/", "href=/proxy/o&#39;x/");
-            assert!(unpack(&written.bytes) == moved.as_bytes());
-            assert_eq!(links.take_left(), None);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bombs_wait_and_take_little_memory() {
-        let mut links = LinkRewriter::new(Coding::Gzip, &mk_prefix());
-        let packed = pack(Coding::Gzip, &vec![b' '; 128 << 20]);
-        assert!(packed.len() < 2 << 20, "{}", packed.len());
-        let mut pauses = Vec::new();
-        for piece in packed.chunks(16 << 10) {
-            let written = links.write(piece, false).unwrap();
-            assert!(written.bytes.len() < 1 << 20);
-            pauses.extend(written.pause);
-        }
-        assert!(
-            !pauses.is_empty() && pauses.iter().all(|pause| *pause > Duration::ZERO),
-            "{pauses:?}"
-        );
-    }
-
-    #[test]
-    fn what_is_not_packed_as_it_says_passes_as_it_is() {
-        for (coding, body) in [
-            (Coding::Gzip, &b"<a href=/x>"[..]),
-            (Coding::Deflate, b"<a href=/x>"),
-            (Coding::Gzip, b"\x1f\x8b no such thing"),
-        ] {
-            for step in [1, body.len()] {
-                let mut links = LinkRewriter::new(coding, &mk_prefix());
-                let mut passed = Vec::new();
-                for piece in body.chunks(step) {
-                    passed.extend(links.write(piece, false).unwrap().bytes);
-                }
-                passed.extend(links.write(b"", true).unwrap().bytes);
-                assert_eq!(passed, body, "{coding:?} by {step}");
-                assert_eq!(links.take_left(), Some(Left::Unpackable));
-            }
-        }
-        // What breaks later has begun, and is not whole however it ends.
-        let packed = pack(Coding::Gzip, "<a href=/x>".repeat(10_000).as_bytes());
-        let mut links = LinkRewriter::new(Coding::Gzip, &mk_prefix());
-        assert!(
-            !links
-                .write(&packed[..packed.len() / 2], false)
-                .unwrap()
-                .bytes
-                .is_empty()
-        );
-        assert!(links.write(b"", true).is_err());
-    }
-
-    #[test]
-    fn only_readable_html_is_taken() {
-        let mk = |kind: &str, coding: &str| {
-            let mut response = ResponseHeader::build(200, None).unwrap();
-            response.insert_header(CONTENT_TYPE, kind.to_owned()).unwrap();
-            response
-                .insert_header("content-encoding", coding.to_owned())
-                .unwrap();
-            LinkRewriter::for_response(&response, &mk_prefix()).is_some()
-        };
-        assert!(
-            mk("text/html", "identity")
-                && mk("Text/HTML; charset=utf-8", "GZIP")
-                && mk("text/html", "deflate")
-        );
-        assert!(
-            !mk("text/plain", "identity") && !mk("text/html", "br") && !mk("text/html; charset=utf-16", "")
-        );
-    }
-}
+mod tests;

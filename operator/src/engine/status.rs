@@ -66,7 +66,8 @@ impl Engine {
         assessment.used_at = self.used.get(&key).copied();
         let escaped = self.escaped.get(&key);
         if let Some(escape) = escaped.filter(|escape| escape.object == verdict.object) {
-            assessment.add_escape(verdict, self.index.published.get(&key), escape);
+            let record = self.index.published.get(&key).map(AsRef::as_ref);
+            assessment.add_escape(verdict, record, escape);
         }
         self.metrics.ready(&key, assessment.is_ready());
         let hold = match assessment.standing {

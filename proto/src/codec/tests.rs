@@ -1,4 +1,5 @@
 use genkan_routing::DirectiveSpec;
+use genkan_routing::directives::{BodyRule, RewriteLinks};
 use genkan_routing::model::{
     Action, AuthType, Authorities, ClassProxy, ConnectorClass, Endpoint, EndpointSet, Injection, KeyedHash,
     Matcher, ObjectRef, Operation, Provider, ResourceKey, Role, Route, Secret, Target, Tls, TokenSource,
@@ -51,6 +52,12 @@ fn mk_route() -> Route {
             method: Some("POST".into()),
             header_up: vec!["X a".into()],
             auth_proxy: true,
+            rewrite_links: RewriteLinks::Full,
+            rewrite_body: vec![BodyRule {
+                content_type: "text/html".into(),
+                from: "a".into(),
+                to: "b".into(),
+            }],
             ..DirectiveSpec::default()
         }),
         action: Action::Forward(mk_upstream(Target::Host {
@@ -271,7 +278,7 @@ fn what_makes_no_sense_is_a_stub_with_a_sentence() {
 #[test]
 fn authorities_are_read_in_the_old_form_too() {
     let mut message = to_wire(&Resource::route(mk_route()));
-    assert_eq!(message.requires, ["blobs", "secrets"]);
+    assert_eq!(message.requires, ["blobs", "links", "secrets"]);
     let tls = |message: &mut wire::Resource, change: fn(&mut wire::Tls)| match &mut message.resource {
         Some(wire::resource::Resource::ReverseProxy(proxy)) => match &mut proxy.action {
             Some(wire::reverse_proxy::Action::Upstream(upstream)) => change(upstream.tls.as_mut().unwrap()),

@@ -10,7 +10,7 @@ use crate::version::priority;
 impl From<decide::Answer<'_>> for Answer {
     fn from(answer: decide::Answer<'_>) -> Self {
         match answer {
-            decide::Answer::Refused(refused) => refused.into(),
+            decide::Answer::Refused(refused) | decide::Answer::Escaped { refused, .. } => refused.into(),
             decide::Answer::Unsupported(refused) => Self::of(refused.code, refused.reason, refused.message),
             decide::Answer::Unavailable { title, why } => {
                 Self::status(503, why.reason.clone(), format!("{title}: {}", why.message))
@@ -25,6 +25,10 @@ impl From<decide::Answer<'_>> for Answer {
             },
             // Whoever has the key does not ask here.
             decide::Answer::LogIn(_) | decide::Answer::Redeem { .. } => login::unavailable().into(),
+            decide::Answer::Moved { location } => match HeaderValue::from_bytes(&location) {
+                Ok(location) => Self::moved(location),
+                Err(_) => decide::Answer::nothing().into(),
+            },
             decide::Answer::FeatureFlags(on) => {
                 let value = |flag: &str| json!(on.iter().any(|on| on == flag).to_string());
                 let flags: serde_json::Map<_, _> = FLAGS

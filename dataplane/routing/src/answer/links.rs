@@ -1,6 +1,14 @@
-//! `wrapTransport`: links of a backend that believes to live at the root are moved below its public prefix.
+//! `rewriteLinks` and `wrapTransport`: links of a backend that believes to live at the root are moved below its public prefix.
+
+pub mod heads;
+pub mod lists;
+pub mod places;
+pub mod policy;
+pub mod scan;
+pub mod text;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::endpoint::Scheme;
 use crate::reference::{same_authority, scheme_length};
@@ -17,51 +25,12 @@ pub struct PublicPrefix<'a> {
     pub base: &'a str,
 }
 
-/// Elements and attributes that hold a link; an empty element stands for any.
-pub const LINK_ATTRIBUTES: &[(&str, &str)] = &[
-    ("a", "href"),
-    ("area", "href"),
-    ("base", "href"),
-    ("link", "href"),
-    ("audio", "src"),
-    ("embed", "src"),
-    ("frame", "src"),
-    ("iframe", "src"),
-    ("img", "src"),
-    ("input", "src"),
-    ("script", "src"),
-    ("source", "src"),
-    ("video", "src"),
-    ("video", "poster"),
-    ("form", "action"),
-    ("button", "formaction"),
-    ("input", "formaction"),
-    ("blockquote", "cite"),
-    ("del", "cite"),
-    ("ins", "cite"),
-    ("q", "cite"),
-    ("body", "background"),
-    ("applet", "codebase"),
-    ("object", "codebase"),
-    ("object", "classid"),
-    ("object", "data"),
-    ("img", "usemap"),
-    ("input", "usemap"),
-    ("object", "usemap"),
-    ("frame", "longdesc"),
-    ("iframe", "longdesc"),
-    ("img", "longdesc"),
-    ("html", "manifest"),
-    ("head", "profile"),
-];
-
 /// One that grows beyond that is left as it is: browsers take 4 KiB, and each `Path` in it would grow by the prefix.
 const LONGEST_COOKIE: usize = 16 << 10;
 
 // === impl PublicPrefix ===
 
 impl<'a> PublicPrefix<'a> {
-    /// `cluster` is the cluster named in the request path (or empty), `stripped` what stripPathPrefix took off.
     /// Behind a proxy that takes this off in front of every path.
     #[must_use]
     pub fn behind(self, outer: &str) -> Self {
@@ -74,6 +43,7 @@ impl<'a> PublicPrefix<'a> {
         }
     }
 
+    /// `cluster` is the cluster named in the request path (or empty), `stripped` what was taken off.
     pub fn new(cluster: &str, stripped: Option<&'a str>, scheme: Scheme, authority: &'a str) -> Self {
         let stripped = stripped.unwrap_or_default();
         let stripped = stripped.strip_suffix('/').unwrap_or(stripped);
@@ -98,21 +68,54 @@ impl<'a> PublicPrefix<'a> {
 
     /// The link as the client must see it; `None`: it stays.
     pub fn link(&self, link: &[u8]) -> Option<Vec<u8>> {
+        let (place, new) = self.edit(link)?;
+        Some([&link[..place.start], new.as_bytes(), &link[place.end..]].concat())
+    }
+
+    /// What has to stand at its beginning instead, and of what; `None`: it stays. Blanks around it, and tabs and line ends in
+    /// it, are nothing to browsers.
+    pub fn edit(&self, link: &[u8]) -> Option<(Range<usize>, String)> {
+        let is_blank = |byte: &u8| *byte <= b' ';
+        let start = link.iter().position(|byte| !is_blank(byte))?;
+        let end = link.iter().rposition(|byte| !is_blank(byte))? + 1;
+        let link = &link[start..end];
+        if memchr::memchr3(b'\t', b'\n', b'\r', link).is_none() {
+            let (length, new) = self.edit_plain(link)?;
+            return Some((start..start + length, new));
+        }
+        let is_kept = |&(_, byte): &(usize, &u8)| !matches!(byte, b'\t' | b'\n' | b'\r');
+        let (places, plain): (Vec<_>, Vec<_>) = link.iter().enumerate().filter(is_kept).unzip();
+        let (length, new) = self.edit_plain(&plain)?;
+        let length = places.get(length).copied().unwrap_or(link.len());
+        Some((start..start + length, new))
+    }
+
+    /// It names a server, and not that of the backend.
+    pub fn leads_elsewhere(&self, link: &[u8]) -> bool {
+        let is_kept = |byte: &u8| !matches!(byte, b'\t' | b'\n' | b'\r');
+        let link: Vec<u8> = link.iter().copied().filter(is_kept).collect();
+        let link = link.trim_ascii();
+        let names_server = scheme_length(link).is_some() || matches!(link, [b'/' | b'\\', b'/' | b'\\', ..]);
+        names_server && self.own_path(link).is_none()
+    }
+
+    /// How much of its beginning goes, and what comes.
+    fn edit_plain(&self, link: &[u8]) -> Option<(usize, String)> {
         let path = self.own_path(link)?;
         let (prefix, moved) = match self.is_below(path) {
-            true => (&b""[..], path),
-            false => (self.prefix.as_bytes(), self.without_base(path)),
+            true => ("", path),
+            false => (&*self.prefix, self.without_base(path)),
         };
         if prefix.is_empty() && moved.len() == link.len() {
             return None;
         }
-        let slash: &[u8] = match moved {
+        let slash = match moved {
             // Alone it would be another host's.
-            [b'/', b'/' | b'\\', ..] if prefix.is_empty() => b"/.",
-            [b'/', ..] => b"",
-            _ => b"/",
+            [b'/' | b'\\', b'/' | b'\\', ..] if prefix.is_empty() => "/.",
+            [b'/' | b'\\', ..] => "",
+            _ => "/",
         };
-        Some([prefix, slash, moved].concat())
+        Some((link.len() - moved.len(), [prefix, slash].concat()))
     }
 
     /// A `Set-Cookie` value whose `Path` attribute is moved below the prefix; `None`: it stays.
@@ -155,29 +158,41 @@ impl<'a> PublicPrefix<'a> {
         changed.then_some(out)
     }
 
-    /// What follows the origin, if the link is rooted or names the backend itself.
+    /// What follows the origin, if the link is rooted or names the backend itself. A backslash is a slash to browsers.
     fn own_path<'l>(&self, link: &'l [u8]) -> Option<&'l [u8]> {
-        let rest = match scheme_length(link) {
-            Some(length) if link[..length].eq_ignore_ascii_case(self.scheme.as_str().as_bytes()) => {
-                link[length + 1..].strip_prefix(b"//")?
-            }
-            Some(_) => return None,
-            None => match link.strip_prefix(b"//") {
-                Some(rest) => rest,
-                None => return link.starts_with(b"/").then_some(link),
-            },
+        let (scheme, rest) = match scheme_length(link) {
+            Some(length) => (Some(scheme_of(&link[..length])?), &link[length + 1..]),
+            None => (None, link),
+        };
+        let [b'/' | b'\\', b'/' | b'\\', rest @ ..] = rest else {
+            let is_rooted = matches!(rest, [b'/' | b'\\', ..]);
+            return (scheme.is_none() && is_rooted).then_some(rest);
         };
         let end = rest
             .iter()
             .position(|byte| b"/?#\\".contains(byte))
             .unwrap_or(rest.len());
-        same_authority(&rest[..end], self.scheme, self.authority).then_some(&rest[end..])
+        self.is_own(scheme, &rest[..end]).then_some(&rest[end..])
+    }
+
+    /// A port that is written has to be that of the backend, together with the scheme; without one it is its host that counts.
+    fn is_own(&self, scheme: Option<Scheme>, authority: &[u8]) -> bool {
+        let is_scheme = scheme.is_none_or(|scheme| scheme == self.scheme);
+        if is_scheme && same_authority(authority, self.scheme, self.authority) {
+            return true;
+        }
+        let host = host_of(self.authority.as_bytes());
+        let schemes = [Scheme::Http, Scheme::Https];
+        let mut of_link = schemes
+            .into_iter()
+            .filter(|of| scheme.is_none_or(|scheme| scheme == *of));
+        std::str::from_utf8(host).is_ok_and(|host| of_link.any(|of| same_authority(authority, of, host)))
     }
 
     /// It is put in front again when the link is followed.
     fn without_base<'l>(&self, path: &'l [u8]) -> &'l [u8] {
         match path.strip_prefix(self.base.as_bytes()) {
-            Some(rest) if rest.is_empty() || b"/?#".contains(&rest[0]) => rest,
+            Some(rest) if rest.is_empty() || b"/?#\\".contains(&rest[0]) => rest,
             Some(_) | None => path,
         }
     }
@@ -186,8 +201,22 @@ impl<'a> PublicPrefix<'a> {
         !self.prefix.is_empty()
             && path
                 .strip_prefix(self.prefix.as_bytes())
-                .is_some_and(|rest| rest.is_empty() || b"/?#".contains(&rest[0]))
+                .is_some_and(|rest| rest.is_empty() || b"/?#\\".contains(&rest[0]))
     }
+}
+
+/// Of those that lead to web servers.
+fn scheme_of(name: &[u8]) -> Option<Scheme> {
+    [Scheme::Http, Scheme::Https]
+        .into_iter()
+        .find(|scheme| name.eq_ignore_ascii_case(scheme.as_str().as_bytes()))
+}
+
+/// Without the port.
+fn host_of(authority: &[u8]) -> &[u8] {
+    let colon = memchr::memrchr(b':', authority);
+    let colon = colon.filter(|&at| memchr::memchr(b']', &authority[at..]).is_none());
+    &authority[..colon.unwrap_or(authority.len())]
 }
 
 /// Can this be read as a link at all? What cannot is not passed on by a backend whose links are moved.
@@ -271,6 +300,59 @@ mod tests {
             alone.cookie(b"a=1; Path=/tools/ui").as_deref(),
             Some(&b"a=1; Path=/"[..])
         );
+    }
+
+    #[test]
+    fn links_are_read_as_browsers_read_them() {
+        let ui = PublicPrefix::new("", Some("/p"), Scheme::Http, "b.example:81");
+        for (link, moved) in [
+            ("/x", Some("/p/x")),
+            ("\\x", Some("/p\\x")),
+            (" \n/x\t ", Some(" \n/p/x\t ")),
+            ("/\t/b.example/x", Some("/p/x")),
+            ("ht\ntp://b.example:81/x", Some("/p/x")),
+            ("http://b.example:81/x", Some("/p/x")),
+            ("http:\\\\b.example:81\\x", Some("/p\\x")),
+            ("//b.example:81/x", Some("/p/x")),
+            // The host at the ports that its schemes have anyway.
+            ("http://b.example/x", Some("/p/x")),
+            ("http://b.example:80/x", Some("/p/x")),
+            ("https://B.example/x", Some("/p/x")),
+            ("https://b.example:443/x", Some("/p/x")),
+            ("//b.example?a", Some("/p/?a")),
+            // Another port, or that of another scheme.
+            ("https://b.example:81/x", None),
+            ("http://b.example:443/x", None),
+            ("http://b.example:82/x", None),
+            ("http://user@b.example:81/x", None),
+            ("http://b.example.evil/x", None),
+            ("//evil.example/x", None),
+            ("/\\evil.example/x", None),
+            ("\\/evil.example/x", None),
+            ("/\t/evil.example/x", None),
+            ("x", None),
+            ("", None),
+            (" ", None),
+            ("#/x", None),
+            ("?/x", None),
+            ("mailto:/x", None),
+            ("javascript:/x/", None),
+            ("data:,/x", None),
+            ("ws://b.example:81/x", None),
+            ("http:/x", None),
+            ("/p/x", None),
+            ("/p", None),
+            ("/px", Some("/p/px")),
+        ] {
+            let seen = ui
+                .link(link.as_bytes())
+                .map(|moved| String::from_utf8(moved).unwrap());
+            assert_eq!(seen.as_deref(), moved, "{link:?}");
+            // Once is enough.
+            if let Some(moved) = moved {
+                assert_eq!(ui.link(moved.as_bytes()), None, "{link:?}");
+            }
+        }
     }
 
     #[test]

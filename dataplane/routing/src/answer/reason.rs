@@ -67,6 +67,8 @@ pub const DISCOVERY: &str = "Discovery";
 pub const DROPPED: &str = "Dropped";
 /// A policy found nothing where it looked something up.
 pub const ENRICHMENT_FAILED: &str = "EnrichmentFailed";
+/// A page asked for what it finds below the prefix of its object.
+pub const ESCAPED: &str = "Escaped";
 /// What a policy runs is not on this data plane.
 pub const EXTENSION_UNAVAILABLE: &str = "ExtensionUnavailable";
 /// A filter does not take the request.

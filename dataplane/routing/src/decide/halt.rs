@@ -146,6 +146,16 @@ pub enum Answer<'a> {
     Redirect {
         location: Vec<u8>,
     },
+    /// Nothing is there, and the page that asks does not know its prefix.
+    Escaped {
+        /// Bounded.
+        path: &'a str,
+        refused: Refused,
+    },
+    /// 307: to where the page that asks belongs.
+    Moved {
+        location: Vec<u8>,
+    },
     ApiGroup {
         group: &'a str,
         versions: Vec<&'a str>,

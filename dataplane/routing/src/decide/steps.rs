@@ -135,7 +135,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             Step::Gate => self.gate(headers),
             Step::Info => self.info(),
             Step::Who => self.who(),
-            Step::Lookup => self.lookup(),
+            Step::Lookup => self.lookup(headers),
             Step::Impersonation => self.impersonation(headers),
             Step::Route => self.find_route(),
             Step::PreRequest => self.ask_policies(Place::BeforeReview),
@@ -202,7 +202,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         self.caller.as_ref().map(|_| ()).ok_or(Stop::Who)
     }
 
-    fn lookup(&mut self) -> Result<(), Stop<'a>> {
+    fn lookup(&mut self, headers: &impl HeaderView) -> Result<(), Stop<'a>> {
         let decision = match self.family {
             Family::Connectors => {
                 let found = self.tool.path.and_then(|path| self.table.connectors.get(&path));
@@ -217,6 +217,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         };
         self.policies = object.and_then(Destination::policies);
         self.decision = Some(decision);
+        self.seek_page(headers);
         Ok(())
     }
 
@@ -285,9 +286,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         }
     }
 
-    fn may(&self) -> Result<(), Stop<'a>> {
+    fn may(&mut self) -> Result<(), Stop<'a>> {
         match self.is_allowed {
-            true => self.count_as(),
+            true => self.send_back().and_then(|()| self.count_as()),
             false => Err(Stop::May),
         }
     }
@@ -446,7 +447,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
 
 /// The name of the UI that an object is: it takes all that is below `/proxy/NAME`, of which its backend sees nothing. One
 /// that is broken answers for itself.
-fn app_of<R: Destination>(route: &R) -> Option<&str> {
+pub(super) fn app_of<R: Destination>(route: &R) -> Option<&str> {
     let strips = route
         .backend()
         .map(|backend| backend.directives.map_or("", |directives| directives.strips()));

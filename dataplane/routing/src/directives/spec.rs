@@ -19,6 +19,31 @@ pub struct DirectiveSpec {
     pub auth_proxy: bool,
     pub wrap_transport: bool,
     pub reject_forwarding_redirects: bool,
+    #[serde(skip_serializing_if = "RewriteLinks::is_off")]
+    pub rewrite_links: RewriteLinks,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rewrite_body: Vec<BodyRule>,
+}
+
+/// How far the links of answers are moved below the public prefix.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RewriteLinks {
+    #[default]
+    Off,
+    /// Those that stand in headers, markup and style sheets.
+    Markup,
+    /// Those, too, that scripts make: pages get a script of genkan's.
+    Full,
+}
+
+/// A text that is put in the place of another in bodies of a type.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BodyRule {
+    /// `application/json`, or `text/*`.
+    pub content_type: String,
+    pub from: String,
+    pub to: String,
 }
 
 /// Why a directive cannot be used, and where it stands.
@@ -35,6 +60,59 @@ const MAX_ITEM: usize = 8 * 1024;
 const MAX_HEADERS: usize = 64 * 1024;
 const MAX_STRIP: usize = 1024;
 const MAX_METHOD: usize = 32;
+const MAX_BODY_RULES: usize = 8;
+const MAX_BODY_TEXT: usize = 1024;
+const MAX_CONTENT_TYPE: usize = 128;
+
+// === impl RewriteLinks ===
+
+impl RewriteLinks {
+    pub fn is_off(&self) -> bool {
+        *self == Self::Off
+    }
+}
+
+// === impl BodyRule ===
+
+impl BodyRule {
+    /// Whether bodies of this type are meant: in lower case, without parameters.
+    pub fn takes(&self, essence: &str) -> bool {
+        match self.content_type.strip_suffix('*') {
+            Some(start) => essence.starts_with(start),
+            None => essence == self.content_type,
+        }
+    }
+
+    /// The fields that cannot be used.
+    fn problems(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let is_type = self
+            .content_type
+            .split_once('/')
+            .is_some_and(|(of, subtype)| is_word(of) && (subtype == "*" || is_word(subtype)));
+        let is_type = is_type && self.content_type.len() <= MAX_CONTENT_TYPE;
+        let kind = (!is_type).then(|| {
+            let written = &self.content_type;
+            let reason = format!(
+                "{written:?} is no type of a body; write one in lower case and without parameters, such as \
+                 application/json or text/*"
+            );
+            ("contentType", reason)
+        });
+        let empty = self.from.is_empty().then(|| ("from", "is empty".to_owned()));
+        let texts = [("from", &self.from), ("to", &self.to)];
+        let long = texts.into_iter().filter_map(|(name, text)| {
+            let reason = || format!("has {} bytes; at most {MAX_BODY_TEXT} are allowed", text.len());
+            (text.len() > MAX_BODY_TEXT).then(|| (name, reason()))
+        });
+        kind.into_iter().chain(empty).chain(long)
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    let is_inner =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$&^_.+-".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_inner)
+}
 
 // === impl Problem ===
 
@@ -99,6 +177,21 @@ impl DirectiveSpec {
             }
         }
         problems
+    }
+
+    pub(super) fn check_answers(&self, problems: &mut Vec<Problem>) {
+        let count = self.rewrite_body.len();
+        if count > MAX_BODY_RULES {
+            let reason = format!("has {count} items; at most {MAX_BODY_RULES} are allowed");
+            problems.push(Problem::of("rewriteBody", reason));
+        }
+        for (index, rule) in self.rewrite_body.iter().enumerate() {
+            let of_rule = rule.problems();
+            problems.extend(of_rule.map(|(name, reason)| Problem {
+                field: format!("directives.rewriteBody[{index}].{name}"),
+                reason,
+            }));
+        }
     }
 
     pub(super) fn check_method(&self, problems: &mut Vec<Problem>) {

@@ -160,6 +160,12 @@ impl Route {
                 self.upstream()
                     .is_some_and(|upstream| !upstream.fronting.is_default()),
             ),
+            (
+                "links",
+                self.directives
+                    .as_ref()
+                    .is_some_and(|spec| !spec.rewrite_links.is_off() || !spec.rewrite_body.is_empty()),
+            ),
             ("secrets", !self.secrets.is_empty()),
             ("connectors", self.role != Role::None),
             (

@@ -16,6 +16,7 @@ use crate::headers::{HeaderStore, HeaderView};
 use crate::identity::{Introduction, Unsendable};
 use crate::path::LONGEST_TARGET;
 use crate::public::Public;
+use crate::rewritten;
 
 /// The request line for the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +147,9 @@ impl UpstreamRequest<'_> {
         };
         headers.put("Host", host.clone());
         if let Some(directives) = self.directives {
+            if directives.rewrites_answers() && self.kind.upgrade.is_none() {
+                rewritten::prepare(headers)?;
+            }
             directives.header_up.apply(headers);
             if wraps && !self.public.as_ref().is_some_and(Public::is_told) {
                 let path = self.target.split(|&byte| byte == b'?').next();

@@ -1,27 +1,24 @@
-use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use lol_html::errors::RewritingError;
-use lol_html::html_content::BailOut;
-use lol_html::send::{Element, ElementContentHandlers, HtmlRewriter, Settings};
-use lol_html::{MemorySettings, Selector};
+use lol_html::send::HtmlRewriter;
 use parking_lot::Mutex;
 
-use genkan_routing::links::LINK_ATTRIBUTES;
-
 use super::Left;
-use super::prefix::OwnPrefix;
-use super::splice::{Edits, Output, Splice};
+use super::markup::Markup;
+use super::splice::{Notes, Output, Splice};
 use super::tag::Tag;
 
 /// A document of any length that is read in bounded memory. The parser notes every element that is open, and holds every
 /// tag until it ends: when its memory is full it is given up, and another one begins at the very tag.
 pub struct Page {
-    prefix: Arc<OwnPrefix>,
+    markup: Arc<Markup>,
     output: Arc<Mutex<Output>>,
+    notes: Arc<Mutex<Notes>>,
     state: State,
     /// Angle brackets since the parser began: no more elements than that are open.
     brackets: usize,
+    /// The parser is new, and has what the one before gave up on.
+    is_recovering: bool,
 }
 
 enum State {
@@ -33,34 +30,24 @@ enum State {
 }
 
 /// One tag with its attributes, and the elements that are open: in old pages nobody closes them.
-const MEMORY: usize = 2 << 20;
+pub const MEMORY: usize = 2 << 20;
 /// A parser that gives up while it holds so much does so because of one tag.
 const LARGE_TAG: usize = MEMORY / 4;
 /// So many open elements fit into the memory. Beyond that the parser gets pieces that begin with a bracket: it may give up
 /// within each, and what it has not read then begins with a tag.
 const MANY_BRACKETS: usize = 4_000;
 
-static SELECTOR: LazyLock<Selector> = LazyLock::new(|| {
-    let selectors = LINK_ATTRIBUTES.iter().map(|(element, attribute)| match *element {
-        "" => format!("[{attribute}]"),
-        element => format!("{element}[{attribute}]"),
-    });
-    let selectors: Vec<_> = selectors.collect();
-    selectors
-        .join(",")
-        .parse()
-        .expect("the list of attributes makes valid selectors")
-});
-
 // === impl Page ===
 
 impl Page {
-    pub fn new(prefix: OwnPrefix) -> Self {
+    pub fn new(markup: Markup) -> Self {
         let mut page = Self {
-            prefix: Arc::new(prefix),
+            markup: Arc::new(markup),
             output: Arc::default(),
+            notes: Arc::default(),
             state: State::PassOn,
             brackets: 0,
+            is_recovering: false,
         };
         page.begin(&[]);
         page
@@ -86,14 +73,19 @@ impl Page {
                 }
                 State::Read(html) => {
                     let brackets = memchr::memchr_iter(b'<', piece).count();
-                    let (now, then) = match self.brackets + brackets > MANY_BRACKETS {
-                        true => piece.split_at(next_bracket(piece)),
-                        false => piece.split_at(piece.len()),
+                    let end = match self.brackets + brackets > MANY_BRACKETS {
+                        true => next_bracket(piece),
+                        false => piece.len(),
                     };
+                    let end = self.markup.end_of_step(piece, end);
+                    let (now, then) = piece.split_at(end);
                     self.brackets += brackets.min(now.len());
                     piece = then;
                     if html.write(now).is_err() {
                         left = left.or(self.recover());
+                    } else if self.markup.went_astray() {
+                        self.pass_on();
+                        self.begin(&[]);
                     }
                 }
             }
@@ -101,14 +93,10 @@ impl Page {
         left
     }
 
-    /// Nothing follows.
-    pub fn end(&mut self) {
-        self.pass_on();
-    }
-
     /// From here on nothing is read.
     pub fn pass_on(&mut self) {
         if let State::Read(html) = std::mem::replace(&mut self.state, State::PassOn) {
+            self.notes.lock().finish();
             // A tag that has not ended is text for it.
             let outcome = html.end();
             let mut output = self.output.lock();
@@ -124,29 +112,11 @@ impl Page {
 
     /// Another parser, for what follows `context` in an element that is no ordinary one.
     fn begin(&mut self, context: &[u8]) {
-        let edits = Edits::default();
-        let splice = Splice::new(Arc::clone(&edits), Arc::clone(&self.output), context.len());
-        let (prefix, output) = (Arc::clone(&self.prefix), Arc::clone(&self.output));
-        let note = move |element: &mut Element<'_, '_>| {
-            prefix.note_links(element, &edits);
-            Ok(())
-        };
-        let give_up = move |_: &RewritingError, _: &mut BailOut<'_>| {
-            output.lock().unread = Some(Vec::new());
-        };
-        let memory = MemorySettings::new()
-            .with_max_allowed_memory_usage(MEMORY)
-            .with_graceful_bail_out_on_memory_limit_exceeded(true);
-        let handlers = ElementContentHandlers::default().element(note);
-        let settings = Settings::new_send()
-            .with_memory_settings(memory)
-            .with_strict(false)
-            .append_bail_out_handler(give_up)
-            .append_element_content_handler((Cow::Borrowed(&*SELECTOR), handlers));
-        let mut html = Box::new(HtmlRewriter::new(settings, splice));
+        self.notes = Arc::default();
+        let mut html = self.markup.parser(&self.output, &self.notes, context.len());
         self.brackets = 0;
         self.state = match html.write(context) {
-            Ok(()) => State::Read(html),
+            Ok(()) => State::Read(Box::new(html)),
             Err(_) => State::PassOn,
         };
     }
@@ -154,10 +124,14 @@ impl Page {
     /// The parser gave up. What it held begins with a tag that it has not read.
     fn recover(&mut self) -> Option<Left> {
         let unread = self.output.lock().unread.take().unwrap_or_default();
-        if unread.len() < LARGE_TAG {
+        let is_again = std::mem::take(&mut self.is_recovering);
+        if unread.len() < LARGE_TAG && !is_again {
             // Too many elements were open. For what is a link they do not matter.
             self.begin(&[]);
-            return self.write(&unread);
+            self.is_recovering = true;
+            let left = self.write(&unread);
+            self.is_recovering = false;
+            return left;
         }
         self.state = match Tag::begins(&unread) {
             Some(tag) => State::Skip(tag),
@@ -178,11 +152,14 @@ mod tests {
     use genkan_routing::Scheme;
     use genkan_routing::links::PublicPrefix;
 
+    use super::super::markup::Dialect;
+    use super::super::prefix::OwnPrefix;
     use super::*;
 
     fn mk_page() -> Page {
         let prefix = PublicPrefix::new("", Some("/p"), Scheme::Http, "b.example");
-        Page::new(OwnPrefix::new(&prefix))
+        let prefix = Arc::new(OwnPrefix::new(&prefix, None));
+        Page::new(Markup::new(prefix, Dialect::Html))
     }
 
     fn pass(document: &str, step: usize) -> (String, Option<Left>) {
@@ -192,7 +169,7 @@ mod tests {
             left = left.or(page.write(piece));
             out.extend(page.take());
         }
-        page.end();
+        page.pass_on();
         out.extend(page.take());
         (String::from_utf8(out).unwrap(), left)
     }
@@ -216,14 +193,14 @@ mod tests {
     #[test]
     fn large_tags_pass_and_what_follows_is_read() {
         let large = "x".repeat(MEMORY + 5);
-        // Nothing is held of a tag that has no link.
+        // Nothing is held of a tag that can have no link.
         let large_tag = Some(Left::LargeTag);
         for (before, after, expected) in [
             ("<img alt='>\"' src=\"data:", "\">", large_tag),
             ("<img src=data:", " alt='>'>", large_tag),
             ("<script src=\"", "\">'<a href=\"/no\">'</script>", large_tag),
             ("<iframe src='", "'><a href=\"/no\"></iframe>", large_tag),
-            ("<textarea title='", "'><a href=\"/no\"></textarea>", None),
+            ("<textarea title='", "'><a href=\"/no\"></textarea>", large_tag),
             ("</p ", ">", None),
         ] {
             let document = format!("<a href='/before'>{before}{large}{after}<a href='/after'>");

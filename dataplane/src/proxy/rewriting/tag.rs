@@ -20,7 +20,7 @@ enum At {
 }
 
 /// What stands in these is no markup, or markup with rules of its own.
-const APART: [&str; 13] = [
+pub const APART: [&str; 13] = [
     "iframe",
     "math",
     "noembed",

@@ -222,4 +222,28 @@ const ATTACKS: &[Attack] = &[
         "Service-Worker: script\r\n",
         Refused(403),
     ),
+    attack(
+        "a page of another site that asks beside a UI as if it were its page",
+        "POST /data HTTP/1.1",
+        "Sec-Fetch-Site: cross-site\r\nReferer: http://gw.example/proxy/full/\r\nContent-Length: 0\r\n",
+        Refused(404),
+    ),
+    attack(
+        "the same without a word of where it comes from",
+        "GET /data HTTP/1.1",
+        "Referer: http://gw.example/proxy/full/\r\n",
+        Refused(404),
+    ),
+    attack(
+        "a page of a UI that asks for what is Kubernetes'",
+        "GET /api/v1/secrets HTTP/1.1",
+        "Sec-Fetch-Site: same-origin\r\nReferer: http://gw.example/proxy/full/\r\n",
+        Refused(404),
+    ),
+    attack(
+        "a page of a UI with two Referers",
+        "GET /data HTTP/1.1",
+        "Sec-Fetch-Site: same-origin\r\nReferer: http://gw.example/proxy/full/\r\nReferer: http://gw.example/\r\n",
+        Refused(404),
+    ),
 ];

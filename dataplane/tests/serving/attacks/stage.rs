@@ -1,6 +1,6 @@
 //! What the attacks meet: the program, routes of every kind, and the backend behind them.
 
-use genkan_proto::v1alpha1::{Directives, Resource, SecretValue, Upstream};
+use genkan_proto::v1alpha1::{Directives, Resource, RewriteLinks, SecretValue, Upstream};
 use serde_json::json;
 
 use super::ledger::Ledger;
@@ -53,12 +53,18 @@ impl Stage {
             strip_path_prefix: "/proxy/strip".into(),
             ..none()
         };
+        let full = Directives {
+            strip_path_prefix: "/proxy/full".into(),
+            rewrite_links: RewriteLinks::Full.into(),
+            ..none()
+        };
         let (tool, credential) = tool(&ledger);
         *process.operator.heard().secrets.lock() = vec![credential];
         let mut resources = vec![
             mk_proxy("known", "/proxy/known/*", upstream(), introduced),
             mk_proxy("stripped", "/proxy/strip*", upstream(), stripped),
             mk_proxy("erasing", "/proxy/erasing/*", upstream(), erasing),
+            mk_proxy("full", "/proxy/full/*", upstream(), full),
             mk_proxy("plain", "/proxy/*", upstream(), none()),
             mk_api("shop.example", "v1", upstream()),
         ];

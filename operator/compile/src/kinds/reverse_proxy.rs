@@ -1,5 +1,5 @@
 use genkan_crds::{Directives, ReverseProxySpec, Upstream};
-use genkan_routing::directives::DirectiveSpec;
+use genkan_routing::directives::{BodyRule, DirectiveSpec, RewriteLinks};
 use genkan_routing::matcher::method_problem;
 use genkan_routing::model::{Matcher, ObjectKey};
 use genkan_routing::public::{Fronting, HostMode, is_authority};
@@ -32,7 +32,7 @@ fn read(spec: &Value) -> serde_json::Result<Spec> {
     Ok(Spec {
         endpoint: spec.upstream.endpoint,
         fronting,
-        directives: spec.directives.map(rules),
+        directives: spec.directives.map(|spec| rules(spec, &mut problems)),
         forward_authorization: spec.forward_authorization.unwrap_or(false),
         problems,
         policies,
@@ -100,8 +100,35 @@ fn fronting(upstream: &Upstream, problems: &mut Vec<String>) -> Fronting {
 }
 
 /// The directives in the words of the routing library.
-fn rules(spec: Directives) -> DirectiveSpec {
+fn rules(spec: Directives, problems: &mut Vec<String>) -> DirectiveSpec {
+    let wraps = spec.wrap_transport.unwrap_or(false);
+    let rewrite_links = match spec.rewrite_links.as_deref() {
+        Some("Off") if wraps => {
+            problems.push(
+                "spec.directives.rewriteLinks: wrapTransport moves links, and Off would not; leave one of them out"
+                    .to_owned(),
+            );
+            RewriteLinks::Off
+        }
+        None | Some("Off") => RewriteLinks::Off,
+        Some("Markup") => RewriteLinks::Markup,
+        Some("Full") => RewriteLinks::Full,
+        Some(other) => {
+            problems.push(format!(
+                "spec.directives.rewriteLinks: {other:?} is unknown; give Off, Markup or Full"
+            ));
+            RewriteLinks::Off
+        }
+    };
+    let rule = |rule: genkan_crds::BodyRule| BodyRule {
+        content_type: rule.content_type,
+        from: rule.from,
+        to: rule.to,
+    };
+    let rewrite_body = spec.rewrite_body.unwrap_or_default();
     DirectiveSpec {
+        rewrite_links,
+        rewrite_body: rewrite_body.into_iter().map(rule).collect(),
         method: spec.method,
         strip_path_prefix: spec.strip_path_prefix,
         strip_path_suffix: spec.strip_path_suffix,
@@ -111,7 +138,7 @@ fn rules(spec: Directives) -> DirectiveSpec {
         replace: spec.replace.unwrap_or_default(),
         path_regexp: spec.path_regexp.unwrap_or_default(),
         auth_proxy: spec.auth_proxy.unwrap_or(false),
-        wrap_transport: spec.wrap_transport.unwrap_or(false),
+        wrap_transport: wraps,
         reject_forwarding_redirects: spec.reject_forwarding_redirects.unwrap_or(false),
     }
 }

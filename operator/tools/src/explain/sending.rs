@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use genkan_routing::arriving::Kind;
 use genkan_routing::decide::{Destination as _, Plan};
+use genkan_routing::directives::RewriteLinks;
 use genkan_routing::door::Arrival;
 use genkan_routing::identity::{Introduction, is_user_header};
 use genkan_routing::model::{Matcher, Target, Upstream};
@@ -220,8 +221,16 @@ impl Forwarding<'_> {
                 "headerDown changes the headers of the answer",
             ),
             (
-                is(|directives| directives.wrap_transport),
+                is(|directives| !directives.links.is_off()),
                 "links in the answer are moved below the public prefix",
+            ),
+            (
+                is(|directives| directives.links == RewriteLinks::Full),
+                "pages get a script that keeps their links there, and what leaves it is sent back",
+            ),
+            (
+                is(|directives| !directives.rewrite_body.is_empty()),
+                "rewriteBody puts texts in the place of others in the body of the answer",
             ),
             (
                 is(|directives| directives.reject_forwarding_redirects),

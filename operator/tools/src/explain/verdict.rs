@@ -185,7 +185,8 @@ fn decide(
                 if let Some(refused) = refusal.map_err(Stop::Unknown)? {
                     let is_anonymous = somebody.is_anonymous();
                     let to = invited(settings, &front, &request, &headers, &refused, is_anonymous);
-                    return Err(to.unwrap_or_else(|| refused.into()).into());
+                    let told = to.unwrap_or_else(|| deciding.veiled(Outcome::from(refused)));
+                    return Err(told.into());
                 }
                 deciding.is_allowed();
             }
@@ -364,7 +365,9 @@ pub(super) fn refuse(code: u16, reason: &str, message: impl Into<String>) -> Out
 impl From<Answer<'_>> for Outcome {
     fn from(answer: Answer<'_>) -> Self {
         match answer {
-            Answer::Refused(refused) | Answer::Unsupported(refused) => refused.into(),
+            Answer::Refused(refused) | Answer::Unsupported(refused) | Answer::Escaped { refused, .. } => {
+                refused.into()
+            }
             Answer::Unavailable { title, why } => {
                 refuse(503, &why.reason, format!("{title}: {}", why.message))
             }
@@ -379,6 +382,10 @@ impl From<Answer<'_>> for Outcome {
             // Whoever knows the front says more of it.
             Answer::LogIn(wanted) => elsewhere(wanted.to.as_bytes()),
             Answer::Redeem { to, .. } => elsewhere(to.as_bytes()),
+            Answer::Moved { location } => Self::Redirect {
+                code: 307,
+                location: String::from_utf8_lossy(&location).into_owned(),
+            },
             Answer::FeatureFlags(on) => Self::Discovery {
                 what: format!("the switches of Connectors, of which {} are on", on.len()),
             },

@@ -1,6 +1,6 @@
 //! What works, but does nothing, or not what it reads like.
 
-use genkan_routing::directives::{DirectiveSpec, Directives, Input};
+use genkan_routing::directives::{DirectiveSpec, Directives, Input, RewriteLinks};
 use genkan_routing::headers::is_reserved;
 use genkan_routing::identity::{is_impersonation_header, is_trusted_elsewhere, is_user_header};
 
@@ -99,11 +99,24 @@ pub(super) fn proxied(
     }
 }
 
-/// Links are moved below what stripPathPrefix takes off, and nothing else is known to have been a prefix.
+/// Links are moved below what stripPathPrefix takes off, or other rules of which that can be known.
 fn unmoved(path: &str, rules: &DirectiveSpec, warn: &mut impl FnMut(&str, String)) {
     let prefix = path.trim_end_matches('*').trim_end_matches('/');
-    if !rules.wrap_transport || prefix.is_empty() {
+    let Ok(compiled) = Directives::compile(rules) else {
         return;
+    };
+    let by_rules = rules.strip_path_prefix.as_deref().unwrap_or_default().is_empty();
+    if compiled.links.is_off() || prefix.is_empty() || (by_rules && compiled.prefix().is_some()) {
+        return;
+    }
+    if compiled.links == RewriteLinks::Full && compiled.prefix().is_none() {
+        warn(
+            "directives.rewriteLinks",
+            format!(
+                "has no prefix to keep pages below: none is taken off every path; write stripPathPrefix: {prefix}, or leave \
+                 it out for a backend that knows its prefix"
+            ),
+        );
     }
     let stripped = rules.strip_path_prefix.clone();
     let alone = |list: &str| DirectiveSpec {
@@ -140,8 +153,8 @@ fn unmoved(path: &str, rules: &DirectiveSpec, warn: &mut impl FnMut(&str, String
             warn(
                 &format!("directives.{list}"),
                 format!(
-                    "takes a prefix off, but wrapTransport moves links only below what stripPathPrefix takes off; write \
-                     stripPathPrefix: {prefix} instead"
+                    "takes a prefix off, but not the same one off every path, as far as that can be known, so links are not \
+                     moved below it; write stripPathPrefix: {prefix} instead"
                 ),
             );
         }
