@@ -24,6 +24,8 @@ pub use seen::{Asked, Seen};
 const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// What looks for elements, also in shadow trees and frames.
 const FIND: &str = include_str!("browser/find.js");
+/// As a modifier of keys.
+const CONTROL: u8 = 2;
 /// The protocol is spoken on the third and fourth descriptor, which have to be there before the program is.
 const DESCRIPTORS: &str = "exec 3<&0 4>&1 0</dev/null 1>&2; exec \"$@\"";
 
@@ -134,14 +136,14 @@ impl Page {
         }
     }
 
-    /// Waits until an expression is true.
-    pub async fn wait(&self, expression: &str) -> Result<()> {
+    /// Waits until an expression is neither null nor false, and gives what it then is.
+    pub async fn wait(&self, expression: &str) -> Result<Value> {
         let waited = wait::until(expression, self.patience, || async {
             let value = self.evaluate(expression).await?;
-            Ok(Some(()).filter(|()| !matches!(value, Value::Null | Value::Bool(false))))
+            Ok(Some(value).filter(|value| !matches!(value, Value::Null | Value::Bool(false))))
         });
         match waited.await {
-            Ok(()) => Ok(()),
+            Ok(value) => Ok(value),
             Err(error) => Err(anyhow!("{error:#}; {}", self.shown().await)),
         }
     }
@@ -150,18 +152,21 @@ impl Page {
     pub async fn wait_for(&self, selector: &str, text: &str) -> Result<()> {
         self.wait(&format!("find({}, {}) !== null", quoted(selector), quoted(text)))
             .await
+            .map(drop)
     }
 
     /// Waits until the page says this, wherever it does.
     pub async fn wait_said(&self, text: &str) -> Result<()> {
-        self.wait(&format!("said().includes({})", quoted(text))).await
+        self.wait(&format!("said().includes({})", quoted(text)))
+            .await
+            .map(drop)
     }
 
     /// With the mouse, in the middle of the first such element that says this text, once it is there and nothing covers it.
     pub async fn click(&self, selector: &str, text: &str) -> Result<()> {
-        let place = format!("place({}, {})", quoted(selector), quoted(text));
-        self.wait(&format!("{place} !== null")).await?;
-        let at = self.evaluate(&place).await?;
+        let at = self
+            .wait(&format!("await place({}, {})", quoted(selector), quoted(text)))
+            .await?;
         for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
             let button = if kind == "mouseMoved" { "none" } else { "left" };
             let event = json!({"type": kind, "x": at["x"], "y": at["y"], "button": button, "clickCount": 1});
@@ -173,24 +178,26 @@ impl Page {
     /// In place of what stands in a field.
     pub async fn fill(&self, selector: &str, text: &str) -> Result<()> {
         self.click(selector, "").await?;
-        self.evaluate("document.execCommand('selectAll')").await?;
-        self.insert(text).await
-    }
-
-    /// Where the cursor is, as if pasted.
-    pub async fn insert(&self, text: &str) -> Result<()> {
+        self.press("a", 65, json!({"modifiers": CONTROL, "commands": ["selectAll"]}))
+            .await?;
         self.call("Input.insertText", json!({ "text": text }))
             .await
             .map(drop)
     }
 
     pub async fn enter(&self) -> Result<()> {
-        for kind in ["keyDown", "keyUp"] {
-            let mut event =
-                json!({"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13});
-            if kind == "keyDown" {
-                event["text"] = "\r".into();
-            }
+        self.press("Enter", 13, json!({"text": "\r"})).await
+    }
+
+    /// A key, which does more where it goes down.
+    async fn press(&self, key: &str, code: u8, down: Value) -> Result<()> {
+        let mut event = json!({"type": "keyUp", "key": key, "windowsVirtualKeyCode": code});
+        let up = event.clone();
+        event["type"] = "keyDown".into();
+        for (name, value) in down.as_object().into_iter().flatten() {
+            event[name] = value.clone();
+        }
+        for event in [event, up] {
             self.call("Input.dispatchKeyEvent", event).await?;
         }
         Ok(())

@@ -21,15 +21,23 @@ const found = (selector, text = "") => {
   return null;
 };
 const find = (selector, text = "") => found(selector, text)?.element ?? null;
-// The middle of an element in the window, once that is where it is seen and it can be used.
-const place = (selector, text = "") => {
-  const { element, tree } = found(selector, text) ?? {};
-  if (!element || element.disabled) return null;
-  element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+const frame = () => new Promise(done => requestAnimationFrame(done));
+const middle = ({ element, tree }) => {
   const at = element.getBoundingClientRect();
-  const [x, y] = [at.x + at.width / 2, at.y + at.height / 2];
-  const top = tree.root.elementFromPoint(x, y);
-  if (!top || !(element.contains(top) || top.contains(element))) return null;
-  return { x: x + tree.x, y: y + tree.y };
+  return { x: tree.x + at.x + at.width / 2, y: tree.y + at.y + at.height / 2 };
+};
+// The middle of an element in the window, once it can be used, is not covered, and rests there.
+const place = async (selector, text = "") => {
+  const target = found(selector, text);
+  if (!target || target.element.disabled || document.readyState !== "complete") return null;
+  const { element, tree } = target;
+  element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+  const { x, y } = middle(target);
+  await frame();
+  await frame();
+  const still = middle(target);
+  const top = tree.root.elementFromPoint(x - tree.x, y - tree.y);
+  const open = top && (element.contains(top) || top.contains(element));
+  return open && still.x === x && still.y === y ? still : null;
 };
 const said = () => [...trees()].map(({ root }) => root.body?.innerText ?? [...root.children].map(child => child.innerText ?? "").join("\n")).join("\n")

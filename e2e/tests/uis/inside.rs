@@ -106,7 +106,9 @@ async fn publish(plan: &Plan, chosen: &[Recipe], folder: &Path) -> Result<Produc
     let manifests = folder.join("manifests");
     std::fs::create_dir_all(&manifests)?;
     for (recipe, port) in chosen.iter().zip((FIRST..).step_by(2)) {
-        let objects = Way::ALL.map(|way| recipe.object(way, port + u16::from(way == Way::Aware)));
+        let objects: Vec<_> = Way::all()
+            .map(|way| recipe.object(way, port + u16::from(way == Way::Aware)))
+            .collect();
         std::fs::write(
             manifests.join(format!("{}.yaml", recipe.name)),
             manifest(&objects),
@@ -117,22 +119,26 @@ async fn publish(plan: &Plan, chosen: &[Recipe], folder: &Path) -> Result<Produc
         ..Addresses::default()
     };
     let source = Source::Folder(manifests);
-    let allowed = ["--allow-upstream-cidr", "127.0.0.0/8"];
-    let product = Product::launch(&plan.programs, folder, &source, addresses, &allowed).await?;
+    // By path a UI that makes links of the host that it sees is told this one.
+    let public = format!("http://{}", local(FRONT));
+    let flags = ["--allow-upstream-cidr", "127.0.0.0/8", "--public-url", &public];
+    let product = Product::launch(&plan.programs, folder, &source, addresses, &flags).await?;
     product.in_step().await?;
     Ok(product)
 }
 
 /// One UI in all ways.
 async fn with(recipe: &Recipe, programs: &Path, folder: &Path, port: u16, browser: &Browser) -> Result<Row> {
-    let plain = start(recipe, programs, folder.join("plain"), port, None).await?;
     let base = format!("/proxy/{}", recipe.published(Way::Aware));
-    let aware = start(recipe, programs, folder.join("aware"), port + 1, Some(base)).await?;
+    let (plain, aware) = tokio::try_join!(
+        start(recipe, programs, folder.join("plain"), port, None),
+        start(recipe, programs, folder.join("aware"), port + 1, Some(base)),
+    )?;
     let mut row = Row::new(recipe);
-    for way in Way::ALL {
+    for way in Way::all() {
         let patience = match recipe.fault(way) {
-            None => PATIENCE,
-            Some(_) => LITTLE_PATIENCE,
+            None | Some(Fault::Leaks(_)) => PATIENCE,
+            Some(Fault::Fails(_)) => LITTLE_PATIENCE,
         };
         let used = visit(recipe, way, browser.page(patience).await?, folder).await?;
         if let Some(wrong) = wrong(recipe, way, &used) {
@@ -179,7 +185,9 @@ async fn visit(recipe: &Recipe, way: Way, page: Page, folder: &Path) -> Result<U
     let name = recipe.published(way);
     let (origin, below) = match way {
         Way::Host => (format!("http://{name}.localhost:{FRONT}"), String::new()),
-        Way::Markup | Way::Aware => (format!("http://127.0.0.1:{FRONT}"), format!("/proxy/{name}")),
+        Way::Markup | Way::Full | Way::Aware => {
+            (format!("http://127.0.0.1:{FRONT}"), format!("/proxy/{name}"))
+        }
     };
     let visit = Visit {
         page,
@@ -205,14 +213,20 @@ async fn visit(recipe: &Recipe, way: Way, page: Page, folder: &Path) -> Result<U
 
 /// What is not as the recipe says.
 fn wrong(recipe: &Recipe, way: Way, used: &Used) -> Option<String> {
-    let name = way.name();
-    match (recipe.fault(way), &used.outcome) {
-        (None, Ok(())) => None,
-        (None, Err(why)) => Some(format!("{name}: {why}\n{used}")),
-        (Some(fault), Ok(())) => Some(format!("{name}: it works, and should not: {fault:?}")),
-        (Some(Fault::Asks(path)), Err(why)) => {
-            let asked = used.escaped.iter().any(|escaped| escaped.starts_with(path));
-            (!asked).then(|| format!("{name}: {why}\nand no page of it asks for {path}\n{used}"))
+    let (works, outside) = match recipe.fault(way) {
+        None => (true, None),
+        Some(Fault::Leaks(path)) => (true, Some(path)),
+        Some(Fault::Fails(path)) => (false, Some(path)),
+    };
+    let known = |escaped: &String| outside.is_some_and(|path| escaped.starts_with(path));
+    let wrong = match &used.outcome {
+        Err(why) if works => why.clone(),
+        Ok(()) if !works => "it works, and should not".to_owned(),
+        _ if outside.is_some() && !used.escaped.iter().any(known) => {
+            format!("it asks for nothing at {outside:?}")
         }
-    }
+        Ok(()) if !used.escaped.iter().all(known) => "it works, and yet asks for more outside".to_owned(),
+        _ => return None,
+    };
+    Some(format!("{}: {wrong}\n{used}", way.name()))
 }

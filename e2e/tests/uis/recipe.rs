@@ -28,8 +28,8 @@ pub struct Recipe {
     pub upstream: Option<fn() -> Value>,
     /// What a person does, and sees.
     pub act: for<'v> fn(&'v Visit) -> BoxFuture<'v, Result<()>>,
-    /// The ways in which it does not work. In all others it does.
-    pub fails: &'static [(Way, Fault)],
+    /// In all other ways it works, and asks for nothing outside of its own path.
+    pub faults: &'static [(Way, Fault)],
 }
 
 /// Where it comes from.
@@ -60,14 +60,17 @@ pub struct Aware {
 pub enum Way {
     Host,
     Markup,
+    Full,
     Aware,
 }
 
-/// Why it does not work.
+/// What is wrong with it. Its pages ask for this path, which lies outside of its own.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
-    /// Its pages ask for this path, which lies outside of its own.
-    Asks(&'static str),
+    /// And therefore it does not work.
+    Fails(&'static str),
+    /// And it works without that.
+    Leaks(&'static str),
 }
 
 /// Where one instance runs.
@@ -95,22 +98,39 @@ pub struct Visit {
 // === impl Way ===
 
 impl Way {
-    pub const ALL: [Self; 3] = [Self::Host, Self::Markup, Self::Aware];
+    const ALL: [Self; 4] = [Self::Host, Self::Markup, Self::Full, Self::Aware];
+
+    /// Those that an object can ask for.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|way| way.directives().is_some())
+    }
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::Markup => "markup",
+            Self::Full => "full",
             Self::Aware => "aware",
         }
     }
 
-    /// Those of the object.
-    fn directives(self) -> Value {
+    /// As a page calls it.
+    pub fn title(self) -> &'static str {
         match self {
-            Self::Host => json!({}),
-            Self::Markup => json!({"wrapTransport": true}),
-            Self::Aware => json!({"stripPathPrefix": null}),
+            Self::Host => "by host",
+            Self::Markup => "Markup",
+            Self::Full => "Full",
+            Self::Aware => "aware, and the setting",
+        }
+    }
+
+    /// Those of the object; none where its definition knows no such field.
+    fn directives(self) -> Option<Value> {
+        match self {
+            Self::Host => Some(json!({})),
+            Self::Markup => Some(json!({"wrapTransport": true})),
+            Self::Full => None,
+            Self::Aware => Some(json!({"stripPathPrefix": null})),
         }
     }
 }
@@ -129,7 +149,7 @@ impl Recipe {
         let prefix = format!("/proxy/{name}");
         let mut object = reverse_proxy(&name, &prefix, &format!("127.0.0.1:{port}"), json!({}));
         let directives = &mut object["spec"]["directives"];
-        for (field, value) in way.directives().as_object().into_iter().flatten() {
+        for (field, value) in way.directives().iter().flat_map(Value::as_object).flatten() {
             directives[field] = value.clone();
         }
         if way == Way::Aware && self.aware.strips {
@@ -143,8 +163,8 @@ impl Recipe {
     }
 
     pub fn fault(&self, way: Way) -> Option<Fault> {
-        let fails = self.fails.iter().find(|(fails, _)| *fails == way);
-        fails.map(|(_, fault)| *fault)
+        let known = self.faults.iter().find(|(known, _)| *known == way);
+        known.map(|(_, fault)| *fault)
     }
 }
 

@@ -42,7 +42,7 @@ impl Row {
         Self {
             name: recipe.name,
             setting: recipe.aware.setting,
-            faults: recipe.fails.to_vec(),
+            faults: recipe.faults.to_vec(),
             used: Vec::new(),
             wrong: Vec::new(),
         }
@@ -114,12 +114,12 @@ impl std::fmt::Display for Used {
 
 /// For whoever runs it: the outcome, errors on the console, and requests that escaped.
 pub fn printed(rows: &[Row]) -> String {
-    let mut text = format!("{:<12}", "");
-    for way in Way::ALL {
+    let mut text = format!("{:<14}", "");
+    for way in Way::all() {
         text.push_str(&format!("{:<34}", way.name()));
     }
     for row in rows {
-        text.push_str(&format!("\n{:<12}", row.name));
+        text.push_str(&format!("\n{:<14}", row.name));
         for (_, used) in &row.used {
             let outcome = if used.outcome.is_ok() { "works" } else { "fails" };
             let (errors, escaped) = (used.errors.len(), used.escaped.len());
@@ -133,15 +133,22 @@ pub fn printed(rows: &[Row]) -> String {
 
 /// As the documentation has it.
 fn documented(rows: &[Row]) -> String {
-    let mut text =
-        String::from("| | by host | Markup | aware, and the setting |\n| --- | --- | --- | --- |\n");
+    let mut text = String::from("| |");
+    let mut rule = String::from("\n| --- |");
+    for way in Way::all() {
+        text.push_str(&format!(" {} |", way.title()));
+        rule.push_str(" --- |");
+    }
+    text.push_str(&rule);
+    text.push('\n');
     for row in rows {
         text.push_str(&format!("| {} |", row.name));
-        for way in Way::ALL {
-            let fault = row.faults.iter().find(|(fails, _)| *fails == way);
+        for way in Way::all() {
+            let fault = row.faults.iter().find(|(known, _)| *known == way);
             match fault {
                 None => text.push_str(" works"),
-                Some((_, Fault::Asks(path))) => text.push_str(&format!(" asks for `{path}`")),
+                Some((_, Fault::Fails(path))) => text.push_str(&format!(" fails: asks for `{path}`")),
+                Some((_, Fault::Leaks(path))) => text.push_str(&format!(" works, and asks for `{path}`")),
             }
             if way == Way::Aware {
                 text.push_str(&format!(": {}", row.setting));

@@ -20,7 +20,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
-        fails: &[(Way::Markup, Fault::Asks("/_dash-layout"))],
+        faults: &[(Way::Markup, Fault::Fails("/_dash-layout"))],
     }
 }
 

@@ -20,7 +20,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
-        fails: &[],
+        faults: &[],
     }
 }
 
@@ -41,7 +41,7 @@ async fn act(visit: &Visit) -> Result<()> {
     let page = &visit.page;
     page.fill(
         "textarea[name=sql], .CodeMirror, .cm-content",
-        &format!("select '{}' || 6 * 7 as answer", visit.word),
+        &format!("select '{}' || (6 * 7) as answer", visit.word),
     )
     .await?;
     page.click("input[type=submit]", "").await?;

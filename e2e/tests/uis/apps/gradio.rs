@@ -3,7 +3,7 @@
 use anyhow::Result;
 use genkan_e2e::process::Launch;
 
-use crate::recipe::{Aware, From, Place, Recipe, Visit};
+use crate::recipe::{Aware, Fault, From, Place, Recipe, Visit, Way};
 
 pub fn recipe() -> Recipe {
     Recipe {
@@ -20,7 +20,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
-        fails: &[],
+        faults: &[(Way::Markup, Fault::Fails("/gradio_api/"))],
     }
 }
 

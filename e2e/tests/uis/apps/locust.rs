@@ -20,7 +20,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
-        fails: &[],
+        faults: &[],
     }
 }
 
@@ -44,8 +44,14 @@ fn launch(place: &Place) -> Launch {
 /// A run that is started and shows its numbers, and is stopped again.
 async fn act(visit: &Visit) -> Result<()> {
     let page = &visit.page;
+    page.wait("(find('button', 'New') ?? find('button', 'Start')) !== null")
+        .await?;
+    if page.evaluate("find('button', 'New') !== null").await? == true {
+        // The run of an earlier visit.
+        page.click("button", "New").await?;
+    }
     page.click("button[type=submit]", "Start").await?;
     page.wait_said("a task of mine").await?;
     page.click("button", "Stop").await?;
-    page.click("button, a", "New").await
+    page.wait_for("button, a", "New").await
 }

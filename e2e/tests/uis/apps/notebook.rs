@@ -3,7 +3,7 @@
 use anyhow::Result;
 use genkan_e2e::process::Launch;
 
-use crate::recipe::{Aware, From, Place, Recipe, Visit};
+use crate::recipe::{Aware, Fault, From, Place, Recipe, Visit, Way};
 
 pub fn recipe() -> Recipe {
     Recipe {
@@ -20,9 +20,13 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
-        fails: &[],
+        faults: &[(Way::Markup, Fault::Fails("/static/notebook/"))],
     }
 }
+
+/// It is there, this page is connected to it, and it has said that it is idle.
+const KERNEL: &str = "(await (await fetch(`${JSON.parse(document.getElementById('jupyter-config-data').textContent).baseUrl}api/kernels`)).json())\
+    .some(kernel => kernel.execution_state === 'idle' && kernel.connections > 0)";
 
 fn launch(place: &Place) -> Launch {
     let base = place
@@ -49,6 +53,8 @@ async fn act(visit: &Visit) -> Result<()> {
     page.fill("#password_input", "token-of-mine").await?;
     page.click("#login_submit", "").await?;
     page.click(".jp-Cell .cm-content", "6 * 7").await?;
-    page.click("button[data-command=\"notebook:run-cell-and-select-next\"], [data-command=\"notebook:run-cell-and-select-next\"]", "").await?;
+    page.wait(KERNEL).await?;
+    page.click("[data-command='notebook:run-cell-and-select-next']", "")
+        .await?;
     page.wait_for(".jp-OutputArea-output", "Hello 42").await
 }

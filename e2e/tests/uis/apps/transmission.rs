@@ -23,7 +23,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
-        fails: &[],
+        faults: &[],
     }
 }
 

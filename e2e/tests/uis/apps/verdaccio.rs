@@ -4,7 +4,7 @@ use anyhow::Result;
 use genkan_e2e::process::Launch;
 use serde_json::json;
 
-use crate::recipe::{Aware, From, Place, Recipe, Visit};
+use crate::recipe::{Aware, Fault, From, Place, Recipe, Visit, Way};
 
 pub fn recipe() -> Recipe {
     Recipe {
@@ -27,7 +27,10 @@ pub fn recipe() -> Recipe {
         },
         upstream: Some(|| json!({"host": {"mode": "Preserve"}})),
         act: |visit| Box::pin(act(visit)),
-        fails: &[],
+        faults: &[
+            (Way::Markup, Fault::Fails("/-/static/")),
+            (Way::Aware, Fault::Leaks("/-/static/")),
+        ],
     }
 }
 
