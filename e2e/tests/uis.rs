@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use genkan_e2e::namespace;
 use genkan_e2e::programs::Programs;
 
@@ -57,6 +57,7 @@ fn inside_or_out(chosen: &[Recipe]) -> Result<bool> {
     if let Some(plan) = namespace::handed::<Plan>()? {
         return inside::run(&plan, chosen);
     }
+    table::compare(&apps::all())?;
     if chosen.is_empty() {
         println!("no UI has been chosen");
         return Ok(true);
@@ -71,7 +72,6 @@ fn inside_or_out(chosen: &[Recipe]) -> Result<bool> {
         browser: browser.to_owned(),
         fetched: chosen.iter().map(fetch::fetch).collect::<Result<_>>()?,
     };
-    ensure!(plan.fetched.len() == chosen.len(), "each has its place");
     let mut child = namespace::enter(&plan)?;
     let _alive = child.stdin.take();
     Ok(child.wait()?.success())

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub struct Recipe {
     pub name: &'static str,
+    /// As people call it.
+    pub title: &'static str,
     /// It is used in every run, not in the whole one alone.
     pub always: bool,
     pub from: From,
@@ -28,6 +30,8 @@ pub struct Recipe {
     pub upstream: Option<fn() -> Value>,
     /// What a person does, and sees.
     pub act: for<'v> fn(&'v Visit) -> BoxFuture<'v, Result<()>>,
+    /// What its console says anyway, without a proxy too.
+    pub noise: &'static [&'static str],
     /// In all other ways it works, and asks for nothing outside of its own path.
     pub faults: &'static [(Way, Fault)],
 }

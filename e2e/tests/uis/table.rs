@@ -9,8 +9,6 @@ use crate::recipe::{Fault, Recipe, Way};
 #[derive(Debug)]
 pub struct Row {
     pub name: &'static str,
-    setting: &'static str,
-    faults: Vec<(Way, Fault)>,
     pub used: Vec<(Way, Used)>,
     /// What is not as the recipe says.
     pub wrong: Vec<String>,
@@ -21,7 +19,7 @@ pub struct Row {
 pub struct Used {
     pub outcome: Result<(), String>,
     pub errors: Vec<String>,
-    /// Paths of its own origin, outside of what is its.
+    /// Where it asked outside of what is its.
     pub escaped: Vec<String>,
     /// What was answered with an error, or not at all.
     pub refused: Vec<String>,
@@ -29,6 +27,8 @@ pub struct Used {
 
 /// What browsers ask each origin for by themselves.
 const ICON: &str = "/favicon.ico";
+/// Where nobody but genkan is to look for it.
+const LOOPBACK: &str = "http://127.0.0.1:";
 /// Of each kind, where something is wrong.
 const MOST: usize = 8;
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/web-uis.md");
@@ -41,8 +41,6 @@ impl Row {
     pub fn new(recipe: &Recipe) -> Self {
         Self {
             name: recipe.name,
-            setting: recipe.aware.setting,
-            faults: recipe.faults.to_vec(),
             used: Vec::new(),
             wrong: Vec::new(),
         }
@@ -61,19 +59,8 @@ impl Row {
 
 impl Used {
     pub fn new(outcome: Result<()>, seen: &Seen, origin: &str, below: &str) -> Self {
-        let sockets = origin.replacen("http", "ws", 1);
-        let own = |url: &str| -> Option<String> {
-            let rest = url
-                .strip_prefix(origin)
-                .or_else(|| url.strip_prefix(sockets.as_str()))?;
-            rest.starts_with('/').then(|| rest.to_owned())
-        };
-        let inside = |path: &str| {
-            let rest = path.strip_prefix(below);
-            rest.is_some_and(|rest| below.is_empty() || rest.is_empty() || rest.starts_with(['/', '?']))
-        };
-        let mut escaped: Vec<_> = seen.asked.iter().filter_map(|asked| own(&asked.url)).collect();
-        escaped.retain(|path| !inside(path) && path != ICON);
+        let asked = seen.asked.iter();
+        let escaped = asked.filter_map(|asked| outside(&asked.url, origin, below));
         let refused = seen.asked.iter().filter_map(|asked| {
             let why = match (asked.status, &asked.failed) {
                 (Some(status), _) if status >= 400 => status.to_string(),
@@ -90,7 +77,7 @@ impl Used {
                 .filter(|error| !error.ends_with(ICON))
                 .cloned()
                 .collect(),
-            escaped,
+            escaped: escaped.collect(),
             refused: refused.collect(),
         }
     }
@@ -112,6 +99,18 @@ impl std::fmt::Display for Used {
     }
 }
 
+/// What lies outside of what is a UI's: a path of its own origin, or an address that it was to be reached at by genkan alone.
+fn outside(url: &str, origin: &str, below: &str) -> Option<String> {
+    let url = url.replacen("ws", "http", usize::from(url.starts_with("ws:")));
+    let Some(path) = url.strip_prefix(origin).filter(|path| path.starts_with('/')) else {
+        return url.starts_with(LOOPBACK).then_some(url);
+    };
+    let own = path
+        .strip_prefix(below)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    (!own && path != ICON).then(|| path.to_owned())
+}
+
 /// For whoever runs it: the outcome, errors on the console, and requests that escaped.
 pub fn printed(rows: &[Row]) -> String {
     let mut text = format!("{:<14}", "");
@@ -131,8 +130,8 @@ pub fn printed(rows: &[Row]) -> String {
     text
 }
 
-/// As the documentation has it.
-fn documented(rows: &[Row]) -> String {
+/// As the documentation has it: what recipes say, which every run holds against what is.
+fn documented(recipes: &[Recipe]) -> String {
     let mut text = String::from("| |");
     let mut rule = String::from("\n| --- |");
     for way in Way::all() {
@@ -141,17 +140,16 @@ fn documented(rows: &[Row]) -> String {
     }
     text.push_str(&rule);
     text.push('\n');
-    for row in rows {
-        text.push_str(&format!("| {} |", row.name));
+    for recipe in recipes {
+        text.push_str(&format!("| {} |", recipe.title));
         for way in Way::all() {
-            let fault = row.faults.iter().find(|(known, _)| *known == way);
-            match fault {
+            match recipe.fault(way) {
                 None => text.push_str(" works"),
-                Some((_, Fault::Fails(path))) => text.push_str(&format!(" fails: asks for `{path}`")),
-                Some((_, Fault::Leaks(path))) => text.push_str(&format!(" works, and asks for `{path}`")),
+                Some(Fault::Fails(path)) => text.push_str(&format!(" fails: asks for `{path}`")),
+                Some(Fault::Leaks(path)) => text.push_str(&format!(" works, and asks for `{path}`")),
             }
             if way == Way::Aware {
-                text.push_str(&format!(": {}", row.setting));
+                text.push_str(&format!(": {}", recipe.aware.setting));
             }
             text.push_str(" |");
         }
@@ -161,7 +159,7 @@ fn documented(rows: &[Row]) -> String {
 }
 
 /// With the page; `GENKAN_REWRITE=1` writes it instead.
-pub fn compare(rows: &[Row]) -> Result<()> {
+pub fn compare(recipes: &[Recipe]) -> Result<()> {
     let page = std::fs::read_to_string(PAGE).context("docs/web-uis.md")?;
     let (before, rest) = page
         .split_once(BEGIN)
@@ -169,7 +167,7 @@ pub fn compare(rows: &[Row]) -> Result<()> {
     let (written, after) = rest
         .split_once(END)
         .context("the table of docs/web-uis.md has no end")?;
-    let found = documented(rows);
+    let found = documented(recipes);
     if std::env::var_os("GENKAN_REWRITE").is_some() {
         std::fs::write(PAGE, [before, BEGIN, &found, END, after].concat())?;
         return Ok(());

@@ -8,6 +8,7 @@ use crate::recipe::{Aware, From, Place, Recipe, Visit};
 pub fn recipe() -> Recipe {
     Recipe {
         name: "django",
+        title: "Django admin",
         always: true,
         from: From::PyPi(include_str!("django/requirements.txt")),
         files: &[("app.py", include_str!("django/app.py"))],
@@ -20,6 +21,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
+        noise: &[],
         faults: &[],
     }
 }

@@ -8,6 +8,7 @@ use crate::recipe::{Aware, Fault, From, Place, Recipe, Visit, Way};
 pub fn recipe() -> Recipe {
     Recipe {
         name: "gradio",
+        title: "Gradio",
         always: false,
         from: From::PyPi(include_str!("gradio/requirements.txt")),
         files: &[("app.py", include_str!("gradio/app.py"))],
@@ -20,6 +21,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
+        noise: &[],
         faults: &[(Way::Markup, Fault::Fails("/gradio_api/"))],
     }
 }

@@ -8,6 +8,7 @@ use crate::recipe::{Aware, From, Place, Recipe, Visit};
 pub fn recipe() -> Recipe {
     Recipe {
         name: "marimo",
+        title: "marimo",
         always: false,
         from: From::PyPi(include_str!("marimo/requirements.txt")),
         files: &[("app.py", include_str!("marimo/app.py"))],
@@ -20,6 +21,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
+        noise: &[],
         faults: &[],
     }
 }

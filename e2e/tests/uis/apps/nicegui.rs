@@ -8,6 +8,7 @@ use crate::recipe::{Aware, From, Place, Recipe, Visit};
 pub fn recipe() -> Recipe {
     Recipe {
         name: "nicegui",
+        title: "NiceGUI",
         always: true,
         from: From::PyPi(include_str!("nicegui/requirements.txt")),
         files: &[("app.py", include_str!("nicegui/app.py"))],
@@ -15,11 +16,12 @@ pub fn recipe() -> Recipe {
         ready: "/",
         start: "/",
         aware: Aware {
-            setting: "none: it goes by `X-Forwarded-Prefix`",
+            setting: "`X-Forwarded-Prefix` is enough",
             strips: true,
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
+        noise: &[],
         faults: &[],
     }
 }

@@ -8,6 +8,7 @@ use crate::recipe::{Aware, From, Place, Recipe, Visit};
 pub fn recipe() -> Recipe {
     Recipe {
         name: "node-red",
+        title: "Node-RED",
         always: false,
         from: From::Npm(
             include_str!("node-red/package.json"),
@@ -26,6 +27,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
+        noise: &[],
         faults: &[],
     }
 }

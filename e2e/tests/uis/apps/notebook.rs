@@ -8,6 +8,7 @@ use crate::recipe::{Aware, Fault, From, Place, Recipe, Visit, Way};
 pub fn recipe() -> Recipe {
     Recipe {
         name: "notebook",
+        title: "Jupyter notebook",
         always: false,
         from: From::PyPi(include_str!("notebook/requirements.txt")),
         files: &[("hello.ipynb", include_str!("notebook/hello.ipynb"))],
@@ -20,6 +21,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
+        noise: &["reading 'schema'"],
         faults: &[(Way::Markup, Fault::Fails("/static/notebook/"))],
     }
 }

@@ -8,6 +8,7 @@ use crate::recipe::{Aware, Fault, From, Place, Recipe, Visit, Way};
 pub fn recipe() -> Recipe {
     Recipe {
         name: "prometheus",
+        title: "Prometheus",
         always: false,
         from: From::Debian {
             package: "prometheus",
@@ -23,6 +24,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
+        noise: &["Unexpected token 'export'"],
         faults: &[(Way::Markup, Fault::Fails("/classic/static/"))],
     }
 }

@@ -8,6 +8,7 @@ use crate::recipe::{Aware, From, Place, Recipe, Visit};
 pub fn recipe() -> Recipe {
     Recipe {
         name: "transmission",
+        title: "Transmission",
         always: false,
         from: From::Debian {
             package: "transmission-daemon",
@@ -23,6 +24,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: None,
         act: |visit| Box::pin(act(visit)),
+        noise: &["409 (Conflict)"],
         faults: &[],
     }
 }

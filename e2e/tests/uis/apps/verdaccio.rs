@@ -9,6 +9,7 @@ use crate::recipe::{Aware, Fault, From, Place, Recipe, Visit, Way};
 pub fn recipe() -> Recipe {
     Recipe {
         name: "verdaccio",
+        title: "Verdaccio",
         always: false,
         from: From::Npm(
             include_str!("verdaccio/package.json"),
@@ -27,6 +28,7 @@ pub fn recipe() -> Recipe {
         },
         upstream: Some(|| json!({"host": {"mode": "Preserve"}})),
         act: |visit| Box::pin(act(visit)),
+        noise: &[],
         faults: &[
             (Way::Markup, Fault::Fails("/-/static/")),
             (Way::Aware, Fault::Leaks("/-/static/")),
