@@ -1,7 +1,7 @@
 # The verbs of this workspace. `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run look test every check fmt lint unit e2e node fuzz golden crds images budget bench deny clean
+.PHONY: help run look test every check fmt lint unit e2e node uis fuzz golden crds images budget bench deny clean
 
 CARGO ?= cargo
 ARGS ?=
@@ -40,6 +40,9 @@ e2e: ## Run the scenarios; ARGS='part of a name' chooses some
 
 node: ## Install the charts on a real node with containerd, where the machine can
 	$(CARGO) test --locked --workspace --test suites -- node:: $(ARGS)
+
+uis: ## Use known web UIs in a browser, by host and below a path; fetches them once
+	GENKAN_UIS=all $(CARGO) test --locked --workspace --test uis -- $(ARGS)
 
 fuzz: ## Give each parser of what comes from outside ten minutes of edited input
 	GENKAN_FUZZ_SECONDS=600 $(CARGO) test --locked --workspace --test fuzz -- --nocapture $(ARGS)

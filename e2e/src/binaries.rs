@@ -101,6 +101,11 @@ const NODE: [Tool; 3] = [
     },
 ];
 
+/// Where everything is kept that is made or fetched once.
+pub fn cache() -> Result<PathBuf> {
+    cache::root()
+}
+
 /// `helm` alone.
 pub fn helm() -> Result<PathBuf> {
     take(&mut provide(&HELM)?, "helm")

@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod binaries;
+pub mod browser;
 pub mod callers;
 pub mod control_plane;
 pub mod counting;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -27,6 +27,7 @@ pub struct Launch {
     program: PathBuf,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    current: Option<PathBuf>,
 }
 
 // === impl Launch ===
@@ -38,6 +39,7 @@ impl Launch {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env: Vec::new(),
+            current: None,
         }
     }
 
@@ -63,17 +65,42 @@ impl Launch {
         self
     }
 
+    /// Where the program runs, for those that write beside themselves.
+    #[must_use]
+    pub fn current_dir(mut self, folder: &Path) -> Self {
+        self.current = Some(folder.to_owned());
+        self
+    }
+
     /// Starts the program; its output goes to `NAME.log` in the folder.
     pub fn start(&self, folder: &Path) -> Result<Process> {
+        self.spawn(folder, Stdio::null(), None)
+    }
+
+    /// Starts a program that is talked with; only its errors go to `NAME.log`.
+    pub fn start_talking(&self, folder: &Path) -> Result<(Process, ChildStdin, ChildStdout)> {
+        let mut process = self.spawn(folder, Stdio::piped(), Some(Stdio::piped()))?;
+        let input = process.child.stdin.take().context("a pipe to it")?;
+        let output = process.child.stdout.take().context("a pipe from it")?;
+        Ok((process, input, output))
+    }
+
+    fn spawn(&self, folder: &Path, input: Stdio, output: Option<Stdio>) -> Result<Process> {
         let log = folder.join(format!("{}.log", self.name));
         let out = append(&log)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
+            .stdin(input)
+            .stdout(match output {
+                Some(output) => output,
+                None => out.try_clone()?.into(),
+            })
             .stderr(out)
             .process_group(0);
+        if let Some(current) = &self.current {
+            command.current_dir(current);
+        }
         clean_environment(&mut command);
         command.envs(self.env.iter().map(|(k, v)| (OsStr::new(k), OsStr::new(v))));
         let child = command

@@ -39,7 +39,7 @@ impl Cache {
     }
 }
 
-fn root() -> Result<PathBuf> {
+pub(super) fn root() -> Result<PathBuf> {
     let var = |name| {
         std::env::var_os(name)
             .filter(|v| !v.is_empty())

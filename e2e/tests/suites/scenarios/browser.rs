@@ -1,7 +1,6 @@
 //! A person with a kubeconfig reaches a web UI behind genkan with a browser.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::{any, get, post};
+use genkan_e2e::browser;
 use genkan_e2e::callers::{bind, judging, token};
 use genkan_e2e::http1;
 use genkan_e2e::process::{Launch, Process};
@@ -43,7 +43,6 @@ const base = new URL(".", document.currentScript.src);
 })();
 "#;
 const PORTS: [(u16, u16); 1] = [(8021, 9421)];
-const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A UI with a script, a session cookie and a WebSocket; what the page saw comes out of the channel.
@@ -95,7 +94,7 @@ async fn ui(listener: TcpListener) -> watch::Receiver<Option<Value>> {
 }
 
 pub async fn a_browser_reaches_a_ui_with_the_rights_of_a_kubeconfig(world: Arc<World>) -> Result<()> {
-    let Some(browser) = BROWSERS.into_iter().find(|name| runs(name)) else {
+    let Some(browser) = browser::find() else {
         println!("skipped: there is no browser; install chromium");
         return Ok(());
     };
@@ -254,7 +253,7 @@ async fn neighbours(listener: TcpListener) -> watch::Receiver<Option<Value>> {
 }
 
 pub async fn no_ui_speaks_for_its_neighbour(world: Arc<World>) -> Result<()> {
-    let Some(browser) = BROWSERS.into_iter().find(|name| runs(name)) else {
+    let Some(browser) = browser::find() else {
         println!("skipped: there is no browser; install chromium");
         return Ok(());
     };
@@ -303,9 +302,4 @@ pub async fn no_ui_speaks_for_its_neighbour(world: Arc<World>) -> Result<()> {
     });
     assert_eq!(result, expected);
     proxy.stop().await
-}
-
-fn runs(program: &str) -> bool {
-    let version = Command::new(program).arg("--version").output();
-    version.is_ok_and(|output| output.status.success())
 }
