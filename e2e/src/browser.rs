@@ -59,6 +59,11 @@ pub fn find() -> Option<&'static str> {
 impl Browser {
     /// With a profile of its own in the folder.
     pub fn start(program: &str, folder: &Path) -> Result<Self> {
+        Self::start_with(program, folder, &[])
+    }
+
+    /// The same with these further arguments.
+    pub fn start_with(program: &str, folder: &Path, arguments: &[&str]) -> Result<Self> {
         let profile = folder.join("profile").display().to_string();
         let (process, input, output) = Launch::new("browser", "sh")
             .args(["-c", DESCRIPTORS, "sh", program])
@@ -72,6 +77,7 @@ impl Browser {
                 "--no-first-run",
                 "--window-size=1400,1000",
             ])
+            .args(arguments.iter().copied())
             .arg(format!("--user-data-dir={profile}"))
             .start_talking(folder)?;
         let cdp = Cdp::open(input, output)?;

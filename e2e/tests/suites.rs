@@ -11,6 +11,7 @@ mod suites {
     pub mod crds;
     pub mod extensions;
     pub mod load;
+    pub mod logins;
     pub mod node;
     pub mod scenarios;
     pub mod start;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         suites::extensions::suite(),
         suites::charts::suite(),
         suites::vectors::suite(),
+        suites::logins::suite(),
         suites::crds::suite(),
         suites::start::suite(),
         suites::control_plane::suite(),

@@ -132,8 +132,8 @@ impl Way {
     fn directives(self) -> Option<Value> {
         match self {
             Self::Host => Some(json!({})),
-            Self::Markup => Some(json!({"wrapTransport": true})),
-            Self::Full => None,
+            Self::Markup => Some(json!({"rewriteLinks": "Markup"})),
+            Self::Full => Some(json!({"rewriteLinks": "Full"})),
             Self::Aware => Some(json!({"stripPathPrefix": null})),
         }
     }
