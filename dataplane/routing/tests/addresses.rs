@@ -195,6 +195,8 @@ fn links_move_below_the_public_prefix() {
         ("HTTP://B.EXAMPLE:8080", "/proxy/x/"),
         ("//b.example:8080?q", "/proxy/x/?q"),
         ("http://b.example:8080/proxy/x/a", "/proxy/x/a"),
+        ("http://b.example/a", "/proxy/x/a"),
+        ("https://b.example/a", "/proxy/x/a"),
     ];
     for (link, expected) in moved {
         assert_eq!(
@@ -213,7 +215,7 @@ fn links_move_below_the_public_prefix() {
         "/proxy/x/a",
         "/proxy/x?a",
         "https://b.example:8080/",
-        "http://b.example/",
+        "http://b.example:81/",
         "mailto:a@b.example",
         "//u@b.example:8080/",
     ];

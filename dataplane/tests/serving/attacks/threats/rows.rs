@@ -564,11 +564,11 @@ pub const THREATS: &[Threat] = &[
         "memory is bounded, and beyond 64 MiB so is the rate of all such answers together; what grows too much passes as it is",
         &[
             (
-                "dataplane/src/proxy/rewriting.rs",
+                "dataplane/src/proxy/rewriting/tests.rs",
                 "bombs_wait_and_take_little_memory",
             ),
             (
-                "dataplane/src/proxy/rewriting.rs",
+                "dataplane/src/proxy/rewriting/tests.rs",
                 "what_would_grow_without_end_passes_as_it_is",
             ),
             (
