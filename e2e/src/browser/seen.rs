@@ -16,6 +16,8 @@ pub struct Asked {
     pub url: String,
     pub status: Option<u64>,
     pub failed: Option<String>,
+    /// Where the answer sent the browser instead.
+    pub led_to: Option<String>,
 }
 
 // === impl Seen ===
@@ -33,7 +35,16 @@ impl Seen {
                 let said: Vec<_> = said.map(argument).collect();
                 self.complain(&said.join(" "));
             }
-            "Network.requestWillBeSent" => self.ask(&told["requestId"], &told["request"]["url"]),
+            "Network.requestWillBeSent" => {
+                let (id, url) = (&told["requestId"], &told["request"]["url"]);
+                if let Some(status) = told["redirectResponse"]["status"].as_u64()
+                    && let Some(asked) = self.asked(id)
+                {
+                    asked.status = Some(status);
+                    asked.led_to = Some(text(url).to_owned());
+                }
+                self.ask(id, url);
+            }
             "Network.webSocketCreated" => self.ask(&told["requestId"], &told["url"]),
             "Network.responseReceived" | "Network.webSocketHandshakeResponseReceived" => {
                 if let Some(asked) = self.asked(&told["requestId"]) {
@@ -64,6 +75,7 @@ impl Seen {
             url: text(url).to_owned(),
             status: None,
             failed: None,
+            led_to: None,
         });
     }
 

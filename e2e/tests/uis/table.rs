@@ -21,6 +21,8 @@ pub struct Used {
     pub errors: Vec<String>,
     /// Where it asked outside of what is its.
     pub escaped: Vec<String>,
+    /// How often it did, and was sent back.
+    returned: usize,
     /// What was answered with an error, or not at all.
     pub refused: Vec<String>,
 }
@@ -59,8 +61,21 @@ impl Row {
 
 impl Used {
     pub fn new(outcome: Result<()>, seen: &Seen, origin: &str, below: &str) -> Self {
-        let asked = seen.asked.iter();
-        let escaped = asked.filter_map(|asked| outside(&asked.url, origin, below));
+        let (mut escaped, mut returned) = (Vec::new(), 0);
+        for asked in &seen.asked {
+            let Some(path) = outside(&asked.url, origin, below) else {
+                continue;
+            };
+            let back = |url: &String| outside(url, origin, below).is_none();
+            match asked
+                .led_to
+                .as_ref()
+                .filter(|url| asked.status == Some(307) && back(url))
+            {
+                Some(_) => returned += 1,
+                None => escaped.push(path),
+            }
+        }
         let refused = seen.asked.iter().filter_map(|asked| {
             let why = match (asked.status, &asked.failed) {
                 (Some(status), _) if status >= 400 => status.to_string(),
@@ -77,7 +92,8 @@ impl Used {
                 .filter(|error| !error.ends_with(ICON))
                 .cloned()
                 .collect(),
-            escaped: escaped.collect(),
+            escaped,
+            returned,
             refused: refused.collect(),
         }
     }
@@ -115,15 +131,18 @@ fn outside(url: &str, origin: &str, below: &str) -> Option<String> {
 pub fn printed(rows: &[Row]) -> String {
     let mut text = format!("{:<14}", "");
     for way in Way::all() {
-        text.push_str(&format!("{:<34}", way.name()));
+        text.push_str(&format!("{:<46}", way.name()));
     }
     for row in rows {
         text.push_str(&format!("\n{:<14}", row.name));
         for (_, used) in &row.used {
             let outcome = if used.outcome.is_ok() { "works" } else { "fails" };
             let (errors, escaped) = (used.errors.len(), used.escaped.len());
-            let cell = format!("{outcome}, {errors} errors, {escaped} escaped");
-            text.push_str(&format!("{cell:<34}"));
+            let mut cell = format!("{outcome}, {errors} errors, {escaped} escaped");
+            if used.returned > 0 {
+                cell.push_str(&format!(", {} sent back", used.returned));
+            }
+            text.push_str(&format!("{cell:<46}"));
         }
     }
     text.push('\n');
