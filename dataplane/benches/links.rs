@@ -68,7 +68,7 @@ fn main() {
     println!("\nwhat                           | instructions a KiB");
     for (row, (name, ..)) in ROWS.iter().enumerate() {
         let [short, long] = RUNS.map(|pieces| count(row, pieces));
-        let length = (RUNS[1] - RUNS[0]) * PIECE >> 10;
+        let length = ((RUNS[1] - RUNS[0]) * PIECE) >> 10;
         let each = (long - short) / u64::try_from(length).expect("it is small");
         println!("{name:30} | {each:18}");
     }
