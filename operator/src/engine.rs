@@ -38,6 +38,8 @@ use crate::status::Queue;
 use crate::wanted::Wanted;
 use waiting::Waiting;
 
+/// What is told of escapes stays so long, and nothing else is told meanwhile.
+const ESCAPES: Duration = Duration::from_secs(60 * 60);
 /// Quiet time that ends a batch, and the longest that a batch may take to gather.
 const QUIET: Duration = Duration::from_millis(3);
 const LONGEST: Duration = Duration::from_millis(100);
@@ -79,7 +81,7 @@ pub struct Engine {
     /// When requests last carried the credentials of objects; seconds since 1970.
     used: BTreeMap<ObjectKey, u64>,
     /// What pages of web UIs asked for outside of their prefix, as a data plane told last.
-    escaped: BTreeMap<ObjectKey, Escape>,
+    escaped: BTreeMap<ObjectKey, (Escape, Instant)>,
     /// Objects that not every proxy has acknowledged.
     waiting: Waiting,
     /// What is waited for before anything is sent.
@@ -422,9 +424,13 @@ impl Engine {
         let mut concerned = BTreeSet::new();
         for escape in escapes {
             let verdict = self.compiler.verdict(&escape.object.key);
-            if verdict.is_some_and(|verdict| verdict.object == escape.object) {
+            let known = self.escaped.get(&escape.object.key);
+            // Each data plane may tell of it, and of another path.
+            let is_new =
+                known.is_none_or(|(known, at)| known.object != escape.object || *at + ESCAPES <= now);
+            if is_new && verdict.is_some_and(|verdict| verdict.object == escape.object) {
                 concerned.insert(escape.object.key.clone());
-                self.escaped.insert(escape.object.key.clone(), escape);
+                self.escaped.insert(escape.object.key.clone(), (escape, now));
             }
         }
         self.assess_each(concerned, now);

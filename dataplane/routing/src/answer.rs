@@ -30,9 +30,9 @@ pub struct Answer {
     pub reason: Cow<'static, str>,
     pub body: Body,
     /// Beside those that its code and body have; no rule of an object changes them.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    own: Option<Box<OwnHeaders>>,
     /// For the log only: may name internal addresses.
-    pub detail: String,
+    pub detail: Box<str>,
     /// After how many seconds another attempt makes sense.
     retry_after: Option<NonZero<u32>>,
     /// A policy gave it.
@@ -51,6 +51,10 @@ pub struct OfPolicy {
     /// It is what the step is for, and no error.
     pub is_responded: bool,
 }
+
+/// Apart: nearly no answer has them.
+#[derive(Debug, Default)]
+struct OwnHeaders(Vec<(HeaderName, HeaderValue)>);
 
 #[derive(Debug)]
 pub enum Body {
@@ -98,8 +102,8 @@ impl Answer {
             code,
             reason: reason.into(),
             body,
-            headers: Vec::new(),
-            detail: String::new(),
+            own: None,
+            detail: Box::default(),
             retry_after: None,
             policy: None,
             connectors: None,
@@ -124,9 +128,9 @@ impl Answer {
         Self {
             code,
             reason: reason.into(),
-            headers: Vec::new(),
+            own: None,
             body: Body::Redirect(location),
-            detail: String::new(),
+            detail: Box::default(),
             retry_after: None,
             policy: None,
             connectors: None,
@@ -142,9 +146,9 @@ impl Answer {
         Self {
             code: 200,
             reason: reason::DISCOVERY.into(),
-            headers: Vec::new(),
+            own: None,
             body: Body::Json(body),
-            detail: String::new(),
+            detail: Box::default(),
             retry_after: None,
             policy: None,
             connectors: None,
@@ -162,14 +166,19 @@ impl Answer {
         self
     }
 
-    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+    pub fn with_detail(mut self, detail: impl Into<Box<str>>) -> Self {
         self.detail = detail.into();
         self
     }
 
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.own.get_or_insert_default().0.push((name, value));
         self
+    }
+
+    /// Those that it was given beside those that its code and body have.
+    pub fn own_headers(&self) -> &[(HeaderName, HeaderValue)] {
+        self.own.as_ref().map_or(&[], |own| &own.0)
     }
 
     pub fn with_retry_after(mut self, seconds: u32) -> Self {

@@ -17,6 +17,7 @@ pub mod table;
 
 use std::borrow::Cow;
 
+use crate::answer::reason;
 use crate::connectors::Injected;
 use crate::headers::{HeaderStore, HeaderView};
 use crate::info::RequestInfo;
@@ -134,7 +135,10 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             (Err(Stop::Answer(answer)), _) => Next::Answer(answer),
             (Err(Stop::Who), _) => match self.shown(headers) {
                 Ok(shown) => Next::Ask(Question::Who(shown)),
-                Err(refused) => Next::Answer(self.veiled(Answer::Refused(refused))),
+                Err(refused) if refused.reason == reason::ORIGIN_REFUSED => {
+                    Next::Answer(self.veiled(Answer::Refused(refused)))
+                }
+                Err(refused) => Next::Answer(Answer::Refused(refused)),
             },
             (Err(Stop::Policies(place)), _) => Next::Ask(Question::Policies(place)),
             (Err(Stop::Verb(evaluation)), _) => Next::Ask(Question::Verb(evaluation)),

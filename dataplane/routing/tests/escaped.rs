@@ -305,7 +305,13 @@ fn nothing_else_is_sent_anywhere() {
         "/readyz/x",
         "/.genkan/login",
     ] {
-        assert!(ask(&mk_asked(target, PAGE)).is_err(), "{target}");
+        let (_, message) = ask(&mk_asked(target, PAGE)).unwrap_err();
+        assert!(!message.contains("prefix"), "{target}: {message}");
+    }
+    // Asked for by browsers, for every origin.
+    for target in ["/favicon.ico", "/apple-touch-icon-precomposed.png"] {
+        let (_, message) = ask(&mk_asked(target, "https://gw.example/proxy/markup/")).unwrap_err();
+        assert!(!message.contains("prefix"), "{target}: {message}");
     }
     for referer in [
         "https://gw.example/",
@@ -408,13 +414,25 @@ fn only_pages_of_this_origin_are_believed() {
             headers,
             ..mk_asked("/x", PAGE)
         };
-        assert_eq!(ask(&asked).unwrap_err().0, 404);
+        let is_told = asked.headers.len() == 1 && asked.headers[0].0 == "referer";
+        let (code, message) = ask(&asked).unwrap_err();
+        assert_eq!(
+            (code, message.contains("prefix")),
+            (404, is_told),
+            "{:?}",
+            asked.headers
+        );
     }
-    let app = Asked {
-        door: Door::App("none"),
-        ..mk_asked("/x", PAGE)
-    };
-    assert!(ask(&app).is_err());
+    for door in [Door::App("none"), Door::App("full"), Door::Local("markup")] {
+        let app = Asked {
+            door,
+            ..mk_asked("/.genkan/x", PAGE)
+        };
+        assert_eq!(
+            ask(&app).unwrap_err(),
+            (404, "nothing is published under this path".to_owned())
+        );
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub async fn write(
     for (name, value) in signs {
         head.insert_header(name, value)?;
     }
-    for (name, value) in &answer.headers {
+    for (name, value) in answer.own_headers() {
         head.append_header(name.clone(), value.clone())?;
     }
     if options.is_last {

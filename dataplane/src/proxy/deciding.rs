@@ -4,6 +4,7 @@ use std::sync::Arc;
 use pingora_proxy::Session;
 
 use genkan_routing::connectors::Role;
+use genkan_routing::credential::Credential;
 use genkan_routing::decide::{
     self, Access, Backend, Deciding, Destination, Family, Next, Plan, Question, Request, Room, Settings,
     Shown,
@@ -13,7 +14,7 @@ use genkan_routing::model::{Matcher, Unavailable};
 use super::fields::Fields;
 use super::generating::Generators;
 use super::policies::{Asked, Parts};
-use super::{Proxy, tool};
+use super::{Proxy, login, tool};
 use crate::access::SHOWN;
 use crate::context::{Call, Context, Outgoing};
 use crate::listening::{certificate_of, server_name_of};
@@ -76,11 +77,17 @@ impl Proxy {
                     return Err(not_configured());
                 }
                 Next::Ask(Question::Who(shown)) => {
+                    let by_cookie = matches!(shown, Shown::Token(Credential::Cookie(_)));
                     let step = match shown {
                         Shown::Nothing => Ok(Step::Known(identity.anonymous())),
                         Shown::Certificate => {
                             let certificate = certificate_of(session.digest());
                             identity.of_certificate(certificate).map(Step::Known)
+                        }
+                        Shown::Token(Credential::Session(sealed)) => {
+                            let key = tables.fleet_key.as_deref();
+                            let token = login::token_of(sealed, door.app().unwrap_or_default(), key);
+                            token.and_then(|token| identity.of_token(&token, client, recent))
                         }
                         Shown::Token(token) => identity.of_token(token.token(), client, recent),
                     };
@@ -95,7 +102,10 @@ impl Proxy {
                         Ok(Step::Unknown(question)) => identity.ask(question).await,
                         Err(refused) => Err(refused),
                     };
-                    let user = user.map_err(|refused| deciding.veiled(refused))?;
+                    let user = user.map_err(|refused| match by_cookie {
+                        true => deciding.veiled(refused),
+                        false => refused,
+                    })?;
                     line.user = Arc::clone(&user.name);
                     *calling = Some(Arc::clone(&user));
                     deciding.is_called_by(user);
@@ -114,7 +124,10 @@ impl Proxy {
                         Some(known) => known,
                         None => authorization.ask(caller, &questions).await,
                     };
-                    verdict.map_err(|refused| deciding.veiled(refused))?;
+                    verdict.map_err(|refused| match &*refused.reason {
+                        reason::ACCESS_DENIED => deciding.veiled(refused),
+                        _ => refused,
+                    })?;
                     deciding.is_allowed();
                 }
                 Next::Ask(Question::Policies(place)) => {
@@ -178,10 +191,13 @@ impl Proxy {
                 Next::Answer(answer) => {
                     let key = tables.fleet_key.as_deref();
                     let answer = match answer {
-                        decide::Answer::LogIn(wanted) => self.log_in(&wanted, session.req_header(), key),
+                        decide::Answer::LogIn(wanted) => self
+                            .log_in(&wanted, session.req_header(), key)
+                            .map_err(login::alone),
                         decide::Answer::Redeem { code, to } => {
                             let app = door.app().unwrap_or_default();
                             self.redeem(app, &code, &to, session.req_header(), key)
+                                .map_err(login::alone)
                         }
                         decide::Answer::Escaped { path, refused } => {
                             if let Some(route) = deciding.route() {

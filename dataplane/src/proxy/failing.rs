@@ -187,7 +187,7 @@ pub fn account(metrics: &Metrics, context: &mut Context, answer: &Answer) {
     context.is_own_answer = true;
     context.line.status = answer.code;
     context.line.reason = answer.reason.clone();
-    context.line.detail = answer.detail.clone();
+    context.line.detail = answer.detail.to_string();
 }
 
 /// A sentence about the backend of an object. Where it is stands in the log only.

@@ -564,7 +564,7 @@ fn answer_of(answer: PolicyAnswer) -> Answer {
         text: String::from_utf8_lossy(&bytes).into_owned(),
         message: answer.message,
     }));
-    made.detail = answer.detail;
+    made.detail = answer.detail.into();
     made
 }
 

@@ -135,6 +135,8 @@ async fn a_browser_logs_in_by_way_of_the_front() {
         Some("__Host-genkan-login=")
     );
     let held = cookie(&session, "__Host-genkan").unwrap();
+    assert!(!held.contains("tok-jane"), "{held}");
+    assert_eq!(session.header("cross-origin-opener-policy"), Some("same-origin"));
     // From now on the cookie says who calls; its backend never sees it.
     let lines = format!("Cookie: mine=1; {held}\r\n");
     let before = backend.lengths();
@@ -158,17 +160,41 @@ async fn a_browser_logs_in_by_way_of_the_front() {
             .await;
         assert_eq!(client.answer().await.unwrap().status, expected, "{origin}");
     }
-    // On each host its own cookie counts alone.
-    for (host, target, name) in [
-        ("gw.example", "/proxy/ui/a", "__Host-genkan"),
-        ("ui.apps.example", "/a", "token"),
+    // On each host its own cookie counts alone, and that of one UI is nothing at another, nor is a token in its place.
+    for (host, target, line, reason) in [
+        ("gw.example", "/proxy/ui/a", held.as_str(), "AccessDenied"),
+        (
+            "gw.example",
+            "/proxy/ui/a",
+            "__Host-genkan=tok-jane",
+            "AccessDenied",
+        ),
+        ("ui.apps.example", "/a", "token=tok-jane", "AccessDenied"),
+        ("other.apps.example", "/a", held.as_str(), "TokenRejected"),
+        ("ui.apps.example", "/a", "__Host-genkan=tok-jane", "TokenRejected"),
+        (
+            "ui.apps.example",
+            "/a",
+            "__Host-genkan=x; __Host-genkan=y",
+            "CredentialNotUnderstood",
+        ),
+        (
+            "gw.example",
+            "/proxy/ui/a",
+            "token=tok-jane; token=x",
+            "CredentialNotUnderstood",
+        ),
     ] {
-        let lines = format!("Cookie: {name}=tok-jane\r\n");
-        let refused = get(&process, host, target, &lines).await;
-        assert_eq!(refused.header("x-genkan-reason"), Some("AccessDenied"), "{host}");
+        let refused = get(&process, host, target, &format!("Cookie: {line}\r\n")).await;
+        assert_eq!(refused.header("x-genkan-reason"), Some(reason), "{host} {line}");
+    }
+    for bearer in [&held["__Host-genkan=".len()..], "x"] {
+        let lines = format!("Authorization: Bearer {bearer}\r\n");
+        let refused = get(&process, "gw.example", "/proxy/ui/a", &lines).await;
+        assert_eq!(refused.header("x-genkan-reason"), Some("TokenRejected"));
     }
     // A session that has ended begins anew, and scripts are told so.
-    let ended = "Cookie: __Host-genkan=tok-nobody\r\n";
+    let ended = "Cookie: __Host-genkan=AAAA\r\n";
     let refused = get(&process, "ui.apps.example", "/a", ended).await;
     assert_eq!(refused.status, 401);
     let invited = get(&process, "ui.apps.example", "/a", &format!("{NAVIGATION}{ended}")).await;
@@ -185,7 +211,6 @@ async fn a_code_is_of_use_to_nobody_else() {
     let process = start(&api, &backend, &[]).await;
     let second = start(&api, &backend, &[]).await;
     let begun = begin(&process, "ui.apps.example").await;
-    let back = begun.log_in(&process).await;
     let thief = begin(&process, "ui.apps.example").await;
     // Stolen: the thief's browser has another cookie, or none. Forged for another host: it is not of that.
     for (host, line) in [
@@ -193,15 +218,42 @@ async fn a_code_is_of_use_to_nobody_else() {
         ("ui.apps.example", String::new()),
         ("other.apps.example", begun.line()),
     ] {
+        let back = begun.log_in(&process).await;
         let refused = get(&process, host, &back, &line).await;
         assert_eq!(refused.status, 400, "{host} {line}");
         assert_eq!(refused.header("x-genkan-reason"), Some("LoginRefused"));
         assert_eq!(values(&refused.headers, "set-cookie").count(), 0);
+        assert_eq!(refused.header("cross-origin-opener-policy"), Some("same-origin"));
         assert!(!refused.text().contains("cookie"), "{}", refused.text());
+        // Nobody can use it any more, but where it is not that host's it was never opened.
+        let late = get(&process, "ui.apps.example", &back, &begun.line()).await;
+        assert_eq!(late.status, if host == "ui.apps.example" { 400 } else { 303 });
     }
-    // A page cannot have its reader logged in as somebody else: the code is for the browser that began.
-    let planted = get(&process, "ui.apps.example", &back, &thief.line()).await;
-    assert_eq!(planted.status, 400);
+    // A UI that begins for its reader, by a cookie of its own making, and whose backend brings the code that its scripts have
+    // read, gets a session of its own host, which it has anyway, and never the token.
+    let own = "0123456789abcdef";
+    let state = genkan_callers::login::state_of(own);
+    let login = format!("/.genkan/login?app=ui&state={state}&to=/");
+    let lines = format!("{NAVIGATION}Cookie: token=tok-jane\r\n");
+    let sent = get(&process, "gw.example", &login, &lines).await;
+    let read = location(&sent).strip_prefix("https://ui.apps.example").unwrap();
+    let line = format!("Cookie: __Host-genkan-login={own}\r\n");
+    let taken = get(&process, "ui.apps.example", read, &line).await;
+    let stolen = cookie(&taken, "__Host-genkan").unwrap();
+    assert!(!taken.text().contains("tok-jane") && !stolen.contains("tok-jane"));
+    for (host, target, expected) in [
+        ("ui.apps.example", "/a", 200),
+        ("other.apps.example", "/a", 401),
+        ("gw.example", "/proxy/other/a", 403),
+    ] {
+        let lines = format!("Cookie: {stolen}\r\n");
+        assert_eq!(
+            get(&process, host, target, &lines).await.status,
+            expected,
+            "{host}"
+        );
+    }
+    let back = begun.log_in(&process).await;
     // It is good once, at each data plane.
     assert_eq!(
         get(&process, "ui.apps.example", &back, &begun.line())
@@ -263,7 +315,8 @@ async fn another_key_ends_what_was_sealed_and_none_says_so() {
     process.operator.publish(vec![ui]).await;
     // Nobody is sent where nobody can be helped.
     let refused = get(&process, "ui.apps.example", "/a", NAVIGATION).await;
-    assert_eq!(refused.status, 403);
+    assert_eq!(refused.status, 503);
+    assert_eq!(get(&process, "ui.apps.example", "/a", "").await.status, 403);
     let lines = format!("{NAVIGATION}Cookie: token=tok-jane\r\n");
     let refused = get(&process, "gw.example", &begun.login, &lines).await;
     assert_eq!(refused.status, 503);

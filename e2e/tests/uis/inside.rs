@@ -135,7 +135,7 @@ async fn with(recipe: &Recipe, programs: &Path, folder: &Path, port: u16, browse
     for way in Way::all() {
         let patience = match recipe.fault(way) {
             None | Some(Fault::Leaks(_)) => PATIENCE,
-            Some(Fault::Fails(_)) => LITTLE_PATIENCE,
+            Some(Fault::Fails(_) | Fault::Lost) => LITTLE_PATIENCE,
         };
         let used = visit(recipe, way, browser.page(patience).await?, folder).await?;
         if let Some(wrong) = wrong(recipe, way, &used) {
@@ -214,6 +214,7 @@ fn wrong(recipe: &Recipe, way: Way, used: &Used) -> Option<String> {
         None => (true, None),
         Some(Fault::Leaks(path)) => (true, Some(path)),
         Some(Fault::Fails(path)) => (false, Some(path)),
+        Some(Fault::Lost) => (false, None),
     };
     let known = |escaped: &String| outside.is_some_and(|path| escaped.starts_with(path));
     let expected = |error: &String| {

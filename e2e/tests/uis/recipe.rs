@@ -75,6 +75,8 @@ pub enum Fault {
     Fails(&'static str),
     /// And it works without that.
     Leaks(&'static str),
+    /// Nothing leaves its path, but its router finds that in the address and takes it for one of its own pages.
+    Lost,
 }
 
 /// Where one instance runs.

@@ -165,6 +165,7 @@ fn documented(recipes: &[Recipe]) -> String {
             match recipe.fault(way) {
                 None => text.push_str(" works"),
                 Some(Fault::Fails(path)) => text.push_str(&format!(" fails: asks for `{path}`")),
+                Some(Fault::Lost) => text.push_str(" fails: its router takes the prefix for a page"),
                 Some(Fault::Leaks(path)) => text.push_str(&format!(" works, and asks for `{path}`")),
             }
             if way == Way::Aware {

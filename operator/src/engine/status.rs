@@ -1,11 +1,11 @@
 //! The engine's way from assessments to status writes.
 
 use genkan_compile::verdict::{Backend, Verdict};
-use genkan_routing::model::ObjectKey;
+use genkan_routing::model::{Escape, ObjectKey};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::Engine;
+use super::{ESCAPES, Engine};
 use crate::assess::{Finality, assess};
 use crate::input::WriteOutcome;
 use crate::status::{Write, differs};
@@ -65,7 +65,13 @@ impl Engine {
         }
         assessment.used_at = self.used.get(&key).copied();
         let escaped = self.escaped.get(&key);
-        if let Some(escape) = escaped.filter(|escape| escape.object == verdict.object) {
+        let mut ends = None;
+        // Those who do not tell of it again an hour later may have mended it.
+        let is_told = |(escape, at): &&(Escape, Instant)| {
+            escape.object == verdict.object && now < *at + ESCAPES + ESCAPES
+        };
+        if let Some((escape, at)) = escaped.filter(is_told) {
+            ends = Some(*at + ESCAPES + ESCAPES);
             let record = self.index.published.get(&key).map(AsRef::as_ref);
             assessment.add_escape(verdict, record, escape);
         }
@@ -94,6 +100,7 @@ impl Engine {
             self.settled.insert(key.name.clone(), settled);
         }
         match assessment.standing {
+            Finality::Settled if ends.is_some() => self.waiting.insert(key, ends),
             Finality::Settled => self.waiting.remove(&key),
             Finality::Waiting => self.waiting.insert(key, None),
             Finality::Pending { again, .. } => self.waiting.insert(key, Some(again)),

@@ -141,7 +141,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             return None;
         };
         let is_alone = !self.info.is_resource && self.info.cluster.is_empty() && !self.request.is_upgrade;
-        if !is_alone {
+        if !is_alone || is_closed(self.path?) {
             return None;
         }
         let mut referers = headers.lines(REFERER);
@@ -174,6 +174,9 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             is_certain,
         };
         self.back(&page).or_else(|| {
+            if is_asked_by_browsers(self.path?) {
+                return None;
+            }
             let path = match page.info.cluster {
                 "" => page.info.path.clone().into_owned(),
                 cluster => ["/clusters/", cluster, &page.info.path].concat(),
@@ -191,7 +194,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             is_certain,
         } = page;
         let route = *route;
-        let path = self.path.filter(|path| *is_certain && !is_closed(path))?;
+        let path = self.path.filter(|_| *is_certain)?;
         let backend = route.backend().ok()?;
         let directives = backend.directives.filter(|of| of.links == RewriteLinks::Full)?;
         let input = Input {
@@ -224,6 +227,11 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             escape: Escape::Back,
         })
     }
+}
+
+/// For every origin, whatever its pages are.
+fn is_asked_by_browsers(path: &str) -> bool {
+    path == "/favicon.ico" || path.starts_with("/apple-touch-icon")
 }
 
 fn is_closed(path: &str) -> bool {

@@ -131,7 +131,12 @@ pub fn helps<'r>(
 /// Where a browser goes to log in. `state` is the hash of a cookie that it got, `target` where it was going.
 pub fn location(front: &Front, app: &str, state: &str, target: &[u8]) -> Option<HeaderValue> {
     front.apps.as_ref()?;
-    let mut location = format!("{}{LOGIN}?app={app}&state={state}&to=", front.origins.first()?);
+    // Browsers keep the cookies of a log-in where there is TLS alone.
+    let origin = front
+        .origins
+        .first()
+        .filter(|origin| origin.scheme() == "https")?;
+    let mut location = format!("{origin}{LOGIN}?app={app}&state={state}&to=");
     push_parameter(
         &mut location,
         if target.len() > LONGEST_TO { b"/" } else { target },
@@ -219,6 +224,12 @@ fn not_understood() -> Refused {
 pub fn refused() -> Refused {
     let message = "this log-in is used up, too old, or another browser's; open the page of the web UI again";
     Refused::new(400, reason::LOGIN_REFUSED, message)
+}
+
+/// Of somebody who is logged in no more.
+pub fn session_refused() -> Refused {
+    let message = "the session of this host has ended; open the page of the web UI again";
+    Refused::new(401, reason::TOKEN_REJECTED, message)
 }
 
 /// There is no key to seal codes with.

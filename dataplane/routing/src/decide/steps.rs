@@ -134,7 +134,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             Step::Admit => self.admit(headers),
             Step::Gate => self.gate(headers),
             Step::Info => self.info(),
-            Step::Who => self.who(),
+            Step::Who => self.who(headers),
             Step::Lookup => self.lookup(headers),
             Step::Impersonation => self.impersonation(headers),
             Step::Route => self.find_route(),
@@ -198,8 +198,15 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         Ok(())
     }
 
-    fn who(&self) -> Result<(), Stop<'a>> {
-        self.caller.as_ref().map(|_| ()).ok_or(Stop::Who)
+    fn who(&self, headers: &mut (impl HeaderView + HeaderStore)) -> Result<(), Stop<'a>> {
+        if self.caller.is_none() {
+            return Err(Stop::Who);
+        }
+        if let Door::App(_) = self.request.door {
+            // From here on authors look at the request.
+            credential::clear_own_cookies(headers);
+        }
+        Ok(())
     }
 
     fn lookup(&mut self, headers: &impl HeaderView) -> Result<(), Stop<'a>> {
@@ -263,6 +270,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
             return Err(Stop::Answer(wanted.answer(is_anonymous)));
         }
         let front = self.settings.front.filter(|front| front.apps_only);
+        let front = front.filter(|_| self.escaped.is_none());
         if let (Some(front), Door::Main) = (front, self.request.door)
             && login::may_be_of_app(self.family)
             && !front.is_of_own_machine(self.request.host)
@@ -419,7 +427,7 @@ impl<'a, R: Destination<Handle = R>, U: Caller> Deciding<'a, R, U> {
         let cookie = match self.request.door {
             Door::Main if cookie => places.cookie.as_deref(),
             Door::App(_) if cookie => Some(SESSION_COOKIE),
-            _ => None,
+            Door::Main | Door::App(_) | Door::Local(_) | Door::Nowhere | Door::Misdirected => None,
         };
         let counts = match certificate {
             Certificate::Counts => has_certificate,

@@ -29,6 +29,8 @@ pub enum Credential<'h> {
     Bearer(Cow<'h, str>),
     /// Sent by browsers whoever makes them send the request.
     Cookie(&'h str),
+    /// The same on the host of a web UI: a token, sealed for that host.
+    Session(&'h str),
 }
 
 impl Credential<'_> {
@@ -37,7 +39,7 @@ impl Credential<'_> {
         match self {
             Self::Nothing => "",
             Self::Bearer(token) => token,
-            Self::Cookie(token) => token,
+            Self::Cookie(token) | Self::Session(token) => token,
         }
     }
 }
@@ -47,6 +49,10 @@ impl Credential<'_> {
 pub enum Unreadable {
     #[error("the request has several Authorization headers; send one")]
     Several,
+    #[error(
+        "the request has several cookies that count as its token, with different values; remove those that are not yours"
+    )]
+    SeveralCookies,
     #[error("the scheme of the Authorization header is not supported; send a bearer token")]
     Scheme,
     #[error(
@@ -114,7 +120,15 @@ impl Places {
             check(token.as_bytes())?;
             return Ok(Credential::Bearer(token.into()));
         }
-        Ok(match cookie.and_then(|name| cookie::value(headers, name)) {
+        let Some(name) = cookie else {
+            return Ok(Credential::Nothing);
+        };
+        // One that another host of the same site has planted would stand in front.
+        if cookie::is_ambiguous(headers, name) {
+            return Err(Unreadable::SeveralCookies);
+        }
+        Ok(match cookie::value(headers, name) {
+            Some(token) if name == SESSION_COOKIE => Credential::Session(check(token.as_bytes())?),
             Some(token) => Credential::Cookie(check(token.as_bytes())?),
             None => Credential::Nothing,
         })
@@ -132,7 +146,7 @@ impl Places {
         cookie: Option<&str>,
     ) -> Result<Credential<'h>, Refused> {
         let credential = Self::read(headers, is_upgrade, cookie).map_err(Unreadable::refused)?;
-        let is_foreign = matches!(credential, Credential::Cookie(_))
+        let is_foreign = matches!(credential, Credential::Cookie(_) | Credential::Session(_))
             && !cookie::may_be_used(headers, method, host, is_upgrade);
         if is_foreign {
             return Err(foreign_origin());

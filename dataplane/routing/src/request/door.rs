@@ -82,7 +82,9 @@ impl Front {
 
     /// The same, by what it depends on.
     pub fn door_of<'r>(&self, host: &'r str, server_name: Option<&str>, peer: Option<IpAddr>) -> Door<'r> {
-        let host = host_of(host);
+        // Whatever stands behind the colon: a port that is none makes no other name of it.
+        let end = host.rfind(':').filter(|at| !host[*at..].contains(']'));
+        let host = &host[..end.unwrap_or(host.len())];
         if let Some(apps) = &self.apps {
             let label = below(host, &apps.suffix);
             let of_tls = server_name.and_then(|name| self.is_for_apps(apps, name));
@@ -150,9 +152,9 @@ fn local(host: &str, peer: Option<IpAddr>) -> Door<'_> {
     }
 }
 
-/// What stands in front of the suffix, in whatever case that is written, with or without a dot at the end.
+/// What stands in front of the suffix, in whatever case that is written, with or without dots at the end.
 fn below<'h>(host: &'h str, suffix: &str) -> Option<&'h str> {
-    let name = host.strip_suffix('.').unwrap_or(host);
+    let name = host.trim_end_matches('.');
     let at = name.len().checked_sub(suffix.len())?;
     let is_below = name.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(suffix));
     is_below.then(|| &name[..at])

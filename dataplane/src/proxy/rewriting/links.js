@@ -19,6 +19,8 @@
     if (!isSocket && url.protocol !== "http:" && url.protocol !== "https:") return input;
     if (url.host !== location.host && url.host !== host) return input;
     if (url.host === location.host && below(url.pathname, prefix)) return input;
+    // What names this origin and a path of others is meant as it is written.
+    if (url.host === location.host && !rooted.test(text) && below(url.pathname, "/proxy")) return input;
     let path = url.pathname;
     if (base && below(path, base)) path = path.slice(base.length) || "/";
     if (!below(path, prefix)) path = prefix + path;

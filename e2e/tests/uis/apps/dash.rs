@@ -22,7 +22,10 @@ pub fn recipe() -> Recipe {
         upstream: None,
         act: |visit| Box::pin(act(visit)),
         noise: &[],
-        faults: &[(Way::Markup, Fault::Fails("/_dash-layout"))],
+        faults: &[
+            (Way::Markup, Fault::Fails("/_dash-layout")),
+            (Way::Full, Fault::Lost),
+        ],
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use genkan_rego::{Input, Policy};
 use genkan_routing::Refused;
-use genkan_routing::answer::reason::GENERATOR_FAILED;
+use genkan_routing::answer::reason::{ACCESS_DENIED, GENERATOR_FAILED};
 use genkan_routing::connectors::{Injected, TokenId};
 use genkan_routing::decide::{
     self, Answer, Caller as _, Deciding, Evaluation, Next, Question, Room, Shown, Verb, login,
@@ -185,7 +185,10 @@ fn decide(
                 if let Some(refused) = refusal.map_err(Stop::Unknown)? {
                     let is_anonymous = somebody.is_anonymous();
                     let to = invited(settings, &front, &request, &headers, &refused, is_anonymous);
-                    let told = to.unwrap_or_else(|| deciding.veiled(Outcome::from(refused)));
+                    let told = to.unwrap_or_else(|| match refused.reason {
+                        ACCESS_DENIED => deciding.veiled(Outcome::from(refused)),
+                        _ => refused.into(),
+                    });
                     return Err(told.into());
                 }
                 deciding.is_allowed();
@@ -227,13 +230,13 @@ fn decide(
             Next::Answer(answer) => {
                 judged.path = deciding.path().map(ToOwned::to_owned);
                 judged.candidates = candidates::of(world, &method, deciding.found());
-                return Ok(match answer {
-                    Answer::LogIn(wanted) => {
-                        let location = login::location_of_session(&front, &wanted, "CODE");
-                        elsewhere(location.as_ref().map_or(b"", |location| location.as_bytes()))
-                    }
-                    answer => answer.into(),
-                });
+                if let Answer::LogIn(wanted) = &answer {
+                    let location = login::location_of_session(&front, wanted, "CODE");
+                    return Ok(elsewhere(
+                        location.as_ref().map_or(b"", |location| location.as_bytes()),
+                    ));
+                }
+                return Ok(answer.into());
             }
             Next::Forward(plan) => {
                 judged.destination = Some(Arc::clone(plan.route));

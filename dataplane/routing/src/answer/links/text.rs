@@ -8,7 +8,7 @@ use std::ops::Range;
 pub struct Text<'r> {
     pub decoded: Cow<'r, [u8]>,
     /// Where each byte begins in what was written; absent where nothing was decoded.
-    places: Vec<usize>,
+    places: Vec<u32>,
     length: usize,
 }
 
@@ -105,7 +105,9 @@ impl<'r> Text<'r> {
                     1
                 }
             };
-            text.places.resize(text.places.len() + decoded.len() - before, at);
+            let place = u32::try_from(at).unwrap_or(u32::MAX);
+            text.places
+                .resize(text.places.len() + decoded.len() - before, place);
             at += length;
         }
         text.decoded = Cow::Owned(decoded);
@@ -116,7 +118,10 @@ impl<'r> Text<'r> {
     pub fn place(&self, decoded: &Range<usize>) -> Range<usize> {
         let of = |at: usize| match &self.decoded {
             Cow::Borrowed(_) => at,
-            Cow::Owned(_) => self.places.get(at).copied().unwrap_or(self.length),
+            Cow::Owned(_) => match self.places.get(at) {
+                Some(place) => usize::try_from(*place).unwrap_or(self.length),
+                None => self.length,
+            },
         };
         of(decoded.start)..of(decoded.end)
     }

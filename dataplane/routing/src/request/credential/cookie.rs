@@ -14,6 +14,19 @@ pub fn value<'h>(headers: &'h impl HeaderView, name: &str) -> Option<&'h str> {
     Some(bare.unwrap_or(value)).filter(|value| !value.is_empty())
 }
 
+/// Whether there are several cookies of this name, and not all of one value.
+pub(super) fn is_ambiguous(headers: &impl HeaderView, name: &str) -> bool {
+    let lines = headers.lines(COOKIE);
+    let pairs = lines
+        .flat_map(|line| line.split(|byte| *byte == b';'))
+        .filter_map(pair);
+    let mut values = pairs
+        .filter(|(of, _)| *of == name.as_bytes())
+        .map(|(_, value)| value);
+    let first = values.next();
+    values.any(|value| Some(value) != first)
+}
+
 /// Takes every cookie of these names out, and leaves the others as they came.
 pub(super) fn remove(headers: &mut (impl HeaderView + HeaderStore), is_meant: impl Fn(&[u8]) -> bool) {
     let is_meant = |part: &&[u8]| pair(part).is_some_and(|(of, _)| is_meant(of));

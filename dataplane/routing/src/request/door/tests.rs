@@ -58,7 +58,13 @@ fn a_name_below_localhost_is_a_door_of_its_own() {
 #[test]
 fn a_name_below_the_domain_of_web_uis_is_a_door_of_its_own() {
     let front = mk_front(Some("Apps.Example"));
-    for host in ["ui.apps.example", "ui.apps.example:8443", "ui.apps.example:1"] {
+    for host in [
+        "ui.apps.example",
+        "ui.apps.example:8443",
+        "ui.apps.example:0",
+        "ui.apps.example:99999",
+        "ui.apps.example:",
+    ] {
         assert_eq!(door(&front, host, None, STRANGER), Door::App("ui"), "{host}");
     }
     let long = format!("{}.apps.example", "a".repeat(64));
@@ -67,6 +73,8 @@ fn a_name_below_the_domain_of_web_uis_is_a_door_of_its_own() {
         "ui.APPS.example",
         "ui.apps.example.",
         "ui.apps.example.:8443",
+        "ui.apps.example..",
+        "UI.apps.example:0",
         "a.ui.apps.example",
         ".apps.example",
         "-ui.apps.example",
