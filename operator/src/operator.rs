@@ -100,7 +100,7 @@ pub struct Args {
     /// URL under which people reach the data plane, for status.urls; repeatable [default: none]
     #[arg(long, env = "GENKAN_PUBLIC_URL", value_name = "URL", value_delimiter = ',')]
     pub public_url: Vec<public::Origin>,
-    /// Domain below which each web UI has a name; data planes get a key with which people log in there [default: none]
+    /// Domain below which each web UI has a name, where people log in by themselves [default: none]
     #[arg(long, env = "GENKAN_APPS_DOMAIN", value_name = "DOMAIN")]
     pub apps_domain: Option<AppsDomain>,
     /// Address of /config, /healthz, /readyz and /metrics

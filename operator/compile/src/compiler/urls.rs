@@ -16,6 +16,7 @@ pub(super) fn of(front: &Front, matcher: &Matcher, strips: &str) -> Vec<String> 
     };
     let base = path.strip_suffix("/*").map(|base| format!("{base}/"));
     let base = base.unwrap_or_else(|| path.clone());
+    let base = base.replace(' ', "%20");
     let canonical = canonicalize(base.as_bytes()).ok();
     let Some(base) = canonical.filter(|base| !base.contains('*') && is_served_path(base)) else {
         return Vec::new();

@@ -17,13 +17,21 @@ const LOGIN: &str = "dataplane/routing/tests/login.rs";
 
 pub const THREATS: &[Threat] = &[
     threat(
-        "a code of a log-in: replayed, stolen, for another host, without the cookie of the browser that began, at a second data plane",
-        "it is good once at each data plane, for 30 s, for one host and with that cookie, which goes as it is redeemed",
+        "a code of a log-in: replayed, stolen, for another host, without the cookie of the browser that began, at a second data plane, begun by the UI itself with a cookie of its own making",
+        "it is good once at each data plane, whoever brings it, for 30 s, for one host and with that cookie; what it becomes is sealed for that host, and never the token",
         &[
             (LOGINS, "a_code_is_of_use_to_nobody_else"),
             (
                 "dataplane/callers/src/login.rs",
                 "a_code_is_good_once_for_its_bearer_and_for_a_while",
+            ),
+            (
+                "dataplane/callers/src/login.rs",
+                "a_code_is_used_up_by_whoever_brings_it",
+            ),
+            (
+                "dataplane/callers/src/login.rs",
+                "a_session_is_of_one_host_and_no_code",
             ),
         ],
     ),
