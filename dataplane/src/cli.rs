@@ -106,6 +106,21 @@ pub enum Refused {
 // === impl Cli ===
 
 impl Cli {
+    /// What keeps people from logging in at the names of web UIs, where there are such names.
+    pub fn lacks_for_logins(&self) -> Option<&'static str> {
+        let front = self.front.front();
+        front.apps.as_ref()?;
+        let is_secure = front
+            .origins
+            .first()
+            .is_some_and(|origin| origin.scheme() == "https");
+        match (is_secure, &self.authentication.token_cookie) {
+            (false, _) => Some("a --public-url that begins with https, and is the first"),
+            (true, None) => Some("--token-cookie, by which the front knows them"),
+            (true, Some(_)) => None,
+        }
+    }
+
     /// What the parser cannot know: combinations that would be unsafe.
     ///
     /// # Errors
@@ -188,6 +203,37 @@ mod tests {
             cli.authentication.forward_authorization,
             ForwardAuthorization::Never
         );
+    }
+
+    #[test]
+    fn names_of_web_uis_say_what_they_need() {
+        let apps = ["--apps-domain", "apps.example", "--public-url"];
+        let of = |more: &[&str]| mk_cli(&[&apps[..], more].concat());
+        let cookie = ["--token-cookie", "token"];
+        for (url, more, lacks) in [
+            ("https://gw.example", &cookie[..], None),
+            ("https://gw.example", &[], Some("--token-cookie")),
+            ("http://gw.example", &cookie, Some("begins with https")),
+        ] {
+            let cli = of(&[&[url][..], more].concat());
+            assert_eq!(cli.check(), Ok(()));
+            let said = cli.lacks_for_logins();
+            assert_eq!(said.is_some(), lacks.is_some(), "{url}");
+            assert!(
+                said.unwrap_or_default().contains(lacks.unwrap_or_default()),
+                "{said:?}"
+            );
+        }
+        assert_eq!(mk_cli(&cookie).lacks_for_logins(), None);
+        let shared = of(&["https://gw.apps.example"]).check().unwrap_err().to_string();
+        assert!(shared.contains("give web UIs a domain of their own"), "{shared}");
+        let alone = Cli::try_parse_from([
+            "genkan-dataplane",
+            "--operator",
+            "http://127.0.0.1:1",
+            "--apps-only",
+        ]);
+        assert!(alone.is_err());
     }
 
     #[test]

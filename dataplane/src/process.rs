@@ -111,6 +111,8 @@ pub async fn run(cli: &Cli, log: Lines) -> Result<(), ProcessError> {
     )?);
     if cli.authentication.is_disabled() {
         tracing::warn!("AUTHENTICATION IS DISABLED: EVERY CALLER IS ANONYMOUS AND MAY DO EVERYTHING");
+    } else if let Some(lacks) = cli.lacks_for_logins() {
+        tracing::warn!("nobody can log in at the names of --apps-domain: that takes {lacks}");
     }
     tracing::info!(%listen, tls = tls_listen.map(tracing::field::display), admin = %admin_listen, operator = cli.stream.operator, "starting");
 

@@ -170,6 +170,72 @@ fn callers_are_judged_before_objects() {
     assert!(ask("unknown", "/proxy/broken").is_err());
 }
 
+/// Allows who has a name.
+#[derive(Debug)]
+struct Named;
+
+impl Reviewer for Named {
+    fn allows(&self, user: &str, _: &[String], _: &Attributes<'_>) -> anyhow::Result<bool> {
+        Ok(user != "system:anonymous")
+    }
+}
+
+#[test]
+fn names_of_web_uis_and_their_log_in_are_foretold() {
+    let (world, problems) = World::from_directory(&root().join("../../examples")).unwrap();
+    assert_eq!(problems, [""; 0]);
+    let settings = |apps_only| Settings {
+        token_cookie: Some("token".into()),
+        allow_upstream_cidr: vec!["127.0.0.0/8".parse().unwrap()],
+        public_url: vec!["https://gw.example".parse().unwrap()],
+        apps_domain: Some("apps.example".parse().unwrap()),
+        apps_only,
+        ..Settings::default()
+    };
+    let headers = [
+        "Sec-Fetch-Mode: navigate".to_owned(),
+        "Sec-Fetch-Dest: document".to_owned(),
+    ];
+    let ask = |url: &str, user: &str, apps_only| {
+        let request = Request::new("GET", url, &headers).unwrap();
+        let caller = Caller::new(user.to_owned(), Vec::new(), Mode::Pattern, Box::new(Named));
+        match explain(&world, &settings(apps_only), &request, Some(&caller)).unwrap().outcome {
+            Outcome::Forward(forward) => format!("sent {}", forward.target),
+            Outcome::Redirect { code, location } => format!("{code} {location}"),
+            Outcome::Refuse { code, reason, .. } => format!("{code} {reason}"),
+            other => panic!("{url}: {other:?}"),
+        }
+    };
+    let state = "0".repeat(64);
+    let login = format!("https://gw.example/.genkan/login?app=hello&state={state}&to=/a");
+    for (url, user, apps_only, expected) in [
+        ("https://hello.apps.example/a?b=c", "jane", false, "sent /a?b=c"),
+        (
+            "https://hello.apps.example/a?b=c",
+            "system:anonymous",
+            false,
+            "303 https://gw.example/.genkan/login?app=hello&state=STATE&to=/a%3Fb%3Dc",
+        ),
+        (&login, "system:anonymous", false, "401 LoginRequired"),
+        (
+            &login,
+            "jane",
+            false,
+            "303 https://hello.apps.example/.genkan/session?code=CODE&to=/a",
+        ),
+        ("https://nobody.apps.example/", "jane", false, "404 NoRouteMatched"),
+        ("https://HELLO.apps.example/", "jane", false, "404 NoRouteMatched"),
+        (
+            "https://gw.example/proxy/hello/a?b=c",
+            "jane",
+            true,
+            "307 https://hello.apps.example/a?b=c",
+        ),
+    ] {
+        assert_eq!(ask(url, user, apps_only), expected, "{url}");
+    }
+}
+
 #[test]
 fn the_examples_answer() {
     let (world, problems) = World::from_directory(&root().join("../../examples")).unwrap();
