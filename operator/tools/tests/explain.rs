@@ -199,7 +199,10 @@ fn names_of_web_uis_and_their_log_in_are_foretold() {
     let ask = |url: &str, user: &str, apps_only| {
         let request = Request::new("GET", url, &headers).unwrap();
         let caller = Caller::new(user.to_owned(), Vec::new(), Mode::Pattern, Box::new(Named));
-        match explain(&world, &settings(apps_only), &request, Some(&caller)).unwrap().outcome {
+        match explain(&world, &settings(apps_only), &request, Some(&caller))
+            .unwrap()
+            .outcome
+        {
             Outcome::Forward(forward) => format!("sent {}", forward.target),
             Outcome::Redirect { code, location } => format!("{code} {location}"),
             Outcome::Refuse { code, reason, .. } => format!("{code} {reason}"),
@@ -223,7 +226,12 @@ fn names_of_web_uis_and_their_log_in_are_foretold() {
             false,
             "303 https://hello.apps.example/.genkan/session?code=CODE&to=/a",
         ),
-        ("https://nobody.apps.example/", "jane", false, "404 NoRouteMatched"),
+        (
+            "https://nobody.apps.example/",
+            "jane",
+            false,
+            "404 NoRouteMatched",
+        ),
         ("https://HELLO.apps.example/", "jane", false, "404 NoRouteMatched"),
         (
             "https://gw.example/proxy/hello/a?b=c",
