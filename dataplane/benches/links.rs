@@ -1,7 +1,8 @@
-//! How many instructions a KiB of an answer costs whose links are moved, beside the parser alone; prints a table.
+//! How many instructions a KiB of an answer costs whose links are moved, beside the parser alone, and how much memory an answer
+//! of 1 GiB takes; prints a table.
 //!
 //! Valgrind counts what this very program executes in user space; the difference between a short and a long run is that of
-//! the text.
+//! the text. Memory is the largest that the process ever had, with all of the program in it.
 
 #![allow(clippy::expect_used, reason = "a bench that cannot go on must stop")]
 
@@ -18,6 +19,8 @@ const PIECE: usize = 16 << 10;
 /// Pieces of the two runs.
 const RUNS: [usize; 2] = [8, 72];
 const CHILD: &str = "GENKAN_LINKS_BENCH";
+/// Of 16 MiB, and of 1 GiB.
+const MEASURED: [usize; 2] = [1 << 10, 1 << 16];
 
 const PAGE: &str = "<tr class=\"row\"><td><a href=\"/items/1?sort=name&amp;page=2\" title=\"an item\">item</a></td><td><img \
     src=\"/static/i.png\" srcset=\"/static/i2.png 2x\" alt=\"\"></td><td style=\"background:url(/b.png)\">text that says \
@@ -63,15 +66,38 @@ fn main() {
             .split_once(' ')
             .expect("the parent names a row and a length");
         let number = |text: &str| text.parse().expect("the parent writes numbers");
-        return run(number(row), number(pieces));
+        run(number(row), number(pieces));
+        println!("{}", most_memory());
+        return;
     }
-    println!("\nwhat                           | instructions a KiB");
+    println!("\nwhat                           | instructions a KiB | MiB of memory at 16 MiB | at 1 GiB");
     for (row, (name, ..)) in ROWS.iter().enumerate() {
         let [short, long] = RUNS.map(|pieces| count(row, pieces));
         let length = ((RUNS[1] - RUNS[0]) * PIECE) >> 10;
         let each = (long - short) / u64::try_from(length).expect("it is small");
-        println!("{name:30} | {each:18}");
+        let [small, large] = MEASURED.map(|pieces| measure(row, pieces) >> 10);
+        println!("{name:30} | {each:18} | {small:23} | {large:8}");
     }
+}
+
+/// The most memory that a run takes, in KiB.
+fn measure(row: usize, pieces: usize) -> u64 {
+    let own = std::env::current_exe().expect("the program has a path");
+    let output = Command::new(own)
+        .env(CHILD, format!("{row} {pieces}"))
+        .output()
+        .expect("it runs again");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let said = said.trim().parse();
+    said.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// In KiB.
+fn most_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let size = line.and_then(|line| line.split_whitespace().next());
+    size.and_then(|size| size.parse().ok()).unwrap_or_default()
 }
 
 fn count(row: usize, pieces: usize) -> u64 {
