@@ -122,6 +122,12 @@ pub struct Args {
 /// When it cannot start, or a part failed.
 pub async fn run(args: Args) -> Result<()> {
     args.stream.check(&args.origin.source).map_err(|e| anyhow!(e))?;
+    let front = Front {
+        origins: args.public_url.clone(),
+        apps: args.apps_domain.clone(),
+        ..Front::default()
+    };
+    front.check()?;
     let namespace = args.namespace.clone().unwrap_or_else(own_namespace);
     let service = named(
         args.dataplane_service.as_deref(),
@@ -169,12 +175,6 @@ pub async fn run(args: Args) -> Result<()> {
     }));
     let queue = Arc::new(Queue::default());
     let metrics = Arc::new(Metrics::new());
-    let front = Front {
-        origins: args.public_url.clone(),
-        apps: args.apps_domain.clone(),
-        ..Front::default()
-    };
-    front.check()?;
     let limits = Limits {
         packed: args.archive_limit,
         unpacked: args.unpacked_limit,

@@ -30,7 +30,7 @@ pub struct Recipe {
     pub upstream: Option<fn() -> Value>,
     /// What a person does, and sees.
     pub act: for<'v> fn(&'v Visit) -> BoxFuture<'v, Result<()>>,
-    /// What its console says anyway, without a proxy too.
+    /// What its console says in every way that works, by host as well.
     pub noise: &'static [&'static str],
     /// In all other ways it works, and asks for nothing outside of its own path.
     pub faults: &'static [(Way, Fault)],
